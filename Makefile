@@ -1,0 +1,35 @@
+# Everything a newcomer needs: `make demo` and `make test`. Another interpreter: PYTHON=python3.12 make test
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# The Lava stack declares Python < 3.11 and old pins; it runs without them (i2e_deploy/lava_shim.py says why).
+LAVA := lava-nc==0.10.0 lava-dl==0.6.0
+
+.PHONY: demo test install lint types clean
+
+demo: install
+	$(BIN)/i2e-deploy demo
+
+test: install lint types
+	$(BIN)/pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+install: $(VENV)/installed
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed: PYTHON=python3.11 make ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q -c constraints.txt -e '.[sinabs,data,report,dev]'
+	$(BIN)/pip install -q -c constraints.txt asteval setuptools
+	$(BIN)/pip install -q --no-deps --ignore-requires-python $(LAVA)
+	@touch $@
+
+clean:
+	rm -rf $(VENV)

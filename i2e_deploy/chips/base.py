@@ -1,0 +1,106 @@
+"""What a chip is: a profile, a check, a lowering, and programs that run.
+
+A new chip is a TOML profile, a package, and an entry point in the group `i2e_deploy.chips` whose name is
+the chip's and whose value is a callable `(name) -> Chip`. No other file changes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from typing import Any
+
+from i2e_deploy.chips.check import CheckReport
+from i2e_deploy.chips.profile import Profile
+from i2e_deploy.chips.trace import Integers, Trace
+from i2e_deploy.errors import InputError
+from i2e_deploy.network import Network
+
+ENTRY_POINTS = "i2e_deploy.chips"
+
+
+class Program(ABC):
+    """One chip's integers: what is simulated, exported and compared. It contains no float."""
+
+    #: (C, H, W) of one input frame.
+    input_shape: tuple[int, ...]
+
+    @property
+    @abstractmethod
+    def layer_names(self) -> tuple[str, ...]:
+        """Names of the layers in network order."""
+
+    @abstractmethod
+    def run(self, frames: Integers, semantics: str = "timestep", engine: str = "fast") -> Trace:
+        """Simulate from a fresh state.
+
+        Args:
+            frames: integers [B, T, C, H, W], event counts >= 0.
+            semantics: what a step means; each chip names its own.
+            engine: `"fast"`, or `"reference"` for the slow definition; the results are equal.
+
+        Raises:
+            InputError: wrong shape or dtype, negative counts, unknown semantics or engine.
+        """
+
+    @abstractmethod
+    def to_tensors(self) -> tuple[dict[str, Integers], dict[str, Any]]:
+        """Arrays by name and JSON-able data, from which `Chip.program` makes an equal program."""
+
+
+class Chip(ABC):
+    """One chip, known by its profile."""
+
+    profile: Profile
+
+    @abstractmethod
+    def check(self, network: Network) -> CheckReport:
+        """Every layer against every rule, and the placement on cores. Never raises for what it finds."""
+
+    @abstractmethod
+    def lower(self, network: Network) -> Program:
+        """The network as this chip's integers.
+
+        Raises:
+            UnsupportedError: a layer has no counterpart on the chip; every such layer is named.
+        """
+
+    @abstractmethod
+    def program(self, tensors: Mapping[str, Integers], data: Mapping[str, Any]) -> Program:
+        """The inverse of `Program.to_tensors`.
+
+        Raises:
+            FileFormatError: the arrays or data are not those of a program of this chip.
+        """
+
+
+def chip_names() -> tuple[str, ...]:
+    """Names of all chips, those of other installed packages included, sorted."""
+    return tuple(sorted({point.name for point in entry_points(group=ENTRY_POINTS)}))
+
+
+def get(name: str) -> Chip:
+    """The chip of that name, e.g. `get("speck2f")`.
+
+    Raises:
+        InputError: no such chip.
+    """
+    found = [point for point in entry_points(group=ENTRY_POINTS) if point.name == name]
+    if not found:
+        raise InputError(f"no chip {name!r}: choose one of {', '.join(chip_names())}")
+    chip: Chip = found[0].load()(name)
+    return chip
+
+
+def check_frames(frames: Integers, input_shape: tuple[int, ...]) -> None:
+    """Raise InputError unless `frames` is integers >= 0 of shape [B, T, *input_shape]."""
+    wanted = f"[B, T, {', '.join(map(str, input_shape))}]"
+    if frames.ndim != 2 + len(input_shape) or frames.shape[2:] != tuple(input_shape):
+        raise InputError(f"frames have shape {list(frames.shape)}: this program takes {wanted}")
+    if 0 in frames.shape:
+        raise InputError(f"frames have shape {list(frames.shape)}: give at least one sample and one step")
+    if frames.dtype.kind not in "bui":
+        raise InputError(f"frames have dtype {frames.dtype}: event counts are integers; cast them first")
+    if frames.dtype.kind == "i" and frames.min() < 0:
+        raise InputError(f"frames hold {frames.min()}: event counts are not negative")

@@ -1,0 +1,105 @@
+"""The DYNAP-CNN family as a `Chip`: check and lowering over a profile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from i2e_deploy.chips.base import Chip
+from i2e_deploy.chips.check import CheckReport, Finding
+from i2e_deploy.chips.dynapcnn.placement import place
+from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram, Source, read_program
+from i2e_deploy.chips.dynapcnn.quantise import Quantised, core_layer, quantise
+from i2e_deploy.chips.dynapcnn.rules import RULES
+from i2e_deploy.chips.dynapcnn.stages import Stage, arrange, words
+from i2e_deploy.chips.profile import Profile, load_profile
+from i2e_deploy.chips.trace import Integers
+from i2e_deploy.errors import UnsupportedError
+from i2e_deploy.network import Network
+
+
+class DynapcnnChip(Chip):
+    """A chip of the family, by the name of its profile.
+
+    Raises:
+        InputError: no such profile.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.profile = load_profile(name)
+
+    def check(self, network: Network) -> CheckReport:
+        """See `Chip.check`."""
+        try:
+            stages, outputs = arrange(network)
+        except UnsupportedError as error:
+            finding = Finding("structure", "", str(error), "one convolution and its neurons a core", "", "error")
+            return CheckReport(self.profile.name, (), (finding,), ())
+        findings = [f for s in stages for q in [quantise(s)] for rule in RULES for f in rule(s, q, self.profile)]
+        slots, crowded = place(stages, self.profile)
+        findings += [_cores_finding(stages, crowded, self.profile), *_readout(stages, outputs, self.profile)]
+        return CheckReport(self.profile.name, tuple(s.name for s in stages), tuple(findings), slots)
+
+    def lower(self, network: Network) -> DynapcnnProgram:
+        """See `Chip.lower`. One scale a layer, as Sinabs discretises; see `quantise`."""
+        stages, outputs = arrange(network)
+        integers = [quantise(stage) for stage in stages]
+        _refuse_unusable(stages, integers)
+        channels, height, width = network.input_shape
+        layers = tuple(core_layer(stage, q) for stage, q in zip(stages, integers, strict=True))
+        return DynapcnnProgram((channels, height, width), layers, outputs)
+
+    def program(self, tensors: Mapping[str, Integers], data: Mapping[str, Any]) -> DynapcnnProgram:
+        """See `Chip.program`."""
+        return read_program(tensors, data)
+
+
+def _refuse_unusable(stages: Sequence[Stage], integers: Sequence[Quantised]) -> None:
+    bad = [
+        f"layer {stage.name!r}: the threshold rounds to 0 beside weights up to {np.abs(stage.weight).max():g} "
+        f"(threshold {stage.neuron.threshold:g}); scale the weights down or raise spike_threshold"
+        for stage, q in zip(stages, integers, strict=True)
+        if q.threshold < 1
+    ]
+    if bad:
+        raise UnsupportedError("; ".join(bad))
+
+
+def _cores_finding(stages: Sequence[Stage], crowded: Sequence[str], profile: Profile) -> Finding:
+    """The network as a whole on the cores as a whole."""
+    total, source = len(profile.cores), profile.cores_source
+    if not crowded:
+        return Finding("cores", "", len(stages), total, "cores", "ok", source=source)
+    by_name = {stage.name: stage for stage in stages}
+    alone = [name for name in crowded if not _holding(by_name[name], profile)]
+    names = alone or list(crowded)
+    cores = sorted({index for name in names for index in _holding(by_name[name], profile)})
+    needs = ", ".join(f"{name!r} ({_needs(by_name[name])})" for name in names)
+    value = f"no core for {needs}" if not cores else f"{len(names)} layers share cores {cores}: {needs}"
+    fix = "use fewer channels, smaller kernels, larger strides or earlier pooling in these layers, or fewer layers"
+    return Finding("cores", "", value, f"{total} cores, one layer each", "", "error", fix, source)
+
+
+def _holding(stage: Stage, profile: Profile) -> list[int]:
+    used = words(stage)
+    return [core.index for core in profile.cores if all(used[kind] <= core.memory[kind] for kind in used)]
+
+
+def _needs(stage: Stage) -> str:
+    return ", ".join(f"{used} {kind} words" for kind, used in words(stage).items() if used)
+
+
+def _readout(stages: Sequence[Stage], outputs: Sequence[Source], profile: Profile) -> list[Finding]:
+    """What the chip's own readout block can do with the output layer; counting on the host is never limited."""
+    classes, by_name = profile.limit("readout_classes"), {stage.name: stage for stage in stages}
+    erratum = next((e for e in profile.errata if e.id == "readout-channel-spacing"), None)
+    findings = []
+    for source in outputs:
+        channels = by_name[source.layer].output_shape[0]
+        fix = "" if erratum is None else f"{erratum.text} {erratum.workaround}".strip()
+        findings.append(
+            Finding("readout classes", source.layer, channels, str(classes), classes.unit, "info", fix, classes.source)
+        )
+    return findings

@@ -1,0 +1,185 @@
+"""The integers of a DYNAP-CNN chip: one `CoreLayer` a core."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from i2e_deploy.chips.base import Program, check_frames
+from i2e_deploy.chips.trace import Integers, Trace
+from i2e_deploy.errors import FileFormatError, InputError
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where events come from: a layer (or `"input"`), summed over `pool` windows on the way."""
+
+    layer: str
+    pool: Pair = (1, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class CoreLayer:
+    """One core.
+
+    Args:
+        name: unique in the program.
+        sources: what feeds it; several are added up.
+        weight: int8 [C_out, C_in, kH, kW], cross-correlation.
+        bias: int8 [C_out], added once a step, or None.
+        threshold: 1..32767; a neuron with `v >= threshold` fires.
+        min_v: -32768..0, lower bound of the state, applied after the reset.
+        max_spikes: most spikes of one neuron in one step; None = as many as the threshold fits in.
+        reset: after n spikes take off n thresholds, or set to zero.
+        input_shape: (C, H, W) after pooling.
+        output_shape: (C, H, W) of the neurons.
+    """
+
+    name: str
+    sources: tuple[Source, ...]
+    weight: NDArray[np.int8]
+    bias: NDArray[np.int8] | None
+    stride: Pair
+    padding: Pair
+    threshold: int
+    min_v: int
+    max_spikes: int | None
+    reset: Literal["subtract", "zero"]
+    input_shape: tuple[int, int, int]
+    output_shape: tuple[int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class DynapcnnProgram(Program):
+    """A whole network as integers. `outputs` are the sources of what leaves the network."""
+
+    input_shape: tuple[int, int, int]
+    layers: tuple[CoreLayer, ...]
+    outputs: tuple[Source, ...]
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """See `Program.layer_names`."""
+        return tuple(layer.name for layer in self.layers)
+
+    def run(self, frames: Integers, semantics: str = "timestep", engine: str = "fast") -> Trace:
+        """See `Program.run`. `semantics="timestep"` equals Sinabs' discretised network bit for bit."""
+        from i2e_deploy.chips.dynapcnn.engine import run_engine
+        from i2e_deploy.chips.dynapcnn.reference import run_reference
+
+        engines = {"fast": run_engine, "reference": run_reference}
+        if semantics != "timestep":
+            raise InputError(f"semantics {semantics!r}: this version simulates DYNAP-CNN chips in 'timestep' only")
+        if engine not in engines:
+            raise InputError(f"engine {engine!r}: choose one of {', '.join(engines)}")
+        check_frames(frames, self.input_shape)
+        return engines[engine](self, frames)
+
+    def to_tensors(self) -> tuple[dict[str, Integers], dict[str, Any]]:
+        """See `Program.to_tensors`."""
+        tensors: dict[str, Integers] = {}
+        rows = []
+        for layer in self.layers:
+            row = asdict(layer)
+            for key in ("weight", "bias"):
+                array = row.pop(key)
+                if array is not None:
+                    tensors[f"{layer.name}.{key}"] = array
+            rows.append(row)
+        outputs = [asdict(source) for source in self.outputs]
+        return tensors, {"input_shape": list(self.input_shape), "layers": rows, "outputs": outputs}
+
+
+def read_program(tensors: Mapping[str, Integers], data: Mapping[str, Any]) -> DynapcnnProgram:
+    """The inverse of `DynapcnnProgram.to_tensors`, with every value checked.
+
+    Raises:
+        FileFormatError: a key, a type, a shape or a range is wrong.
+    """
+    try:
+        layers = tuple(_read_layer(row, tensors) for row in data["layers"])
+        program = DynapcnnProgram(_shape(data["input_shape"]), layers, tuple(map(_source, data["outputs"])))
+        _check_graph(program)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise FileFormatError(f"not a DYNAP-CNN program: {type(error).__name__} at {error}") from error
+    return program
+
+
+def _read_layer(row: Mapping[str, Any], tensors: Mapping[str, Integers]) -> CoreLayer:
+    name = str(row["name"])
+    weight, bias = tensors[f"{name}.weight"], tensors.get(f"{name}.bias")
+    layer = CoreLayer(
+        name=name,
+        sources=tuple(map(_source, row["sources"])),
+        weight=np.asarray(weight),
+        bias=None if bias is None else np.asarray(bias),
+        stride=_pair(row["stride"]),
+        padding=_pair(row["padding"]),
+        threshold=_integer(row["threshold"], 1, 2**15 - 1),
+        min_v=_integer(row["min_v"], -(2**15), 0),
+        max_spikes=None if row["max_spikes"] is None else _integer(row["max_spikes"], 1, 2**15),
+        reset=row["reset"],
+        input_shape=_shape(row["input_shape"]),
+        output_shape=_shape(row["output_shape"]),
+    )
+    if layer.reset not in ("subtract", "zero"):
+        raise ValueError(f"reset {layer.reset!r} of layer {name!r}")
+    if weight.dtype != np.int8 or weight.ndim != 4 or (bias is not None and bias.dtype != np.int8):
+        raise ValueError(f"weights of layer {name!r}: {weight.dtype} {weight.shape}")
+    if min(layer.stride) < 1 or (bias is not None and bias.shape != weight.shape[:1]):
+        raise ValueError(f"stride or bias of layer {name!r}")
+    return layer
+
+
+def _check_graph(program: DynapcnnProgram) -> None:
+    """Shapes and sources agree from layer to layer."""
+    shapes = {"input": program.input_shape}
+
+    def pooled(source: Source) -> tuple[int, int, int]:
+        c, h, w = shapes[source.layer]
+        return c, h // source.pool[0], w // source.pool[1]
+
+    for layer in program.layers:
+        if layer.name in shapes or not layer.sources:
+            raise ValueError(f"name or sources of layer {layer.name!r}")
+        if any(pooled(source) != layer.input_shape for source in layer.sources):
+            raise ValueError(f"input shape of layer {layer.name!r}")
+        c, *size = layer.input_shape
+        window = zip(size, layer.weight.shape[2:], layer.stride, layer.padding, strict=True)
+        out = (layer.weight.shape[0], *((n + 2 * p - k) // s + 1 for n, k, s, p in window))
+        if layer.weight.shape[1] != c or out != layer.output_shape or min(out) < 1:
+            raise ValueError(f"output shape of layer {layer.name!r}")
+        shapes[layer.name] = layer.output_shape
+    if not program.outputs:
+        raise ValueError("outputs are empty")
+    for source in program.outputs:
+        pooled(source)
+
+
+def _integer(value: Any, low: int, high: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ValueError(f"{value!r}: expected an integer in {low}..{high}")
+    return value
+
+
+def _pair(value: Any) -> Pair:
+    first, second = value
+    return _integer(first, 0, 2**15), _integer(second, 0, 2**15)
+
+
+def _shape(value: Any) -> tuple[int, int, int]:
+    c, h, w = value
+    return _integer(c, 1, 2**15), _integer(h, 1, 2**15), _integer(w, 1, 2**15)
+
+
+def _source(row: Mapping[str, Any]) -> Source:
+    pool = _pair(row["pool"])
+    if min(pool) < 1:
+        raise ValueError(f"pooling {pool}")
+    return Source(str(row["layer"]), pool)

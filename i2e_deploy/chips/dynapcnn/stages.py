@@ -1,0 +1,174 @@
+"""Arrange a float network as the chip sees it: one stage a core.
+
+A core convolves the events that reach it, integrates, fires, and sends its spikes on, summed over pooling
+windows. So a stage is a convolution (or a linear layer, which is a convolution with one output pixel), the
+neurons behind it, and where its input comes from with the pooling on the way. Average pooling becomes sum
+pooling, its factor moves into the weights behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import prod
+
+import numpy as np
+
+from i2e_deploy.chips.dynapcnn.program import Source
+from i2e_deploy.errors import UnsupportedError
+from i2e_deploy.network import INPUT, Add, Conv2d, IntegrateAndFire, Layer, Linear, Network, Pool2d
+from i2e_deploy.network.layers import Array, Pair, Shape
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """One core's worth of the float network.
+
+    Args:
+        name: name of the convolution or linear layer.
+        sources: where its input comes from.
+        weight: float32 [C_out, C_in, kH, kW], groups and dilation written out as zeros, pooling factor included.
+        input_shape: (C, H, W) after pooling.
+        output_shape: (C, H, W) of the neurons.
+        destinations: how many stages (or outputs) it feeds.
+    """
+
+    name: str
+    sources: tuple[Source, ...]
+    weight: Array
+    bias: Array | None
+    stride: Pair
+    padding: Pair
+    neuron: IntegrateAndFire
+    input_shape: Shape
+    output_shape: Shape
+    destinations: int
+
+
+@dataclass(frozen=True)
+class _Path:
+    """A way back from a layer to the neurons (or the input) that feed it."""
+
+    source: str
+    pool: Pair = (1, 1)
+    factor: float = 1.0
+
+
+def arrange(network: Network) -> tuple[tuple[Stage, ...], tuple[Source, ...]]:
+    """The stages in network order, and the sources of the output.
+
+    Raises:
+        UnsupportedError: names every layer that cannot be part of a core, with what to do.
+    """
+    shapes, consumers = network.shapes(), network.consumers()
+    layers = {layer.name: layer for layer in network.layers}
+    problems = _problems(network, layers)
+    if problems:
+        raise UnsupportedError("; ".join(problems))
+    neurons = {layer.inputs[0]: layer for layer in network.layers if isinstance(layer.op, IntegrateAndFire)}
+    stage_of = {neuron.name: synapse for synapse, neuron in neurons.items()} | {INPUT: INPUT}
+    outputs = [p for layer in network.layers if not consumers[layer.name] for p in _paths(layer.name, layers)]
+    ways = {name: [p for source in layers[name].inputs for p in _paths(source, layers)] for name in neurons}
+    fan_out = [path.source for paths in (*ways.values(), outputs) for path in paths]
+
+    stages = []
+    for name, neuron in neurons.items():
+        assert isinstance(neuron.op, IntegrateAndFire)
+        stage = _stage(layers[name], neuron.op, ways[name], shapes)
+        sources = tuple(Source(stage_of[p.source], p.pool) for p in ways[name])
+        stages.append(replace(stage, sources=sources, destinations=fan_out.count(neuron.name)))
+    return tuple(stages), tuple(Source(stage_of[p.source], p.pool) for p in outputs)
+
+
+def _problems(network: Network, layers: dict[str, Layer]) -> list[str]:
+    """Every reason why the network is not a set of cores."""
+    consumers, problems = network.consumers(), []
+    if not any(isinstance(layer.op, IntegrateAndFire) for layer in network.layers):
+        return ["the network has no integrate-and-fire layer: every convolution needs one behind it"]
+    if len(network.input_shape) != 3:
+        return [f"the input has shape {network.input_shape}: the chip takes events of shape (C, H, W)"]
+    for layer in network.layers:
+        behind, before = consumers[layer.name], [layers[n].op for n in layer.inputs if n != INPUT]
+        if isinstance(layer.op, Conv2d | Linear):
+            if len(behind) != 1 or not isinstance(behind[0].op, IntegrateAndFire):
+                problems.append(f"layer {layer.name!r}: weights need one integrate-and-fire layer directly behind them")
+        elif isinstance(layer.op, IntegrateAndFire):
+            if not (len(before) == 1 and isinstance(before[0], Conv2d | Linear)):
+                problems.append(f"layer {layer.name!r}: neurons need a convolution or linear layer directly before")
+        elif not behind and isinstance(layer.op, Add):
+            problems.append(f"layer {layer.name!r}: a sum cannot be the output; put a convolution and neurons behind")
+        if isinstance(layer.op, Pool2d) and INPUT in layer.inputs:
+            problems.append(f"layer {layer.name!r} pools the input: pool the event frames before, or use a stride")
+    return problems
+
+
+def _paths(name: str, layers: dict[str, Layer]) -> list[_Path]:
+    """All ways from the output of `name` back to neurons or the input, with the pooling between."""
+    if name == INPUT or isinstance(layers[name].op, IntegrateAndFire):
+        return [_Path(name)]
+    layer = layers[name]
+    paths = [path for source in layer.inputs for path in _paths(source, layers)]
+    if isinstance(layer.op, Pool2d):
+        (ky, kx), average = layer.op.kernel, layer.op.kind == "average"
+        factor = 1.0 / (ky * kx) if average else 1.0
+        paths = [_Path(p.source, (p.pool[0] * ky, p.pool[1] * kx), p.factor * factor) for p in paths]
+    return paths
+
+
+def _stage(layer: Layer, neuron: IntegrateAndFire, paths: Sequence[_Path], shapes: dict[str, Shape]) -> Stage:
+    """The stage of one convolution or linear layer; `arrange` fills in sources and destinations."""
+    factors = {path.factor for path in paths}
+    if len(factors) > 1:
+        raise UnsupportedError(
+            f"layer {layer.name!r} gets inputs scaled by different average pools ({sorted(factors)}): "
+            "one core has one set of weights; use sum pooling or equal windows"
+        )
+    channels, height, width = shapes[paths[0].source]
+    input_shape = (channels, height // paths[0].pool[0], width // paths[0].pool[1])
+    op = layer.op
+    if isinstance(op, Linear):
+        weight, stride, padding = op.weight.reshape(-1, *input_shape), (1, 1), (0, 0)
+        output_shape: Shape = (weight.shape[0], 1, 1)
+    else:
+        assert isinstance(op, Conv2d)
+        weight, stride, padding = _write_out(op), op.stride, op.padding
+        output_shape = shapes[layer.name]
+    factor = factors.pop()
+    if factor != 1:  # in float32, as sinabs: dynapcnn_layer.py `conv.weight * self._rescale_weights`
+        weight = weight * np.float32(factor)
+    return Stage(layer.name, (), weight, op.bias, stride, padding, neuron, input_shape, output_shape, 0)
+
+
+def _write_out(op: Conv2d) -> Array:
+    """Weights without groups and dilation, which the chip has no field for: the same sums, with zeros."""
+    out, inside, kh, kw = op.weight.shape
+    (dy, dx), groups = op.dilation, op.groups
+    dense = np.zeros((out, inside * groups, dy * (kh - 1) + 1, dx * (kw - 1) + 1), np.float32)
+    for group in range(groups):
+        rows = slice(group * out // groups, (group + 1) * out // groups)
+        dense[rows, group * inside : (group + 1) * inside, ::dy, ::dx] = op.weight[rows]
+    return dense
+
+
+def words(stage: Stage) -> dict[str, int]:
+    """Memory words that a stage takes, by kind.
+
+    Source: Speck Dev Kit Datasheet (Aug 2023), 2.4; the same in sinabs dynapcnn_layer.py `memory_summary`.
+    """
+    f_out, c_in, kh, kw = stage.weight.shape
+    _, height, width = stage.output_shape
+    return {
+        "kernel": c_in << (_bits(kh * kw) + _bits(f_out)),
+        "neuron": f_out << (_bits(height) + _bits(width)),
+        "bias": 0 if stage.bias is None else f_out,
+    }
+
+
+def _bits(count: int) -> int:
+    """Address bits for `count` values: ceil(log2 count)."""
+    return (count - 1).bit_length()
+
+
+def neurons(stage: Stage) -> int:
+    """Number of neurons of a stage."""
+    return prod(stage.output_shape)

@@ -1,0 +1,135 @@
+"""Read a hardware profile: the limits of one chip, each number with unit, certainty and source."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from i2e_deploy.errors import FileFormatError, InputError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+CERTAINTIES = ("documented", "inferred", "unverified")
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One limit. `value` is a number (the largest allowed) or the tuple of allowed numbers."""
+
+    value: int | tuple[int, ...]
+    unit: str
+    certainty: str
+    source: str
+
+    def allows(self, value: int) -> bool:
+        """Whether `value` is within the limit."""
+        return value in self.value if isinstance(self.value, tuple) else value <= self.value
+
+    def __str__(self) -> str:
+        return f"one of {', '.join(map(str, self.value))}" if isinstance(self.value, tuple) else str(self.value)
+
+
+@dataclass(frozen=True)
+class Core:
+    """One core: the words that each of its memories holds."""
+
+    index: int
+    memory: Mapping[str, int]
+    parallel: bool = False
+
+
+@dataclass(frozen=True)
+class Erratum:
+    """A known defect of the silicon and what to do about it."""
+
+    id: str
+    text: str
+    workaround: str
+    certainty: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Profile:
+    """What is known of one chip. `sha256` identifies the file it was read from."""
+
+    name: str
+    title: str
+    family: str
+    version: str
+    limits: Mapping[str, Limit]
+    cores: tuple[Core, ...]
+    cores_source: str
+    errata: tuple[Erratum, ...]
+    sha256: str
+
+    def limit(self, name: str) -> Limit:
+        """The limit of that name.
+
+        Raises:
+            FileFormatError: the profile has none.
+        """
+        if name not in self.limits:
+            raise FileFormatError(f"hardware profile {self.name!r} has no limit {name!r}: add it to its [limits]")
+        return self.limits[name]
+
+
+def profile_names() -> tuple[str, ...]:
+    """Names of the profiles that ship with the package, sorted."""
+    files = resources.files("hardware_profiles").iterdir()
+    return tuple(sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml")))
+
+
+def load_profile(name: str) -> Profile:
+    """Read `hardware_profiles/NAME.toml`.
+
+    Raises:
+        InputError: no such profile.
+        FileFormatError: the file lacks a unit, a source or a certainty, or is not TOML.
+    """
+    if name not in profile_names():
+        raise InputError(f"no hardware profile {name!r}: choose one of {', '.join(profile_names())}")
+    data = (resources.files("hardware_profiles") / f"{name}.toml").read_bytes()
+    return parse_profile(data, f"{name}.toml")
+
+
+def parse_profile(data: bytes, file: str) -> Profile:
+    """Parse the bytes of a profile; `file` names it in errors.
+
+    Raises:
+        FileFormatError: see `load_profile`.
+    """
+    try:
+        raw = tomllib.loads(data.decode())
+        return Profile(
+            name=raw["name"],
+            title=raw["title"],
+            family=raw["family"],
+            version=raw["version"],
+            limits={key: _limit(key, row) for key, row in raw["limits"].items()},
+            cores=tuple(_core(row) for row in raw.get("cores", {}).get("list", [])),
+            cores_source=raw.get("cores", {}).get("source", ""),
+            errata=tuple(Erratum(**row) for row in raw.get("errata", [])),
+            sha256=hashlib.sha256(data).hexdigest(),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise FileFormatError(f"hardware profile {file}: {error!s} is missing or wrong") from error
+
+
+def _limit(key: str, row: dict[str, Any]) -> Limit:
+    if row["certainty"] not in CERTAINTIES or not row["source"] or not row["unit"]:
+        raise ValueError(f"limit {key!r} needs a unit, a source and a certainty of {CERTAINTIES}: {row}")
+    value = row["value"]
+    return Limit(tuple(value) if isinstance(value, list) else int(value), row["unit"], row["certainty"], row["source"])
+
+
+def _core(row: dict[str, Any]) -> Core:
+    memory = {key: int(value) for key, value in row.items() if key not in ("index", "parallel")}
+    return Core(int(row["index"]), memory, bool(row.get("parallel", False)))

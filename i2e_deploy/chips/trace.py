@@ -1,0 +1,60 @@
+"""What a run gave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Integers = NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True)
+class LayerCounts:
+    """Totals of one layer over all samples and steps of a run.
+
+    Args:
+        spikes: spikes its neurons emitted.
+        synops: synaptic operations: one for every neuron that an incoming spike reaches.
+        saturations: updates whose result lies outside the chip's state word. The time-stepped
+            simulation carries on exactly (as Sinabs does); the chip could not.
+    """
+
+    spikes: int
+    synops: int
+    saturations: int
+
+    def __add__(self, other: LayerCounts) -> LayerCounts:
+        return LayerCounts(self.spikes + other.spikes, self.synops + other.synops, self.saturations + other.saturations)
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """Spikes of every layer and the state in which the run ended.
+
+    Args:
+        spikes: per layer, in network order, int32 [B, T, C, H, W], before any pooling.
+        states: per layer the final state variables by name, int64 [B, C, H, W].
+        output: int32 [B, T, N], what leaves the network (after pooling, if its last layer is pooled).
+        counts: per layer.
+    """
+
+    spikes: Mapping[str, Integers]
+    states: Mapping[str, Mapping[str, Integers]]
+    output: Integers
+    counts: Mapping[str, LayerCounts]
+
+    def decisions(self) -> NDArray[np.int64]:
+        """Class with the most output spikes over all steps, the lowest number on a tie: int64 [B]."""
+        return np.asarray(self.output.sum(axis=1).argmax(axis=1), np.int64)
+
+    def arrays(self, state: bool = False) -> dict[str, Integers]:
+        """`layer0`, `layer1`, ... in network order, and with `state` the final `layerN_<variable>`."""
+        arrays = {f"layer{i}": spikes for i, spikes in enumerate(self.spikes.values())}
+        if state:
+            for i, variables in enumerate(self.states.values()):
+                arrays |= {f"layer{i}_{name}": value for name, value in variables.items()}
+        return arrays

@@ -1,0 +1,72 @@
+"""The eight microsaccades of I2E as pixel pairs.
+
+A microsaccade moves the eye by one vector; a pixel then sees the difference between two pixels of
+its 3x3 neighbourhood. I2E (arXiv 2511.08065) writes each as a 3x3 kernel with one -1 and one +1.
+Here a kernel is the two offsets (row, column) from the centre, and nothing is multiplied.
+
+Three lengths: alpha (1 pixel, 2 directions), beta (sqrt 2, 2 directions), gamma (sqrt 5, 4
+directions). The paper's best order is gamma, alpha, beta. In training each direction is drawn from
+its set: every place in the 3x3 window where the same vector fits (6, 6, 4, 4, 2, 2, 2, 2 of them).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+from i2e_deploy.errors import InputError
+
+Offset = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Saccade:
+    """One kernel: the difference is `V[y + plus] - V[y + minus]`. Offsets are (row, column) in -1..1."""
+
+    minus: Offset
+    plus: Offset
+
+
+def _cell(number: int) -> Offset:
+    """Offset of a cell of the 3x3 grid numbered 1 to 9 row by row, 5 being the centre."""
+    return (number - 1) // 3 - 1, (number - 1) % 3 - 1
+
+
+def _saccades(*pairs: tuple[int, int]) -> tuple[Saccade, ...]:
+    return tuple(Saccade(_cell(minus), _cell(plus)) for minus, plus in pairs)
+
+
+#: The kernels used at inference, by length (paper, fig. 3): [-1 at, +1 at] in grid numbers.
+CANONICAL: dict[str, tuple[Saccade, ...]] = {
+    "alpha": _saccades((5, 6), (5, 2)),
+    "beta": _saccades((5, 3), (5, 1)),
+    "gamma": _saccades((9, 4), (4, 3), (3, 8), (8, 1)),
+}
+
+#: The order in which the paper reports its results (table 5: 60.68 % on CIFAR-100, the best of six).
+DEFAULT_ORDER = ("gamma", "alpha", "beta")
+
+
+def saccades(order: tuple[str, ...] = DEFAULT_ORDER) -> tuple[Saccade, ...]:
+    """The eight canonical kernels in time order.
+
+    Args:
+        order: the three lengths `"alpha"`, `"beta"`, `"gamma"` in any order.
+
+    Raises:
+        InputError: `order` is not a permutation of the three lengths.
+    """
+    if sorted(order) != sorted(CANONICAL):
+        raise InputError(f"order of saccades is {order}: give each of {sorted(CANONICAL)} once")
+    return tuple(saccade for length in order for saccade in CANONICAL[length])
+
+
+def placements(saccade: Saccade) -> tuple[Saccade, ...]:
+    """Every kernel of the 3x3 window with the same displacement; the canonical one comes first."""
+    (minus_y, minus_x), (plus_y, plus_x) = saccade.minus, saccade.plus
+    fits = [
+        Saccade((minus_y + dy, minus_x + dx), (plus_y + dy, plus_x + dx))
+        for dy, dx in product(range(-2, 3), repeat=2)
+        if all(-1 <= c <= 1 for c in (minus_y + dy, minus_x + dx, plus_y + dy, plus_x + dx))
+    ]
+    return (saccade, *(candidate for candidate in fits if candidate != saccade))

@@ -1,0 +1,61 @@
+"""Every error that this package raises on purpose.
+
+    I2EDeployError
+    ├── InputError            what the user gave cannot be used            exit code 2
+    │   └── FileFormatError   a file is damaged, lies or is not what it says
+    ├── UnsupportedError      a network, layer or option that has no counterpart on the chip
+    ├── MissingDependency     an optional package is needed and absent (also an ImportError)
+    ├── CheckFailed           a network does not fit the chip              exit code 1
+    └── ComparisonFailed      two runs that must agree do not              exit code 1
+
+A message says what is wrong, where, the value, the limit, and how to mend it, in one line. The
+command line prints it and exits with `exit_code`; a library user catches the root.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class I2EDeployError(Exception):
+    """Root of all errors of this package."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class InputError(I2EDeployError, ValueError):
+    """What the user gave (a value, a shape, a file name) cannot be used."""
+
+
+class FileFormatError(InputError):
+    """A file is damaged, truncated, larger than it may be, or not what its name says."""
+
+
+class UnsupportedError(I2EDeployError):
+    """A layer, option or graph that the target chip or this version has no counterpart for."""
+
+
+class MissingDependency(I2EDeployError, ImportError):
+    """An optional package is needed and is not installed.
+
+    Args:
+        package: name of the package, as on the package index.
+        needed_for: what the user asked for, e.g. "training with SLAYER".
+        install: the command that installs it.
+    """
+
+    def __init__(self, package: str, needed_for: str, install: str) -> None:
+        self.package, self.needed_for, self.install = package, needed_for, install
+        super().__init__(f"{needed_for} needs the package {package!r}: install it with `{install}`")
+
+
+class CheckFailed(I2EDeployError):
+    """A network breaks at least one rule of the chip; the message names each."""
+
+    exit_code = 1
+
+
+class ComparisonFailed(I2EDeployError):
+    """Two runs that must be equal are not; the message names the first difference."""
+
+    exit_code = 1
