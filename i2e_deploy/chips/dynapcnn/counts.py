@@ -22,7 +22,7 @@ def layer_counts(layer: CoreLayer, events: Integers, spikes: Integers, saturatio
 
 def fan_out(layer: CoreLayer) -> NDArray[np.int64]:
     """Output pixels that an event at each input pixel reaches: int64 [H, W]."""
-    reach = [
+    reach: list[NDArray[np.int64]] = [
         _reach(layer.input_shape[1 + axis], layer.weight.shape[2 + axis], layer.stride[axis],
                layer.padding[axis], layer.output_shape[1 + axis])
         for axis in (0, 1)
