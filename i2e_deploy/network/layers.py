@@ -7,10 +7,13 @@ activations leave out batch and time: `(C, H, W)` or `(N,)`. Pairs are `(vertica
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from i2e_deploy.errors import InputError
 
 Array = NDArray[np.float32]
 Pair = tuple[int, int]
@@ -28,6 +31,14 @@ class Conv2d:
     dilation: Pair = (1, 1)
     groups: int = 1
 
+    def __post_init__(self) -> None:
+        _check_weights(self.weight, self.bias, 4)
+        pairs = (("stride", self.stride, 1), ("padding", self.padding, 0), ("dilation", self.dilation, 1))
+        for name, pair, lowest in pairs:
+            _check_pair(name, pair, lowest)
+        if not isinstance(self.groups, int) or self.groups < 1 or self.weight.shape[0] % self.groups:
+            raise InputError(f"groups is {self.groups!r}: it must divide the {self.weight.shape[0]} output channels")
+
 
 @dataclass(frozen=True, eq=False)
 class Linear:
@@ -35,6 +46,9 @@ class Linear:
 
     weight: Array
     bias: Array | None = None
+
+    def __post_init__(self) -> None:
+        _check_weights(self.weight, self.bias, 2)
 
 
 @dataclass(frozen=True)
@@ -53,6 +67,16 @@ class IntegrateAndFire:
     max_spikes: int | None = None
     reset: Literal["subtract", "zero"] = "subtract"
 
+    def __post_init__(self) -> None:
+        if not (isfinite(self.threshold) and self.threshold > 0):
+            raise InputError(f"spike threshold is {self.threshold}: it must be above 0")
+        if self.min_v is not None and not (isfinite(self.min_v) and self.min_v <= 0):
+            raise InputError(f"lower bound min_v is {self.min_v}: it must be 0 or below, or None")
+        if self.max_spikes is not None and (not isinstance(self.max_spikes, int) or self.max_spikes < 1):
+            raise InputError(f"max_spikes is {self.max_spikes!r}: give a whole number from 1, or None")
+        if self.reset not in ("subtract", "zero"):
+            raise InputError(f"reset is {self.reset!r}: choose 'subtract' or 'zero'")
+
 
 @dataclass(frozen=True)
 class Pool2d:
@@ -60,6 +84,11 @@ class Pool2d:
 
     kernel: Pair
     kind: Literal["sum", "average"] = "average"
+
+    def __post_init__(self) -> None:
+        _check_pair("pooling kernel", self.kernel, 1)
+        if self.kind not in ("sum", "average"):
+            raise InputError(f"kind of pooling is {self.kind!r}: choose 'sum' or 'average'")
 
 
 @dataclass(frozen=True)
@@ -70,6 +99,23 @@ class Flatten:
 @dataclass(frozen=True)
 class Add:
     """Elementwise sum of two or more inputs of one shape."""
+
+
+def _check_weights(weight: Array, bias: Array | None, dimensions: int) -> None:
+    for name, array, wanted in (("weight", weight, dimensions), ("bias", bias, 1)):
+        if array is None:
+            continue
+        if array.dtype != np.float32 or array.ndim != wanted or not array.size:
+            raise InputError(f"{name} is {array.dtype} {array.shape}: expected float32 with {wanted} dimensions")
+        if not np.isfinite(array).all():
+            raise InputError(f"{name} holds values that are not finite: was the training stable?")
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise InputError(f"bias has {bias.size} values for {weight.shape[0]} outputs")
+
+
+def _check_pair(name: str, pair: Pair, lowest: int) -> None:
+    if not isinstance(pair, tuple) or len(pair) != 2 or any(not isinstance(n, int) or n < lowest for n in pair):
+        raise InputError(f"{name} is {pair!r}: give two whole numbers from {lowest}")
 
 
 Op = Conv2d | Linear | IntegrateAndFire | Pool2d | Flatten | Add

@@ -22,16 +22,15 @@ def layer_counts(layer: CoreLayer, events: Integers, spikes: Integers, saturatio
 
 def fan_out(layer: CoreLayer) -> NDArray[np.int64]:
     """Output pixels that an event at each input pixel reaches: int64 [H, W]."""
-    reach: list[NDArray[np.int64]] = [
+    reach = [
         _reach(layer.input_shape[1 + axis], layer.weight.shape[2 + axis], layer.stride[axis],
                layer.padding[axis], layer.output_shape[1 + axis])
         for axis in (0, 1)
     ]  # fmt: skip
-    fan: NDArray[np.int64] = reach[0][:, None] * reach[1][None, :]
-    return fan
+    return reach[0][:, None] * reach[1][None, :]
 
 
 def _reach(size: int, kernel: int, stride: int, padding: int, out: int) -> NDArray[np.int64]:
     """For one axis: how many output positions o satisfy 0 <= x + padding - stride * o < kernel."""
     tap = np.arange(size)[:, None] + padding - stride * np.arange(out)[None, :]
-    return ((tap >= 0) & (tap < kernel)).sum(axis=1).astype(np.int64)
+    return np.asarray(((tap >= 0) & (tap < kernel)).sum(axis=1), np.int64)

@@ -1,0 +1,215 @@
+"""A deployed network on disk: a folder that says what it is, proves it, and runs anywhere.
+
+manifest.json          chip, profile, check, seeds, versions, evaluation, checksum of every other file
+network.safetensors    the float network it was lowered from
+program.safetensors    the chip's integers; their graph stands in the manifest
+golden.safetensors     inputs and what the slow reference made of them: every spike and final state
+report.html            for people; made from the rest, so without a checksum
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from i2e_deploy.chips import Chip, Program, get
+from i2e_deploy.chips.trace import Integers
+from i2e_deploy.errors import FileFormatError, InputError
+from i2e_deploy.files import check_exists, read_tensors, replacing_folder, sha256, write_tensors
+from i2e_deploy.network import Network
+from i2e_deploy.network.file import read_network, write_network
+
+FORMAT = "i2e-deploy-bundle"
+FORMAT_VERSION = 1
+MANIFEST, NETWORK, PROGRAM, GOLDEN = "manifest.json", "network.safetensors", "program.safetensors", "golden.safetensors"
+REPORT = "report.html"
+#: Packages whose version can change a result.
+PACKAGES = ("i2e-deploy", "numpy", "torch", "numba", "sinabs", "lava-nc", "lava-dl")
+
+
+@dataclass(frozen=True, eq=False)
+class Golden:
+    """Inputs and expected outputs.
+
+    Args:
+        inputs: integers [B, T, C, H, W].
+        expected: arrays by name as in `Trace.arrays(state=True)`, and `output`.
+        images: uint8 [B, H, W], the pictures behind the inputs, for the report; or None.
+        labels: int64 [B], or None.
+    """
+
+    inputs: Integers
+    expected: Mapping[str, Integers]
+    images: NDArray[np.uint8] | None = None
+    labels: NDArray[np.int64] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """A bundle read from disk; `manifest` is the parsed file."""
+
+    path: Path
+    chip: Chip
+    program: Program
+    network: Network
+    golden: Golden
+    manifest: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What else the manifest should tell: seeds, results of an evaluation, free notes."""
+
+    seeds: Mapping[str, int] = field(default_factory=dict)
+    evaluation: Mapping[str, Any] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def make_golden(
+    program: Program,
+    inputs: Integers,
+    images: NDArray[np.uint8] | None = None,
+    labels: NDArray[np.int64] | None = None,
+    semantics: str = "timestep",
+) -> Golden:
+    """Golden vectors from the slow reference, so that a later `verify` tests the fast engine against it."""
+    trace = program.run(inputs, semantics, engine="reference")
+    return Golden(inputs, {**trace.arrays(state=True), "output": trace.output}, images, labels)
+
+
+def write(
+    path: Path,
+    chip: Chip,
+    network: Network,
+    golden_inputs: Integers,
+    images: NDArray[np.uint8] | None = None,
+    labels: NDArray[np.int64] | None = None,
+    provenance: Provenance | None = None,
+    semantics: str = "timestep",
+    overwrite: bool = False,
+) -> Bundle:
+    """Check, lower and write a network as a bundle; the folder appears whole or not at all.
+
+    Args:
+        path: the folder; must not exist unless `overwrite` and it is a bundle.
+        golden_inputs: integers [B, T, C, H, W], a few samples.
+
+    Raises:
+        CheckFailed: the network does not fit the chip.
+        UnsupportedError: it cannot be lowered.
+        InputError: the folder exists, or the golden inputs do not fit.
+    """
+    if path.exists() and not (overwrite and (path / MANIFEST).is_file()):
+        raise InputError(f"{path} exists" + ("" if not overwrite else " and is no bundle") + ": choose another folder")
+    report = chip.check(network)
+    report.raise_if_unfit()
+    program = chip.lower(network)
+    golden = make_golden(program, golden_inputs, images, labels, semantics)
+    tensors, graph = program.to_tensors()
+    provenance = provenance or Provenance()
+    manifest = {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "chip": chip.profile.name,
+        "profile": {"version": chip.profile.version, "sha256": chip.profile.sha256},
+        "verified_on_silicon": False,
+        "semantics": semantics,
+        "layers": list(program.layer_names),
+        "program": graph,
+        "check": report.to_dict(),
+        "seeds": dict(provenance.seeds),
+        "evaluation": dict(provenance.evaluation),
+        "notes": dict(provenance.notes),
+        "versions": versions(),
+    }
+    with replacing_folder(path) as folder:
+        write_network(network, folder / NETWORK)
+        write_tensors(folder / PROGRAM, tensors, {"format": FORMAT})
+        write_tensors(folder / GOLDEN, _golden_tensors(golden), {"format": FORMAT})
+        manifest["files"] = {
+            name: {"sha256": sha256(folder / name), "bytes": (folder / name).stat().st_size}
+            for name in (NETWORK, PROGRAM, GOLDEN)
+        }
+        (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    return read(path)
+
+
+def read(path: Path) -> Bundle:
+    """Read a bundle; every file is compared with its checksum before it is used.
+
+    Raises:
+        InputError: no such folder, or it is no bundle.
+        FileFormatError: damaged, changed, or of a newer version.
+    """
+    if not (path / MANIFEST).is_file():
+        raise InputError(f"{path} is no bundle: it has no {MANIFEST}; make one with `i2e-deploy export`")
+    manifest = _read_manifest(path / MANIFEST)
+    for name in (NETWORK, PROGRAM, GOLDEN):
+        _check_file(path / name, manifest)
+    chip = get(str(manifest["chip"]))
+    program = chip.program(read_tensors(path / PROGRAM)[0], manifest["program"])
+    golden = _read_golden(path / GOLDEN)
+    return Bundle(path, chip, program, read_network(path / NETWORK), golden, manifest)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what can change a result; packages that are absent are left out."""
+    found = {"python": platform.python_version(), "machine": platform.machine()}
+    installed = {d.metadata["Name"].lower(): d.version for d in metadata.distributions() if d.metadata["Name"]}
+    return found | {package: installed[package] for package in PACKAGES if package in installed}
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    check_exists(path)
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        if manifest["format"] != FORMAT:
+            raise FileFormatError(f"{path} is of format {manifest['format']!r}, not {FORMAT!r}")
+        if manifest["format_version"] != FORMAT_VERSION:
+            raise FileFormatError(
+                f"{path} has format version {manifest['format_version']}: this program reads {FORMAT_VERSION}"
+            )
+        for key, kind in (("chip", str), ("program", dict), ("files", dict), ("layers", list), ("semantics", str)):
+            if not isinstance(manifest[key], kind):
+                raise TypeError(key)
+    except FileFormatError:
+        raise
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise FileFormatError(f"{path} is damaged: {type(error).__name__} at {error}") from error
+    return dict(manifest)
+
+
+def _check_file(path: Path, manifest: Mapping[str, Any]) -> None:
+    if not path.is_file():
+        raise FileFormatError(f"{path} is missing: the bundle is not whole; export it again")
+    entry = manifest["files"].get(path.name)
+    if not isinstance(entry, dict) or sha256(path) != entry.get("sha256"):
+        raise FileFormatError(f"{path} is not the file that was exported (checksum differs): export the bundle again")
+
+
+def _golden_tensors(golden: Golden) -> dict[str, Integers]:
+    tensors = {"input": golden.inputs, **{f"expected.{name}": array for name, array in golden.expected.items()}}
+    extra = {"images": golden.images, "labels": golden.labels}
+    return {name: _smallest(a) for name, a in tensors.items()} | {k: v for k, v in extra.items() if v is not None}
+
+
+def _smallest(array: Integers) -> Integers:
+    """The same integers in the smallest dtype that holds them."""
+    return array.astype(np.result_type(np.min_scalar_type(int(array.min())), np.min_scalar_type(int(array.max()))))
+
+
+def _read_golden(path: Path) -> Golden:
+    tensors, _ = read_tensors(path)
+    if "input" not in tensors:
+        raise FileFormatError(f"{path} holds no input: export the bundle again")
+    expected = {name.removeprefix("expected."): a for name, a in tensors.items() if name.startswith("expected.")}
+    order = sorted(expected, key=lambda name: (name == "output", len(name.partition("_")[0]), name))
+    return Golden(tensors["input"], {n: expected[n] for n in order}, tensors.get("images"), tensors.get("labels"))

@@ -1,0 +1,114 @@
+"""One self-contained page about a bundle: no script, no request to anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from i2e_deploy.bundle import Bundle, verify
+from i2e_deploy.bundle.bundle import REPORT
+from i2e_deploy.errors import MissingDependency
+from i2e_deploy.files import replacing
+
+#: Samples shown as pictures.
+SHOWN = 4
+
+
+def write_report(bundle: Bundle, path: Path | None = None) -> Path:
+    """Render the report of a bundle to `path`, default `report.html` inside it; returns the path.
+
+    Raises:
+        MissingDependency: jinja2 or matplotlib is not installed.
+    """
+    try:
+        from jinja2 import Environment, PackageLoader
+    except ModuleNotFoundError as error:
+        raise MissingDependency("jinja2", "the HTML report", "pip install 'i2e-deploy[report]'") from error
+    environment = Environment(
+        loader=PackageLoader("i2e_deploy.reporting", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    page = environment.get_template("report.html.j2").render(**_context(bundle))
+    path = path or bundle.path / REPORT
+    with replacing(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return path
+
+
+def _context(bundle: Bundle) -> dict[str, Any]:
+    manifest, check = bundle.manifest, bundle.manifest["check"]
+    evaluation = manifest.get("evaluation") or {}
+    verification = verify(bundle)
+    return {
+        "chip": bundle.chip.profile,
+        "manifest": manifest,
+        "evaluation": evaluation,
+        "verification": verification,
+        "cards": _cards(manifest, evaluation, verification.exact),
+        "figures": _figures(bundle, evaluation),
+        "rules": rule_table(check["findings"], check["layers"]),
+        "layers": check["layers"],
+        "notices": [f for f in check["findings"] if f["severity"] in ("warning", "error", "info") and f["fix"]],
+        "placement": check["placement"],
+        "program": bundle.program,
+    }
+
+
+def _cards(manifest: Mapping[str, Any], evaluation: Mapping[str, Any], exact: bool) -> list[tuple[str, str, str]]:
+    """Headline figures: (value, label, note)."""
+    used, cores = len(manifest["check"]["placement"]), ""
+    for finding in manifest["check"]["findings"]:
+        if finding["rule"] == "cores":
+            cores = f" of {finding['limit']}"
+    cards = [(f"{used}{cores}", "cores used", "the network fits" if manifest["check"]["fits"] else "does not fit")]
+    if "chip" in evaluation:
+        chip = evaluation["chip"]
+        low, high = chip["interval95"]
+        note = f"95 % interval {low:.1%} to {high:.1%}, {chip['total']} samples"
+        cards.insert(0, (f"{chip['accuracy']:.1%}", "accuracy of the chip's integers", note))
+    if "float_accuracy" in evaluation:
+        cards.insert(1, (f"{evaluation['float_accuracy']:.1%}", "accuracy in float", "the trained network"))
+    if "event_rate" in evaluation:
+        published = evaluation.get("published_event_rate")
+        note = "" if published is None else f"the authors publish {published:.2%}"
+        cards.append((f"{evaluation['event_rate']:.2%}", "event rate", note))
+    cards.append(
+        ("exact" if exact else "DIFFERENT", "golden vectors", "fast engine against slow reference, every value")
+    )
+    return cards
+
+
+def _figures(bundle: Bundle, evaluation: Mapping[str, Any]) -> dict[str, str]:
+    from i2e_deploy.reporting import figures
+
+    golden, names = bundle.golden, bundle.program.layer_names
+    drawn = {}
+    if golden.images is not None and golden.inputs.shape[2] == 2:
+        drawn["events"] = figures.event_frames(golden.images[:SHOWN], golden.inputs[:SHOWN])
+    if "chip" in evaluation:
+        import numpy as np
+
+        drawn["confusion"] = figures.confusion(np.array(evaluation["chip"]["confusion"]))
+        drawn["activity"] = figures.activity(evaluation["chip"]["per_sample"])
+    if "event_rate_steps" in evaluation:
+        published = evaluation.get("published_event_rate")
+        percent = [100 * rate for rate in evaluation["event_rate_steps"]]
+        drawn["rates"] = figures.rates(percent, None if published is None else 100 * published)
+    drawn["raster"] = figures.raster({name: golden.expected[f"layer{i}"][0] for i, name in enumerate(names)})
+    return drawn
+
+
+def rule_table(findings: Sequence[Mapping[str, Any]], layers: Sequence[str]) -> list[dict[str, Any]]:
+    """Findings as rows: one rule, its limit, and a cell (value, severity) a layer; rules of the network last."""
+    rows: dict[str, dict[str, Any]] = {}
+    for finding in findings:
+        rule = rows.setdefault(finding["rule"], {"rule": finding["rule"], "cells": {}, "limits": []})
+        rule["cells"].setdefault(finding["layer"], (finding["value"], finding["severity"]))
+        limit = f"{finding['limit']} {finding['unit']}".strip()
+        if limit not in rule["limits"]:
+            rule["limits"].append(limit)
+    for row in rows.values():
+        row["limit"] = row["limits"][0] if len(row["limits"]) == 1 else "; ".join(row["limits"])
+    return [row for row in rows.values() if "" not in row["cells"]] + [
+        row for row in rows.values() if "" in row["cells"]
+    ]

@@ -1,0 +1,80 @@
+"""Compare two runs exactly and name the first place where they part."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from i2e_deploy.chips.trace import Integers
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first difference between two arrays of one name.
+
+    Args:
+        array: name of the array, e.g. `layer1` or `layer1_v_mem`.
+        label: name of the layer in the network.
+        sample: index of the sample.
+        step: time step from 0; None for a final state.
+        neuron: index of the neuron, e.g. (channel, row, column).
+        expected, actual: the two values.
+        count: how many values of the array differ.
+    """
+
+    array: str
+    label: str
+    sample: int
+    step: int | None
+    neuron: tuple[int, ...]
+    expected: int
+    actual: int
+    count: int
+
+    def __str__(self) -> str:
+        when = "in the final state" if self.step is None else f"at step {self.step}"
+        name = f"{self.array} ({self.label!r})" if self.label else self.array
+        return (
+            f"{name} differs first {when}, sample {self.sample}, neuron {self.neuron}: "
+            f"expected {self.expected}, got {self.actual} ({self.count} values differ in all)"
+        )
+
+
+def compare(
+    expected: Mapping[str, Integers], actual: Mapping[str, Integers], labels: Mapping[str, str]
+) -> list[Difference]:
+    """Differences of `actual` from `expected`, one an array, earliest layer first.
+
+    Args:
+        expected, actual: arrays [B, T, ...] by name; a name with `_` is a final state [B, ...].
+        labels: name of the network's layer for each array.
+    """
+    found = []
+    for name, wanted in expected.items():
+        got = actual.get(name)
+        label = labels.get(name.partition("_")[0], "")
+        if got is None or got.shape != wanted.shape:
+            found.append(Difference(name, label, 0, None, (), wanted.size, 0 if got is None else got.size, wanted.size))
+        elif not np.array_equal(wanted, got):
+            found.append(_first(name, label, wanted, got))
+    return found
+
+
+def _first(name: str, label: str, wanted: Integers, got: Integers) -> Difference:
+    where = np.argwhere(wanted != got)
+    timed = "_" not in name
+    if timed:  # earliest step of any sample first
+        where = where[np.lexsort((where[:, 0], where[:, 1]))]
+    index = tuple(int(i) for i in where[0])
+    return Difference(
+        array=name,
+        label=label,
+        sample=index[0],
+        step=index[1] if timed else None,
+        neuron=index[2:] if timed else index[1:],
+        expected=int(wanted[index]),
+        actual=int(got[index]),
+        count=len(where),
+    )
