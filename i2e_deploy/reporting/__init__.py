@@ -1,3 +1,1 @@
-"""Reports for people."""
-
-from i2e_deploy.reporting.html import write_report as write_report
+"""Reports for people: `html` a page, `figures` its pictures, `tables` what page and terminal share."""

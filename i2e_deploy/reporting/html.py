@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from i2e_deploy.bundle import Bundle, verify
 from i2e_deploy.bundle.bundle import REPORT
 from i2e_deploy.errors import MissingDependency
 from i2e_deploy.files import replacing
+from i2e_deploy.reporting.tables import rule_table
 
 #: Samples shown as pictures.
 SHOWN = 4
@@ -96,19 +97,3 @@ def _figures(bundle: Bundle, evaluation: Mapping[str, Any]) -> dict[str, str]:
         drawn["rates"] = figures.rates(percent, None if published is None else 100 * published)
     drawn["raster"] = figures.raster({name: golden.expected[f"layer{i}"][0] for i, name in enumerate(names)})
     return drawn
-
-
-def rule_table(findings: Sequence[Mapping[str, Any]], layers: Sequence[str]) -> list[dict[str, Any]]:
-    """Findings as rows: one rule, its limit, and a cell (value, severity) a layer; rules of the network last."""
-    rows: dict[str, dict[str, Any]] = {}
-    for finding in findings:
-        rule = rows.setdefault(finding["rule"], {"rule": finding["rule"], "cells": {}, "limits": []})
-        rule["cells"].setdefault(finding["layer"], (finding["value"], finding["severity"]))
-        limit = f"{finding['limit']} {finding['unit']}".strip()
-        if limit not in rule["limits"]:
-            rule["limits"].append(limit)
-    for row in rows.values():
-        row["limit"] = row["limits"][0] if len(row["limits"]) == 1 else "; ".join(row["limits"])
-    return [row for row in rows.values() if "" not in row["cells"]] + [
-        row for row in rows.values() if "" in row["cells"]
-    ]

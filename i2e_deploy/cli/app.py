@@ -1,0 +1,47 @@
+"""Put the commands together and turn errors into one line and an exit code."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from i2e_deploy.cli import check, convert, demo, doctor, export, profiles, report, simulate, verify
+from i2e_deploy.errors import I2EDeployError
+
+# Plain help: rich's costs half of the 0.3 s that `--help` may take.
+app = typer.Typer(name="i2e-deploy", add_completion=False, rich_markup_mode=None, no_args_is_help=True)
+for module in (demo, doctor, profiles, convert, check, export, verify, simulate, report):
+    app.command(module.__name__.rpartition(".")[2])(module.command)
+
+
+@app.callback()
+def root() -> None:
+    """From a picture to a neuromorphic chip: convert, train, check, export, simulate."""
+
+
+def main() -> None:
+    """Entry point. Exit codes: 0 done, 1 a check or comparison failed, 2 bad input, 130 interrupted."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line and return its exit code."""
+    try:
+        return int(app(arguments, prog_name="i2e-deploy", standalone_mode=False) or 0)
+    except I2EDeployError as error:
+        return _fail(str(error), error.exit_code)
+    except OSError as error:
+        return _fail(f"{error.strerror or error}: {error.filename}" if error.filename else str(error), 2)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("interrupted", 130)
+    except Exception as error:
+        usage = getattr(error, "format_message", None)  # a wrong command line, as the parser reports it
+        if usage is None:
+            raise
+        return _fail(f"{usage()}; see `i2e-deploy --help`", 2)
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return code

@@ -1,0 +1,142 @@
+"""What several commands share."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from i2e_deploy.errors import FileFormatError, InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from i2e_deploy.chips import CheckReport, Program
+    from i2e_deploy.chips.trace import Integers
+    from i2e_deploy.network import Network
+
+Advance = Callable[[int, str], None]
+
+
+def console() -> Console:
+    """For people: on standard error, so that standard output holds only results."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def print_json(data: Any) -> None:
+    """One JSON object on standard output."""
+    json.dump(data, sys.stdout, indent=1)
+    print()
+
+
+@contextlib.contextmanager
+def progress_bar(title: str, total: int) -> Iterator[Advance]:
+    """A bar on standard error; call the yielded function with (done, note)."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console()) as bar:
+        task = bar.add_task(title, total=total, note="")
+        yield lambda done, note: bar.update(task, completed=done, note=note)
+
+
+def read_network_of(model: Path) -> Network:
+    """The float network of a bundle (a folder) or of a network file (.safetensors).
+
+    Raises:
+        InputError: no such file, or one that holds no network.
+    """
+    if model.is_dir():
+        from i2e_deploy.bundle import read
+
+        return read(model).network
+    if model.suffix == ".safetensors" or not model.exists():
+        from i2e_deploy.network.file import read_network
+
+        return read_network(model)
+    raise FileFormatError(f"{model} is no model: give a bundle folder or a network file (.safetensors)")
+
+
+def read_program_of(model: Path, chip_name: str) -> Program:
+    """The program of a bundle for this chip, or a network file lowered to it.
+
+    Raises:
+        InputError: no such file or chip, or a bundle for another chip.
+    """
+    from i2e_deploy.chips import get
+
+    chip = get(chip_name)
+    if not model.is_dir():
+        return chip.lower(read_network_of(model))
+    from i2e_deploy.bundle import read
+
+    bundle = read(model)
+    if bundle.chip.profile.name != chip_name:
+        raise InputError(f"{model} is a bundle for {bundle.chip.profile.name}, not {chip_name}: export it again")
+    return bundle.program
+
+
+def read_frames(path: Path) -> Integers:
+    """Event frames from `.npy`: integers [T, C, H, W] or [B, T, C, H, W], always returned with B.
+
+    Raises:
+        InputError: no such file, or not such an array.
+    """
+    import numpy as np
+
+    from i2e_deploy.files import read_array
+
+    frames = read_array(path)
+    if frames.dtype.names:
+        raise InputError(f"{path} holds an event stream: this version simulates frames; bin it to [T, C, H, W] first")
+    if frames.dtype.kind not in "bui" or frames.ndim not in (4, 5):
+        raise InputError(
+            f"{path} is {frames.dtype} {list(frames.shape)}: give integers [T, C, H, W] or [B, T, C, H, W]"
+        )
+    return np.asarray(frames if frames.ndim == 5 else frames[None])
+
+
+def print_check(report: CheckReport) -> None:
+    """The fit as tables: memory per core, then every rule against every layer, then what to mend."""
+    from rich.table import Table
+
+    from i2e_deploy.reporting.tables import rule_table
+
+    out = console()
+    if report.placement:
+        table = Table("layer", "core", *(f"{kind} words" for kind in report.placement[0].used), title="cores")
+        for slot in report.placement:
+            cells = (f"{used:,} of {slot.available[kind]:,}" for kind, used in slot.used.items())
+            table.add_row(slot.layer, str(slot.core), *cells)
+        out.print(table)
+    colours = {"ok": "green", "info": "", "warning": "yellow", "error": "bold red"}
+    table = Table("rule", *(f"layer {name}" for name in report.layers), "limit", title="rules")
+    for row in rule_table([vars(finding) for finding in report.findings], report.layers):
+        names = report.layers if "" not in row["cells"] else ("",)
+        cells = [row["cells"].get(name, ("", "ok")) for name in names]
+        if "" not in row["cells"]:
+            table.add_row(row["rule"], *(_coloured(str(v), colours[s]) for v, s in cells), row["limit"])
+    if report.layers:
+        out.print(table)
+    for finding in report.findings:
+        if finding.severity in ("warning", "error") or not finding.layer:
+            out.print(
+                f"{_coloured(finding.severity, colours[finding.severity])} {finding}", markup=True, soft_wrap=True
+            )
+    verdict = "[bold green]fits" if report.fits else "[bold red]does not fit"
+    out.print(f"{verdict}[/] {report.chip}", markup=True)
+
+
+def _coloured(text: str, colour: str) -> str:
+    return f"[{colour}]{text}[/]" if colour else text

@@ -1,0 +1,33 @@
+"""`i2e-deploy verify`: does a bundle still compute what it computed?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    bundle: Annotated[Path, typer.Argument(help="A bundle folder.")],
+    target: Annotated[str, typer.Option(help="Where to run it: simulator.")] = "simulator",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Run the golden vectors of a bundle again and compare every spike and state exactly.
+
+    Exits with 1 and names the first layer, step and neuron that differ.
+
+    Example: i2e-deploy verify demo_output/bundle
+    """
+    from i2e_deploy.bundle import read
+    from i2e_deploy.bundle import verify as run
+    from i2e_deploy.cli.common import console, print_json
+
+    result = run(read(bundle), target)
+    if as_json:
+        print_json(result.to_dict())
+        raise typer.Exit(0 if result.exact else 1)
+    result.raise_if_different()
+    console().print(
+        f"exact: {result.values:,} values of {result.samples} samples over {result.steps} steps agree on {target}"
+    )

@@ -1,0 +1,114 @@
+"""What this machine has: packages, vendor software, cameras, boards, GPU. Imports none of them."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from dataclasses import dataclass
+from importlib import metadata, util
+from pathlib import Path
+from typing import Literal
+
+from i2e_deploy.lava_shim import INSTALL as LAVA_INSTALL
+
+#: The vendor's own package index; the package of that name on the public index only points there.
+SAMNA_INSTALL = (
+    "pip install --force-reinstall samna --index-url https://gitlab.com/api/v4/projects/27423070/packages/pypi/simple"
+)
+
+#: USB vendor numbers, from the udev rules of neuromorphic-drivers and of samna.
+CAMERAS = {"152a": "iniVation", "04b4": "Prophesee (Cypress)", "31f7": "CenturyArks", "1409": "IDS"}
+BOARDS = {"337d": "SynSense"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the doctor: `status` is ok, absent (optional and missing) or bad (needed, or harmful)."""
+
+    name: str
+    status: Literal["ok", "absent", "bad"]
+    found: str
+    fix: str = ""
+
+
+def examine(usb: Path = Path("/sys/bus/usb/devices"), dev: Path = Path("/dev")) -> list[Row]:
+    """Every line of the doctor, without importing what it looks for."""
+    rows = [_python()]
+    rows += [
+        _package(name, "pip install i2e-deploy", needed=True) for name in ("numpy", "torch", "numba", "safetensors")
+    ]
+    extras = {"sinabs": "sinabs", "jinja2": "report", "matplotlib": "report", "pillow": "data", "mlxtend": "data"}
+    rows += [_package(name, f"pip install 'i2e-deploy[{extra}]'") for name, extra in extras.items()]
+    rows += [_package(name, LAVA_INSTALL) for name in ("lava-nc", "lava-dl")]
+    rows += [samna(), _chips(), _gpu(dev)]
+    rows += [_usb("event camera", CAMERAS, usb), _usb("neuromorphic board", BOARDS, usb)]
+    return rows
+
+
+def samna() -> Row:
+    """Whether `samna` is the real library or the installer of that name, told by its files.
+
+    The installer on the public index is one Python file that runs pip when imported; the library has a
+    compiled module.
+    """
+    spec = util.find_spec("samna")
+    if spec is None or not spec.submodule_search_locations:
+        return Row("samna", "absent", "not installed; only boards need it", SAMNA_INSTALL)
+    folder = Path(next(iter(spec.submodule_search_locations)))
+    version = _version("samna") or "?"
+    compiled = [f for f in folder.rglob("*") if f.suffix in (".so", ".pyd", ".dylib")]
+    if compiled or any(folder.parent.glob("samna*.so")):
+        return Row("samna", "ok", f"{version}, the real library")
+    return Row("samna", "absent", f"{version} is the stub of the public index; nothing here imports it", SAMNA_INSTALL)
+
+
+def _python() -> Row:
+    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    good = sys.version_info >= (3, 10)
+    return Row("python", "ok" if good else "bad", found, "" if good else "install Python 3.10 or later")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _package(name: str, install: str, needed: bool = False) -> Row:
+    version = _version(name)
+    if version is None:
+        return Row(name, "bad" if needed else "absent", "not installed", install)
+    if name == "numpy" and int(version.split(".")[0]) >= 2 and _version("lava-nc"):
+        return Row(
+            name, "bad", f"{version}: Lava's runtime hangs on some networks with numpy 2", "pip install 'numpy<2'"
+        )
+    return Row(name, "ok", version)
+
+
+def _chips() -> Row:
+    from i2e_deploy.chips.base import chip_names
+
+    names = chip_names()
+    if not names:
+        return Row("chips", "bad", "no chip is registered", "pip install --force-reinstall i2e-deploy")
+    return Row("chips", "ok", ", ".join(names))
+
+
+def _gpu(dev: Path) -> Row:
+    devices = sorted(d.name for d in dev.glob("nvidia[0-9]*"))
+    if not devices:
+        return Row("GPU", "absent", "no NVIDIA device; everything runs on the CPU")
+    return Row("GPU", "ok", ", ".join(devices))
+
+
+def _usb(kind: str, vendors: dict[str, str], usb: Path) -> Row:
+    found = []
+    for file in sorted(usb.glob("*/idVendor")):
+        vendor = file.read_text().strip().lower()
+        if vendor in vendors:
+            product = file.with_name("product")
+            found.append(f"{vendors[vendor]} {product.read_text().strip() if product.is_file() else vendor}")
+    if not found:
+        return Row(kind, "absent", "none attached")
+    return Row(kind, "ok", ", ".join(found))

@@ -1,0 +1,20 @@
+"""Tables of findings, for the page and the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def rule_table(findings: Sequence[Mapping[str, Any]], layers: Sequence[str]) -> list[dict[str, Any]]:
+    """Findings as rows: one rule, its limit, and a cell (value, severity) a layer; rules of the network last."""
+    rows: dict[str, dict[str, Any]] = {}
+    for finding in findings:
+        rule = rows.setdefault(finding["rule"], {"rule": finding["rule"], "cells": {}, "limits": []})
+        rule["cells"].setdefault(finding["layer"], (finding["value"], finding["severity"]))
+        limit = f"{finding['limit']} {finding['unit']}".strip()
+        if limit not in rule["limits"]:
+            rule["limits"].append(limit)
+    for row in rows.values():
+        row["limit"] = row["limits"][0] if len(row["limits"]) == 1 else "; ".join(row["limits"])
+    return sorted(rows.values(), key=lambda row: "" in row["cells"])

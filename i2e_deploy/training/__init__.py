@@ -1,0 +1,1 @@
+"""Training of spiking networks on event frames."""
