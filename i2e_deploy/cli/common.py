@@ -117,8 +117,8 @@ def print_check(report: CheckReport) -> None:
     if report.placement:
         table = Table("layer", "core", *(f"{kind} words" for kind in report.placement[0].used), title="cores")
         for slot in report.placement:
-            cells = (f"{used:,} of {slot.available[kind]:,}" for kind, used in slot.used.items())
-            table.add_row(slot.layer, str(slot.core), *cells)
+            words = (f"{used:,} of {slot.available[kind]:,}" for kind, used in slot.used.items())
+            table.add_row(slot.layer, str(slot.core), *words)
         out.print(table)
     colours = {"ok": "green", "info": "", "warning": "yellow", "error": "bold red"}
     table = Table("rule", *(f"layer {name}" for name in report.layers), "limit", title="rules")

@@ -35,7 +35,7 @@ def command(
     rates = np.zeros(8)
     with replacing(out) as temporary, progress_bar("converting", len(paths)) as advance:
         shape = (len(paths), 8, 2, size, size)
-        frames = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
+        frames = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)  # type: ignore[no-untyped-call]
         for i, path in enumerate(paths):
             frames[i] = i2e_reference(read_images([path], size), threshold)[0]
             rates += frames[i].mean(axis=(1, 2, 3)) / len(paths)

@@ -30,11 +30,13 @@ def command(
 
     from i2e_deploy import bundle
     from i2e_deploy.chips import get
+    from i2e_deploy.chips.trace import Integers
     from i2e_deploy.cli.common import console, print_json, read_frames, read_network_of
     from i2e_deploy.errors import MissingDependency
     from i2e_deploy.reporting.html import write_report
 
     network = read_network_of(model)
+    frames: Integers
     if inputs is None:
         random = np.random.default_rng(seed).random((SAMPLES, STEPS, *network.input_shape))
         frames, seeds = (random < RATE).astype(np.uint8), {"golden inputs": seed}

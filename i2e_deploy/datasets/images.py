@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,7 +55,7 @@ def find_images(path: Path) -> list[Path]:
     return found
 
 
-def _pillow():  # type: ignore[no-untyped-def]
+def _pillow() -> Any:
     try:
         from PIL import Image
     except ModuleNotFoundError as error:

@@ -83,7 +83,7 @@ def train(
     for epoch in range(config.epochs):
         loss_sum, right = 0.0, 0
         order = torch.randperm(len(images), generator=generator)
-        for i, chosen in enumerate(order.split(config.batch_size)):
+        for i, chosen in enumerate(torch.split(order, config.batch_size)):
             frames = convert(deform(images[chosen], config.deformation, generator)[:, None])
             counts = spike_counts(network, frames)
             loss = F.cross_entropy(counts * config.logit_scale, labels[chosen], label_smoothing=config.label_smoothing)
@@ -91,10 +91,11 @@ def train(
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
-            loss_sum += float(loss) * len(chosen)
+            loss_now = float(loss.detach())
+            loss_sum += loss_now * len(chosen)
             right += int((counts.argmax(1) == labels[chosen]).sum())
             if on_batch is not None:
-                on_batch(epoch * batches + i + 1, float(loss))
+                on_batch(epoch * batches + i + 1, loss_now)
         accuracy = float_accuracy(network, test_frames, test_labels)
         yield EpochResult(epoch + 1, loss_sum / len(images), right / len(images), accuracy)
 
