@@ -71,15 +71,23 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def write_tensors(path: Path, tensors: Mapping[str, Any], metadata: Mapping[str, str]) -> None:
-    """Write NumPy arrays and strings as a safetensors file."""
+#: The one key of a file's metadata: several would be stored in random order, and equal files would differ.
+METADATA_KEY = "i2e_deploy"
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
+    """Write NumPy arrays and JSON-able metadata as a safetensors file; the same content gives the same bytes."""
     from safetensors.numpy import save_file
 
     with replacing(path) as temporary:
-        save_file({name: np.ascontiguousarray(array) for name, array in tensors.items()}, temporary, dict(metadata))
+        save_file(
+            {name: np.ascontiguousarray(array) for name, array in tensors.items()},
+            temporary,
+            {METADATA_KEY: json.dumps(metadata)},
+        )
 
 
-def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
+def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Arrays and metadata of a safetensors file.
 
     Raises:
@@ -94,10 +102,10 @@ def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, str]]:
     try:
         tensors = load(data)
         (length,) = struct.unpack("<Q", data[:8])
-        metadata = json.loads(data[8 : 8 + length]).get("__metadata__", {})
-    except (SafetensorError, ValueError, KeyError, struct.error) as error:
+        metadata = json.loads(json.loads(data[8 : 8 + length]).get("__metadata__", {}).get(METADATA_KEY, "{}"))
+    except (SafetensorError, ValueError, KeyError, RecursionError, struct.error) as error:
         raise FileFormatError(f"{path} is not a whole safetensors file: {error}") from error
-    return tensors, metadata
+    return tensors, metadata if isinstance(metadata, dict) else {}
 
 
 def read_array(path: Path) -> Any:

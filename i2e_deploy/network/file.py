@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -29,7 +28,7 @@ def write_network(network: Network, path: Path, notes: Mapping[str, str] | None 
         options = {key: value for key, value in values.items() if key not in _ARRAYS}
         rows.append({"name": layer.name, "op": type(layer.op).__name__, "inputs": layer.inputs, "options": options})
     graph = {"input_shape": network.input_shape, "layers": rows, "notes": dict(notes or {})}
-    write_tensors(path, tensors, {"format": FORMAT, "version": str(FORMAT_VERSION), "network": json.dumps(graph)})
+    write_tensors(path, tensors, {"format": FORMAT, "version": FORMAT_VERSION, "network": graph})
 
 
 def read_network(path: Path) -> Network:
@@ -42,11 +41,11 @@ def read_network(path: Path) -> Network:
     tensors, metadata = read_tensors(path)
     if metadata.get("format") != FORMAT:
         raise FileFormatError(f"{path} is not a network file of this program (format {metadata.get('format')!r})")
-    if metadata.get("version") != str(FORMAT_VERSION):
+    if metadata.get("version") != FORMAT_VERSION:
         version = metadata.get("version")
         raise FileFormatError(f"{path} has format version {version}: this program reads {FORMAT_VERSION}")
     try:
-        graph = json.loads(metadata["network"])
+        graph = metadata["network"]
         layers = tuple(_layer(row, tensors) for row in graph["layers"])
         return Network(tuple(int(n) for n in graph["input_shape"]), layers)
     except InputError as error:

@@ -68,7 +68,7 @@ def confusion(matrix: Integers) -> str:
 def activity(per_sample: Mapping[str, Mapping[str, float]]) -> str:
     """Spikes and synaptic operations per sample and layer, as two bar charts."""
     names = list(per_sample)
-    figure = Figure(figsize=(7.5, 0.5 + 0.42 * len(names)))
+    figure = Figure(figsize=(10, 0.5 + 0.42 * len(names)))
     for axis, key, colour, title in zip(
         figure.subplots(1, 2, sharey=True),
         ("spikes", "synops"),
@@ -81,7 +81,7 @@ def activity(per_sample: Mapping[str, Mapping[str, float]]) -> str:
         for row, value in enumerate(values):
             axis.text(value, row, f" {value:,.0f}", va="center", fontsize=8, color=INK)
         axis.set(yticks=range(len(names)), yticklabels=names, xlim=(0, max(values) * 1.25 or 1))
-        axis.invert_yaxis()
+        axis.set_ylim(len(names) - 0.5, -0.5)
         axis.set_title(title, fontsize=9, color=INK)
         axis.spines[["top", "right"]].set_visible(False)
     return _svg(figure)
@@ -90,10 +90,10 @@ def activity(per_sample: Mapping[str, Mapping[str, float]]) -> str:
 def raster(spikes: Mapping[str, Integers]) -> str:
     """Spikes of one sample: per layer the most active neurons over the steps. `spikes`: [T, C, H, W] by layer."""
     names = list(spikes)
-    figure = Figure(figsize=(8.4, 3.0))
+    figure = Figure(figsize=(12, 3.2))
     axes = figure.subplots(1, len(names), squeeze=False)[0]
     for axis, name in zip(axes, names, strict=True):
-        counts = spikes[name].reshape(len(spikes[name]), -1)
+        counts = spikes[name].reshape(len(spikes[name]), -1).astype(np.int64)
         shown = np.sort(np.argsort(-counts.sum(0), kind="stable")[:RASTER_NEURONS])
         step, row = np.nonzero(counts[:, shown])
         size = 10 * np.sqrt(counts[:, shown][step, row])

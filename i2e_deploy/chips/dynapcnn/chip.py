@@ -58,8 +58,13 @@ class DynapcnnChip(Chip):
 
 def _refuse_unusable(stages: Sequence[Stage], integers: Sequence[Quantised]) -> None:
     bad = [
-        f"layer {stage.name!r}: the threshold rounds to 0 beside weights up to {np.abs(stage.weight).max():g} "
-        f"(threshold {stage.neuron.threshold:g}); scale the weights down or raise spike_threshold"
+        f"layer {stage.name!r}: the threshold {stage.neuron.threshold:g} rounds to 0 beside weights up to "
+        f"{np.abs(stage.weight).max():g} and lower bound {stage.neuron.min_v}: "
+        + (
+            "min_v_mem=None asks for the whole 16-bit range; set e.g. min_v_mem=-1.0"
+            if stage.neuron.min_v is None
+            else "scale the weights down or raise spike_threshold"
+        )
         for stage, q in zip(stages, integers, strict=True)
         if q.threshold < 1
     ]

@@ -94,22 +94,22 @@ def _sum_pool(spikes: Integers, pool: Pair) -> Integers:
 def _convolve(layer: CoreLayer, events: Integers) -> NDArray[Any]:
     """Exact sums as floats: [B, T, C_in, H, W] -> [B, T, C_out, h, w]."""
     dtype = _exact_dtype(layer, int(events.max()))
-    inputs = torch.from_numpy(np.ascontiguousarray(events.reshape(-1, *events.shape[2:]))).to(dtype)
-    weight = torch.from_numpy(layer.weight).to(dtype)
-    bias = None if layer.bias is None else torch.from_numpy(layer.bias).to(dtype)
+    inputs = torch.from_numpy(events.reshape(-1, *events.shape[2:]).astype(dtype))
+    weight = torch.from_numpy(layer.weight.astype(dtype))
+    bias = None if layer.bias is None else torch.from_numpy(layer.bias.astype(dtype))
     with torch.no_grad():
         current = torch.nn.functional.conv2d(inputs, weight, bias, layer.stride, layer.padding)
     return current.numpy().reshape(*events.shape[:2], *layer.output_shape)
 
 
-def _exact_dtype(layer: CoreLayer, largest: int) -> torch.dtype:
+def _exact_dtype(layer: CoreLayer, largest: int) -> type[np.floating[Any]]:
     """float32 when no order of summation can leave its exact integers, else float64."""
     weights = np.abs(layer.weight.astype(np.int64)).sum(axis=(1, 2, 3))
     bias = 0 if layer.bias is None else np.abs(layer.bias.astype(np.int64))
     bound = int((weights * largest + bias).max())
     if bound >= FLOAT64_EXACT:  # unreachable from int32 counts and a legal kernel; kept as a guard
         raise OverflowError(f"layer {layer.name!r}: sums up to {bound} exceed 2^53")
-    return torch.float32 if bound < FLOAT32_EXACT else torch.float64
+    return np.float32 if bound < FLOAT32_EXACT else np.float64
 
 
 @numba.njit(cache=True)

@@ -36,8 +36,8 @@ class Quantised:
 
     @property
     def effective_bits(self) -> float:
-        """Bits that the weights really use: log2(2 * max|w| + 1), 8 when the scale lets them use all."""
-        return float(np.log2(2 * np.abs(self.weight.astype(np.int64)).max() + 1))
+        """Bits that the weights really use, sign included: 1 + log2(max |w|), 8 when the scale leaves them all."""
+        return 1 + float(np.log2(max(1, np.abs(self.weight.astype(np.int64)).max())))
 
 
 def quantise(stage: Stage) -> Quantised:

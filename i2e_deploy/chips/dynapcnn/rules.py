@@ -153,10 +153,10 @@ def precision(stage: Stage, integers: Quantised, profile: Profile) -> Iterator[F
 
 def leftover(stage: Stage, integers: Quantised, profile: Profile) -> Iterator[Finding]:
     """A neuron fires once per event, so an event heavier than two thresholds leaves it above threshold."""
-    largest, bound = int(integers.weight.max(initial=0)), 2 * integers.threshold
-    heavy = largest > bound
+    ratio = int(integers.weight.max(initial=0)) / max(1, integers.threshold)
+    heavy = ratio > 2
     yield Finding(
-        "largest weight", stage.name, largest, f"2 x threshold = {bound}", "", "warning" if heavy else "ok",
+        "largest weight", stage.name, round(ratio, 2), 2, "thresholds", "warning" if heavy else "ok",
         "on the chip such events leave the neuron above threshold until the next event: clip the weights in training"
         if heavy else "", "sinabs 3.1.3 documentation, tips for training",
     )  # fmt: skip

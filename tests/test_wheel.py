@@ -1,0 +1,61 @@
+"""The wheel holds both packages and works where nothing else of the project is."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    (found,) = folder.glob("*.whl")
+    return found
+
+
+def test_the_wheel_holds_packages_profiles_template_and_licence(wheel: Path) -> None:
+    names = set(zipfile.ZipFile(wheel).namelist())
+    assert {"hardware_profiles/speck2f.toml", "i2e_deploy/cli/app.py", "i2e_deploy/reporting/report.html.j2"} <= names
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert not any(name.startswith(("tests/", "examples/", "benchmarks/")) for name in names)
+
+
+def test_doctor_and_profiles_work_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
+    """Only what these two commands need is installed: without torch, the doctor is what tells you so."""
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    pip = [
+        str(python),
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--disable-pip-version-check",
+        "-c",
+        str(ROOT / "constraints.txt"),
+    ]
+    light = ["numpy", "rich", "typer", *(["tomli"] if sys.version_info < (3, 11) else [])]
+    subprocess.run([*pip, *light], check=True, capture_output=True)
+    subprocess.run([*pip, "--no-deps", str(wheel)], check=True, capture_output=True)
+
+    def command(*arguments: str) -> str:
+        program = str(tmp_path / "venv" / "bin" / "i2e-deploy")
+        result = subprocess.run([program, *arguments], capture_output=True, text=True, check=True, cwd=tmp_path)
+        assert result.stderr == ""
+        return result.stdout
+
+    rows = {row["name"]: row for row in json.loads(command("doctor", "--json"))}
+    assert rows["torch"]["status"] == "bad"
+    assert "pip install" in rows["torch"]["fix"]
+    assert "speck2f" in rows["chips"]["found"]
+    assert "Speck2f" in command("profiles")
+    assert "threshold-low-zero" in command("profiles", "speck2f")
