@@ -24,8 +24,11 @@ def test_the_split_is_stratified_seeded_and_whole() -> None:
 
 
 def test_the_event_rate_is_the_published_one() -> None:
-    """The authors publish 9.56 % for MNIST at 32x32, S_th0 = 0.10 (whole data set; these are 5,000 digits of it)."""
+    """The authors publish 9.56 % for MNIST at 32x32, S_th0 = 0.10 (all of MNIST).
+
+    These 5,000 digits give 9.65 %, standard error 0.03 over digits.
+    """
     train, test = load_mnist5k()
-    images = np.concatenate([train.images, test.images])[::5]
+    images = np.concatenate([train.images, test.images])
     frames = i2e_torch(torch.from_numpy(resize(images, 32))[:, None], RATIO["mnist"])
     assert abs(100 * float(frames.float().mean()) - 9.56) < 0.15
