@@ -92,7 +92,7 @@ def test_shapes_that_do_not_fit_are_named() -> None:
         lambda: IntegrateAndFire(min_v=0.5),
         lambda: IntegrateAndFire(max_spikes=0),
         lambda: Pool2d((0, 2)),
-        lambda: Conv2d(np.ones((1, 1, 1, 1), np.float64)),  # type: ignore[arg-type]
+        lambda: Conv2d(np.ones((1, 1, 1, 1), np.float64)),
         lambda: Conv2d(np.ones((1, 1, 1, 1), np.float32), stride=(0, 1)),
         lambda: Conv2d(np.ones((3, 1, 1, 1), np.float32), groups=2),
         lambda: Conv2d(np.full((1, 1, 1, 1), np.nan, np.float32)),
