@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# One stamp per interpreter version, so that another PYTHON builds the environment anew.
+STAMP := $(VENV)/installed-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' || echo none)
 
 # The Lava stack declares Python < 3.11 and old pins; it runs without them (i2e_deploy/lava_shim.py says why).
 LAVA := lava-nc==0.10.0 lava-dl==0.6.0
@@ -21,13 +23,13 @@ lint: install
 types: install
 	$(BIN)/mypy
 
-install: $(VENV)/installed
+install: $(STAMP)
 
-$(VENV)/installed: pyproject.toml constraints.txt
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or later is needed: PYTHON=python3.11 make ...")'
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or later is needed: PYTHON=python3.11 make ..." if sys.version_info < (3, 10) else 0)'
+	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q -c constraints.txt -e '.[sinabs,data,report,dev]'
-	$(BIN)/pip install -q -c constraints.txt asteval setuptools
+	$(BIN)/pip install -q -c constraints.txt -e '.[sinabs,data,report,dev]' asteval setuptools
 	$(BIN)/pip install -q --no-deps --ignore-requires-python $(LAVA)
 	@touch $@
 
