@@ -24,7 +24,7 @@ PUBLISHED_RATE = 0.0956
 def command(
     out: Annotated[Path, typer.Option(help="Folder for network, bundle and report.")] = Path("demo_output"),
     seed: Annotated[int, typer.Option(help="Seed of split, weights, augmentation.")] = 0,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training set.")] = 10,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training set.")] = 12,
     train_size: Annotated[int, typer.Option(min=100, max=4000, help="Training digits used.")] = 4000,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
 ) -> None:

@@ -32,12 +32,12 @@ def from_sinabs(module: nn.Module, input_shape: Shape) -> Network:
     """
     ops: dict[str, Op] = {}
     for name, leaf in _leaves(module, ""):
-        kind = type(leaf).__name__
+        kind = next((c.__name__ for c in type(leaf).__mro__ if c.__name__ in (*_READERS, *IGNORED)), "")
         if kind in IGNORED:
             continue
-        if kind not in _READERS:
+        if not kind:
             raise UnsupportedError(
-                f"layer {name!r} is a {kind}: no exact counterpart here; use one of {sorted(_READERS)}"
+                f"layer {name!r} is a {type(leaf).__name__}: no exact counterpart here; use one of {sorted(_READERS)}"
             )
         ops[name] = _READERS[kind](name, leaf)
     if not ops:

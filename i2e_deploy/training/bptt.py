@@ -33,9 +33,9 @@ class TrainConfig:
         seed: everything random is drawn from it.
     """
 
-    epochs: int = 10
+    epochs: int = 12
     batch_size: int = 50
-    learning_rate: float = 1.5e-2
+    learning_rate: float = 1e-2
     weight_decay: float = 0.02
     label_smoothing: float = 0.05
     logit_scale: float = 0.25

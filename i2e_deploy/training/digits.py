@@ -6,11 +6,12 @@ from math import sqrt
 
 import torch
 from sinabs.activation import Heaviside
-from sinabs.layers import IAFSqueeze
 from torch import nn
 
+from i2e_deploy.training.fused_iaf import FusedIAF
+
 #: Output channels of the first, the second and third, and the last convolution.
-CHANNELS = (12, 24, 48)
+CHANNELS = (8, 32, 64)
 #: Side of the input in pixels.
 SIZE = 32
 
@@ -38,11 +39,11 @@ def build_digit_network(steps: int, generator: torch.Generator, classes: int = 1
     for layer in network:
         if isinstance(layer, nn.Conv2d | nn.Linear):
             nn.init.normal_(layer.weight, 0, 1 / sqrt(layer.weight[0].numel()), generator=generator)
-    return network
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def _neurons(steps: int) -> IAFSqueeze:
-    return IAFSqueeze(
+def _neurons(steps: int) -> FusedIAF:
+    return FusedIAF(
         num_timesteps=steps,
         spike_threshold=torch.tensor(1.0),
         min_v_mem=-1.0,
