@@ -67,8 +67,8 @@ class _IntegrateAndFire(torch.autograd.Function):
         charged, spikes = torch.empty_like(current), torch.empty_like(current)
         state = v_mem.clone(memory_format=layout)
         batch, options = len(state), (np.float32(threshold), np.float32(min_v))
-        arrays = [_flat(array, batch) for array in (current, charged, spikes, state)]
-        _forward(*arrays, *options)
+        arguments = [*(_flat(array, batch) for array in (current, charged, spikes, state)), *options]
+        _forward(*arguments)
         ctx.save_for_backward(charged)
         ctx.batch, ctx.options = batch, (*options, np.float32(threshold) - np.float32(window))
         ctx.mark_non_differentiable(state)
