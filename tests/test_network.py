@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import sinabs.layers as sl
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import random_case, single_neuron
 from safetensors.numpy import load_file, save_file
@@ -32,6 +32,7 @@ def assert_same(one: Network, other: Network) -> None:
             assert np.array_equal(value, twin) if isinstance(value, np.ndarray) else value == twin
 
 
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_a_network_survives_the_file(tmp_path_factory: pytest.TempPathFactory, seed: int) -> None:
     case = random_case(np.random.default_rng(seed))
