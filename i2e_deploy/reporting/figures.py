@@ -98,7 +98,8 @@ def raster(spikes: Mapping[str, Integers]) -> str:
         step, row = np.nonzero(counts[:, shown])
         size = 10 * np.sqrt(counts[:, shown][step, row])
         axis.scatter(step + 1, row, s=size, marker="|", color=BAR, linewidths=1.2)
-        axis.set(xlim=(0.5, len(counts) + 0.5), ylim=(-1, len(shown)), yticks=[])
+        ticks = range(1, len(counts) + 1, max(1, len(counts) // 8))
+        axis.set(xlim=(0.5, len(counts) + 0.5), ylim=(-1, len(shown)), xticks=ticks, yticks=[])
         axis.set_title(f"{name}\n{len(shown)} of {counts.shape[1]} neurons", fontsize=8, color=INK)
         axis.set_xlabel("step", fontsize=8, color=INK)
         axis.spines[["top", "right"]].set_visible(False)
@@ -114,7 +115,7 @@ def rates(steps: Sequence[float], published: float | None) -> str:
     axis.axhline(mean, color=INK, linewidth=1, label=f"mean {mean:.2f} %")
     if published is not None:
         axis.axhline(published, color=BAR2, linewidth=1, linestyle="--", label=f"authors {published:.2f} %")
-    axis.set(ylim=(0, max(steps) * 1.35))
+    axis.set(ylim=(0, max(steps) * 1.35), xticks=range(1, len(steps) + 1))
     axis.set_xlabel("step", fontsize=8, color=INK)
     axis.set_ylabel("pixels that fire, %", fontsize=8, color=INK)
     axis.legend(fontsize=8, frameon=False, loc="upper center", ncols=2)
