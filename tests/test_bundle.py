@@ -107,6 +107,7 @@ def change_manifest(path: Path, change: Any) -> None:
         lambda m: m["program"]["outputs"][0].update(layer="none"),
         lambda m: m["program"]["outputs"][0].update(pool=[0, 1]),
         lambda m: m["program"].update(input_shape=[10**9, 10**9, 10**9]),
+        lambda m: m["program"]["layers"][0].update(padding=[30_000, 30_000]),
         lambda m: m["program"]["layers"][0].update(threshold=0),
         lambda m: m["program"]["layers"][0].update(threshold=1.5),
         lambda m: m["program"]["layers"][0].update(min_v=1),

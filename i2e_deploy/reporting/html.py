@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from i2e_deploy.bundle import Bundle, verify
-from i2e_deploy.bundle.bundle import REPORT
-from i2e_deploy.errors import MissingDependency
+from i2e_deploy.bundle.bundle import MANIFEST, REPORT
+from i2e_deploy.errors import FileFormatError, MissingDependency
 from i2e_deploy.files import replacing
 from i2e_deploy.reporting.tables import rule_table
 
@@ -21,15 +22,23 @@ def write_report(bundle: Bundle, path: Path | None = None) -> Path:
 
     Raises:
         MissingDependency: jinja2 or matplotlib is not installed.
+        FileFormatError: the manifest lacks something, or says something that cannot be.
     """
-    try:
-        from jinja2 import Environment, PackageLoader
-    except ModuleNotFoundError as error:
-        raise MissingDependency("jinja2", "the HTML report", "pip install 'i2e-deploy[report]'") from error
+    for package in ("jinja2", "matplotlib"):
+        if find_spec(package) is None:
+            raise MissingDependency(package, "the HTML report", "pip install 'i2e-deploy[report]'")
+    from jinja2 import Environment, PackageLoader, TemplateError
+
     environment = Environment(
         loader=PackageLoader("i2e_deploy.reporting", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    page = environment.get_template("report.html.j2").render(**_context(bundle))
+    try:
+        page = environment.get_template("report.html.j2").render(**_context(bundle))
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, TemplateError) as error:
+        where = bundle.path / MANIFEST
+        raise FileFormatError(
+            f"{where} does not hold what a report needs: {type(error).__name__} at {error}"
+        ) from error
     path = path or bundle.path / REPORT
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import prod
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +15,9 @@ from i2e_deploy.chips.trace import Integers, Trace
 from i2e_deploy.errors import FileFormatError, InputError
 
 Pair = tuple[int, int]
+
+#: Neurons of one layer of a program read from a file; a core has at most 2^16.
+MAX_NEURONS = 2**24
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,7 @@ def _check_graph(program: DynapcnnProgram) -> None:
         c, *size = layer.input_shape
         window = zip(size, layer.weight.shape[2:], layer.stride, layer.padding, strict=True)
         out = (layer.weight.shape[0], *((n + 2 * p - k) // s + 1 for n, k, s, p in window))
-        if layer.weight.shape[1] != c or out != layer.output_shape or min(out) < 1:
+        if layer.weight.shape[1] != c or out != layer.output_shape or min(out) < 1 or prod(out) > MAX_NEURONS:
             raise ValueError(f"output shape of layer {layer.name!r}")
         shapes[layer.name] = layer.output_shape
     if not program.outputs:
