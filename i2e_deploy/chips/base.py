@@ -13,7 +13,7 @@ from typing import Any
 
 from i2e_deploy.chips.check import CheckReport
 from i2e_deploy.chips.profile import Profile
-from i2e_deploy.chips.trace import Integers, Trace
+from i2e_deploy.chips.trace import Integers, States, Trace
 from i2e_deploy.errors import InputError
 from i2e_deploy.network import Network
 
@@ -32,16 +32,26 @@ class Program(ABC):
         """Names of the layers in network order."""
 
     @abstractmethod
-    def run(self, frames: Integers, semantics: str = "timestep", engine: str = "fast") -> Trace:
-        """Simulate from a fresh state.
+    def run(
+        self,
+        frames: Integers,
+        semantics: str = "timestep",
+        engine: str = "fast",
+        states: States | None = None,
+    ) -> Trace:
+        """Simulate from a fresh state, or on from where an earlier run ended.
+
+        A run cut in time into pieces, each started from the `Trace.states` of the one before, equals the whole.
 
         Args:
             frames: integers [B, T, C, H, W], event counts >= 0.
             semantics: what a step means; each chip names its own.
             engine: `"fast"`, or `"reference"` for the slow definition; the results are equal.
+            states: `Trace.states` of an earlier run of this program with the same B; None: all zero.
 
         Raises:
-            InputError: wrong shape or dtype, negative counts, unknown semantics or engine.
+            InputError: wrong shape or dtype, negative counts, unknown semantics or engine, states of another
+                program or batch.
         """
 
     @abstractmethod
@@ -104,3 +114,17 @@ def check_frames(frames: Integers, input_shape: tuple[int, ...]) -> None:
         raise InputError(f"frames have dtype {frames.dtype}: event counts are integers; cast them first")
     if frames.dtype.kind == "i" and frames.min() < 0:
         raise InputError(f"frames hold {frames.min()}: event counts are not negative")
+
+
+def check_states(states: States, shapes: Mapping[str, Mapping[str, tuple[int, ...]]], batch: int) -> None:
+    """Raise InputError unless `states` has, per layer and variable of `shapes`, integers of shape [batch, *shape]."""
+    for layer, variables in shapes.items():
+        for name, shape in variables.items():
+            value = states.get(layer, {}).get(name)
+            if value is None:
+                raise InputError(f"states lack {name!r} of layer {layer!r}: give the `states` of a trace of this program")
+            if value.shape != (batch, *shape) or value.dtype.kind not in "iu":
+                raise InputError(
+                    f"state {name!r} of layer {layer!r} is {value.dtype} {list(value.shape)}, "
+                    f"expected integers {[batch, *shape]}"
+                )

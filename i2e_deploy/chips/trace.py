@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 Integers = NDArray[np.integer[Any]]
 
+#: Per layer the state variables by name, each [B, ...]: what `Trace.states` holds and `Program.run` starts from.
+States = Mapping[str, Mapping[str, Integers]]
+
 
 @dataclass(frozen=True)
 class LayerCounts:
@@ -43,7 +46,7 @@ class Trace:
     """
 
     spikes: Mapping[str, Integers]
-    states: Mapping[str, Mapping[str, Integers]]
+    states: States
     output: Integers
     counts: Mapping[str, LayerCounts]
 

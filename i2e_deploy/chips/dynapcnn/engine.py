@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from i2e_deploy.chips.dynapcnn.counts import layer_counts
 from i2e_deploy.chips.dynapcnn.program import CoreLayer, DynapcnnProgram, Pair, Source
-from i2e_deploy.chips.trace import Integers, LayerCounts, Trace
+from i2e_deploy.chips.trace import Integers, LayerCounts, States, Trace
 
 #: Above this many values in the largest array of a layer, samples are run in several parts.
 CHUNK_VALUES = 2**24
@@ -25,9 +25,9 @@ FLOAT32_EXACT, FLOAT64_EXACT = 2**24, 2**53
 NO_LIMIT = 2**62
 
 
-def run_engine(program: DynapcnnProgram, frames: Integers) -> Trace:
+def run_engine(program: DynapcnnProgram, frames: Integers, before: States | None = None) -> Trace:
     """`reference.run_reference`, fast."""
-    parts = [_run_part(program, part) for part in _parts(program, frames)]
+    parts = [_run_part(program, frames[part], before, part) for part in _parts(program, frames)]
     if len(parts) == 1:
         return parts[0]
     counts: dict[str, LayerCounts] = {}
@@ -43,15 +43,15 @@ def run_engine(program: DynapcnnProgram, frames: Integers) -> Trace:
     )
 
 
-def _parts(program: DynapcnnProgram, frames: Integers) -> Iterator[Integers]:
+def _parts(program: DynapcnnProgram, frames: Integers) -> Iterator[slice]:
     steps = frames.shape[1]
     largest = max(int(np.prod(shape)) for layer in program.layers for shape in (layer.input_shape, layer.output_shape))
     size = max(1, CHUNK_VALUES // (steps * largest))
     for start in range(0, len(frames), size):
-        yield frames[start : start + size]
+        yield slice(start, start + size)
 
 
-def _run_part(program: DynapcnnProgram, frames: Integers) -> Trace:
+def _run_part(program: DynapcnnProgram, frames: Integers, before: States | None, samples: slice) -> Trace:
     batch, steps = frames.shape[:2]
     spikes: dict[str, Integers] = {"input": frames}
     states, counts = {}, {}
@@ -60,6 +60,8 @@ def _run_part(program: DynapcnnProgram, frames: Integers) -> Trace:
         current = _convolve(layer, events)
         out = np.empty(current.shape, np.int32)
         v_mem = np.zeros((batch, *layer.output_shape), np.int64)
+        if before is not None:
+            v_mem[:] = before[layer.name]["v_mem"][samples]
         flat = (batch, steps, -1)
         saturations = _fire(
             current.reshape(flat), out.reshape(flat), v_mem.reshape(batch, -1), layer.threshold, layer.min_v,

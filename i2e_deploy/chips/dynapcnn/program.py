@@ -10,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.chips.base import Program, check_frames
-from i2e_deploy.chips.trace import Integers, Trace
+from i2e_deploy.chips.base import Program, check_frames, check_states
+from i2e_deploy.chips.trace import Integers, States, Trace
 from i2e_deploy.errors import FileFormatError, InputError
 
 Pair = tuple[int, int]
@@ -72,7 +72,13 @@ class DynapcnnProgram(Program):
         """See `Program.layer_names`."""
         return tuple(layer.name for layer in self.layers)
 
-    def run(self, frames: Integers, semantics: str = "timestep", engine: str = "fast") -> Trace:
+    def run(
+        self,
+        frames: Integers,
+        semantics: str = "timestep",
+        engine: str = "fast",
+        states: States | None = None,
+    ) -> Trace:
         """See `Program.run`. `semantics="timestep"` equals Sinabs' discretised network bit for bit."""
         from i2e_deploy.chips.dynapcnn.engine import run_engine
         from i2e_deploy.chips.dynapcnn.reference import run_reference
@@ -83,7 +89,9 @@ class DynapcnnProgram(Program):
         if engine not in engines:
             raise InputError(f"engine {engine!r}: choose one of {', '.join(engines)}")
         check_frames(frames, self.input_shape)
-        return engines[engine](self, frames)
+        if states is not None:
+            check_states(states, {layer.name: {"v_mem": layer.output_shape} for layer in self.layers}, len(frames))
+        return engines[engine](self, frames, states)
 
     def to_tensors(self) -> tuple[dict[str, Integers], dict[str, Any]]:
         """See `Program.to_tensors`."""

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from i2e_deploy.chips.dynapcnn.counts import layer_counts
 from i2e_deploy.chips.dynapcnn.program import CoreLayer, DynapcnnProgram, Pair, Source
 from i2e_deploy.chips.trace import Integers as AnyIntegers
-from i2e_deploy.chips.trace import Trace
+from i2e_deploy.chips.trace import States, Trace
 
 Integers = NDArray[np.int64]
 
@@ -23,13 +23,14 @@ Integers = NDArray[np.int64]
 STATE_LOW, STATE_HIGH = -(2**15), 2**15 - 1
 
 
-def run_reference(program: DynapcnnProgram, frames: AnyIntegers) -> Trace:
-    """Run [B, T, C, H, W] event counts from a fresh state; see `Trace`."""
+def run_reference(program: DynapcnnProgram, frames: AnyIntegers, before: States | None = None) -> Trace:
+    """Run [B, T, C, H, W] event counts from the states `before` (None: all zero); see `Trace`."""
     spikes: dict[str, Integers] = {"input": frames.astype(np.int64)}
     states, counts = {}, {}
     for layer in program.layers:
         events = gather(layer.sources, spikes)
-        out, v_mem, saturations = _integrate_and_fire(layer, _convolve(layer, events))
+        start = np.zeros((len(frames), *layer.output_shape), np.int64) if before is None else before[layer.name]["v_mem"]
+        out, v_mem, saturations = _integrate_and_fire(layer, _convolve(layer, events), start.astype(np.int64))
         spikes[layer.name], states[layer.name] = out, {"v_mem": v_mem}
         counts[layer.name] = layer_counts(layer, events, out, saturations)
     output = gather(program.outputs, spikes)
@@ -75,9 +76,8 @@ def _convolve(layer: CoreLayer, events: Integers) -> Integers:
     return current
 
 
-def _integrate_and_fire(layer: CoreLayer, current: Integers) -> tuple[Integers, Integers, int]:
+def _integrate_and_fire(layer: CoreLayer, current: Integers, v: Integers) -> tuple[Integers, Integers, int]:
     """Spikes [B, T, C, H, W], final state [B, C, H, W], and how often a state left 16 bits."""
-    v = np.zeros_like(current[:, 0])
     spikes = np.zeros_like(current)
     saturations = 0
     for t in range(current.shape[1]):
