@@ -4,6 +4,7 @@ manifest.json          chip, profile, check, seeds, versions, evaluation, checks
 network.safetensors    the float network it was lowered from
 program.safetensors    the chip's integers; their graph stands in the manifest
 golden.safetensors     inputs and what the slow reference made of them: every spike and final state
+NATIVE ...             files in the chip's own terms, where it has any
 report.html            for people; made from the rest, so without a checksum
 """
 
@@ -112,6 +113,7 @@ def write(
     report = chip.check(network)
     report.raise_if_unfit()
     program = chip.lower(network)
+    native = chip.native_files(program, report.placement)
     golden = make_golden(program, golden_inputs, images, labels, semantics)
     tensors, graph = program.to_tensors()
     provenance = provenance or Provenance()
@@ -134,9 +136,11 @@ def write(
         write_network(network, folder / NETWORK)
         write_tensors(folder / PROGRAM, tensors, {"format": FORMAT})
         write_tensors(folder / GOLDEN, _golden_tensors(golden), {"format": FORMAT})
+        for name, data in native.items():
+            (folder / name).write_bytes(data)
         manifest["files"] = {
             name: {"sha256": sha256(folder / name), "bytes": (folder / name).stat().st_size}
-            for name in (NETWORK, PROGRAM, GOLDEN)
+            for name in (NETWORK, PROGRAM, GOLDEN, *native)
         }
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     return read(path)
@@ -152,8 +156,8 @@ def read(path: Path) -> Bundle:
     if not (path / MANIFEST).is_file():
         raise InputError(f"{path} is no bundle: it has no {MANIFEST}; make one with `i2e-deploy export`")
     manifest = _read_manifest(path / MANIFEST)
-    for name in (NETWORK, PROGRAM, GOLDEN):
-        _check_file(path / name, manifest)
+    for name in {NETWORK, PROGRAM, GOLDEN, *manifest["files"]}:
+        _check_file(path / Path(name).name, manifest)  # the last part alone: a name cannot lead out of the folder
     chip = get(str(manifest["chip"]))
     program = chip.program(read_tensors(path / PROGRAM)[0], manifest["program"])
     golden = _read_golden(path / GOLDEN)

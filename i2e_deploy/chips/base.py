@@ -7,14 +7,14 @@ the chip's and whose value is a callable `(name) -> Chip`. No other file changes
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Any
 
-from i2e_deploy.chips.check import CheckReport
+from i2e_deploy.chips.check import CheckReport, Slot
 from i2e_deploy.chips.profile import Profile
 from i2e_deploy.chips.trace import Integers, States, Trace
-from i2e_deploy.errors import InputError
+from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network import Network
 
 ENTRY_POINTS = "i2e_deploy.chips"
@@ -54,6 +54,15 @@ class Program(ABC):
                 program or batch.
         """
 
+    def run_on(self, target: str, frames: Integers, semantics: str = "timestep") -> Trace:
+        """Run on the vendor's software (`"lava"`) or on the chip (`"board"`); see `run`.
+
+        Raises:
+            UnsupportedError: no such target for this chip.
+            MissingDependency: the vendor's software is not installed.
+        """
+        raise UnsupportedError(f"target {target!r}: programs of this chip run on the simulator only")
+
     @abstractmethod
     def to_tensors(self) -> tuple[dict[str, Integers], dict[str, Any]]:
         """Arrays by name and JSON-able data, from which `Chip.program` makes an equal program."""
@@ -75,6 +84,10 @@ class Chip(ABC):
         Raises:
             UnsupportedError: a layer has no counterpart on the chip; every such layer is named.
         """
+
+    def native_files(self, program: Program, placement: Sequence[Slot]) -> Mapping[str, bytes]:
+        """Files in the chip's own terms that a bundle carries, by name; none by default."""
+        return {}
 
     @abstractmethod
     def program(self, tensors: Mapping[str, Integers], data: Mapping[str, Any]) -> Program:
@@ -122,7 +135,9 @@ def check_states(states: States, shapes: Mapping[str, Mapping[str, tuple[int, ..
         for name, shape in variables.items():
             value = states.get(layer, {}).get(name)
             if value is None:
-                raise InputError(f"states lack {name!r} of layer {layer!r}: give the `states` of a trace of this program")
+                raise InputError(
+                    f"states lack {name!r} of layer {layer!r}: give the `states` of a trace of this program"
+                )
             if value.shape != (batch, *shape) or value.dtype.kind not in "iu":
                 raise InputError(
                     f"state {name!r} of layer {layer!r} is {value.dtype} {list(value.shape)}, "

@@ -1,4 +1,4 @@
-"""Where a program runs: `simulator` is always there; others come with the chip's own software."""
+"""Where a program runs: `simulator` and `reference` everywhere; `lava` and `board` where the chip's software is."""
 
 from __future__ import annotations
 
@@ -6,15 +6,22 @@ from i2e_deploy.chips import Program, Trace
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import InputError
 
-TARGETS = ("simulator",)
+#: The fast engine, the slow definition, Intel's software on this machine, the chip.
+TARGETS = ("simulator", "reference", "lava", "board")
 
 
 def run_on(target: str, program: Program, frames: Integers, semantics: str = "timestep") -> Trace:
-    """Run `frames` [B, T, C, H, W] from a fresh state on a target.
+    """Run `frames` [B, T, C, H, W], each sample from a fresh state, on a target.
 
     Raises:
         InputError: no such target, or frames that the program does not take.
+        UnsupportedError: the program's chip has no such target.
+        MissingDependency: the vendor's software is not installed.
     """
     if target not in TARGETS:
-        raise InputError(f"target {target!r} is not available for this program: choose one of {', '.join(TARGETS)}")
-    return program.run(frames, semantics)
+        raise InputError(f"no target {target!r}: choose one of {', '.join(TARGETS)}")
+    if target == "simulator":
+        return program.run(frames, semantics)
+    if target == "reference":
+        return program.run(frames, semantics, engine="reference")
+    return program.run_on(target, frames, semantics)

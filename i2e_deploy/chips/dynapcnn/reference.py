@@ -29,7 +29,9 @@ def run_reference(program: DynapcnnProgram, frames: AnyIntegers, before: States 
     states, counts = {}, {}
     for layer in program.layers:
         events = gather(layer.sources, spikes)
-        start = np.zeros((len(frames), *layer.output_shape), np.int64) if before is None else before[layer.name]["v_mem"]
+        start = (
+            np.zeros((len(frames), *layer.output_shape), np.int64) if before is None else before[layer.name]["v_mem"]
+        )
         out, v_mem, saturations = _integrate_and_fire(layer, _convolve(layer, events), start.astype(np.int64))
         spikes[layer.name], states[layer.name] = out, {"v_mem": v_mem}
         counts[layer.name] = layer_counts(layer, events, out, saturations)
