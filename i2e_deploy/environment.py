@@ -19,6 +19,11 @@ SAMNA_INSTALL = (
 #: USB vendor numbers, from the udev rules of neuromorphic-drivers and of samna.
 CAMERAS = {"152a": "iniVation", "04b4": "Prophesee (Cypress)", "31f7": "CenturyArks", "1409": "IDS"}
 BOARDS = {"337d": "SynSense"}
+CAMERA_RULES = "pip install neuromorphic-drivers && sudo neuromorphic-drivers-install-udev-rules"
+BOARD_RULES = (
+    """echo 'SUBSYSTEM=="usb", ATTR{idVendor}=="337d", MODE="0666"' | sudo tee /etc/udev/rules.d/60-synsense.rules """
+    "&& sudo udevadm control --reload-rules"
+)
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ def examine(usb: Path = Path("/sys/bus/usb/devices"), dev: Path = Path("/dev")) 
     rows += [_package(name, f"pip install 'i2e-deploy[{extra}]'") for name, extra in extras.items()]
     rows += [_package(name, LAVA_INSTALL) for name in ("lava-nc", "lava-dl")]
     rows += [samna(), _chips(), _gpu(dev)]
-    rows += [_usb("event camera", CAMERAS, usb), _usb("neuromorphic board", BOARDS, usb)]
+    rows += [_usb("event camera", CAMERAS, usb, CAMERA_RULES), _usb("neuromorphic board", BOARDS, usb, BOARD_RULES)]
     return rows
 
 
@@ -102,7 +107,7 @@ def _gpu(dev: Path) -> Row:
     return Row("GPU", "ok", ", ".join(devices))
 
 
-def _usb(kind: str, vendors: dict[str, str], usb: Path) -> Row:
+def _usb(kind: str, vendors: dict[str, str], usb: Path, rules: str) -> Row:
     found = []
     for file in sorted(usb.glob("*/idVendor")):
         vendor = file.read_text().strip().lower()
@@ -110,5 +115,5 @@ def _usb(kind: str, vendors: dict[str, str], usb: Path) -> Row:
             product = file.with_name("product")
             found.append(f"{vendors[vendor]} {product.read_text().strip() if product.is_file() else vendor}")
     if not found:
-        return Row(kind, "absent", "none attached")
+        return Row(kind, "absent", "none attached", f"plug one in; if it is, on Linux: {rules}")
     return Row(kind, "ok", ", ".join(found))
