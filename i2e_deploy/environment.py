@@ -5,7 +5,8 @@ from __future__ import annotations
 import platform
 import sys
 from dataclasses import dataclass
-from importlib import metadata, util
+from importlib import metadata
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Literal
 
@@ -56,7 +57,7 @@ def samna() -> Row:
     The installer on the public index is one Python file that runs pip when imported; the library has a
     compiled module.
     """
-    spec = util.find_spec("samna")
+    spec = PathFinder.find_spec("samna")  # by the files on the path, whatever has been imported under that name
     if spec is None or not spec.submodule_search_locations:
         return Row("samna", "absent", "not installed; only boards need it", SAMNA_INSTALL)
     folder = Path(next(iter(spec.submodule_search_locations)))
