@@ -9,8 +9,14 @@ Here S_th0 is a fraction num/den, so that for 8-bit images the comparison is bet
 
     ON  where  den * dV > num * (max V - min V)
 
-and no back end can round a tie its own way. The comparison is strict, as the paper writes it: a
-flat image (dV = 0, range 0) gives no events. The authors' code compares with `>=`, which on a flat
+and no back end can round a tie its own way. As dV is a whole number this is the same as
+
+    ON  where  dV > (num * (max V - min V)) // den                          `grey_threshold`
+
+which is what the fast kernels compute, in 8 bits. Float images in [0, 1] are first rounded to the
+nearest of the 256 levels (`to_uint8`), so there is no second rule for them.
+
+The comparison is strict, as the paper writes it: a flat image (dV = 0, range 0) gives no events. The authors' code compares with `>=`, which on a flat
 image fires every ON and every OFF pixel; on 8.4 M comparisons of random 8-bit images it differs
 from the strict rule on 0.03 %.
 """
@@ -19,9 +25,12 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import numpy as np
+from numpy.typing import NDArray
+
 from i2e_deploy.errors import InputError
 
-#: Largest denominator: den * 255 then stays far inside 32 bits.
+#: Largest denominator: num * 255 then stays far inside 32 bits.
 MAX_DENOMINATOR = 10_000
 
 #: S_th0 that the authors publish for each data set.
@@ -53,3 +62,23 @@ def as_ratio(value: Fraction | float | str) -> Fraction:
             f"(denominator at most {MAX_DENOMINATOR})"
         )
     return ratio
+
+
+def grey_threshold(ratio: Fraction, spread: int) -> int:
+    """Largest difference of grey levels (0 to 255) that does not fire, for max V - min V = `spread`."""
+    return ratio.numerator * spread // ratio.denominator
+
+
+def to_uint8(images: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Float images in [0, 1] to the nearest of 256 levels: `round(float32(x) * 255)`, ties to even.
+
+    Exact for any 8-bit image divided by 255 in float16, float32 or float64 (bfloat16 cannot hold 256 levels).
+
+    Raises:
+        InputError: another dtype, or a value outside [0, 1] (NaN included).
+    """
+    if not np.issubdtype(images.dtype, np.floating):
+        raise InputError(f"images have dtype {images.dtype}: give uint8, or float with all values in [0, 1]")
+    if images.size and not (images.min() >= 0 and images.max() <= 1):
+        raise InputError(f"float images span {images.min()} to {images.max()}: all values must lie in [0, 1]")
+    return np.rint(images.astype(np.float32) * np.float32(255)).astype(np.uint8)

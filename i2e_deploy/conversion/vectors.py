@@ -11,8 +11,12 @@ its set: every place in the 3x3 window where the same vector fits (6, 6, 4, 4, 2
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
 
 from i2e_deploy.errors import InputError
 
@@ -47,18 +51,22 @@ CANONICAL: dict[str, tuple[Saccade, ...]] = {
 DEFAULT_ORDER = ("gamma", "alpha", "beta")
 
 
-def saccades(order: tuple[str, ...] = DEFAULT_ORDER) -> tuple[Saccade, ...]:
-    """The eight canonical kernels in time order.
+def saccades(order: tuple[str, ...] = DEFAULT_ORDER, steps: int = 8) -> tuple[Saccade, ...]:
+    """The canonical kernels in time order.
 
     Args:
         order: the three lengths `"alpha"`, `"beta"`, `"gamma"` in any order.
+        steps: T, 1 to 8: the first T kernels of the order. (The paper trains with T below 8, its fig. 5,
+            and does not say which directions it keeps; the prefix is our choice.)
 
     Raises:
-        InputError: `order` is not a permutation of the three lengths.
+        InputError: `order` is not a permutation of the three lengths, or `steps` is out of range.
     """
     if sorted(order) != sorted(CANONICAL):
         raise InputError(f"order of saccades is {order}: give each of {sorted(CANONICAL)} once")
-    return tuple(saccade for length in order for saccade in CANONICAL[length])
+    if not 1 <= steps <= 8:
+        raise InputError(f"number of time steps is {steps}: I2E has 1 to 8")
+    return tuple(saccade for length in order for saccade in CANONICAL[length])[:steps]
 
 
 def placements(saccade: Saccade) -> tuple[Saccade, ...]:
@@ -70,3 +78,35 @@ def placements(saccade: Saccade) -> tuple[Saccade, ...]:
         if all(-1 <= c <= 1 for c in (minus_y + dy, minus_x + dx, plus_y + dy, plus_x + dx))
     ]
     return (saccade, *(candidate for candidate in fits if candidate != saccade))
+
+
+def cell_index(offset: Offset) -> int:
+    """Cell of the 3x3 window, 0 to 8 row by row (4 = centre)."""
+    return 3 * (offset[0] + 1) + offset[1] + 1
+
+
+def kernel_table(kernels: Sequence[Saccade]) -> NDArray[np.int64]:
+    """Kernels as cells: int64 [1, T, 2], values 0 to 8, `[..., 0]` = minus, `[..., 1]` = plus.
+
+    Raises:
+        InputError: no kernel, or an offset outside the window.
+    """
+    table = np.array([[[cell_index(kernel.minus), cell_index(kernel.plus)] for kernel in kernels]], np.int64)
+    inside = all(-1 <= c <= 1 for kernel in kernels for c in (*kernel.minus, *kernel.plus))
+    if not len(kernels) or not inside:
+        raise InputError(f"kernels are {tuple(kernels)}: give at least one, offsets -1, 0 or 1")
+    return table
+
+
+def placement_tables(kernels: Sequence[Saccade]) -> list[NDArray[np.int64]]:
+    """For each kernel its placements as cells, int64 [n, 2]."""
+    return [kernel_table(placements(kernel))[0] for kernel in kernels]
+
+
+def draw_kernels(kernels: Sequence[Saccade], batch: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """A random placement of every kernel for every image: cells, int64 [B, T, 2], as `kernel_table`.
+
+    The paper draws once per batch; here each image draws its own.
+    """
+    choices = placement_tables(kernels)
+    return np.stack([table[rng.integers(len(table), size=batch)] for table in choices], axis=1)
