@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
@@ -12,11 +12,8 @@ from numpy.typing import NDArray
 
 from i2e_deploy.conversion.reference import ON, check_images
 from i2e_deploy.conversion.threshold import as_ratio
-from i2e_deploy.conversion.vectors import Saccade, kernel_table, saccades
+from i2e_deploy.conversion.vectors import Kernels, as_table
 from i2e_deploy.errors import InputError
-
-#: Kernels in time order, or cells [1 or B, T, 2] from `vectors.kernel_table` or `vectors.draw_kernels`.
-Kernels = Sequence[Saccade] | NDArray[np.int64]
 
 #: Pixels that are worth a thread of their own: starting one takes as long as converting about so many.
 PIXELS_PER_THREAD = 200_000
@@ -65,6 +62,8 @@ def convert(
     bits = tables.shape[1] * 2 * height * width
     shape = (batch, (bits + 7) // 8) if packed else (batch, tables.shape[1], 2, height, width)
     out = _aligned_empty(shape) if out is None else _checked_out(out, shape)
+    if not batch:
+        return out
     source, interleaved = _in_memory_order(images)
     flat = out.reshape(batch, -1)
     stream = not packed and width % LANES == 0 and flat.ctypes.data % LANES == 0 and out.nbytes > STREAM_BYTES
@@ -83,23 +82,6 @@ def convert(
 def usable_cores() -> int:
     """Cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def as_table(kernels: Kernels | None, batch: int) -> NDArray[np.int64]:
-    """Kernels as cells int64 [1 or B, T, 2].
-
-    Raises:
-        InputError: a table of another shape or with a cell outside 0 to 8.
-    """
-    if kernels is None:
-        return kernel_table(saccades())
-    if not isinstance(kernels, np.ndarray):
-        return kernel_table(kernels)
-    if kernels.ndim != 3 or kernels.shape[0] not in (1, batch) or kernels.shape[2] != 2 or not kernels.shape[1]:
-        raise InputError(f"table of kernels has shape {list(kernels.shape)}: give [1 or B, T, 2] with B = {batch}")
-    if kernels.size and not 0 <= kernels.min() <= kernels.max() <= 8:
-        raise InputError(f"table of kernels spans {kernels.min()} to {kernels.max()}: cells are 0 to 8")
-    return np.ascontiguousarray(kernels, np.int64)
 
 
 def run_chunks(work: Callable[[int, int], None], count: int, threads: int) -> None:

@@ -227,7 +227,14 @@ def _pack_stream(plane, raised, cells, on_channel, out):  # type: ignore[no-unty
         out[position] = np.uint8(waiting << np.uint64(8 - count) & np.uint64(255))
 
 
-@njit(nogil=True, cache=True)
+#: One compiled version for writable and read-only images alike.
+_SIGNATURE = types.void(
+    types.Array(types.uint8, 4, "C", readonly=True), types.boolean, types.intp, types.intp, types.intp, types.intp,
+    types.Array(types.int64, 3, "C"), types.intp, types.Array(types.uint8, 2, "C"), types.boolean, types.boolean,
+)  # fmt: skip
+
+
+@njit(_SIGNATURE, nogil=True, cache=True)
 def convert_images(images, interleaved, start, stop, numerator, denominator, tables, on_channel, out, packed, stream):  # type: ignore[no-untyped-def]
     """Convert images `start` to `stop` of a batch into `out`; releases the GIL.
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.conversion.threshold import as_ratio
-from i2e_deploy.conversion.vectors import Saccade, saccades
+from i2e_deploy.conversion.vectors import Kernels, as_table
 from i2e_deploy.errors import InputError
 
 OFF, ON = 0, 1
@@ -24,39 +24,34 @@ def check_images(shape: Sequence[int], dtype: object) -> None:
 
 
 def i2e_reference(
-    images: NDArray[np.uint8],
-    ratio: Fraction | float | str,
-    kernels: Sequence[Saccade] | None = None,
+    images: NDArray[np.uint8], ratio: Fraction | float | str, kernels: Kernels | None = None
 ) -> NDArray[np.uint8]:
     """Convert images to event frames, pixel by pixel as the paper writes it.
 
     Args:
         images: uint8 [B, C, H, W], C = 1, 3 or 4 (alpha is ignored), any memory order.
         ratio: S_th0, see `threshold.as_ratio`.
-        kernels: the saccades in time order; default the canonical eight.
+        kernels: the saccades in time order (default the canonical eight), or cells int64 [1 or B, T, 2].
 
     Returns:
         uint8 0/1 [B, T, 2, H, W]; channel 0 = OFF (darker), 1 = ON (brighter).
 
     Raises:
-        InputError: wrong shape, dtype or ratio.
+        InputError: wrong shape, dtype, ratio or kernels.
 
     Source: arXiv 2511.08065, section 3; the rule for ties in `threshold`.
     """
     check_images(images.shape, images.dtype)
-    fraction = as_ratio(ratio)
-    kernels = saccades() if kernels is None else kernels
+    fraction, tables = as_ratio(ratio), as_table(kernels, len(images))
     value = images[:, :3].max(axis=1).astype(np.int64)
     batch, height, width = value.shape
     padded = np.pad(value, ((0, 0), (1, 1), (1, 1)), mode="edge")
-    frames = np.zeros((batch, len(kernels), 2, height, width), np.uint8)
+    frames = np.zeros((batch, tables.shape[1], 2, height, width), np.uint8)
     for b in range(batch):
         threshold = fraction.numerator * (value[b].max() - value[b].min())
-        for t, kernel in enumerate(kernels):
-            (my, mx), (py, px) = kernel.minus, kernel.plus
-            plus = padded[b, 1 + py : 1 + py + height, 1 + px : 1 + px + width]
-            minus = padded[b, 1 + my : 1 + my + height, 1 + mx : 1 + mx + width]
-            difference = fraction.denominator * (plus - minus)
+        for t, (minus, plus) in enumerate(tables[b % len(tables)]):
+            bright, dark = (padded[b, c // 3 : c // 3 + height, c % 3 : c % 3 + width] for c in (plus, minus))
+            difference = fraction.denominator * (bright - dark)
             frames[b, t, ON] = difference > threshold
             frames[b, t, OFF] = -difference > threshold
     return frames

@@ -24,6 +24,7 @@ from the strict rule on 0.03 %.
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,7 @@ RATIO = {
 }
 
 
+@lru_cache(typed=True)
 def as_ratio(value: Fraction | float | str) -> Fraction:
     """S_th0 as a fraction: `0.07` and `"0.07"` give 7/100, `"1/12"` gives 1/12.
 

@@ -2,37 +2,78 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from fractions import Fraction
 
 import torch
 from torch import Tensor, nn
 
+from i2e_deploy.conversion.convert import convert
 from i2e_deploy.conversion.reference import OFF, ON, check_images
 from i2e_deploy.conversion.threshold import as_ratio
-from i2e_deploy.conversion.vectors import DEFAULT_ORDER, Saccade, placements, saccades
+from i2e_deploy.conversion.vectors import DEFAULT_ORDER, Saccade, as_table, placement_tables, saccades
 from i2e_deploy.errors import InputError
 
 
-def i2e_torch(images: Tensor, ratio: Fraction | float | str, kernels: Sequence[Saccade] | None = None) -> Tensor:
-    """`i2e_reference` in torch: uint8 [B, C, H, W] -> uint8 0/1 [B, T, 2, H, W], equal bit for bit.
+def i2e_torch(
+    images: Tensor, ratio: Fraction | float | str, kernels: Sequence[Saccade] | Tensor | None = None
+) -> Tensor:
+    """`i2e_reference` in torch operations, equal bit for bit; runs on any device, without waiting for it.
+
+    Args:
+        images: uint8 [B, C, H, W], C = 1, 3 or 4 (alpha is ignored).
+        ratio: S_th0, see `threshold.as_ratio`.
+        kernels: saccades in time order (default the canonical eight), or cells int64 [B, T, 2] on the
+            device of the images (`draw_placements`).
+
+    Returns:
+        uint8 0/1 [B, T, 2, H, W]; channel 0 = OFF, 1 = ON.
 
     Raises:
         InputError: wrong shape, dtype or ratio.
     """
     check_images(images.shape, images.dtype)
-    padded, threshold, denominator = _prepare(images, as_ratio(ratio))
-    kernels = saccades() if kernels is None else kernels
-    return _fire(_differences(padded, kernels) * denominator, threshold)
+    fraction = as_ratio(ratio)
+    value = images[:, :3].amax(1).to(torch.int32)
+    spread = value.amax((1, 2)) - value.amin((1, 2))
+    threshold = torch.div(fraction.numerator * spread, fraction.denominator, rounding_mode="floor")
+    windows = _windows(value)
+    if isinstance(kernels, Tensor):
+        every = torch.arange(len(images), device=images.device)[:, None]
+        stacked = torch.stack(windows, 1)
+        difference = stacked[every, kernels[..., 1]] - stacked[every, kernels[..., 0]]
+    else:
+        table = as_table(kernels, len(images))[0]
+        difference = torch.stack([windows[plus] - windows[minus] for minus, plus in table.tolist()], 1)
+    return _fire(difference, threshold[:, None, None, None])
+
+
+def draw_placements(
+    kernels: Sequence[Saccade], batch: int, generator: torch.Generator | None, device: torch.device
+) -> Tensor:
+    """`vectors.draw_kernels` from a torch generator: cells int64 [B, T, 2] on `device`.
+
+    Drawn on the generator's own device (default: on `device`), so that nothing waits for a transfer.
+    """
+    where = device if generator is None else generator.device
+    steps = []
+    for choices in placement_tables(kernels):
+        drawn = torch.randint(len(choices), (batch,), generator=generator, device=where)
+        steps.append(torch.from_numpy(choices).to(where)[drawn])
+    return torch.stack(steps, 1).to(device, non_blocking=True)
 
 
 class I2E(nn.Module):
-    """Images to event frames as a layer, for use in front of a spiking network.
+    """Images to event frames as a layer, for use in front of a spiking network or in a data loader.
 
-    Shape: uint8 or float [B, C, H, W] (C = 1, 3 or 4) -> float32 0/1 [B, 8, 2, H, W]; channel 0 =
-    OFF, 1 = ON. Float images must lie in [0, 1]; an image that is an 8-bit one divided by 255 gives
-    exactly the bits of the 8-bit one, because floats are compared half a grey level further out:
-    `den * dV - num * range > 1/510` (8-bit ties differ from the rest by at least 1/255).
+    Shape: uint8 or float [B, C, H, W] (C = 1, 3 or 4) -> float32 0/1 [B, T, 2, H, W]; channel 0 = OFF,
+    1 = ON. Float images must lie in [0, 1] and are rounded to the nearest of 256 levels first
+    (`threshold.to_uint8`): there is one rule, the integer one, on every device. The range is checked
+    always on a CPU, and on another device for the first batch only, since each check waits for it.
+
+    On a CPU the fused kernel runs on `torch.get_num_threads()` threads, on a GPU the Triton kernel
+    where triton is installed, else plain torch operations.
 
     In training with `random_placement`, each image draws for each direction one of the places of the
     vector in the 3x3 window (the paper draws once per batch); evaluation uses the canonical ones.
@@ -42,9 +83,10 @@ class I2E(nn.Module):
         order: time order of the saccade lengths.
         random_placement: draw placements in training mode.
         generator: source of the draws; default torch's global generator.
+        steps: T, 1 to 8: keep the first T saccades of the order.
 
     Raises:
-        InputError: wrong ratio, order, shape, dtype or range of values.
+        InputError: wrong ratio, order, steps, shape, dtype or range of values.
     """
 
     def __init__(
@@ -53,76 +95,61 @@ class I2E(nn.Module):
         order: tuple[str, ...] = DEFAULT_ORDER,
         random_placement: bool = True,
         generator: torch.Generator | None = None,
+        steps: int = 8,
     ) -> None:
         super().__init__()
         self.ratio = as_ratio(ratio)
-        self.kernels = saccades(order)
+        self.kernels = saccades(order, steps)
         self.random_placement = random_placement
         self.generator = generator
+        self._range_seen = False
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
         """Convert one batch; see the class for shapes."""
-        if images.dtype == torch.uint8:
-            check_images(images.shape, images.dtype)
-            padded, threshold, denominator = _prepare(images, self.ratio)
-        else:
-            padded, threshold, denominator = _prepare_float(images, self.ratio)
+        check_images(images.shape, torch.uint8)
+        levels = images if images.dtype == torch.uint8 else self._levels(images)
+        drawn = None
         if self.training and self.random_placement:
-            differences = _drawn_differences(padded, self.kernels, self.generator)
-        else:
-            differences = _differences(padded, self.kernels)
-        return _fire(differences * denominator, threshold).float()
+            drawn = draw_placements(self.kernels, len(images), self.generator, images.device)
+        if images.device.type == "cpu":
+            return _on_cpu(levels, self.ratio, self.kernels, drawn)
+        if images.is_cuda and importlib.util.find_spec("triton"):
+            from i2e_deploy.conversion.triton_i2e import i2e_triton
+
+            return i2e_triton(levels, self.ratio, self.kernels if drawn is None else drawn, torch.float32)
+        return i2e_torch(levels, self.ratio, self.kernels if drawn is None else drawn).float()
+
+    def _levels(self, images: Tensor) -> Tensor:
+        """Float images to uint8 [B, C, H, W], as `threshold.to_uint8`."""
+        if not images.is_floating_point():
+            raise InputError(f"images have dtype {images.dtype}: give uint8, or float with all values in [0, 1]")
+        if images.device.type == "cpu" or not self._range_seen:
+            self._range_seen = True
+            if not bool(((images >= 0) & (images <= 1)).all()):
+                raise InputError(
+                    f"float images span {float(images.min())} to {float(images.max())}: all values must lie in [0, 1]"
+                )
+        return torch.round(images.float() * 255).to(torch.uint8)
 
     def extra_repr(self) -> str:
         """What `print(module)` shows."""
-        return f"ratio={self.ratio}, random_placement={self.random_placement}"
+        return f"ratio={self.ratio}, steps={len(self.kernels)}, random_placement={self.random_placement}"
 
 
-def _prepare(images: Tensor, ratio: Fraction) -> tuple[Tensor, Tensor, int]:
-    """Padded value plane int32 [B, H+2, W+2], threshold int32 [B, 1, 1, 1], factor for differences."""
-    value = images[:, :3].amax(1).to(torch.int32)
-    spread = value.amax((1, 2)) - value.amin((1, 2))
-    return _pad(value), (ratio.numerator * spread)[:, None, None, None], ratio.denominator
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def _on_cpu(images: Tensor, ratio: Fraction, kernels: Sequence[Saccade], drawn: Tensor | None) -> Tensor:
+    """The fused kernel, on the pixels where they lie."""
+    chosen = kernels if drawn is None else drawn.numpy()
+    return torch.from_numpy(convert(images.numpy(), ratio, chosen, threads=torch.get_num_threads())).float()
 
 
-def _prepare_float(images: Tensor, ratio: Fraction) -> tuple[Tensor, Tensor, int]:
-    """As `_prepare` in float64, with the threshold half an 8-bit level further out."""
-    check_images(images.shape, torch.uint8)
-    if not images.is_floating_point() or not bool(((images >= 0) & (images <= 1)).all()):
-        raise InputError(f"images of dtype {images.dtype} must be uint8, or float with all values in [0, 1]")
-    value = images[:, :3].amax(1).double()
-    spread = value.amax((1, 2)) - value.amin((1, 2))
-    return _pad(value), (ratio.numerator * spread + 1 / 510)[:, None, None, None], ratio.denominator
-
-
-def _pad(value: Tensor) -> Tensor:
-    """Replicate the border by one pixel: [B, H, W] -> [B, H+2, W+2] (any dtype, unlike `F.pad`)."""
+def _windows(value: Tensor) -> list[Tensor]:
+    """The nine neighbours of every pixel, cell by cell: [B, H, W] -> 9 x [B, H, W], border replicated."""
+    height, width = value.shape[1:]
     rows = torch.cat((value[:, :1], value, value[:, -1:]), 1)
-    return torch.cat((rows[:, :, :1], rows, rows[:, :, -1:]), 2)
-
-
-def _difference(padded: Tensor, kernel: Saccade) -> Tensor:
-    """V[y + plus] - V[y + minus]: [B, H+2, W+2] -> [B, H, W]."""
-    height, width = padded.shape[1] - 2, padded.shape[2] - 2
-    (my, mx), (py, px) = kernel.minus, kernel.plus
-    plus = padded[:, 1 + py : 1 + py + height, 1 + px : 1 + px + width]
-    return plus - padded[:, 1 + my : 1 + my + height, 1 + mx : 1 + mx + width]
-
-
-def _differences(padded: Tensor, kernels: Sequence[Saccade]) -> Tensor:
-    """All steps: [B, T, H, W]."""
-    return torch.stack([_difference(padded, kernel) for kernel in kernels], 1)
-
-
-def _drawn_differences(padded: Tensor, kernels: Sequence[Saccade], generator: torch.Generator | None) -> Tensor:
-    """As `_differences`, each image with its own placement of each vector."""
-    batch, steps = padded.shape[0], []
-    for kernel in kernels:
-        choices = torch.stack([_difference(padded, placed) for placed in placements(kernel)], 1)
-        drawn = torch.randint(choices.shape[1], (batch,), generator=generator)
-        steps.append(choices[torch.arange(batch, device=padded.device), drawn.to(padded.device)])
-    return torch.stack(steps, 1)
+    padded = torch.cat((rows[:, :, :1], rows, rows[:, :, -1:]), 2)
+    return [padded[:, y : y + height, x : x + width] for y in range(3) for x in range(3)]
 
 
 def _fire(difference: Tensor, threshold: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -49,6 +50,10 @@ CANONICAL: dict[str, tuple[Saccade, ...]] = {
 
 #: The order in which the paper reports its results (table 5: 60.68 % on CIFAR-100, the best of six).
 DEFAULT_ORDER = ("gamma", "alpha", "beta")
+
+
+#: What every back end takes: kernels in time order, or cells [1 or B, T, 2] (`kernel_table`, `draw_kernels`).
+Kernels = Sequence[Saccade] | NDArray[np.int64]
 
 
 def saccades(order: tuple[str, ...] = DEFAULT_ORDER, steps: int = 8) -> tuple[Saccade, ...]:
@@ -110,3 +115,25 @@ def draw_kernels(kernels: Sequence[Saccade], batch: int, rng: np.random.Generato
     """
     choices = placement_tables(kernels)
     return np.stack([table[rng.integers(len(table), size=batch)] for table in choices], axis=1)
+
+
+@lru_cache(maxsize=1)
+def _default_table() -> NDArray[np.int64]:
+    return kernel_table(saccades())
+
+
+def as_table(kernels: Kernels | None, batch: int) -> NDArray[np.int64]:
+    """Kernels as cells int64 [1 or B, T, 2].
+
+    Raises:
+        InputError: a table of another shape or with a cell outside 0 to 8.
+    """
+    if kernels is None:
+        return _default_table()
+    if not isinstance(kernels, np.ndarray):
+        return kernel_table(kernels)
+    if kernels.ndim != 3 or kernels.shape[0] not in (1, batch) or kernels.shape[2] != 2 or not kernels.shape[1]:
+        raise InputError(f"table of kernels has shape {list(kernels.shape)}: give [1 or B, T, 2] with B = {batch}")
+    if kernels.size and not 0 <= kernels.min() <= kernels.max() <= 8:
+        raise InputError(f"table of kernels spans {kernels.min()} to {kernels.max()}: cells are 0 to 8")
+    return np.ascontiguousarray(kernels, np.int64)
