@@ -1,0 +1,99 @@
+"""Image files to uint8 pixels of the wanted size; limits are checked before pixels are decoded."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from i2e_deploy.errors import FileFormatError, InputError, MissingDependency
+
+#: Pillow's names of the formats that are read; its other decoders stay closed.
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "PPM", "GIF")
+#: Endings of file names that count as images.
+ENDINGS = (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".ppm", ".pgm", ".gif")
+#: Largest image file in bytes, and largest picture in pixels.
+MAX_FILE_BYTES = 128 << 20
+MAX_PIXELS = 64_000_000
+
+FITS = ("squash", "crop")
+RESAMPLES = ("bicubic", "bilinear", "nearest")
+
+
+@dataclass(frozen=True)
+class Resize:
+    """How a picture becomes `size` x `size` pixels; always on 8-bit levels, before conversion.
+
+    Args:
+        size: pixels a side; None keeps the picture as it is.
+        fit: `"squash"` scales both sides (CIFAR in the paper); `"crop"` scales the shorter side to
+            `size * 256 / 224` and cuts the middle (ImageNet's test pictures in the paper).
+        resample: filter. The authors' training code uses bilinear, their data set card says bicubic.
+
+    Raises:
+        InputError: an unknown word, or a size outside 1 to 8192.
+    """
+
+    size: int | None = None
+    fit: str = "squash"
+    resample: str = "bicubic"
+
+    def __post_init__(self) -> None:
+        if self.size is not None and not 1 <= self.size <= 8192:
+            raise InputError(f"size is {self.size}: give 1 to 8192 pixels")
+        if self.fit not in FITS or self.resample not in RESAMPLES:
+            raise InputError(
+                f"fit is {self.fit!r}, resample {self.resample!r}: fit is one of {FITS}, resample of {RESAMPLES}"
+            )
+
+
+def decode_picture(data: bytes, resize: Resize, where: str = "image") -> NDArray[np.uint8]:
+    """Bytes of an image file to uint8 RGB [H, W, 3].
+
+    Raises:
+        MissingDependency: Pillow is not installed.
+        FileFormatError: not an image of a known format, damaged, or larger than the limits.
+    """
+    image_module = _pillow()
+    if len(data) > MAX_FILE_BYTES:
+        raise FileFormatError(f"{where}: {len(data)} bytes, the limit is {MAX_FILE_BYTES}")
+    with warnings.catch_warnings():
+        # Pillow warns of pictures above its own limit and of odd metadata: the first is refused below.
+        warnings.simplefilter("ignore")
+        try:
+            picture = image_module.open(io.BytesIO(data), formats=FORMATS)
+            width, height = picture.size
+            if width * height > MAX_PIXELS:
+                raise FileFormatError(f"{where}: {width} x {height} pixels, the limit is {MAX_PIXELS}")
+            return np.asarray(_resized(picture.convert("RGB"), resize, image_module))
+        except FileFormatError:
+            raise
+        except Exception as error:  # Pillow's decoders raise OSError, ValueError, SyntaxError, struct.error, ...
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise FileFormatError(f"{where}: cannot be decoded as an image ({reason})") from None
+
+
+def _pillow() -> Any:
+    try:
+        from PIL import Image
+    except ImportError:
+        raise MissingDependency("pillow", "reading image files", "pip install 'i2e-deploy[data]'") from None
+    return Image
+
+
+def _resized(picture: Any, resize: Resize, image_module: Any) -> Any:
+    """A Pillow RGB picture at the wanted size."""
+    if resize.size is None:
+        return picture
+    method, size = getattr(image_module.Resampling, resize.resample.upper()), resize.size
+    if resize.fit == "squash":
+        return picture if picture.size == (size, size) else picture.resize((size, size), method)
+    width, height = picture.size
+    scale = round(size * 256 / 224) / min(width, height)
+    width, height = max(size, round(width * scale)), max(size, round(height * scale))
+    left, top = (width - size) // 2, (height - size) // 2
+    return picture.resize((width, height), method).crop((left, top, left + size, top + size))

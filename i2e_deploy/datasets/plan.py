@@ -1,0 +1,148 @@
+"""What a conversion at scale will write, decided before anything is written.
+
+The plan depends on the sorted names and the settings only: not on workers, executor or time. So any
+process may write any shard, and a second run finds out what is missing by looking.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from i2e_deploy.conversion.threshold import as_ratio
+from i2e_deploy.conversion.vectors import DEFAULT_ORDER, saccades
+from i2e_deploy.datasets.picture import Resize
+from i2e_deploy.errors import InputError
+
+#: Changes when a new version would write other bytes for the same settings.
+FORMAT = 1
+#: First folders that name a split; Hugging Face finds them in the names of the shards.
+SPLITS = ("train", "test", "validation", "val")
+UNLABELLED = -1
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How images become shards.
+
+    Args:
+        ratio: S_th0.
+        resize: see `picture.Resize`.
+        order: time order of the saccade lengths.
+        steps: T, 1 to 8.
+        shard_items: images a shard; what a killed worker loses at most.
+        row_group: images a row group; what one random read decodes.
+        on_broken: `"skip"` a broken image and report it, or `"fail"`.
+
+    Raises:
+        InputError: a value out of range.
+    """
+
+    ratio: Fraction | float | str
+    resize: Resize = field(default_factory=Resize)
+    order: tuple[str, ...] = DEFAULT_ORDER
+    steps: int = 8
+    shard_items: int = 1000
+    row_group: int = 100
+    on_broken: str = "skip"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ratio", as_ratio(self.ratio))
+        saccades(self.order, self.steps)
+        if not 1 <= self.row_group <= self.shard_items <= 1_000_000:
+            raise InputError(
+                f"row_group is {self.row_group}, shard_items {self.shard_items}: 1 <= row_group <= shard_items <= 1000000"
+            )
+        if self.on_broken not in ("skip", "fail"):
+            raise InputError(f"on_broken is {self.on_broken!r}: give 'skip' or 'fail'")
+
+    def record(self) -> dict[str, Any]:
+        """For the manifest: plain JSON values."""
+        return {
+            "s_th0": str(self.ratio),
+            "size": self.resize.size,
+            "fit": self.resize.fit,
+            "resample": self.resize.resample,
+            "order": list(self.order),
+            "steps": self.steps,
+            "shard_items": self.shard_items,
+            "row_group": self.row_group,
+            "on_broken": self.on_broken,
+        }
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One file to write: its name, and the names and labels of its images in order."""
+
+    file: str
+    names: tuple[str, ...]
+    labels: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All shards of a conversion; `digest` is equal for equal names and settings."""
+
+    settings: Settings
+    classes: tuple[str, ...]
+    shards: tuple[Shard, ...]
+    digest: str
+
+    def record(self) -> dict[str, Any]:
+        """For the plan file and the manifest."""
+        return {
+            "format": FORMAT,
+            "digest": self.digest,
+            "settings": self.settings.record(),
+            "classes": list(self.classes),
+            "images": sum(len(shard.names) for shard in self.shards),
+        }
+
+
+def make_plan(names: list[str], settings: Settings) -> Plan:
+    """Cut the names, split by split, into shards `<split>-NNNNN-of-NNNNN.parquet`.
+
+    Raises:
+        InputError: no names, or two equal ones.
+    """
+    ordered = sorted(names)
+    if not ordered:
+        raise InputError("no image found: files must end in .jpg, .png, .webp, .bmp, .ppm or .gif")
+    if len(set(ordered)) != len(ordered):
+        raise InputError("two images have the same name")
+    classes = tuple(sorted({_class_of(name) for name in ordered} - {""}, key=_class_order))
+    labels = {"": UNLABELLED, **{name: index for index, name in enumerate(classes)}}
+    splits: dict[str, list[str]] = {}
+    for name in ordered:
+        splits.setdefault(_split_of(name), []).append(name)
+    shards = []
+    for split, members in splits.items():
+        count = -(-len(members) // settings.shard_items)
+        for index in range(count):
+            part = tuple(members[index * settings.shard_items : (index + 1) * settings.shard_items])
+            file = f"{split}-{index:05d}-of-{count:05d}.parquet"
+            shards.append(Shard(file, part, tuple(labels[_class_of(name)] for name in part)))
+    text = json.dumps([FORMAT, settings.record(), ordered])
+    return Plan(settings, classes, tuple(shards), hashlib.sha256(text.encode()).hexdigest())
+
+
+def _split_of(name: str) -> str:
+    first, _, rest = name.partition("/")
+    return first if rest and first in SPLITS else "all"
+
+
+def _class_of(name: str) -> str:
+    """The last folder, unless it is the split."""
+    folders = name.split("/")[:-1]
+    if len(folders) == 1 and folders[0] in SPLITS:
+        return ""
+    return folders[-1] if folders else ""
+
+
+def _class_order(name: str) -> tuple[bool, int, str]:
+    """Numbers by value, then words: class '10' comes after '9'."""
+    return (False, int(name), name) if name.isascii() and name.isdigit() else (True, 0, name)

@@ -1,0 +1,172 @@
+"""Convert a whole data set: plan, run what is missing, write the manifest.
+
+A folder in work holds finished shards under their final names and `.progress/` with the plan, one
+report a shard, and temporary files. A complete folder holds shards and `manifest.json`, nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from i2e_deploy.datasets.executors import run_tasks
+from i2e_deploy.datasets.plan import Plan, Settings, make_plan
+from i2e_deploy.datasets.shard import PROGRESS, ShardReport, ShardTask, read_report, write_json, write_shard
+from i2e_deploy.datasets.sources import open_source, parquet_module
+from i2e_deploy.errors import FileFormatError, InputError
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Given to the callback after each shard: images done (found finished ones included), broken, total."""
+
+    done: int
+    skipped: int
+    total: int
+
+
+def convert_dataset(
+    source: str | Path,
+    out: str | Path,
+    settings: Settings,
+    *,
+    executor: str = "process",
+    workers: int = 1,
+    address: str | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> dict[str, Any]:
+    """Convert all images of `source` to Parquet shards in the folder `out`; go on where a killed run stopped.
+
+    The bytes of the result depend on the source, the settings and the version of pyarrow, not on the
+    executor, the workers, or how often it was interrupted. With several workers the calling script
+    needs the usual `if __name__ == "__main__":`.
+
+    Args:
+        source: folder tree, .zip, .tar, .parquet or folder of .parquet, see `sources`.
+        out: folder to write; made if absent.
+        settings: how to convert.
+        executor: see `executors.run_tasks`.
+        workers: see `executors.run_tasks`.
+        address: see `executors.run_tasks`.
+        progress: called after each shard.
+
+    Returns:
+        The manifest: plan, shards with rows, bytes and SHA-256, skipped images with reasons.
+
+    Raises:
+        InputError: no images, `out` belongs to another conversion or is in use.
+        FileFormatError: a broken image with `on_broken="fail"`, or a broken archive.
+        MissingDependency: pillow, pyarrow, or the executor's package is not installed.
+    """
+    parquet_module("writing Parquet shards")
+    folder, origin = Path(out), str(Path(source).resolve())
+    plan = make_plan(open_source(origin).names(), settings)
+    folder.mkdir(parents=True, exist_ok=True)
+    with _sole_writer(folder):
+        if (folder / MANIFEST).exists():
+            return _finished(folder, plan)
+        _start(folder, plan)
+        finished = [report for shard in plan.shards if (report := read_report(folder, shard.file))]
+        _run(folder, origin, plan, finished, progress, (executor, workers, address))
+        manifest = _manifest(folder, plan)
+        write_json(folder / MANIFEST, manifest)
+        shutil.rmtree(folder / PROGRESS)
+    return manifest
+
+
+def _run(
+    folder: Path,
+    origin: str,
+    plan: Plan,
+    finished: list[ShardReport],
+    progress: Callable[[Progress], None] | None,
+    how: tuple[str, int, str | None],
+) -> None:
+    """Write the shards that are not in `finished`."""
+    complete = {report.file for report in finished}
+    missing = [shard for shard in plan.shards if shard.file not in complete]
+    total = sum(len(shard.names) for shard in plan.shards)
+    done, skipped = sum(r.rows for r in finished), sum(len(r.skipped) for r in finished)
+    if progress:
+        progress(Progress(done + skipped, skipped, total))
+    tasks = [ShardTask(origin, str(folder.resolve()), plan.settings, plan.classes, shard) for shard in missing]
+    executor, workers, address = how
+    for report in run_tasks(write_shard, tasks, executor, workers, address) if tasks else ():
+        if report.error:
+            raise FileFormatError(f"{report.error}; nothing of this shard was written (on_broken is 'fail')")
+        done, skipped = done + report.rows, skipped + len(report.skipped)
+        if progress:
+            progress(Progress(done + skipped, skipped, total))
+
+
+def _start(folder: Path, plan: Plan) -> None:
+    """Write the plan, or make sure that the one found is the same; clear what a killed run left."""
+    path = folder / PROGRESS / "plan.json"
+    if path.exists():
+        _require_same(json.loads(path.read_text(encoding="utf-8")), plan, folder)
+    elif any(folder.glob("*.parquet")):
+        raise InputError(f"{folder} holds .parquet files of another origin: give an empty or new folder")
+    path.parent.mkdir(exist_ok=True)
+    for leftover in path.parent.glob("*.tmp"):
+        leftover.unlink(missing_ok=True)
+    write_json(path, plan.record())
+
+
+def _finished(folder: Path, plan: Plan) -> dict[str, Any]:
+    """The manifest of a complete folder."""
+    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    _require_same(manifest.get("plan", {}), plan, folder)
+    shutil.rmtree(folder / PROGRESS, ignore_errors=True)
+    return manifest
+
+
+def _require_same(found: dict[str, Any], plan: Plan, folder: Path) -> None:
+    if found.get("digest") != plan.digest:
+        wanted, present = plan.record(), found
+        different = sorted(key for key in ("format", "settings", "classes", "images") if wanted[key] != present.get(key))
+        raise InputError(
+            f"{folder} holds a conversion with other {', '.join(different) or 'image names'}: "
+            "give another folder, or the same source and settings to go on with this one"
+        )
+
+
+def _manifest(folder: Path, plan: Plan) -> dict[str, Any]:
+    """From the reports, which name the bytes that were renamed into place."""
+    reports = [read_report(folder, shard.file) for shard in plan.shards]
+    missing = [shard.file for shard, report in zip(plan.shards, reports, strict=True) if report is None]
+    if missing:
+        raise FileFormatError(f"{folder}: {missing[0]} vanished while the conversion ran")
+    shards = [asdict(report) for report in reports if report]
+    skipped = [pair for shard in shards for pair in shard.pop("skipped")]
+    for shard in shards:
+        del shard["error"]
+    return {"plan": plan.record(), "shards": shards, "skipped": [list(pair) for pair in skipped]}
+
+
+@contextlib.contextmanager
+def _sole_writer(folder: Path) -> Iterator[None]:
+    """Hold a lock on the folder; the system frees it when this process ends, however it ends."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: no lock
+        yield
+        return
+    import os
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise InputError(f"{folder} is being written by another process: wait for it or stop it") from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)

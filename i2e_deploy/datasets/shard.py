@@ -1,0 +1,138 @@
+"""Write one Parquet shard: read, decode, convert, pack, and rename when it is complete."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from i2e_deploy.conversion.convert import convert
+from i2e_deploy.conversion.vectors import saccades
+from i2e_deploy.datasets.item import encode_item
+from i2e_deploy.datasets.picture import decode_picture
+from i2e_deploy.datasets.plan import Settings, Shard
+from i2e_deploy.datasets.sources import ImageSource, open_source, parquet_module
+from i2e_deploy.errors import FileFormatError
+
+#: Folder inside the output that holds unfinished work; gone when the conversion is complete.
+PROGRESS = ".progress"
+
+
+@dataclass(frozen=True)
+class ShardTask:
+    """All that a worker needs; small enough to send anywhere."""
+
+    source: str
+    out: str
+    settings: Settings
+    classes: tuple[str, ...]
+    shard: Shard
+
+
+@dataclass(frozen=True)
+class ShardReport:
+    """What was written. `skipped`: (name, reason) of each broken image. `error`: why nothing was written."""
+
+    file: str
+    rows: int = 0
+    bytes: int = 0
+    sha256: str = ""
+    skipped: tuple[tuple[str, str], ...] = ()
+    error: str = ""
+
+
+def write_shard(task: ShardTask) -> ShardReport:
+    """Write one shard and its report; safe to repeat, and to kill at any moment.
+
+    The order matters: the report is renamed into place before the shard, so a shard that exists under
+    its name is complete and has its report.
+    """
+    folder, progress = Path(task.out), Path(task.out) / PROGRESS
+    temporary = progress / f"{task.shard.file}.{os.getpid()}.tmp"
+    try:
+        rows, skipped = _write_rows(task, open_source(task.source), temporary)
+    except FileFormatError as error:
+        temporary.unlink(missing_ok=True)
+        return ShardReport(task.shard.file, error=str(error))
+    digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
+    report = ShardReport(task.shard.file, rows, temporary.stat().st_size, digest, tuple(skipped))
+    write_json(progress / f"{task.shard.file}.json", asdict(report))
+    os.replace(temporary, folder / task.shard.file)
+    return report
+
+
+def read_report(folder: Path, file: str) -> ShardReport | None:
+    """The report of a complete shard, or None if the shard is still to be written."""
+    sidecar = folder / PROGRESS / f"{file}.json"
+    if not (folder / file).exists() or not sidecar.exists():
+        return None
+    record = json.loads(sidecar.read_text(encoding="utf-8"))
+    record["skipped"] = tuple((name, reason) for name, reason in record["skipped"])
+    return ShardReport(**record)
+
+
+def write_json(path: Path, record: Any) -> None:
+    """Write a JSON file under another name, flush it to disk, rename it."""
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(record, file, indent=1, sort_keys=True)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+
+
+def _write_rows(task: ShardTask, source: ImageSource, path: Path) -> tuple[int, list[tuple[str, str]]]:
+    """All row groups of a shard; returns the number of rows and what was skipped."""
+    import pyarrow as pa
+
+    parquet, schema = parquet_module("writing Parquet shards"), _schema(task.classes)
+    rows, skipped = 0, []
+    with path.open("wb") as file:
+        with parquet.ParquetWriter(file, schema, compression="zstd", use_dictionary=False) as writer:
+            for start in range(0, len(task.shard.names), task.settings.row_group):
+                names, labels, items = [], [], []
+                for position in range(start, min(start + task.settings.row_group, len(task.shard.names))):
+                    name = task.shard.names[position]
+                    try:
+                        items.append(_convert_one(source, name, task.settings))
+                    except FileFormatError as error:
+                        if task.settings.on_broken == "fail":
+                            raise
+                        skipped.append((name, str(error)))
+                        continue
+                    names.append(name)
+                    labels.append(task.shard.labels[position])
+                columns = [pa.array(names, pa.string()), pa.array(labels, pa.int64()), pa.array(items, pa.binary())]
+                writer.write_table(pa.Table.from_arrays(columns, schema=schema))
+                rows += len(names)
+        file.flush()
+        os.fsync(file.fileno())
+    return rows, skipped
+
+
+def _convert_one(source: ImageSource, name: str, settings: Settings) -> bytes:
+    """One image to an item."""
+    pixels = decode_picture(source.read(name), settings.resize, name)
+    kernels = saccades(settings.order, settings.steps)
+    planar = pixels.transpose(2, 0, 1)[None]
+    packed = convert(planar, settings.ratio, kernels, packed=True, on_first=True, threads=1)
+    return encode_item(packed[0], (settings.steps, 2, pixels.shape[0], pixels.shape[1]))
+
+
+def _schema(classes: tuple[str, ...]) -> Any:
+    """The columns of the authors' release, with the class names where `datasets` looks for them."""
+    import pyarrow as pa
+
+    label = {"names": list(classes), "_type": "ClassLabel"} if classes else {"dtype": "int64", "_type": "Value"}
+    features = {
+        "file_path": {"dtype": "string", "_type": "Value"},
+        "label": label,
+        "data": {"dtype": "binary", "_type": "Value"},
+    }
+    fields = [("file_path", pa.string()), ("label", pa.int64()), ("data", pa.binary())]
+    metadata = {"huggingface": json.dumps({"info": {"features": features}})}
+    return pa.schema(fields, metadata=metadata)

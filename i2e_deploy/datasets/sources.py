@@ -1,0 +1,274 @@
+"""Where images come from: a folder tree, a zip, a tar or Parquet files, all as sorted names and bytes.
+
+Nothing is ever unpacked to disk, and every size is checked before the bytes are read. A name is a path
+with `/`; its last folder is the class, its first folder the split where it is called train, test, ...
+"""
+
+from __future__ import annotations
+
+import os
+import tarfile
+import zipfile
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+from i2e_deploy.datasets.picture import ENDINGS, MAX_FILE_BYTES
+from i2e_deploy.errors import FileFormatError, InputError, MissingDependency, UnsupportedError
+
+#: Largest row group of a Parquet file, uncompressed, that is read into memory.
+MAX_ROW_GROUP_BYTES = 2 << 30
+MAX_NAMES = 50_000_000
+
+
+class ImageSource(Protocol):
+    """A collection of image files."""
+
+    def names(self) -> list[str]:
+        """All names, sorted; the order is part of what makes a conversion reproducible."""
+        ...
+
+    def read(self, name: str) -> bytes:
+        """Bytes of one image file.
+
+        Raises:
+            FileFormatError: larger than `picture.MAX_FILE_BYTES`, damaged, or gone.
+        """
+        ...
+
+
+@lru_cache(maxsize=4)
+def open_source(path: str) -> ImageSource:
+    """The source at `path`, kept open; each process opens its own.
+
+    Raises:
+        InputError: nothing is there, or it is none of folder, .zip, .tar, .parquet.
+        FileFormatError: a damaged archive.
+    """
+    place = Path(path)
+    if not place.exists():
+        raise InputError(f"{path}: no such file or folder")
+    if place.is_dir():
+        tables = sorted(place.glob("*.parquet"))
+        return ParquetSource(tables) if tables else FolderSource(place)
+    if place.suffix == ".parquet":
+        return ParquetSource([place])
+    if place.suffix == ".zip":
+        return ZipSource(place)
+    if place.suffix == ".tar":
+        return TarSource(place)
+    if place.suffix in (".gz", ".tgz", ".bz2", ".xz", ".zst"):
+        raise InputError(f"{path}: a compressed tar cannot be read out of order; unpack it to .tar first")
+    if place.suffix.lower() in ENDINGS:
+        return SingleSource(place)
+    raise InputError(f"{path}: give a folder, .zip, .tar, .parquet or an image file")
+
+
+class SingleSource:
+    """One image file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def names(self) -> list[str]:
+        """Its file name."""
+        return [self._path.name]
+
+    def read(self, name: str) -> bytes:
+        """See `ImageSource.read`."""
+        return _read_file(self._path)
+
+
+class FolderSource:
+    """A folder and all below it; links to folders are not followed."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def names(self) -> list[str]:
+        """See `ImageSource.names`."""
+        found = []
+        for folder, _, files in os.walk(self._root):
+            relative = Path(folder).relative_to(self._root)
+            found += [(relative / file).as_posix() for file in files if _is_image(file)]
+        return sorted(found)
+
+    def read(self, name: str) -> bytes:
+        """See `ImageSource.read`."""
+        return _read_file(self._root / name)
+
+
+class ZipSource:
+    """A zip; the declared size of a member is checked and never exceeded."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, OSError, ValueError) as error:
+            raise FileFormatError(f"{path}: not a readable zip ({error})") from None
+        self._path = path
+        self._infos = {info.filename: info for info in self._zip.infolist() if _is_image(info.filename)}
+
+    def names(self) -> list[str]:
+        """See `ImageSource.names`."""
+        return _checked_names(self._infos, self._path)
+
+    def read(self, name: str) -> bytes:
+        """See `ImageSource.read`."""
+        info = self._infos[name]
+        _check_size(info.file_size, f"{self._path}:{name}")
+        try:
+            with self._zip.open(info) as member:
+                data = member.read(info.file_size + 1)
+        except Exception as error:  # zipfile: BadZipFile, NotImplementedError, RuntimeError, zlib.error, EOFError
+            raise FileFormatError(f"{self._path}:{name}: damaged member ({error})") from None
+        if len(data) != info.file_size:
+            raise FileFormatError(f"{self._path}:{name}: {len(data)} bytes, the zip says {info.file_size}")
+        return data
+
+
+class TarSource:
+    """An uncompressed tar; only regular files count, links are refused by not being files."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            with tarfile.open(path, "r:") as archive:
+                self._places = {m.name: (m.offset_data, m.size) for m in archive if m.isreg() and _is_image(m.name)}
+        except (tarfile.TarError, OSError, ValueError) as error:
+            raise FileFormatError(f"{path}: not a readable tar ({error})") from None
+        self._path = path
+
+    def names(self) -> list[str]:
+        """See `ImageSource.names`."""
+        return _checked_names(self._places, self._path)
+
+    def read(self, name: str) -> bytes:
+        """See `ImageSource.read`."""
+        offset, size = self._places[name]
+        _check_size(size, f"{self._path}:{name}")
+        with self._path.open("rb") as file:
+            file.seek(offset)
+            data = file.read(size)
+        if len(data) != size:
+            raise FileFormatError(f"{self._path}:{name}: {len(data)} bytes, the tar says {size}: truncated")
+        return data
+
+
+class ParquetSource:
+    """Parquet tables with a column `image` (bytes, or a struct with `bytes`) and perhaps `label`.
+
+    Names are `<label>/<table>-<row>.img`, or `<table>-<row>.img` without labels.
+    """
+
+    def __init__(self, paths: list[Path]) -> None:
+        self._files: list[tuple[Path, Any]] = []
+        self._rows: dict[str, tuple[int, int, int]] = {}
+        self._held: tuple[tuple[int, int], list[Any]] = ((-1, -1), [])
+        for index, path in enumerate(paths):
+            file = open_parquet(path)
+            if "image" not in file.schema_arrow.names:
+                raise FileFormatError(f"{path}: no column 'image', it has {file.schema_arrow.names}")
+            self._files.append((path, file))
+            for group in range(file.num_row_groups):
+                self._index_group(index, group)
+
+    def _index_group(self, index: int, group: int) -> None:
+        path, file = self._files[index]
+        check_row_group(file, group, path)
+        count, first = file.metadata.row_group(group).num_rows, len(self._rows)
+        labels = [None] * count
+        if "label" in file.schema_arrow.names:
+            labels = file.read_row_group(group, columns=["label"]).column("label").to_pylist()
+        for row in range(count):
+            name = f"{path.stem}-{first + row:08d}.img"
+            self._rows[name if labels[row] is None else f"{labels[row]}/{name}"] = (index, group, row)
+
+    def names(self) -> list[str]:
+        """See `ImageSource.names`."""
+        return sorted(self._rows)
+
+    def read(self, name: str) -> bytes:
+        """See `ImageSource.read`; holds one row group."""
+        index, group, row = self._rows[name]
+        path, file = self._files[index]
+        if self._held[0] != (index, group):
+            try:
+                column = file.read_row_group(group, columns=["image"]).column("image").to_pylist()
+            except Exception as error:  # pyarrow: OSError, ArrowInvalid, ...
+                raise FileFormatError(f"{path}: damaged row group {group} ({str(error).splitlines()[0]})") from None
+            self._held = ((index, group), column)
+        cell = self._held[1][row]
+        data = cell.get("bytes") if isinstance(cell, dict) else cell
+        if not isinstance(data, bytes):
+            raise FileFormatError(f"{path}: row {row} of row group {group} holds no image bytes")
+        _check_size(len(data), f"{path}:{name}")
+        return data
+
+
+def parquet_module(needed_for: str) -> Any:
+    """`pyarrow.parquet`.
+
+    Raises:
+        MissingDependency: pyarrow is not installed.
+        UnsupportedError: it is, and does not work with the NumPy that is installed.
+    """
+    try:
+        import pyarrow.parquet
+    except ModuleNotFoundError:
+        raise MissingDependency("pyarrow", needed_for, "pip install 'i2e-deploy[data]'") from None
+    except ImportError as error:  # e.g. pyarrow 26 beside numpy 1.26
+        raise UnsupportedError(f"pyarrow is installed but cannot be used ({error}): install a matching version") from None
+    return pyarrow.parquet
+
+
+def open_parquet(path: Path) -> Any:
+    """A `pyarrow.parquet.ParquetFile`.
+
+    Raises:
+        FileFormatError: not a Parquet file, or damaged.
+    """
+    try:
+        return parquet_module("reading Parquet files").ParquetFile(path)
+    except (MissingDependency, UnsupportedError):
+        raise
+    except Exception as error:  # pyarrow: ArrowInvalid, OSError, ...
+        raise FileFormatError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]})") from None
+
+
+def check_row_group(file: Any, group: int, path: Path) -> None:
+    """Refuse a row group whose declared size is above the limit, before it is read.
+
+    Raises:
+        FileFormatError: above `MAX_ROW_GROUP_BYTES`.
+    """
+    size = file.metadata.row_group(group).total_byte_size
+    if not 0 <= size <= MAX_ROW_GROUP_BYTES:
+        raise FileFormatError(f"{path}: row group {group} declares {size} bytes, the limit is {MAX_ROW_GROUP_BYTES}")
+
+
+def _is_image(name: str) -> bool:
+    base = name.rsplit("/", 1)[-1]
+    return base.lower().endswith(ENDINGS) and not base.startswith("._") and "__MACOSX/" not in name
+
+
+def _checked_names(names: Any, path: Path) -> list[str]:
+    """Sorted names; names become keys of the result and must not lead out of it."""
+    if len(names) > MAX_NAMES:
+        raise FileFormatError(f"{path}: {len(names)} members, the limit is {MAX_NAMES}")
+    for name in names:
+        if name.startswith("/") or ".." in name.split("/") or "\\" in name:
+            raise FileFormatError(f"{path}: member {name!r} points out of the archive")
+    return sorted(names)
+
+
+def _check_size(size: int, where: str) -> None:
+    if not 0 <= size <= MAX_FILE_BYTES:
+        raise FileFormatError(f"{where}: {size} bytes, the limit is {MAX_FILE_BYTES}")
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        _check_size(path.stat().st_size, str(path))
+        return path.read_bytes()
+    except OSError as error:
+        raise FileFormatError(f"{path}: cannot be read ({error.strerror})") from None
