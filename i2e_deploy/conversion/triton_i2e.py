@@ -26,7 +26,20 @@ BLOCK = 1024
 
 
 @triton.jit
-def _value_kernel(images, value, lowest, highest, channels, image_stride, channel_stride, row_stride, column_stride, width, pixels, block: tl.constexpr):  # type: ignore[no-untyped-def]
+def _value_kernel(
+    images,
+    value,
+    lowest,
+    highest,
+    channels,
+    image_stride,
+    channel_stride,
+    row_stride,
+    column_stride,
+    width,
+    pixels,
+    block: tl.constexpr,
+):  # type: ignore[no-untyped-def]
     """V of one block of one image, and its share of the image's minimum and maximum."""
     image = tl.program_id(1).to(tl.int64)
     index = tl.program_id(0) * block + tl.arange(0, block)
@@ -42,7 +55,9 @@ def _value_kernel(images, value, lowest, highest, channels, image_stride, channe
 
 
 @triton.jit
-def _fire_kernel(value, lowest, highest, tables, table_stride, out, numerator, denominator, steps, height, width, block: tl.constexpr):  # type: ignore[no-untyped-def]
+def _fire_kernel(
+    value, lowest, highest, tables, table_stride, out, numerator, denominator, steps, height, width, block: tl.constexpr
+):  # type: ignore[no-untyped-def]
     """All output planes of one block of one image; channel 0 = OFF, 1 = ON."""
     image = tl.program_id(1).to(tl.int64)
     pixels = height * width
@@ -88,9 +103,7 @@ def i2e_triton(
     highest = torch.zeros((batch,), dtype=torch.int32, device=device)
     out = torch.empty((batch, table.shape[1], 2, height, width), dtype=dtype, device=device)
     grid: Any = (triton.cdiv(height * width, BLOCK), batch)
-    _value_kernel[grid](
-        images, value, lowest, highest, channels, *images.stride(), width, height * width, block=BLOCK
-    )
+    _value_kernel[grid](images, value, lowest, highest, channels, *images.stride(), width, height * width, block=BLOCK)
     _fire_kernel[grid](
         value, lowest, highest, table, table.stride(0) if len(table) > 1 else 0, out,
         fraction.numerator, fraction.denominator, table.shape[1], height, width, block=BLOCK,

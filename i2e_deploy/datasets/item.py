@@ -12,6 +12,7 @@ Source: the data set card and viewer of `UESTC-BICS/I2E` on Hugging Face (column
 from __future__ import annotations
 
 import io
+import re
 import struct
 
 import numpy as np
@@ -19,6 +20,8 @@ from numpy.typing import NDArray
 
 from i2e_deploy.errors import FileFormatError, InputError
 
+_NPY_MAGIC = b"\x93NUMPY\x01\x00"
+_NPY_HEADER = re.compile(rb"\{'descr': '\|u1', 'fortran_order': False, 'shape': \((\d{1,12}),\), \} *\n")
 #: T, C, H, W.
 HEADER = struct.Struct("<4H")
 #: More pixels than this in one item is not an image data set but an attack on memory (64 MiB unpacked).
@@ -70,16 +73,16 @@ def decode_item(data: bytes, where: str = "item") -> NDArray[np.uint8]:
 
 
 def _npy_body(data: bytes, where: str) -> memoryview:
-    """The array bytes of a `.npy` file that must hold a flat uint8 array and nothing after it."""
-    file = io.BytesIO(data)
-    try:
-        version = np.lib.format.read_magic(file)
-        if version != (1, 0):
-            raise ValueError(f"version {version}")
-        shape, _, dtype = np.lib.format.read_array_header_1_0(file, max_header_size=1000)
-    except (ValueError, SyntaxError) as error:
-        raise FileFormatError(f"{where}: not a .npy 1.0 array of bytes ({str(error).splitlines()[0]})") from None
-    body = memoryview(data)[file.tell() :]
-    if dtype != np.uint8 or shape != (len(body),):
-        raise FileFormatError(f"{where}: its .npy header says {dtype} {list(shape)}, it holds {len(body)} bytes")
+    """The array bytes of a `.npy` file that must hold a flat uint8 array and nothing after it.
+
+    NumPy's own reader evaluates the header as Python source and falls back to Python's tokenizer; the one
+    header that is allowed here is matched instead.
+    """
+    size = int.from_bytes(data[8:10], "little")
+    match = _NPY_HEADER.fullmatch(data[10 : 10 + size]) if data[:8] == _NPY_MAGIC else None
+    if match is None:
+        raise FileFormatError(f"{where}: not a .npy 1.0 file of a flat uint8 array")
+    body = memoryview(data)[10 + size :]
+    if int(match[1]) != len(body):
+        raise FileFormatError(f"{where}: its .npy header says {int(match[1])} bytes, it holds {len(body)}")
     return body

@@ -76,7 +76,7 @@ def convert_dataset(
         finished = [report for shard in plan.shards if (report := read_report(folder, shard.file))]
         _run(folder, origin, plan, finished, progress, (executor, workers, address))
         manifest = _manifest(folder, plan)
-        write_json(folder / MANIFEST, manifest)
+        write_json(folder / MANIFEST, manifest, folder / PROGRESS)
         shutil.rmtree(folder / PROGRESS)
     return manifest
 
@@ -116,7 +116,7 @@ def _start(folder: Path, plan: Plan) -> None:
     path.parent.mkdir(exist_ok=True)
     for leftover in path.parent.glob("*.tmp"):
         leftover.unlink(missing_ok=True)
-    write_json(path, plan.record())
+    write_json(path, plan.record(), path.parent)
 
 
 def _finished(folder: Path, plan: Plan) -> dict[str, Any]:
@@ -130,7 +130,9 @@ def _finished(folder: Path, plan: Plan) -> dict[str, Any]:
 def _require_same(found: dict[str, Any], plan: Plan, folder: Path) -> None:
     if found.get("digest") != plan.digest:
         wanted, present = plan.record(), found
-        different = sorted(key for key in ("format", "settings", "classes", "images") if wanted[key] != present.get(key))
+        different = sorted(
+            key for key in ("format", "settings", "classes", "images") if wanted[key] != present.get(key)
+        )
         raise InputError(
             f"{folder} holds a conversion with other {', '.join(different) or 'image names'}: "
             "give another folder, or the same source and settings to go on with this one"

@@ -59,7 +59,7 @@ def write_shard(task: ShardTask) -> ShardReport:
         return ShardReport(task.shard.file, error=str(error))
     digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
     report = ShardReport(task.shard.file, rows, temporary.stat().st_size, digest, tuple(skipped))
-    write_json(progress / f"{task.shard.file}.json", asdict(report))
+    write_json(progress / f"{task.shard.file}.json", asdict(report), progress)
     os.replace(temporary, folder / task.shard.file)
     return report
 
@@ -74,9 +74,9 @@ def read_report(folder: Path, file: str) -> ShardReport | None:
     return ShardReport(**record)
 
 
-def write_json(path: Path, record: Any) -> None:
-    """Write a JSON file under another name, flush it to disk, rename it."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+def write_json(path: Path, record: Any, progress: Path) -> None:
+    """Write a JSON file under another name in the folder `progress`, flush it to disk, rename it."""
+    temporary = progress / f"{path.name}.{os.getpid()}.tmp"
     with temporary.open("w", encoding="utf-8") as file:
         json.dump(record, file, indent=1, sort_keys=True)
         file.write("\n")

@@ -217,7 +217,9 @@ def parquet_module(needed_for: str) -> Any:
     except ModuleNotFoundError:
         raise MissingDependency("pyarrow", needed_for, "pip install 'i2e-deploy[data]'") from None
     except ImportError as error:  # e.g. pyarrow 26 beside numpy 1.26
-        raise UnsupportedError(f"pyarrow is installed but cannot be used ({error}): install a matching version") from None
+        raise UnsupportedError(
+            f"pyarrow is installed but cannot be used ({error}): install a matching version"
+        ) from None
     return pyarrow.parquet
 
 
