@@ -6,11 +6,15 @@ import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from i2e_deploy.conversion.convert import convert
-from i2e_deploy.conversion.vectors import saccades
+from i2e_deploy.conversion.vectors import kernel_table, saccades
 from i2e_deploy.datasets.item import encode_item
 from i2e_deploy.datasets.picture import decode_picture
 from i2e_deploy.datasets.plan import Settings, Shard
@@ -91,8 +95,9 @@ def _write_rows(task: ShardTask, source: ImageSource, path: Path) -> tuple[int, 
 
     parquet, schema = parquet_module("writing Parquet shards"), _schema(task.classes)
     rows, skipped = 0, []
+    options = {"compression": "zstd", "use_dictionary": False, "write_page_checksum": True}
     with path.open("wb") as file:
-        with parquet.ParquetWriter(file, schema, compression="zstd", use_dictionary=False) as writer:
+        with parquet.ParquetWriter(file, schema, **options) as writer:
             for start in range(0, len(task.shard.names), task.settings.row_group):
                 names, labels, items = [], [], []
                 for position in range(start, min(start + task.settings.row_group, len(task.shard.names))):
@@ -117,10 +122,15 @@ def _write_rows(task: ShardTask, source: ImageSource, path: Path) -> tuple[int, 
 def _convert_one(source: ImageSource, name: str, settings: Settings) -> bytes:
     """One image to an item."""
     pixels = decode_picture(source.read(name), settings.resize, name)
-    kernels = saccades(settings.order, settings.steps)
+    table = _table(settings.order, settings.steps)
     planar = pixels.transpose(2, 0, 1)[None]
-    packed = convert(planar, settings.ratio, kernels, packed=True, on_first=True, threads=1)
+    packed = convert(planar, settings.ratio, table, packed=True, on_first=True, threads=1)
     return encode_item(packed[0], (settings.steps, 2, pixels.shape[0], pixels.shape[1]))
+
+
+@lru_cache
+def _table(order: tuple[str, ...], steps: int) -> NDArray[np.int64]:
+    return kernel_table(saccades(order, steps))
 
 
 def _schema(classes: tuple[str, ...]) -> Any:

@@ -230,7 +230,7 @@ def open_parquet(path: Path) -> Any:
         FileFormatError: not a Parquet file, or damaged.
     """
     try:
-        return parquet_module("reading Parquet files").ParquetFile(path)
+        return parquet_module("reading Parquet files").ParquetFile(path, page_checksum_verification=True)
     except (MissingDependency, UnsupportedError):
         raise
     except Exception as error:  # pyarrow: ArrowInvalid, OSError, ...
