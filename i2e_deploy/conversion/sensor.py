@@ -8,7 +8,10 @@ tau = 1 / (2 pi cutoff_hz) the comparator sees dV (1 - exp(-t / tau)), so it fir
 
     t = tau * ln(dV / (dV - s))        if that is within the saccade, else not at all
 
-with s its own threshold: strong edges early, weak ones late, the weakest never.
+with s its own threshold: strong edges early, weak ones late, the weakest never. A comparator that is
+reset after each event (`repeat`) fires again at 2 s, 3 s, ... An eye that takes `motion_us` for its jump
+makes the step a ramp, which delays the k-th event by motion_us * k s / dV; the two delays are added, which
+is exact where either is 0 and late by at most tau otherwise.
 
 Names and default meanings follow v2e (Hu, Liu, Delbruck, CVPRW 2021, section 4); the sources of the
 presets stand beside them. No sensor was measured for this package: presets are literature values.
@@ -43,6 +46,7 @@ class Sensor:
         hot_fraction: share of pixels that fire by themselves.
         hot_rate_hz: rate of a hot pixel.
         jitter_us: standard deviation of the timestamps.
+        repeat: fire once for each multiple of the threshold, as change detectors do, instead of once a saccade.
 
     Raises:
         InputError: a negative or non-finite value, or hot_fraction above 1.
@@ -56,6 +60,7 @@ class Sensor:
     hot_fraction: float = 0.0
     hot_rate_hz: float = 0.0
     jitter_us: float = 0.0
+    repeat: bool = False
 
     def __post_init__(self) -> None:
         for part in fields(self):
@@ -69,13 +74,13 @@ PRESETS: dict[str, Sensor] = {
     "ideal": Sensor(),
     # Lichtsteiner, Posch, Delbruck, JSSC 43(2) 2008: mismatch 2.1 % contrast, 3 kHz bandwidth, leak about 0.1 Hz at
     # room temperature (Nozaki and Delbruck 2017); refractory period and jitter are bias settings, typical values.
-    "dvs128": Sensor(0.105, 3000, 500, 0.1, 0.5, 0.0005, 50, 15),
+    "dvs128": Sensor(0.105, 3000, 500, 0.1, 0.5, 0.0005, 50, 15, repeat=True),
     # Brandli et al., JSSC 49(10) 2014 (DAVIS240, the same pixel): mismatch 3.5 % contrast, 3 kHz, latency jitter.
-    "davis346": Sensor(0.175, 3000, 500, 0.1, 0.5, 0.001, 50, 10),
+    "davis346": Sensor(0.175, 3000, 500, 0.1, 0.5, 0.001, 50, 10, repeat=True),
     # No noise figures are published for the pixels of Speck: inferred from DVS128, with a slower bias.
-    "speck": Sensor(0.12, 500, 1000, 0.1, 1.0, 0.001, 50, 20),
+    "speck": Sensor(0.12, 500, 1000, 0.1, 1.0, 0.001, 50, 20, repeat=True),
     # v2e's own setting "noisy": dim light.
-    "v2e-noisy": Sensor(0.25, 30, 500, 0.1, 5.0, 0.0, 0.0, 0.0),
+    "v2e-noisy": Sensor(0.25, 30, 500, 0.1, 5.0, 0.0, 0.0, 0.0, repeat=True),
 }
 
 
@@ -102,6 +107,7 @@ def simulate(
     pixels: Pixels | None = None,
     kernels: Kernels | None = None,
     saccade_us: int = SACCADE_US,
+    motion_us: int = 0,
 ) -> Events:
     """One image as a sensor would see it during the saccades of I2E.
 
@@ -115,6 +121,7 @@ def simulate(
         pixels: the sensor's fixed pattern, from `make_pixels`; default: copy 0.
         kernels: saccades, see `reference.i2e_reference`.
         saccade_us: duration of one saccade in us.
+        motion_us: how long the eye moves in each, 0 (a jump) to `saccade_us`.
 
     Returns:
         Events [N], sorted by time, from 0 to T * saccade_us.
@@ -127,10 +134,12 @@ def simulate(
     pixels = make_pixels(sensor, height, width, 0) if pixels is None else pixels
     if pixels.hot.shape != (height, width):
         raise InputError(f"pixels are for {list(pixels.hot.shape)}, the image is {[height, width]}")
+    if not 0 <= motion_us <= saccade_us or saccade_us < 1:
+        raise InputError(f"motion_us is {motion_us}, saccade_us {saccade_us}: give 0 <= motion_us <= saccade_us")
     table = as_table(kernels, 1)[0]
     duration = saccade_us * len(table)
     value = image[:3].max(axis=0)
-    parts = [_saccade_events(value, as_ratio(ratio), sensor, pixels, table, saccade_us)]
+    parts = [_saccade_events(value, as_ratio(ratio), sensor, pixels, table, (saccade_us, motion_us))]
     parts.append(_noise(np.full((height, width), sensor.leak_rate_hz), duration, rng, polarity=1))
     parts.append(_noise(sensor.shot_noise_rate_hz * (1 - 0.75 * value / 255), duration, rng))
     parts.append(_noise(sensor.hot_rate_hz * pixels.hot, duration, rng))
@@ -153,13 +162,14 @@ def _saccade_events(
     sensor: Sensor,
     pixels: Pixels,
     table: NDArray[np.int64],
-    saccade_us: int,
+    times_us: tuple[int, int],
 ) -> Events:
     """The events that the picture causes, through the low-pass and each pixel's threshold."""
     height, width = value.shape
     padded = np.pad(value.astype(np.int64), 1, mode="edge")
     spread = int(value.max()) - int(value.min())
     threshold = ratio.numerator * spread * pixels.factor / ratio.denominator
+    saccade_us, motion_us = times_us
     exact = not sensor.sigma_thres
     parts = []
     for step, (minus, plus) in enumerate(table):
@@ -167,23 +177,29 @@ def _saccade_events(
         change = np.stack([dark - bright, bright - dark])  # OFF, ON
         limit = ratio.numerator * spread if exact else threshold * ratio.denominator
         p, y, x = np.nonzero(ratio.denominator * change > limit)
-        delay = _delay(change[p, y, x], threshold[p, y, x], sensor.cutoff_hz, saccade_us)
+        moved, limit = change[p, y, x], threshold[p, y, x]
+        # The k-th event of a pixel needs dV > k s; below one grey level there is nothing to count.
+        count = np.ceil(moved / np.maximum(limit, 1)).astype(np.int64) - 1
+        count = np.maximum(count, 1) if sensor.repeat else np.ones(len(moved), np.int64)
+        which = np.repeat(np.arange(len(moved)), count)
+        number = np.arange(len(which)) - np.repeat(np.cumsum(count) - count, count) + 1
+        delay = _delay(moved[which], number * limit[which], sensor.cutoff_hz, saccade_us, motion_us)
         seen = delay < saccade_us
         events = empty_events(int(seen.sum()))
-        events["x"], events["y"], events["p"] = x[seen], y[seen], p[seen]
+        events["x"], events["y"], events["p"] = (column[which][seen] for column in (x, y, p))
         events["t"] = step * saccade_us + delay[seen]
         parts.append(events)
     return np.concatenate(parts)
 
 
 def _delay(
-    change: NDArray[np.int64], threshold: NDArray[np.float64], cutoff_hz: float, saccade_us: int
+    change: NDArray[np.int64], level: NDArray[np.float64], cutoff_hz: float, saccade_us: int, motion_us: int
 ) -> NDArray[np.int64]:
-    """Microseconds until the low-passed step crosses the threshold; without low-pass 0."""
-    if not cutoff_hz:
-        return np.zeros(len(change), np.int64)
-    tau = 1e6 / (2 * np.pi * cutoff_hz)
-    crossing = tau * np.log(change / np.maximum(change - threshold, 1e-9))
+    """Microseconds until a change [N] crosses a level [N] below it."""
+    share = np.minimum(level / change, 1 - 1e-9)
+    crossing = motion_us * share
+    if cutoff_hz:
+        crossing = crossing - 1e6 / (2 * np.pi * cutoff_hz) * np.log1p(-share)
     return np.minimum(crossing, saccade_us).astype(np.int64)
 
 

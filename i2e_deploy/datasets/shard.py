@@ -95,7 +95,8 @@ def _write_rows(task: ShardTask, source: ImageSource, path: Path) -> tuple[int, 
 
     parquet, schema = parquet_module("writing Parquet shards"), _schema(task.classes)
     rows, skipped = 0, []
-    options = {"compression": "zstd", "use_dictionary": False, "write_page_checksum": True}
+    # Statistics of a binary column would repeat whole items in the headers.
+    options = {"compression": "zstd", "use_dictionary": False, "write_statistics": False, "write_page_checksum": True}
     with path.open("wb") as file:
         with parquet.ParquetWriter(file, schema, **options) as writer:
             for start in range(0, len(task.shard.names), task.settings.row_group):

@@ -95,6 +95,17 @@ def test_low_pass_delays_weak_edges_and_loses_the_weakest() -> None:
     np.testing.assert_array_equal(np.sort(events["t"]), np.sort(expected.astype(np.int64)))
 
 
+def test_repeated_events_along_a_moving_edge() -> None:
+    """Range 255, s = 51: a step of 255 passes s, 2 s, 3 s, 4 s; 5 s = dV is a tie and does not fire."""
+    image = np.zeros((1, 1, 4), np.uint8)
+    image[0, 0, 2:] = 255
+    right = kernel_table(saccades(("alpha", "beta", "gamma"), 1))
+    rng = np.random.default_rng(0)
+    events = simulate(image, "0.2", Sensor(repeat=True), rng, kernels=right, saccade_us=1000, motion_us=1000)
+    assert events["t"].tolist() == [200, 400, 600, 800]
+    assert set(events["x"].tolist()) == {1}
+
+
 def test_noise_has_its_rate() -> None:
     """Statistical: Poisson counts within five standard deviations, on a flat black picture."""
     image, seconds = np.zeros((1, 100, 100), np.uint8), 8 * 0.125
