@@ -1,6 +1,6 @@
 """Cost of converting a data set: a real run on a zip of images, and what 1.28 million would take.
 
-    python benchmarks/convert_scale.py CIFAR10.zip [--size 128] [--workers 2] > benchmarks/results/convert_scale.txt
+python benchmarks/convert_scale.py CIFAR10.zip [--size 128] [--workers 2] > benchmarks/results/convert_scale.txt
 """
 
 from __future__ import annotations

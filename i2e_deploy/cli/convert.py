@@ -1,48 +1,166 @@
-"""`i2e-deploy convert`: pictures become event frames."""
+"""`i2e-deploy convert`: pictures become event frames, shards of a data set, or a comparison with recordings."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+if TYPE_CHECKING:
+    from i2e_deploy.datasets.plan import Settings
+    from i2e_deploy.datasets.sources import ImageSource
+
 
 def command(
-    images: Annotated[Path, typer.Argument(help="A picture, or a folder of pictures.")],
-    out: Annotated[Path, typer.Option(help="Frames to write (.npy), uint8 [N, 8, 2, size, size].")],
+    images: Annotated[Path, typer.Argument(help="A picture, a folder tree, or a .zip, .tar or .parquet of pictures.")],
+    out: Annotated[Path | None, typer.Option(help="NAME.npy for frames; a folder for shards of a data set.")] = None,
     ratio: Annotated[str, typer.Option(help="S_th0, the threshold as a share of the range of grey values.")] = "0.12",
-    size: Annotated[int, typer.Option(help="Side of the square that pictures are resized and cropped to.")] = 128,
+    size: Annotated[int, typer.Option(help="Pixels a side.")] = 128,
+    fit: Annotated[str, typer.Option(help="How pictures get there: crop, squash or imagenet.")] = "crop",
+    steps: Annotated[int, typer.Option(help="Time steps, 1 to 8.")] = 8,
+    broken: Annotated[str, typer.Option(help="A broken picture: fail, or (shards only) skip and report.")] = "fail",
+    executor: Annotated[str, typer.Option(help="Shards: process, ray or dask.")] = "process",
+    workers: Annotated[int, typer.Option(help="Shards: processes; 0 = one a core.")] = 0,
+    address: Annotated[str | None, typer.Option(help="Shards: a running Ray or Dask cluster.")] = None,
+    shard_items: Annotated[int, typer.Option(help="Shards: pictures a file.")] = 1000,
+    against: Annotated[
+        Path | None, typer.Option("--compare", help="Folder of event recordings to compare with.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Convert pictures to event frames with I2E, eight steps each.
+    """Convert pictures to events with I2E.
 
     Example: i2e-deploy convert photos/ --out frames.npy --ratio 0.12 --size 128
+
+    A data set: i2e-deploy convert imagenet.tar --out shards/ --size 224 --fit imagenet --broken skip
+
+    The gap: i2e-deploy convert digits/ --compare nmnist/ --size 34 --ratio 0.1
     """
+    from i2e_deploy.datasets.picture import Resize
+    from i2e_deploy.datasets.plan import Settings
+    from i2e_deploy.datasets.sources import open_source
+    from i2e_deploy.errors import InputError
+
+    if (out is None) == (against is None):
+        raise InputError("give either --out (NAME.npy or a folder) or --compare (a folder of recordings)")
+    rows = max(1, min(shard_items, 100))
+    settings = Settings(
+        ratio, Resize(size, fit), steps=steps, shard_items=shard_items, row_group=rows, on_broken=broken
+    )
+    if against is not None:
+        _compare(open_source(str(images)), settings, against, as_json)
+    elif out is not None and out.suffix == ".npy":
+        if broken != "fail":
+            raise InputError(f"--broken is {broken!r}: frames in one .npy have a row for every picture; write shards")
+        _write_frames(open_source(str(images)), settings, out, as_json)
+    elif out is not None:
+        if out.suffix or out.is_file():
+            raise InputError(f"--out is {out}: give a name ending in .npy, or a folder (without an ending)")
+        _write_shards(images, out, settings, (executor, workers, address), as_json)
+
+
+def _picture_frames(source: ImageSource, name: str, settings: Settings) -> Any:
+    """One picture to frames uint8 [T, 2, size, size]."""
+    from i2e_deploy.conversion import convert
+    from i2e_deploy.conversion.vectors import saccades
+    from i2e_deploy.datasets.picture import decode_picture
+
+    pixels = decode_picture(source.read(name), settings.resize, name).transpose(2, 0, 1)[None]
+    return convert(pixels, settings.ratio, saccades(settings.order, settings.steps))[0]
+
+
+def _names(source: ImageSource) -> list[str]:
+    from i2e_deploy.errors import InputError
+
+    names = source.names()
+    if not names:
+        raise InputError("no image found: files must end in .jpg, .png, .webp, .bmp, .ppm or .gif")
+    return names
+
+
+def _write_frames(source: ImageSource, settings: Settings, out: Path, as_json: bool) -> None:
+    """All pictures into one .npy, one at a time."""
     import numpy as np
 
     from i2e_deploy.cli.common import console, print_json, progress_bar
-    from i2e_deploy.conversion import as_ratio, i2e_reference
-    from i2e_deploy.datasets.images import find_images, read_images
-    from i2e_deploy.errors import InputError
     from i2e_deploy.files import replacing
 
-    if out.suffix != ".npy":
-        raise InputError(f"--out is {out}: frames are an .npy file; give a name that ends so")
-    if not 1 <= size <= 4096:
-        raise InputError(f"--size is {size}: give 1 to 4096 pixels")
-    threshold, paths = as_ratio(ratio), find_images(images)
-    rates = np.zeros(8)
-    with replacing(out) as temporary, progress_bar("converting", len(paths)) as advance:
-        shape = (len(paths), 8, 2, size, size)
+    names = _names(source)
+    shape = (len(names), settings.steps, 2, settings.resize.size, settings.resize.size)
+    rates = np.zeros(settings.steps)
+    with replacing(out) as temporary, progress_bar("converting", len(names)) as advance:
         frames = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)  # type: ignore[no-untyped-call]
-        for i, path in enumerate(paths):
-            frames[i] = i2e_reference(read_images([path], size), threshold)[0]
-            rates += frames[i].mean(axis=(1, 2, 3)) / len(paths)
-            advance(i + 1, path.name)
+        for i, name in enumerate(names):
+            frames[i] = _picture_frames(source, name, settings)
+            rates += frames[i].mean(axis=(1, 2, 3)) / len(names)
+            advance(i + 1, name)
         frames.flush()
     if as_json:
         print_json({"frames": str(out), "shape": shape, "event_rate": rates.mean(), "per_step": rates.tolist()})
         return
-    steps = " ".join(f"{100 * rate:.2f}" for rate in rates)
-    console().print(f"wrote {out} {list(shape)}; event rate {100 * rates.mean():.2f} % (steps {steps})")
+    listed = " ".join(f"{100 * rate:.2f}" for rate in rates)
+    console().print(f"wrote {out} {list(shape)}; event rate {100 * rates.mean():.2f} % (steps {listed})")
+
+
+def _write_shards(images: Path, out: Path, settings: Settings, how: tuple[str, int, str | None], as_json: bool) -> None:
+    """A data set as Parquet shards; goes on where an earlier run stopped."""
+    import time
+
+    from i2e_deploy.cli.common import console, print_json, progress_bar
+    from i2e_deploy.conversion.convert import usable_cores
+    from i2e_deploy.datasets.scale import Progress, convert_dataset
+    from i2e_deploy.datasets.sources import open_source
+
+    executor, workers, address = how
+    found: list[Progress] = []
+    start = time.monotonic()
+    with progress_bar("converting", len(_names(open_source(str(images.resolve()))))) as advance:
+
+        def show(progress: Progress) -> None:
+            found.append(progress)
+            rate = (progress.done - found[0].done) / max(1e-9, time.monotonic() - start)
+            advance(progress.done, f"{rate:,.0f}/s, {progress.skipped} broken")
+
+        manifest = convert_dataset(
+            images, out, settings, executor=executor, workers=workers or usable_cores(), address=address, progress=show
+        )
+    if as_json:
+        print_json(manifest)
+        return
+    for name, reason in manifest["skipped"]:
+        console().print(f"skipped {name}: {reason}", style="yellow")
+    rows, stored = (sum(shard[key] for shard in manifest["shards"]) for key in ("rows", "bytes"))
+    console().print(
+        f"{out}: {rows} pictures in {len(manifest['shards'])} shards, {stored / 1e6:.1f} MB, "
+        f"{len(manifest['skipped'])} broken; {time.monotonic() - start:.1f} s"
+    )
+
+
+def _compare(source: ImageSource, settings: Settings, against: Path, as_json: bool) -> None:
+    """Statistics of the converted pictures, for every realism preset, beside those of recordings."""
+    from dataclasses import asdict
+
+    from i2e_deploy.cli.common import console, print_json
+    from i2e_deploy.datasets.compare import compare_with_recordings
+
+    results = compare_with_recordings(source, settings, against)
+    if as_json:
+        print_json({name: {"gap": gap, "statistics": [asdict(row) for row in rows]} for name, gap, rows in results})
+        return
+    from rich.table import Table
+
+    for name, gap, rows in results:
+        table = Table(title=f"{name}: off by a factor of {2**gap:.2f} on average")
+        for title in ("statistic", "synthetic [95 %]", "recorded [95 %]", "effect"):
+            table.add_column(title)
+        for row in rows:
+            low, high = row.synthetic_interval
+            real_low, real_high = row.recorded_interval
+            table.add_row(
+                row.name,
+                f"{row.synthetic:.3f} [{low:.3f}, {high:.3f}]",
+                f"{row.recorded:.3f} [{real_low:.3f}, {real_high:.3f}]",
+                f"{row.effect:+.2f}",
+            )
+        console().print(table)

@@ -102,8 +102,8 @@ def local_support(events: Events, width: int, height: int, within_us: int = SUPP
 
     if not len(events):
         return float("nan")
-    columns = (np.ascontiguousarray(events[name].astype(np.int64)) for name in ("t", "x", "y"))
-    return int(count_supported(*columns, width, height, within_us)) / len(events)
+    t, x, y = (events[name].astype(np.int64) for name in ("t", "x", "y"))
+    return int(count_supported(t, x, y, width, height, within_us)) / len(events)
 
 
 @dataclass(frozen=True)
@@ -157,8 +157,7 @@ def log_gap(rows: Sequence[Row]) -> float:
 
 
 def _finite(values: Sequence[float]) -> NDArray[np.float64]:
-    array = np.array(values, np.float64)
-    return array[np.isfinite(array)]
+    return np.array([value for value in values if np.isfinite(value)], np.float64)
 
 
 def _mean(values: NDArray[np.float64]) -> float:

@@ -13,6 +13,9 @@ numba does not vectorise "compare and collect bits", hence the four intrinsics b
 LLVM vectors, which every target (AVX2, AVX-512, NEON) lowers to its own instructions.
 """
 
+# The compiled functions take what the compiler infers.
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, call-arg, var-annotated"
+
 from __future__ import annotations
 
 from typing import Any
@@ -93,7 +96,7 @@ def _store_word(_context: Any, target: Any, word: Any) -> Any:
 
 
 @njit(nogil=True, cache=True)
-def _value_plane(image, interleaved, plane):  # type: ignore[no-untyped-def]
+def _value_plane(image, interleaved, plane):
     """V = max(R, G, B) into the inside of `plane`; returns max V - min V."""
     lowest, highest = np.uint8(255), np.uint8(0)
     height, width = plane.shape[0] - 2, plane.shape[1] - 2 - LANES
@@ -104,11 +107,11 @@ def _value_plane(image, interleaved, plane):  # type: ignore[no-untyped-def]
             pixels = image[y].reshape(-1)
             for x in range(width):
                 start = channels * x
-                row[x] = max(max(pixels[start], pixels[start + 1]), pixels[start + 2])
+                row[x] = max(pixels[start], pixels[start + 1], pixels[start + 2])
         elif channels >= 3:
             red, green, blue = image[0, y], image[1, y], image[2, y]
             for x in range(width):
-                row[x] = max(max(red[x], green[x]), blue[x])
+                row[x] = max(red[x], green[x], blue[x])
         else:
             row[:] = image[y].reshape(-1) if interleaved else image[0, y]
         for x in range(width):
@@ -117,7 +120,7 @@ def _value_plane(image, interleaved, plane):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _replicate_border(plane):  # type: ignore[no-untyped-def]
+def _replicate_border(plane):
     """Copy the outermost pixels one further out, rows first, then columns."""
     height, width = plane.shape[0] - 2, plane.shape[1] - 2 - LANES
     plane[0] = plane[1]
@@ -128,7 +131,7 @@ def _replicate_border(plane):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _add_threshold(plane, raised, threshold):  # type: ignore[no-untyped-def]
+def _add_threshold(plane, raised, threshold):
     """raised = min(V + s, 255); then both planes minus 128, as signed bytes."""
     step, limit, flip = np.uint8(threshold), np.uint8(255 - threshold), np.uint8(128)
     source, target = plane.reshape(-1), raised.reshape(-1)
@@ -139,7 +142,7 @@ def _add_threshold(plane, raised, threshold):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _fire_row(upper, lower, target, width, stream):  # type: ignore[no-untyped-def]
+def _fire_row(upper, lower, target, width, stream):
     """One row of one output plane as bytes; `width` >= 32, the last vector may overlap the one before."""
     if stream:
         for x in range(0, width, LANES):
@@ -153,7 +156,7 @@ def _fire_row(upper, lower, target, width, stream):  # type: ignore[no-untyped-d
 
 
 @njit(nogil=True, cache=True)
-def _pack_row(upper, lower, target, width):  # type: ignore[no-untyped-def]
+def _pack_row(upper, lower, target, width):
     """One row of one output plane as bits; `width` >= 32 and a multiple of 8."""
     for x in range(0, width - LANES + 1, LANES):
         _store_word(target + x // 8, _fire_bits(upper + x, lower + x))
@@ -163,7 +166,7 @@ def _pack_row(upper, lower, target, width):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _fire_bands(plane, raised, cells, on_channel, out, packed, stream):  # type: ignore[no-untyped-def]
+def _fire_bands(plane, raised, cells, on_channel, out, packed, stream):
     """All 16 planes of an image, band by band. `out` is uint8 [T * 2, bytes a plane]."""
     stride, height, width = plane.shape[1], plane.shape[0] - 2, plane.shape[1] - 2 - LANES
     row_bytes = width // 8 if packed else width
@@ -186,7 +189,7 @@ def _fire_bands(plane, raised, cells, on_channel, out, packed, stream):  # type:
 
 
 @njit(nogil=True, cache=True)
-def _fire_pixels(plane, raised, cells, on_channel, out):  # type: ignore[no-untyped-def]
+def _fire_pixels(plane, raised, cells, on_channel, out):
     """As `_fire_bands` to bytes, for images narrower than a vector."""
     height, width = plane.shape[0] - 2, plane.shape[1] - 2 - LANES
     for step in range(cells.shape[0]):
@@ -201,7 +204,7 @@ def _fire_pixels(plane, raised, cells, on_channel, out):  # type: ignore[no-unty
 
 
 @njit(nogil=True, cache=True)
-def _pack_stream(plane, raised, cells, on_channel, out):  # type: ignore[no-untyped-def]
+def _pack_stream(plane, raised, cells, on_channel, out):
     """As `_fire_bands` to bits for any width: rows are appended to one stream of bits. `out` is uint8 [bytes]."""
     stride, height, width = plane.shape[1], plane.shape[0] - 2, plane.shape[1] - 2 - LANES
     base, raised_base = np.intp(plane.ctypes.data), np.intp(raised.ctypes.data)
@@ -235,7 +238,7 @@ _SIGNATURE = types.void(
 
 
 @njit(_SIGNATURE, nogil=True, cache=True)
-def convert_images(images, interleaved, start, stop, numerator, denominator, tables, on_channel, out, packed, stream):  # type: ignore[no-untyped-def]
+def convert_images(images, interleaved, start, stop, numerator, denominator, tables, on_channel, out, packed, stream):
     """Convert images `start` to `stop` of a batch into `out`; releases the GIL.
 
     Args:

@@ -1,5 +1,8 @@
 """Dead time of a pixel: the one loop over events that NumPy cannot express."""
 
+# The compiled functions take what the compiler infers.
+# mypy: disable-error-code="no-untyped-def, no-untyped-call"
+
 from __future__ import annotations
 
 import numpy as np
@@ -8,7 +11,7 @@ from numpy.typing import NDArray
 
 
 @njit(cache=True, nogil=True)
-def _keep(t, pixel, last, dead_us, keep):  # type: ignore[no-untyped-def]
+def _keep(t, pixel, last, dead_us, keep):
     for i in range(t.size):
         if t[i] - last[pixel[i]] >= dead_us:
             keep[i] = True

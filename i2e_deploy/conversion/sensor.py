@@ -219,4 +219,5 @@ def _noise(
 
 def _sorted(events: Events) -> Events:
     """By time, then row, column, polarity: the same order for the same events."""
-    return events[np.lexsort((events["p"], events["x"], events["y"], events["t"]))]
+    ordered: Events = events[np.lexsort((events["p"], events["x"], events["y"], events["t"]))]
+    return ordered

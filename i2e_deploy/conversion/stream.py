@@ -71,7 +71,9 @@ def events_to_frames(
         InputError: not a valid event array for this sensor size, or sizes that are not positive.
     """
     if min(steps, height, width, saccade_us) < 1:
-        raise InputError(f"steps, height, width, saccade_us are {steps}, {height}, {width}, {saccade_us}: at least 1 each")
+        raise InputError(
+            f"steps, height, width, saccade_us are {steps}, {height}, {width}, {saccade_us}: at least 1 each"
+        )
     check_events(events, width, height)
     bins = (events["t"] - start_us) // saccade_us
     inside = (bins >= 0) & (bins < steps)

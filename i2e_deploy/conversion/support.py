@@ -1,5 +1,8 @@
 """Neighbour support of events: one pass over the stream with the last time of every pixel."""
 
+# The compiled functions take what the compiler infers.
+# mypy: disable-error-code="no-untyped-def, no-untyped-call"
+
 from __future__ import annotations
 
 from numba import njit
@@ -7,7 +10,7 @@ from numpy import full
 
 
 @njit(cache=True, nogil=True)
-def count_supported(t, x, y, width, height, within_us):  # type: ignore[no-untyped-def]
+def count_supported(t, x, y, width, height, within_us):
     """How many events have an earlier one in their 3x3 neighbourhood, not at the pixel itself, within `within_us`.
 
     `t`, `x`, `y` are int64 [N], sorted by time; events at the same time support the later in the array.

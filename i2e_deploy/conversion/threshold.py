@@ -16,15 +16,16 @@ and no back end can round a tie its own way. As dV is a whole number this is the
 which is what the fast kernels compute, in 8 bits. Float images in [0, 1] are first rounded to the
 nearest of the 256 levels (`to_uint8`), so there is no second rule for them.
 
-The comparison is strict, as the paper writes it: a flat image (dV = 0, range 0) gives no events. The authors' code compares with `>=`, which on a flat
-image fires every ON and every OFF pixel; on 8.4 M comparisons of random 8-bit images it differs
-from the strict rule on 0.03 %.
+The comparison is strict, as the paper writes it: a flat image (dV = 0, range 0) gives no events. The
+authors' code compares with `>=`, which on a flat image fires every ON and every OFF pixel; on 8.4 M
+comparisons of random 8-bit images it differs from the strict rule on 0.03 %.
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +72,7 @@ def grey_threshold(ratio: Fraction, spread: int) -> int:
     return ratio.numerator * spread // ratio.denominator
 
 
-def to_uint8(images: NDArray[np.floating]) -> NDArray[np.uint8]:
+def to_uint8(images: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
     """Float images in [0, 1] to the nearest of 256 levels: `round(float32(x) * 255)`, ties to even.
 
     Exact for any 8-bit image divided by 255 in float16, float32 or float64 (bfloat16 cannot hold 256 levels).
@@ -83,4 +84,5 @@ def to_uint8(images: NDArray[np.floating]) -> NDArray[np.uint8]:
         raise InputError(f"images have dtype {images.dtype}: give uint8, or float with all values in [0, 1]")
     if images.size and not (images.min() >= 0 and images.max() <= 1):
         raise InputError(f"float images span {images.min()} to {images.max()}: all values must lie in [0, 1]")
-    return np.rint(images.astype(np.float32) * np.float32(255)).astype(np.uint8)
+    levels: NDArray[np.uint8] = np.rint(images.astype(np.float32) * np.float32(255)).astype(np.uint8)
+    return levels

@@ -113,7 +113,8 @@ class I2E(nn.Module):
         if self.training and self.random_placement:
             drawn = draw_placements(self.kernels, len(images), self.generator, images.device)
         if images.device.type == "cpu":
-            return _on_cpu(levels, self.ratio, self.kernels, drawn)
+            frames: Tensor = _on_cpu(levels, self.ratio, self.kernels, drawn)
+            return frames
         if images.is_cuda and importlib.util.find_spec("triton"):
             from i2e_deploy.conversion.triton_i2e import i2e_triton
 
@@ -141,7 +142,8 @@ class I2E(nn.Module):
 def _on_cpu(images: Tensor, ratio: Fraction, kernels: Sequence[Saccade], drawn: Tensor | None) -> Tensor:
     """The fused kernel, on the pixels where they lie."""
     chosen = kernels if drawn is None else drawn.numpy()
-    return torch.from_numpy(convert(images.numpy(), ratio, chosen, threads=torch.get_num_threads())).float()
+    frames = convert(images.numpy(), ratio, chosen, threads=torch.get_num_threads())
+    return torch.from_numpy(frames).float()
 
 
 def _windows(value: Tensor) -> list[Tensor]:

@@ -7,6 +7,9 @@ No GPU was at hand where this was written: checked with Triton's interpreter, sp
 (`benchmarks/i2e_gpu.py` is ready).
 """
 
+# The compiled functions take what the compiler infers.
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, untyped-decorator"
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -39,7 +42,7 @@ def _value_kernel(
     width,
     pixels,
     block: tl.constexpr,
-):  # type: ignore[no-untyped-def]
+):
     """V of one block of one image, and its share of the image's minimum and maximum."""
     image = tl.program_id(1).to(tl.int64)
     index = tl.program_id(0) * block + tl.arange(0, block)
@@ -57,7 +60,7 @@ def _value_kernel(
 @triton.jit
 def _fire_kernel(
     value, lowest, highest, tables, table_stride, out, numerator, denominator, steps, height, width, block: tl.constexpr
-):  # type: ignore[no-untyped-def]
+):
     """All output planes of one block of one image; channel 0 = OFF, 1 = ON."""
     image = tl.program_id(1).to(tl.int64)
     pixels = height * width

@@ -60,7 +60,9 @@ def video_to_events(
         raise InputError(f"{frames_per_second} frames/s, {steps_per_frame} steps a frame: give positive numbers")
     step_us = round(1e6 / frames_per_second / steps_per_frame)
     if step_us < 1:
-        raise InputError(f"a step would take {1e6 / frames_per_second / steps_per_frame:.2f} us: it must take at least 1")
+        raise InputError(
+            f"a step would take {1e6 / frames_per_second / steps_per_frame:.2f} us: it must take at least 1"
+        )
     table, fraction, done = as_table(kernels, 1)[0], as_ratio(ratio), 0
     for first, second in pairwise(map(value_plane, pictures)):
         if first.shape != second.shape:

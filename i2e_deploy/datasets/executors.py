@@ -11,8 +11,8 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from typing import TypeVar
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from typing import Any, TypeVar
 
 from i2e_deploy.errors import InputError, MissingDependency
 
@@ -58,7 +58,8 @@ def _run_processes(function: Callable[[Task], Result], tasks: Sequence[Task], wo
     # Not fork: the parent may hold threads (torch, numba), and a forked child then may deadlock.
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, _die_with_parent, (os.getpid(),)) as pool:
-        waiting, running = iter(tasks), set()
+        waiting = iter(tasks)
+        running: set[Future[Result]] = set()
         try:
             while True:
                 while len(running) < 2 * workers and (task := next(waiting, None)) is not None:
@@ -96,7 +97,8 @@ def _run_ray(
         ray.init(address=address, log_to_driver=False)
     try:
         remote = ray.remote(function)
-        waiting, running = iter(tasks), []
+        waiting = iter(tasks)
+        running: list[Any] = []
         limit = 2 * max(1, int(ray.cluster_resources().get("CPU", workers)))
         while True:
             while len(running) < limit and (task := next(waiting, None)) is not None:

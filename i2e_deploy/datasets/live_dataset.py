@@ -19,9 +19,13 @@ from i2e_deploy.conversion.threshold import as_ratio
 from i2e_deploy.conversion.vectors import DEFAULT_ORDER, draw_kernels, kernel_table, saccades
 from i2e_deploy.datasets.picture import Resize, decode_picture
 from i2e_deploy.datasets.plan import Settings, make_plan
+from i2e_deploy.datasets.shard_dataset import shared_counter
 from i2e_deploy.datasets.sources import open_source
 from i2e_deploy.errors import InputError
 from i2e_deploy.events.array import EVENT_DTYPE, Events, check_events
+
+#: Endings of files that count as recordings.
+RECORDINGS = (".bin", ".raw", ".dat", ".es", ".aedat4", ".aedat", ".h5", ".hdf5", ".npy", ".npz")
 
 
 class ImageDataset(Dataset[tuple[Tensor, int]]):
@@ -64,7 +68,7 @@ class ImageDataset(Dataset[tuple[Tensor, int]]):
         self.classes = plan.classes
         self._items = [pair for shard in plan.shards for pair in zip(shard.names, shard.labels, strict=True)]
         self._kernels, self._train, self._sensor, self._seed = saccades(order, steps), train, sensor, seed
-        self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
+        self._epoch = shared_counter()
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the draws of the next pass; workers that live on see it too."""
@@ -80,9 +84,10 @@ class ImageDataset(Dataset[tuple[Tensor, int]]):
         table = draw_kernels(self._kernels, 1, rng) if self._train else kernel_table(self._kernels)
         if self._sensor is None:
             return torch.from_numpy(convert(image[None], self._ratio, table, threads=1)[0]), label
-        pixels = make_pixels(self._sensor, *image.shape[1:], seed=self._seed)
+        height, width = image.shape[1:]
+        pixels = make_pixels(self._sensor, height, width, self._seed)
         events = simulate(image, self._ratio, self._sensor, rng, pixels, table)
-        return torch.from_numpy(events_to_frames(events, table.shape[1], *image.shape[1:], SACCADE_US)), label
+        return torch.from_numpy(events_to_frames(events, table.shape[1], height, width, SACCADE_US)), label
 
 
 class RecordingFolder(Dataset[tuple[Tensor, int]]):
@@ -109,11 +114,12 @@ class RecordingFolder(Dataset[tuple[Tensor, int]]):
         height: int,
         steps: int = 8,
         read: Callable[[Path], Events] | None = None,
-        endings: Sequence[str] = (".bin", ".raw", ".dat", ".es", ".aedat4", ".aedat", ".h5", ".npy", ".npz"),
+        endings: Sequence[str] = RECORDINGS,
         binary: bool = False,
     ) -> None:
         folder = Path(root)
-        self.classes = tuple(sorted(path.name for path in folder.iterdir() if path.is_dir())) if folder.is_dir() else ()
+        found = folder.iterdir() if folder.is_dir() else ()
+        self.classes = tuple(sorted(path.name for path in found if path.is_dir()))
         self.files = [
             (path, label)
             for label, name in enumerate(self.classes)
@@ -121,7 +127,9 @@ class RecordingFolder(Dataset[tuple[Tensor, int]]):
             if path.suffix in endings
         ]
         if not self.files:
-            raise InputError(f"{folder}: no recordings; expected {folder}/<class>/<name> ending in {', '.join(endings)}")
+            raise InputError(
+                f"{folder}: no recordings; expected {folder}/<class>/<name> ending in {', '.join(endings)}"
+            )
         self._size, self._steps, self._binary = (width, height), steps, binary
         self._read = read or read_recording
 
@@ -150,9 +158,10 @@ def count_frames(events: Events, steps: int, height: int, width: int) -> Any:
 
 def read_recording(path: Path) -> Events:
     """A recording of any format that `events` reads."""
-    from i2e_deploy.events.files import read_events
+    from i2e_deploy.events.files import read_events  # type: ignore[import-untyped, unused-ignore]
 
-    return read_events(path).events
+    events: Events = read_events(path).events
+    return events
 
 
 class FromTonic(Dataset[tuple[Tensor, int]]):

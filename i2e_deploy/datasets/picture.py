@@ -20,7 +20,7 @@ ENDINGS = (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".ppm", ".pgm", ".g
 MAX_FILE_BYTES = 128 << 20
 MAX_PIXELS = 64_000_000
 
-FITS = ("squash", "crop")
+FITS = ("crop", "squash", "imagenet")
 RESAMPLES = ("bicubic", "bilinear", "nearest")
 
 
@@ -30,8 +30,9 @@ class Resize:
 
     Args:
         size: pixels a side; None keeps the picture as it is.
-        fit: `"squash"` scales both sides (CIFAR in the paper); `"crop"` scales the shorter side to
-            `size * 256 / 224` and cuts the middle (ImageNet's test pictures in the paper).
+        fit: `"crop"` scales the shorter side to `size` and cuts the middle; `"squash"` scales both sides
+            (CIFAR in the paper); `"imagenet"` scales the shorter side to `size * 256 / 224` and cuts the
+            middle (ImageNet's test pictures in the paper).
         resample: filter. The authors' training code uses bilinear, their data set card says bicubic.
 
     Raises:
@@ -39,7 +40,7 @@ class Resize:
     """
 
     size: int | None = None
-    fit: str = "squash"
+    fit: str = "crop"
     resample: str = "bicubic"
 
     def __post_init__(self) -> None:
@@ -58,7 +59,7 @@ def decode_picture(data: bytes, resize: Resize, where: str = "image") -> NDArray
         MissingDependency: Pillow is not installed.
         FileFormatError: not an image of a known format, damaged, or larger than the limits.
     """
-    image_module = _pillow()
+    image_module = pillow()
     if len(data) > MAX_FILE_BYTES:
         raise FileFormatError(f"{where}: {len(data)} bytes, the limit is {MAX_FILE_BYTES}")
     with warnings.catch_warnings():
@@ -74,10 +75,15 @@ def decode_picture(data: bytes, resize: Resize, where: str = "image") -> NDArray
             raise
         except Exception as error:  # Pillow's decoders raise OSError, ValueError, SyntaxError, struct.error, ...
             reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise FileFormatError(f"{where}: cannot be decoded as an image ({reason})") from None
+            raise FileFormatError(f"{where}: is not a whole picture ({reason})") from None
 
 
-def _pillow() -> Any:
+def pillow() -> Any:
+    """`PIL.Image`.
+
+    Raises:
+        MissingDependency: pillow is not installed.
+    """
     try:
         from PIL import Image
     except ImportError:
@@ -90,10 +96,12 @@ def _resized(picture: Any, resize: Resize, image_module: Any) -> Any:
     if resize.size is None:
         return picture
     method, size = getattr(image_module.Resampling, resize.resample.upper()), resize.size
+    if picture.size == (size, size) and resize.fit != "imagenet":
+        return picture
     if resize.fit == "squash":
-        return picture if picture.size == (size, size) else picture.resize((size, size), method)
+        return picture.resize((size, size), method)
     width, height = picture.size
-    scale = round(size * 256 / 224) / min(width, height)
+    scale = (round(size * 256 / 224) if resize.fit == "imagenet" else size) / min(width, height)
     width, height = max(size, round(width * scale)), max(size, round(height * scale))
     left, top = (width - size) // 2, (height - size) // 2
     return picture.resize((width, height), method).crop((left, top, left + size, top + size))

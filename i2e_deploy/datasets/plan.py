@@ -53,9 +53,8 @@ class Settings:
         object.__setattr__(self, "ratio", as_ratio(self.ratio))
         saccades(self.order, self.steps)
         if not 1 <= self.row_group <= self.shard_items <= 1_000_000:
-            raise InputError(
-                f"row_group is {self.row_group}, shard_items {self.shard_items}: 1 <= row_group <= shard_items <= 1000000"
-            )
+            sizes = f"row_group is {self.row_group}, shard_items {self.shard_items}"
+            raise InputError(f"{sizes}: give 1 <= row_group <= shard_items <= 1000000")
         if self.on_broken not in ("skip", "fail"):
             raise InputError(f"on_broken is {self.on_broken!r}: give 'skip' or 'fail'")
 

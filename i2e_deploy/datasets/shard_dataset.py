@@ -21,6 +21,13 @@ from i2e_deploy.errors import FileFormatError, InputError
 Transform = Callable[[Tensor], Any]
 
 
+def shared_counter() -> Tensor:
+    """int64 [1] that a data set and its worker processes all see."""
+    counter = torch.zeros(1, dtype=torch.int64)
+    counter.share_memory_()  # type: ignore[no-untyped-call]
+    return counter
+
+
 class Shards:
     """Parquet files with columns `data` and `label`, row group by row group; opened again in each process."""
 
@@ -136,7 +143,7 @@ class ShardStream(IterableDataset[tuple[Any, int]]):
     ) -> None:
         self._shards = Shards(folder, split)
         self._transform, self._seed, self._mixed = transform, seed, mixed_groups
-        self._epoch = torch.zeros(1, dtype=torch.int64).share_memory_()
+        self._epoch = shared_counter()
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the order of the next pass; workers that live on see it too."""

@@ -37,9 +37,8 @@ class ImageSource(Protocol):
         ...
 
 
-@lru_cache(maxsize=4)
 def open_source(path: str) -> ImageSource:
-    """The source at `path`, kept open; each process opens its own.
+    """The source at `path`, kept open until it changes; each process opens its own.
 
     Raises:
         InputError: nothing is there, or it is none of folder, .zip, .tar, .parquet.
@@ -47,7 +46,14 @@ def open_source(path: str) -> ImageSource:
     """
     place = Path(path)
     if not place.exists():
-        raise InputError(f"{path}: no such file or folder")
+        raise InputError(f"{path}: no such file or folder; give a folder, .zip, .tar, .parquet or an image file")
+    stat = place.stat()
+    return _open(path, stat.st_mtime_ns, stat.st_size)
+
+
+@lru_cache(maxsize=4)
+def _open(path: str, _mtime: int, _size: int) -> ImageSource:
+    place = Path(path)
     if place.is_dir():
         tables = sorted(place.glob("*.parquet"))
         return ParquetSource(tables) if tables else FolderSource(place)
@@ -76,6 +82,8 @@ class SingleSource:
 
     def read(self, name: str) -> bytes:
         """See `ImageSource.read`."""
+        if name != self._path.name:
+            raise FileFormatError(f"{self._path}: holds no {name}")
         return _read_file(self._path)
 
 

@@ -28,7 +28,9 @@ def test_local_support_is_what_it_says(seed: int, count: int) -> None:
     supported = 0
     for i, event in enumerate(events):
         earlier = events[:i]
-        near = (abs(earlier["x"].astype(int) - int(event["x"])) <= 1) & (abs(earlier["y"].astype(int) - int(event["y"])) <= 1)
+        near = (abs(earlier["x"].astype(int) - int(event["x"])) <= 1) & (
+            abs(earlier["y"].astype(int) - int(event["y"])) <= 1
+        )
         same = (earlier["x"] == event["x"]) & (earlier["y"] == event["y"])
         supported += bool((near & ~same & (event["t"] - earlier["t"] <= 5000)).any())
     assert local_support(events, 8, 6) == supported / count

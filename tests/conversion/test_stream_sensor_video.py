@@ -124,7 +124,7 @@ def test_mismatch_belongs_to_the_sensor_not_to_the_recording() -> None:
     sensor = Sensor(sigma_thres=0.3)
     pixels = make_pixels(sensor, 20, 30, seed=3)
     runs = [simulate(picture(0), "0.12", sensor, np.random.default_rng(seed), pixels) for seed in (1, 2)]
-    np.testing.assert_array_equal(*runs)
+    np.testing.assert_array_equal(runs[0], runs[1])
     other = simulate(picture(0), "0.12", sensor, np.random.default_rng(1), make_pixels(sensor, 20, 30, seed=4))
     assert not np.array_equal(runs[0], other)
 
@@ -145,7 +145,7 @@ def test_refractory_period_is_kept(seed: int, dead: int) -> None:
 def test_sensor_values_are_checked() -> None:
     for bad in ({"sigma_thres": -1}, {"hot_fraction": 2}, {"jitter_us": float("nan")}):
         with pytest.raises(InputError, match=next(iter(bad))):
-            Sensor(**bad)  # type: ignore[arg-type]
+            Sensor(**bad)
     with pytest.raises(InputError, match="pixels are for"):
         simulate(picture(0), "0.12", Sensor(), np.random.default_rng(0), make_pixels(Sensor(), 5, 5, 0))
 
@@ -226,10 +226,10 @@ def test_bad_video_arguments() -> None:
         ([image, image[:5]], 25, "change size"),
         ([image.astype(np.float32)] * 2, 25, "uint8"),
         ([image, image], 0, "positive"),
-        ([image, image], 500_000, "at least 1"),
+        ([image, image], 500_000, "at least 1 us"),
     ):
         with pytest.raises(InputError, match=text):
-            list(video_to_events(pictures, rate, "0.12"))
+            list(video_to_events(pictures, rate, "0.12"))  # type: ignore[arg-type]
 
 
 def test_energy_of_the_paper() -> None:

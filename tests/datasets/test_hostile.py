@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 import tarfile
@@ -91,10 +92,8 @@ def test_lying_items(name: str) -> None:
 def test_damaged_items_never_end_in_another_error(position: int, value: int, cut: int) -> None:
     data = bytearray(item())
     data[position % len(data)] = value
-    try:
+    with contextlib.suppress(FileFormatError):
         decode_item(bytes(data[: len(data) - cut % len(data)]))
-    except FileFormatError:
-        pass
 
 
 def png_of(width: int, height: int) -> bytes:
@@ -120,7 +119,7 @@ def test_pictures_that_declare_too_many_pixels(size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xd8\xff", b"%!PS-Adobe-3.0 EPSF-3.0", picture_bytes(0)[:80]])
 def test_broken_pictures(data: bytes) -> None:
-    with pytest.raises(FileFormatError, match="cannot be decoded"):
+    with pytest.raises(FileFormatError, match="is not a whole picture"):
         decode_picture(data, Resize(8))
 
 
@@ -149,11 +148,15 @@ def tar_truncated(path: Path) -> None:
 def test_lying_members(make: Callable[[Path], None], name: str, tmp_path: Path) -> None:
     make(tmp_path / name)
     tracemalloc.start()
-    with pytest.raises(FileFormatError):
-        source = open_source(str(tmp_path / name))
-        source.read(source.names()[0])
+    with pytest.raises(FileFormatError, match=name):
+        read_first(tmp_path / name)
     assert tracemalloc.get_traced_memory()[1] < 4 << 20
     tracemalloc.stop()
+
+
+def read_first(path: Path) -> bytes:
+    source = open_source(str(path))
+    return source.read(source.names()[0])
 
 
 def test_members_that_point_out_are_refused(tmp_path: Path) -> None:

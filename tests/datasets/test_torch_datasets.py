@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from pictures import write_tree
 from torch.utils.data import DataLoader
 
@@ -35,13 +36,16 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     return tree, root / "shards"
 
 
-def expected(tree: Path, name: str) -> np.ndarray[Any, Any]:
+def expected(tree: Path, name: str) -> NDArray[np.uint8]:
     pixels = decode_picture((tree / name).read_bytes(), Resize(16))
-    return i2e_reference(pixels.transpose(2, 0, 1)[None], "0.07")[0]
+    frames: NDArray[np.uint8] = i2e_reference(pixels.transpose(2, 0, 1)[None], "0.07")[0]
+    return frames
 
 
 def names_of(shards: Path) -> list[str]:
-    return [name for path in sorted(shards.glob("*.parquet")) for name in parquet.read_table(path)["file_path"].to_pylist()]
+    return [
+        name for path in sorted(shards.glob("*.parquet")) for name in parquet.read_table(path)["file_path"].to_pylist()
+    ]
 
 
 def test_random_access(places: tuple[Path, Path]) -> None:
@@ -86,7 +90,9 @@ def test_hugging_face_reads_our_shards(places: tuple[Path, Path], tmp_path: Path
     datasets = pytest.importorskip("datasets")
     datasets.disable_progress_bars()
     tree, shards = places
-    loaded = datasets.load_dataset("parquet", data_files=str(shards / "train-*.parquet"), cache_dir=str(tmp_path))["train"]
+    loaded = datasets.load_dataset("parquet", data_files=str(shards / "train-*.parquet"), cache_dir=str(tmp_path))[
+        "train"
+    ]
     assert loaded.features["label"].names == ["cat", "dog"]
     row = loaded[0]
     raw = np.load(io.BytesIO(row["data"]), allow_pickle=False)
@@ -126,7 +132,11 @@ def some_events(seed: int, count: int = 50) -> Events:
     rng = np.random.default_rng(seed)
     events = empty_events(count)
     events["t"] = np.sort(rng.integers(0, 8000, count))
-    events["x"], events["y"], events["p"] = rng.integers(0, 6, count), rng.integers(0, 5, count), rng.integers(0, 2, count)
+    events["x"], events["y"], events["p"] = (
+        rng.integers(0, 6, count),
+        rng.integers(0, 5, count),
+        rng.integers(0, 2, count),
+    )
     return events
 
 
