@@ -49,7 +49,7 @@ def paper_formulation(images: Tensor, weight: Tensor) -> Tensor:
     return torch.stack((-difference > threshold, difference > threshold), 2)
 
 
-def best_times(functions: list[Callable[[], object]], seconds: float = 3.0) -> list[float]:
+def best_times(functions: list[Callable[[], object]], seconds: float = 6.0) -> list[float]:
     """Best seconds a call of each function; they take turns, so that a busy moment hits all."""
     best = [float("inf")] * len(functions)
     for function in functions:

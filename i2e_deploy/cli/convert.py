@@ -27,6 +27,7 @@ def command(
     against: Annotated[
         Path | None, typer.Option("--compare", help="Folder of event recordings to compare with.")
     ] = None,
+    plot: Annotated[Path | None, typer.Option(help="With --compare: picture of the gap to write (.png, .svg).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Convert pictures to events with I2E.
@@ -49,7 +50,7 @@ def command(
         ratio, Resize(size, fit), steps=steps, shard_items=shard_items, row_group=rows, on_broken=broken
     )
     if against is not None:
-        _compare(open_source(str(images)), settings, against, as_json)
+        _compare(open_source(str(images)), settings, against, plot, as_json)
     elif out is not None and out.suffix == ".npy":
         if broken != "fail":
             raise InputError(f"--broken is {broken!r}: frames in one .npy have a row for every picture; write shards")
@@ -137,7 +138,7 @@ def _write_shards(images: Path, out: Path, settings: Settings, how: tuple[str, i
     )
 
 
-def _compare(source: ImageSource, settings: Settings, against: Path, as_json: bool) -> None:
+def _compare(source: ImageSource, settings: Settings, against: Path, plot: Path | None, as_json: bool) -> None:
     """Statistics of the converted pictures, for every realism preset, beside those of recordings."""
     from dataclasses import asdict
 
@@ -145,6 +146,12 @@ def _compare(source: ImageSource, settings: Settings, against: Path, as_json: bo
     from i2e_deploy.datasets.compare import compare_with_recordings
 
     results = compare_with_recordings(source, settings, against)
+    if plot is not None:
+        from i2e_deploy.files import replacing
+        from i2e_deploy.reporting.gap_plot import save_gap_plot
+
+        with replacing(plot) as temporary:
+            save_gap_plot(results, temporary, plot.suffix[1:])
     if as_json:
         print_json({name: {"gap": gap, "statistics": [asdict(row) for row in rows]} for name, gap, rows in results})
         return

@@ -142,50 +142,56 @@ def _add_threshold(plane, raised, threshold):
 
 
 @njit(nogil=True, cache=True)
-def _fire_row(upper, lower, target, width, stream):
-    """One row of one output plane as bytes; `width` >= 32, the last vector may overlap the one before."""
+def _fire_row(minus, plus, raised, off, on, width, stream):
+    """One row of OFF and ON as bytes; `width` >= 32, the last vector may overlap the one before.
+
+    `minus` and `plus` are addresses in the plane V, `raised` is the distance from there to min(V + s, 255).
+    """
     if stream:
         for x in range(0, width, LANES):
-            _stream_bytes(upper + x, lower + x, target + x)
+            _stream_bytes(minus + x, plus + raised + x, off + x)
+            _stream_bytes(plus + x, minus + raised + x, on + x)
         return
     for x in range(0, width - LANES + 1, LANES):
-        _fire_bytes(upper + x, lower + x, target + x)
+        _fire_bytes(minus + x, plus + raised + x, off + x)
+        _fire_bytes(plus + x, minus + raised + x, on + x)
     if width % LANES:
         last = width - LANES
-        _fire_bytes(upper + last, lower + last, target + last)
+        _fire_bytes(minus + last, plus + raised + last, off + last)
+        _fire_bytes(plus + last, minus + raised + last, on + last)
 
 
 @njit(nogil=True, cache=True)
-def _pack_row(upper, lower, target, width):
-    """One row of one output plane as bits; `width` >= 32 and a multiple of 8."""
+def _pack_row(minus, plus, raised, off, on, width):
+    """As `_fire_row` to bits; `width` >= 32 and a multiple of 8."""
     for x in range(0, width - LANES + 1, LANES):
-        _store_word(target + x // 8, _fire_bits(upper + x, lower + x))
+        _store_word(off + x // 8, _fire_bits(minus + x, plus + raised + x))
+        _store_word(on + x // 8, _fire_bits(plus + x, minus + raised + x))
     if width % LANES:
         last = width - LANES
-        _store_word(target + last // 8, _fire_bits(upper + last, lower + last))
+        _store_word(off + last // 8, _fire_bits(minus + last, plus + raised + last))
+        _store_word(on + last // 8, _fire_bits(plus + last, minus + raised + last))
 
 
 @njit(nogil=True, cache=True)
 def _fire_bands(plane, raised, cells, on_channel, out, packed, stream):
-    """All 16 planes of an image, band by band. `out` is uint8 [T * 2, bytes a plane]."""
+    """All output planes of an image, band by band. `out` is uint8 [T * 2, bytes a plane]."""
     stride, height, width = plane.shape[1], plane.shape[0] - 2, plane.shape[1] - 2 - LANES
     row_bytes = width // 8 if packed else width
-    base, raised_base = np.intp(plane.ctypes.data), np.intp(raised.ctypes.data)
+    base, distance = np.intp(plane.ctypes.data), np.intp(raised.ctypes.data) - np.intp(plane.ctypes.data)
     rows = max(1, BAND_BYTES // (2 * stride))
     for top in range(0, height, rows):
         for step in range(cells.shape[0]):
-            for polarity in range(2):
-                # The brighter end of the pair is `plus` for ON and `minus` for OFF.
-                high, low = cells[step, polarity], cells[step, 1 - polarity]
-                upper = base + (high // 3 + top) * stride + high % 3
-                lower = raised_base + (low // 3 + top) * stride + low % 3
-                channel = on_channel if polarity else 1 - on_channel
-                target = np.intp(out[2 * step + channel].ctypes.data) + top * row_bytes
-                for row in range(min(rows, height - top)):
-                    if packed:
-                        _pack_row(upper + row * stride, lower + row * stride, target + row * row_bytes, width)
-                    else:
-                        _fire_row(upper + row * stride, lower + row * stride, target + row * row_bytes, width, stream)
+            minus = base + (cells[step, 0] // 3 + top) * stride + cells[step, 0] % 3
+            plus = base + (cells[step, 1] // 3 + top) * stride + cells[step, 1] % 3
+            on = np.intp(out[2 * step + on_channel].ctypes.data) + top * row_bytes
+            off = np.intp(out[2 * step + 1 - on_channel].ctypes.data) + top * row_bytes
+            for _ in range(min(rows, height - top)):
+                if packed:
+                    _pack_row(minus, plus, distance, off, on, width)
+                else:
+                    _fire_row(minus, plus, distance, off, on, width, stream)
+                minus, plus, off, on = minus + stride, plus + stride, off + row_bytes, on + row_bytes
 
 
 @njit(nogil=True, cache=True)
@@ -256,7 +262,7 @@ def convert_images(images, interleaved, start, stop, numerator, denominator, tab
     """
     height = images.shape[1] if interleaved else images.shape[2]
     width = images.shape[2] if interleaved else images.shape[3]
-    plane = np.zeros((height + 2, width + 2 + LANES), np.uint8)
+    plane = np.empty((height + 2, width + 2 + LANES), np.uint8)
     raised = np.empty_like(plane)
     for b in range(start, stop):
         cells = tables[b if tables.shape[0] > 1 else 0]

@@ -19,7 +19,7 @@ def check_images(shape: Sequence[int], dtype: object) -> None:
     """Raise InputError unless `shape` is [B, C, H, W] with C in (1, 3, 4) and `dtype` is uint8."""
     if len(shape) != 4 or shape[1] not in (1, 3, 4) or 0 in shape[2:]:
         raise InputError(f"images have shape {list(shape)}: give [B, C, H, W] with C = 1 (grey), 3 (RGB) or 4 (RGBA)")
-    if str(dtype).removeprefix("torch.") != "uint8":
+    if dtype != np.uint8 and str(dtype) != "torch.uint8":
         raise InputError(f"images have dtype {dtype}: the integer rule is for uint8")
 
 

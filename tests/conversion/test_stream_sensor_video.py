@@ -57,7 +57,7 @@ def test_even_spread_fills_the_bin() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "text"),
-    [({"spread": "random"}, "generator"), ({"spread": "odd"}, "odd"), ({"saccade_us": 0}, "at least 1 us")],
+    [({"spread": "random"}, "generator"), ({"spread": "odd"}, "odd"), ({"saccade_us": 0}, "at least 1")],
 )
 def test_bad_stream_arguments(arguments: dict[str, object], text: str) -> None:
     with pytest.raises(InputError, match=text):
@@ -226,7 +226,7 @@ def test_bad_video_arguments() -> None:
         ([image, image[:5]], 25, "change size"),
         ([image.astype(np.float32)] * 2, 25, "uint8"),
         ([image, image], 0, "positive"),
-        ([image, image], 500_000, "at least 1 us"),
+        ([image, image], 500_000, "at least 1"),
     ):
         with pytest.raises(InputError, match=text):
             list(video_to_events(pictures, rate, "0.12"))  # type: ignore[arg-type]
