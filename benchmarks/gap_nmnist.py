@@ -60,6 +60,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--per-digit", type=int, default=20)
+    parser.add_argument("--plot", type=Path, help="picture to write")
     options = parser.parse_args()
     count, digits = options.per_digit, load_mnist5k()[0]
     images = np.concatenate([digits.images[digits.labels == digit][:count] for digit in range(10)])
@@ -71,7 +72,16 @@ def main() -> None:
         for name, sensor in PRESETS.items()
         for motion, motion_us in MOTIONS.items()
     }
-    for name, rows in sorted(results.items(), key=lambda pair: mean_gap(pair[1])):
+    ranked = sorted(((name, log_gap(rows), rows) for name, rows in results.items()), key=lambda result: result[1])
+    if options.plot:
+        from i2e_deploy.reporting.gap_plot import save_gap_plot
+
+        best = {name.split(",")[0]: result for result in reversed(ranked) for name in [result[0]]}
+        chosen = [best[name] for name in ("speck", "dvs128", "v2e-noisy")] + [
+            r for r in ranked if r[0] == "ideal, jump"
+        ]
+        save_gap_plot(chosen, options.plot)
+    for name, _, rows in ranked:
         print(f"\npreset {name}: mean |effect| {mean_gap(rows):.2f}, mean |log2 ratio| {log_gap(rows):.2f}")
         print_rows(rows)
 

@@ -11,6 +11,7 @@ stops at booleans; ours starts at uint8. "roof" is the time that the bytes read 
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import threading
 import time
@@ -141,6 +142,9 @@ def main() -> None:
         for batch in BATCHES:
             images = rng.integers(0, 256, (batch, 3, size, size), dtype=np.uint8)
             print(row(images, weight, threads, speed), flush=True)
+    print(
+        f"\nload average of the machine at the end: {os.getloadavg()[0]:.1f} (above {threads}: others were running too)"
+    )
 
 
 if __name__ == "__main__":

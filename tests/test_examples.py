@@ -6,6 +6,7 @@ import runpy
 from pathlib import Path
 
 import pytest
+from pictures import write_tree
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -14,3 +15,14 @@ def test_deploy_sinabs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     main = runpy.run_path(str(EXAMPLES / "deploy_sinabs.py"))["main"]
     main(tmp_path / "bundle")
     assert "golden vectors exact: True" in capsys.readouterr().out
+
+
+def test_convert_photos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("pyarrow.parquet", exc_type=ImportError)
+    write_tree(tmp_path / "photos", 4)
+    main = runpy.run_path(str(EXAMPLES / "convert_photos.py"))["main"]
+    main(tmp_path / "photos", tmp_path / "out")
+    said = capsys.readouterr().out
+    assert "4 photos, 0 broken, classes ['cat', 'dog']" in said
+    assert "frames [8, 2, 128, 128], label 0" in said
+    assert (tmp_path / "out" / "first.npy").exists()
