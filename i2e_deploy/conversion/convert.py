@@ -6,12 +6,13 @@ import os
 import threading
 from collections.abc import Callable
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.conversion.reference import ON, check_images
-from i2e_deploy.conversion.threshold import as_ratio
+from i2e_deploy.conversion.threshold import as_ratio, to_uint8
 from i2e_deploy.conversion.vectors import Kernels, as_table
 from i2e_deploy.errors import InputError
 
@@ -22,7 +23,7 @@ STREAM_BYTES = 8 << 20
 
 
 def convert(
-    images: NDArray[np.uint8],
+    images: NDArray[np.uint8] | NDArray[np.floating[Any]],
     ratio: Fraction | float | str,
     kernels: Kernels | None = None,
     *,
@@ -37,7 +38,8 @@ def convert(
     place; any other memory order is copied first.
 
     Args:
-        images: uint8 [B, C, H, W], C = 1, 3 or 4 (alpha is ignored).
+        images: uint8 [B, C, H, W], C = 1, 3 or 4 (alpha is ignored); or float in [0, 1], rounded to 8 bits
+            first (`threshold.to_uint8`).
         ratio: S_th0, see `threshold.as_ratio`.
         kernels: saccades in time order (default the canonical eight), or cells int64 [1 or B, T, 2].
         packed: return bits, eight a byte, each sample as `np.packbits(frames.reshape(-1))`.
@@ -50,21 +52,22 @@ def convert(
         uint8 0/1 [B, T, 2, H, W]; with `packed` uint8 [B, ceil(T * 2 * H * W / 8)].
 
     Raises:
-        InputError: wrong shape, dtype, ratio, kernels or `out`.
+        InputError: wrong shape, dtype, range of values, ratio, kernels or `out`.
 
     Source: arXiv 2511.08065, section 3; the rule for ties in `threshold`.
     """
     from i2e_deploy.conversion.kernel import LANES, convert_images  # numba: on first use
 
-    check_images(images.shape, images.dtype)
-    fraction, tables = as_ratio(ratio), as_table(kernels, len(images))
-    batch, _, height, width = images.shape
+    levels: NDArray[np.uint8] = images if images.dtype == np.uint8 else to_uint8(images)  # type: ignore[assignment, arg-type]
+    check_images(levels.shape, levels.dtype)
+    fraction, tables = as_ratio(ratio), as_table(kernels, len(levels))
+    batch, _, height, width = levels.shape
     bits = tables.shape[1] * 2 * height * width
     shape = (batch, (bits + 7) // 8) if packed else (batch, tables.shape[1], 2, height, width)
     out = _aligned_empty(shape) if out is None else _checked_out(out, shape)
     if not batch:
         return out
-    source, interleaved = _in_memory_order(images)
+    source, interleaved = _in_memory_order(levels)
     flat = out.reshape(batch, -1)
     stream = not packed and width % LANES == 0 and flat.ctypes.data % LANES == 0 and out.nbytes > STREAM_BYTES
 

@@ -138,7 +138,7 @@ def _av_frames(path: Path, max_pixels: int) -> Iterator[Any]:
     try:
         import av
     except ImportError:
-        raise MissingDependency("av", f"reading {path.suffix} videos", "pip install av") from None
+        raise MissingDependency("av", f"reading {path.suffix} videos", "pip install 'i2e-deploy[video]'") from None
     # An open file and no protocols: a playlist cannot make FFmpeg open other files or addresses.
     with path.open("rb") as file, av.open(file, options={"protocol_whitelist": ""}) as container:
         if not container.streams.video:

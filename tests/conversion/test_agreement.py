@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from i2e_deploy.conversion import I2E, as_ratio, convert, i2e_reference, i2e_torch
 from i2e_deploy.conversion.vectors import draw_kernels, kernel_table, saccades
+from i2e_deploy.errors import InputError
 
 Images = NDArray[np.uint8]
 
@@ -103,7 +104,9 @@ def test_torch_equals_reference(images: Images, ratio: Fraction) -> None:
 @given(images=pictures(40, 40).filter(len), ratio=ratios, dtype=st.sampled_from([torch.float16, torch.float32]))
 def test_float_images_give_the_bits_of_8_bit_ones(images: Images, ratio: Fraction, dtype: torch.dtype) -> None:
     floats = (as_tensor(images).double() / 255).to(dtype)
-    np.testing.assert_array_equal(I2E(ratio).eval()(floats), i2e_reference(images, ratio))
+    expected = i2e_reference(images, ratio)
+    np.testing.assert_array_equal(I2E(ratio).eval()(floats), expected)
+    np.testing.assert_array_equal(convert(floats.numpy(), ratio), expected)
 
 
 def packed(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -175,6 +178,29 @@ def test_mirrored_image_with_mirrored_kernels_is_the_mirrored_result(images: Ima
     table = kernel_table(saccades())
     mirrored: NDArray[np.int64] = table - table % 3 + 2 - table % 3
     np.testing.assert_array_equal(convert(images[..., ::-1], ratio, mirrored), convert(images, ratio)[..., ::-1])
+
+
+@pytest.mark.parametrize(
+    "bad", [np.full((1, 3, 2, 2), 1.5), np.full((1, 3, 2, 2), np.nan), np.zeros((1, 3, 2, 2), int)]
+)
+def test_bad_float_images_are_refused(bad: NDArray[np.float64]) -> None:
+    with pytest.raises(InputError, match=r"\[0, 1\]"):
+        convert(bad, "0.12")
+
+
+@pytest.mark.parametrize(
+    "out", [np.zeros(5, np.uint8), np.zeros((1, 8, 2, 2, 2)), np.zeros((1, 8, 2, 2, 4), np.uint8)[..., ::2]]
+)
+def test_bad_out_is_refused(out: NDArray[np.uint8]) -> None:
+    with pytest.raises(InputError, match="C-contiguous uint8 array"):
+        convert(np.zeros((1, 3, 2, 2), np.uint8), "0.12", out=out)
+
+
+@pytest.mark.parametrize("table", [np.zeros((2, 8, 2), int), np.full((1, 8, 2), 9), np.zeros((1, 0, 2), int)])
+def test_bad_tables_are_refused(table: NDArray[np.int64]) -> None:
+    for function in (convert, i2e_reference):
+        with pytest.raises(InputError, match="table of kernels"):
+            function(np.zeros((1, 3, 2, 2), np.uint8), "0.12", table)
 
 
 def test_ratio_is_the_decimal_that_was_written() -> None:

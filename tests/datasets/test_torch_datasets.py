@@ -24,6 +24,8 @@ from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.events.array import Events, check_events, empty_events
 
 parquet = pytest.importorskip("pyarrow.parquet", exc_type=ImportError)
+# Python 3.12 and later warn when a data loader forks a process with threads.
+pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 pytest.importorskip("PIL")
 
 
