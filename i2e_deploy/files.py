@@ -9,6 +9,7 @@ import os
 import shutil
 import struct
 from collections.abc import Iterator, Mapping
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,12 @@ from i2e_deploy.errors import FileFormatError, InputError
 MAX_BYTES = 4 * 2**30
 
 
-def check_exists(path: Path) -> None:
-    """Raise InputError unless `path` is a file of a readable size."""
+def check_exists(path: Path, limit: int = MAX_BYTES) -> None:
+    """Raise InputError unless `path` is a file of at most `limit` bytes."""
     if not path.is_file():
         raise InputError(f"no such file: {path}")
-    if path.stat().st_size > MAX_BYTES:
-        raise InputError(f"{path} has {path.stat().st_size} bytes: at most {MAX_BYTES} are read")
+    if path.stat().st_size > limit:
+        raise InputError(f"{path} has {path.stat().st_size} bytes: at most {limit} are read")
 
 
 @contextlib.contextmanager
@@ -33,6 +34,8 @@ def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends well, and goes when it does not."""
     if not path.parent.is_dir():
         raise InputError(f"no such folder: {path.parent}")
+    if path.is_dir():
+        raise InputError(f"{path} is a folder: give the name of a file")
     temporary = _hidden(path, "tmp")
     try:
         yield temporary
@@ -43,8 +46,10 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def replacing_folder(path: Path) -> Iterator[Path]:
-    """As `replacing` for a folder. `path` may exist: it is swapped out whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """As `replacing` for a folder. `path` may exist: it is swapped out whole, and stays when anything fails."""
+    path = path.resolve()
+    if not path.parent.is_dir():
+        raise InputError(f"no such folder: {path.parent}")
     temporary, old = _hidden(path, "tmp"), _hidden(path, "old")
     temporary.mkdir()
     try:
@@ -53,6 +58,8 @@ def replacing_folder(path: Path) -> Iterator[Path]:
             os.replace(path, old)
         os.replace(temporary, path)
     finally:
+        if old.exists() and not path.exists():
+            os.replace(old, path)
         shutil.rmtree(temporary, ignore_errors=True)
         shutil.rmtree(old, ignore_errors=True)
 
@@ -102,8 +109,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
         tensors = load(data)
         (length,) = struct.unpack("<Q", data[:8])
-        metadata = json.loads(json.loads(data[8 : 8 + length]).get("__metadata__", {}).get(METADATA_KEY, "{}"))
-    except (SafetensorError, ValueError, KeyError, RecursionError, struct.error) as error:
+        metadata = json.loads((json.loads(data[8 : 8 + length]).get("__metadata__") or {}).get(METADATA_KEY, "{}"))
+    except (SafetensorError, ValueError, KeyError, AttributeError, TypeError, RecursionError, struct.error) as error:
         raise FileFormatError(f"{path} is not a whole safetensors file: {error}") from error
     return tensors, metadata if isinstance(metadata, dict) else {}
 
@@ -117,6 +124,25 @@ def read_array(path: Path) -> Any:
     """
     check_exists(path)
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        raise FileFormatError(f"{path} is not a whole .npy file of numbers: {error}") from error
+        shape, fortran, dtype, offset = _npy_header(path)
+    except Exception as error:  # NumPy parses the header as Python: SyntaxError, TokenError, MemoryError, ...
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise FileFormatError(f"{path} is not a whole .npy file of numbers: {reason}") from error
+    wanted = prod(shape) * dtype.itemsize
+    if dtype.hasobject or min(shape, default=0) < 0 or wanted != path.stat().st_size - offset:
+        raise FileFormatError(
+            f"{path} is not a whole .npy file of numbers: its header says {dtype} {list(shape)}, "
+            f"{wanted} bytes, and {path.stat().st_size - offset} bytes follow"
+        )
+    if wanted == 0:
+        return np.empty(shape, dtype)
+    return np.memmap(path, dtype, "r", offset, shape, "F" if fortran else "C")
+
+
+def _npy_header(path: Path) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    """Shape, order, dtype of a `.npy` file and where its values begin."""
+    with path.open("rb") as file:
+        version = np.lib.format.read_magic(file)  # type: ignore[no-untyped-call]
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read(file)  # type: ignore[no-untyped-call]
+        return shape, fortran, dtype, file.tell()

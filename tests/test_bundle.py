@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from i2e_deploy.bundle.bundle import GOLDEN, MANIFEST, NETWORK, PROGRAM
 from i2e_deploy.chips import get
 from i2e_deploy.errors import CheckFailed, ComparisonFailed, FileFormatError, InputError
 from i2e_deploy.network import Network, from_sinabs
+from i2e_deploy.runtime import Difference
 
 FILES = {MANIFEST, NETWORK, PROGRAM, GOLDEN}
 
@@ -66,6 +68,7 @@ def test_verify_names_the_first_layer_step_and_neuron(written: bundle.Bundle) ->
     changed = bundle.Bundle(written.path, written.chip, written.program, written.network, golden, written.manifest)
     result = bundle.verify(changed)
     (difference,) = result.differences
+    assert isinstance(difference, Difference)
     assert (difference.array, difference.sample, difference.step, difference.neuron) == ("layer0", 1, 2, (0, 1, 1))
     assert difference.expected == difference.actual + 3
     assert difference.count == 2
@@ -168,6 +171,62 @@ def test_an_existing_folder_is_replaced_only_when_asked_and_only_a_bundle(
     with pytest.raises(InputError, match="is no bundle"):
         bundle.write(mine, get("speck2f"), *case, overwrite=True)
     assert (mine / "thesis.tex").read_text() == "x"
+
+
+def test_a_folder_with_a_manifest_of_something_else_is_not_a_bundle(
+    written: bundle.Bundle, case: tuple[Network, NDArray[np.int64]], tmp_path: Path
+) -> None:
+    other = tmp_path / "extension"
+    other.mkdir()
+    (other / MANIFEST).write_text('{"name": "my web extension"}')
+    with pytest.raises(InputError, match="is no bundle"):
+        bundle.write(other, get("speck2f"), *case, overwrite=True)
+    (written.path / "thesis.tex").write_text("x")
+    with pytest.raises(InputError, match=r"holds 'thesis\.tex'"):
+        bundle.write(written.path, get("speck2f"), *case, overwrite=True)
+
+
+@pytest.mark.parametrize("missing", ["expected.layer0", "expected.output", "input"])
+def test_verify_never_compares_less_than_everything(written: bundle.Bundle, missing: str) -> None:
+    tensors, metadata = files.read_tensors(written.path / GOLDEN)
+    for change in (lambda: tensors.update({missing: np.ones(3, np.float32)}), lambda: tensors.pop(missing)):
+        change()
+        files.write_tensors(written.path / GOLDEN, tensors, metadata)
+        change_manifest(
+            written.path, lambda m: m["files"].update({GOLDEN: {"sha256": files.sha256(written.path / GOLDEN)}})
+        )
+        with pytest.raises(FileFormatError, match=missing):
+            bundle.read(written.path)
+
+
+def test_an_array_of_another_shape_is_named_as_that(written: bundle.Bundle) -> None:
+    expected = {**written.golden.expected, "layer0": np.zeros((1, 2), np.int8)}
+    golden = bundle.Golden(written.golden.inputs, expected)
+    changed = bundle.Bundle(written.path, written.chip, written.program, written.network, golden, written.manifest)
+    assert "expected shape [1, 2]" in str(bundle.verify(changed).differences[0])
+
+
+def test_paths_may_be_strings(tmp_path: Path, case: tuple[Network, NDArray[np.int64]]) -> None:
+    bundle.write(str(tmp_path / "b"), get("speck2f"), *case)
+    assert bundle.verify(bundle.read(str(tmp_path / "b"))).exact
+
+
+def test_replacing_a_folder_survives_a_failing_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = tmp_path / "x"
+    old.mkdir()
+    (old / "a").write_text("old")
+    rename = os.replace
+
+    def second_fails(source: Path, target: Path) -> None:
+        if source.name.endswith(".tmp"):
+            raise OSError(28, "No space left on device")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "replace", second_fails)
+    with pytest.raises(OSError, match="No space"), files.replacing_folder(old) as folder:
+        (folder / "a").write_text("new")
+    assert (old / "a").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 
 def test_replacing_a_folder_keeps_the_old_one_when_the_block_fails(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_export_verify_simulate_report(network_file: Path, frames_file: Path, tm
     assert (
         run(["export", str(network_file), "--chip", "speck2f", "--out", str(folder), "--input", str(frames_file)]) == 0
     )
-    assert "look at" in capsys.readouterr().err
+    assert "look at" in capsys.readouterr().out
     assert run(["verify", str(folder), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["exact"] is True
     for model in (folder, network_file):
@@ -104,14 +104,14 @@ def test_check_fits(network_file: Path, capsys: Captured) -> None:
     assert report["fits"] is True
     assert report["placement"][0]["core"] == 0
     assert run(["check", str(network_file), "--chip", "speck2f"]) == 0
-    assert "fits speck2f" in capsys.readouterr().err
+    assert "fits speck2f" in capsys.readouterr().out
 
 
 def test_check_that_does_not_fit_exits_with_1(tmp_path: Path, capsys: Captured) -> None:
     path = tmp_path / "bad.safetensors"
     write_network(single_neuron(1.0, 1.0, min_v=0.0), path)
     assert run(["check", str(path), "--chip", "speck2f"]) == 1
-    assert "set min_v_mem below zero" in capsys.readouterr().err
+    assert "set min_v_mem below zero" in capsys.readouterr().out
     assert "lower bound" in refused(capsys, "export", path, "--chip", "speck2f", "--out", tmp_path / "b", code=1)
     assert not (tmp_path / "b").exists()
 
@@ -144,7 +144,7 @@ def test_convert_to_shards(tmp_path: Path, capsys: Captured) -> None:
     assert manifest == json.loads((out / "manifest.json").read_text())
     assert sum(shard["rows"] for shard in manifest["shards"]) == 10
     assert run([*command, "--workers", "1"]) == 0
-    assert "10 pictures in 3 shards" in " ".join(capsys.readouterr().err.split())
+    assert "10 pictures in 3 shards" in " ".join(capsys.readouterr().out.split())
     assert "other settings" in refused(capsys, *command, "--ratio", "0.2")
     (tmp_path / "photos/train/cat/x.png").write_bytes(b"")
     other = (*command[:3], tmp_path / "other", *command[4:], "--workers", "1")
@@ -229,6 +229,78 @@ def export_then(network_file: Path, tmp_path: Path, capsys: Captured) -> tuple[o
     assert run(["export", str(network_file), "--chip", "speck2f", "--out", str(tmp_path / "b"), "--json"]) == 0
     capsys.readouterr()
     return "verify", tmp_path / "b"
+
+
+def npy(header: bytes, values: bytes = b"") -> bytes:
+    """A `.npy` file of version 1.0 with that header, true or not."""
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + values
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"PK\x03\x04 an npz",
+        npy(b"{'descr': '|u1', 'fortran_order': False, 'shape': (1,"),
+        npy(b"(" * 5000),
+        npy(b"-" * 5000 + b"1"),
+        npy(b"{'descr': '|u1', 'fortran_order': False, 'shape': (-1, 2, 8, 8)}"),
+        npy(b"{'descr': '|u1', 'fortran_order': False, 'shape': (%d, 2, 8, 8)}" % 10**23),
+        npy(b"{'descr': '|u1', 'fortran_order': False, 'shape': (%d, 2, 8, 8)}" % 2**62, b"x" * 128),
+        npy(b"{'descr': '|O', 'fortran_order': False, 'shape': (1, 2, 8, 8)}", b"x" * 1024),
+    ],
+)
+def test_hostile_frames_end_in_one_line(network_file: Path, tmp_path: Path, capsys: Captured, data: bytes) -> None:
+    path = tmp_path / "f.npy"
+    path.write_bytes(data)
+    arguments = ("--chip", "speck2f", "--input", path, "--out", tmp_path / "t.npz")
+    assert "not a whole .npy file" in refused(capsys, "simulate", network_file, *arguments)
+
+
+def test_names_are_never_markup(network_file: Path, frames_file: Path, tmp_path: Path, capsys: Captured) -> None:
+    """Square brackets and dollar signs in paths and layer names come out as they are."""
+    from i2e_deploy.network import Layer, Network
+    from i2e_deploy.network.file import read_network
+
+    network = read_network(network_file)
+    first, second = network.layers
+    renamed = Network(
+        network.input_shape, (Layer("[/] $x_$", first.op, ("input",)), Layer("n", second.op, ("[/] $x_$",)))
+    )
+    write_network(renamed, network_file)
+    assert run(["check", str(network_file), "--chip", "speck2f"]) == 0
+    assert "layer [/] $x_$" in capsys.readouterr().out
+    assert run(["export", str(network_file), "--chip", "speck2f", "--out", str(tmp_path / "b[red]")]) == 0
+    assert str(tmp_path / "b[red]" / "report.html") in capsys.readouterr().out
+    out = tmp_path / "t[b].npz"
+    simulate = ["simulate", str(network_file), "--chip", "speck2f", "--input", str(frames_file), "--out", str(out)]
+    assert run(simulate) == 0
+    assert str(out) in capsys.readouterr().out
+    assert out.exists()
+
+
+def test_a_folder_in_place_of_a_file(network_file: Path, frames_file: Path, tmp_path: Path, capsys: Captured) -> None:
+    out = tmp_path / "d.npz"
+    out.mkdir()
+    arguments = ("--chip", "speck2f", "--input", frames_file, "--out", out)
+    assert "is a folder: give the name of a file" in refused(capsys, "simulate", network_file, *arguments)
+    assert "no such folder" in refused(
+        capsys, "export", network_file, "--chip", "speck2f", "--out", tmp_path / "no" / "b"
+    )
+
+
+def test_the_demo_finds_what_would_stop_it_before_it_starts(tmp_path: Path, capsys: Captured) -> None:
+    (tmp_path / "file").write_text("x")
+    assert "a file: give the name of a folder" in refused(capsys, "demo", "--out", tmp_path / "file")
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "thesis.tex").write_text("x")
+    assert "is no bundle" in refused(capsys, "demo", "--out", tmp_path)
+    assert "--seed" in refused(capsys, "demo", "--seed", "-1")
+
+
+def test_no_arguments_show_the_help(capsys: Captured) -> None:
+    assert run([]) == 0
+    assert "Commands:" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from i2e_deploy.bundle.bundle import Bundle as Bundle
 from i2e_deploy.bundle.bundle import Golden as Golden
 from i2e_deploy.bundle.bundle import Provenance as Provenance
+from i2e_deploy.bundle.bundle import check_target as check_target
 from i2e_deploy.bundle.bundle import read as read
 from i2e_deploy.bundle.bundle import write as write
 from i2e_deploy.bundle.verify import Verification as Verification

@@ -32,8 +32,10 @@ FORMAT = "i2e-deploy-bundle"
 FORMAT_VERSION = 1
 MANIFEST, NETWORK, PROGRAM, GOLDEN = "manifest.json", "network.safetensors", "program.safetensors", "golden.safetensors"
 REPORT = "report.html"
+#: Largest manifest that is read, bytes.
+MAX_MANIFEST = 16 * 2**20
 #: Packages whose version can change a result.
-PACKAGES = ("i2e-deploy", "numpy", "torch", "numba", "sinabs", "lava-nc", "lava-dl")
+PACKAGES = ("i2e-deploy", "numpy", "torch", "numba", "sinabs", "lava-nc", "lava-dl", "pillow", "mlxtend")
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +89,7 @@ def make_golden(
 
 
 def write(
-    path: Path,
+    path: Path | str,
     chip: Chip,
     network: Network,
     golden_inputs: Integers,
@@ -108,8 +110,8 @@ def write(
         UnsupportedError: it cannot be lowered.
         InputError: the folder exists, or the golden inputs do not fit.
     """
-    if path.exists() and not (overwrite and (path / MANIFEST).is_file()):
-        raise InputError(f"{path} exists" + ("" if not overwrite else " and is no bundle") + ": choose another folder")
+    path = Path(path)
+    check_target(path, overwrite)
     report = chip.check(network)
     report.raise_if_unfit()
     program = chip.lower(network)
@@ -146,13 +148,31 @@ def write(
     return read(path)
 
 
-def read(path: Path) -> Bundle:
+def check_target(path: Path, overwrite: bool) -> None:
+    """Raise InputError unless a bundle may be written to `path`: nothing there, or with `overwrite` a bundle."""
+    if not path.exists():
+        return
+    if not overwrite:
+        raise InputError(f"{path} exists: choose another folder")
+    try:
+        listed = {MANIFEST, REPORT, *_read_manifest(path / MANIFEST)["files"]}
+    except InputError:
+        listed = set()
+    strangers = (
+        sorted(file.name for file in path.iterdir() if file.name not in listed) if path.is_dir() else [path.name]
+    )
+    if strangers:
+        raise InputError(f"{path} is no bundle, it holds {strangers[0]!r}: choose another folder")
+
+
+def read(path: Path | str) -> Bundle:
     """Read a bundle; every file is compared with its checksum before it is used.
 
     Raises:
         InputError: no such folder, or it is no bundle.
         FileFormatError: damaged, changed, or of a newer version.
     """
+    path = Path(path)
     if not (path / MANIFEST).is_file():
         raise InputError(f"{path} is no bundle: it has no {MANIFEST}; make one with `i2e-deploy export`")
     manifest = _read_manifest(path / MANIFEST)
@@ -160,7 +180,7 @@ def read(path: Path) -> Bundle:
         _check_file(path / Path(name).name, manifest)  # the last part alone: a name cannot lead out of the folder
     chip = get(str(manifest["chip"]))
     program = chip.program(read_tensors(path / PROGRAM)[0], manifest["program"])
-    golden = _read_golden(path / GOLDEN)
+    golden = _read_golden(path / GOLDEN, len(program.layer_names))
     return Bundle(path, chip, program, read_network(path / NETWORK), golden, manifest)
 
 
@@ -172,7 +192,7 @@ def versions() -> dict[str, str]:
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
-    check_exists(path)
+    check_exists(path, MAX_MANIFEST)
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         if manifest["format"] != FORMAT:
@@ -207,13 +227,17 @@ def _golden_tensors(golden: Golden) -> dict[str, Integers]:
 
 def _smallest(array: Integers) -> Integers:
     """The same integers in the smallest dtype that holds them."""
-    return array.astype(np.result_type(np.min_scalar_type(int(array.min())), np.min_scalar_type(int(array.max()))))
+    kind = np.result_type(np.min_scalar_type(int(array.min())), np.min_scalar_type(int(array.max())))
+    return array.astype(kind if kind.kind in "ui" else np.int64)
 
 
-def _read_golden(path: Path) -> Golden:
+def _read_golden(path: Path, layers: int) -> Golden:
+    """Golden vectors; inputs, the output and every layer's spikes must be there, as integers."""
     tensors, _ = read_tensors(path)
-    if "input" not in tensors:
-        raise FileFormatError(f"{path} holds no input: export the bundle again")
+    needed = ["input", "expected.output", *(f"expected.layer{i}" for i in range(layers))]
+    for name in [*needed, *tensors]:
+        if name not in tensors or tensors[name].dtype.kind not in "biu" or not tensors[name].size:
+            raise FileFormatError(f"{path}: {name!r} is missing, empty or not integers; export the bundle again")
     expected = {name.removeprefix("expected."): a for name, a in tensors.items() if name.startswith("expected.")}
     order = sorted(expected, key=lambda name: (name == "output", len(name.partition("_")[0]), name))
     return Golden(tensors["input"], {n: expected[n] for n in order}, tensors.get("images"), tensors.get("labels"))

@@ -11,7 +11,7 @@ from i2e_deploy.cli import check, convert, demo, doctor, export, profiles, repor
 from i2e_deploy.errors import I2EDeployError
 
 # Plain help: rich's costs half of the 0.3 s that `--help` may take.
-app = typer.Typer(name="i2e-deploy", add_completion=False, rich_markup_mode=None, no_args_is_help=True)
+app = typer.Typer(name="i2e-deploy", add_completion=False, rich_markup_mode=None)
 for module in (demo, doctor, profiles, convert, check, export, verify, simulate, report):
     app.command(module.__name__.rpartition(".")[2])(module.command)
 
@@ -31,13 +31,16 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code."""
     try:
-        return int(app(arguments, prog_name="i2e-deploy", standalone_mode=False) or 0)
+        return int(app(arguments or ["--help"], prog_name="i2e-deploy", standalone_mode=False) or 0)
+    except BrokenPipeError:  # the reader has gone, e.g. `| head`
+        return 0
     except I2EDeployError as error:
         return _fail(str(error), error.exit_code)
     except OSError as error:
         return _fail(f"{error.strerror or error}: {error.filename}" if error.filename else str(error), 2)
-    except (KeyboardInterrupt, typer.Abort):
-        return _fail("interrupted", 130)
+    except (KeyboardInterrupt, typer.Abort, typer.Exit) as stop:
+        code = getattr(stop, "exit_code", 130)
+        return _fail("interrupted", code) if code == 130 else int(code)
     except Exception as error:
         usage = getattr(error, "format_message", None)  # a wrong command line, as the parser reports it
         if usage is None:

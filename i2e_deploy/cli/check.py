@@ -20,11 +20,11 @@ def command(
     Example: i2e-deploy check demo_output/network.safetensors --chip speck2f
     """
     from i2e_deploy.chips import get
-    from i2e_deploy.cli.common import print_check, print_json, read_network_of
+    from i2e_deploy.cli.common import console, print_check, print_json, read_network_of
 
     report = get(chip).check(read_network_of(model))
     if as_json:
         print_json(report.to_dict())
     else:
-        print_check(report)
+        print_check(report, console())
     raise typer.Exit(0 if report.fits else 1)

@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 Advance = Callable[[int, str], None]
 
 
-def console() -> Console:
-    """For people: on standard error, so that standard output holds only results."""
+def console(stderr: bool = False) -> Console:
+    """For people. Results go to standard output; progress, and all of it beside `--json`, to standard error.
+
+    Names and paths are printed as they are: nothing in them is markup.
+    """
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
 
 
 def print_json(data: Any) -> None:
@@ -46,7 +49,7 @@ def progress_bar(title: str, total: int) -> Iterator[Advance]:
         TimeRemainingColumn(elapsed_when_finished=True),
         TextColumn("{task.fields[note]}"),
     )
-    out = console()
+    out = console(stderr=True)
     with Progress(*columns, console=out, disable=not out.is_terminal) as bar:
         task = bar.add_task(title, total=total, note="")
         yield lambda done, note: bar.update(task, completed=done, note=note)
@@ -108,13 +111,13 @@ def read_frames(path: Path) -> Integers:
     return np.asarray(frames if frames.ndim == 5 else frames[None])
 
 
-def print_check(report: CheckReport) -> None:
+def print_check(report: CheckReport, out: Console) -> None:
     """The fit as tables: memory per core, then every rule against every layer, then what to mend."""
     from rich.table import Table
+    from rich.text import Text
 
     from i2e_deploy.reporting.tables import rule_table
 
-    out = console()
     if report.placement:
         table = Table("layer", "core", *(f"{kind} words" for kind in report.placement[0].used), title="cores")
         for slot in report.placement:
@@ -124,20 +127,13 @@ def print_check(report: CheckReport) -> None:
     colours = {"ok": "green", "info": "", "warning": "yellow", "error": "bold red"}
     table = Table("rule", *(f"layer {name}" for name in report.layers), "limit", title="rules")
     for row in rule_table([vars(finding) for finding in report.findings], report.layers):
-        names = report.layers if "" not in row["cells"] else ("",)
-        cells = [row["cells"].get(name, ("", "ok")) for name in names]
         if "" not in row["cells"]:
-            table.add_row(row["rule"], *(_coloured(str(v), colours[s]) for v, s in cells), row["limit"])
+            cells = [row["cells"].get(name, ("", "ok")) for name in report.layers]
+            table.add_row(row["rule"], *(Text(str(value), colours[kind]) for value, kind in cells), row["limit"])
     if report.layers:
         out.print(table)
     for finding in report.findings:
         if finding.severity in ("warning", "error") or not finding.layer:
-            out.print(
-                f"{_coloured(finding.severity, colours[finding.severity])} {finding}", markup=True, soft_wrap=True
-            )
-    verdict = "[bold green]fits" if report.fits else "[bold red]does not fit"
-    out.print(f"{verdict}[/] {report.chip}", markup=True)
-
-
-def _coloured(text: str, colour: str) -> str:
-    return f"[{colour}]{text}[/]" if colour else text
+            out.print(Text.assemble((finding.severity, colours[finding.severity]), f" {finding}"))
+    verdict = ("fits", "bold green") if report.fits else ("does not fit", "bold red")
+    out.print(Text.assemble(verdict, f" {report.chip}"))

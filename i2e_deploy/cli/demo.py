@@ -23,7 +23,7 @@ PUBLISHED_RATE = 0.0956
 
 def command(
     out: Annotated[Path, typer.Option(help="Folder for network, bundle and report.")] = Path("demo_output"),
-    seed: Annotated[int, typer.Option(help="Seed of split, weights, augmentation.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of split, weights, augmentation.")] = 0,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the training set.")] = 12,
     train_size: Annotated[int, typer.Option(min=100, max=4000, help="Training digits used.")] = 4000,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
@@ -40,18 +40,18 @@ def command(
     from i2e_deploy.network import from_sinabs
     from i2e_deploy.reporting.html import write_report
 
-    start, say = time.perf_counter(), console()
+    start, say = time.perf_counter(), console(stderr=as_json)
+    _prepare(out)
     train_digits, test_digits = load_mnist5k(seed)
     say.rule("1  pictures to events")
     images = resize(test_digits.images, SIZE)
     frames, rates = _convert(images, say)
     say.rule("2  train a spiking network")
-    out.mkdir(parents=True, exist_ok=True)
     trained, float_accuracy = _train(train_digits, frames, test_digits.labels, (seed, epochs, train_size), out, say)
     say.rule("3  does it fit the chip?")
     chip, network = get(CHIP), from_sinabs(trained, (2, SIZE, SIZE))
     report = chip.check(network)
-    print_check(report)
+    print_check(report, say)
     say.rule("4  the chip's integers")
     evaluation = _evaluate(chip.lower(network), frames, test_digits.labels, float_accuracy, say)
     results = {
@@ -72,9 +72,9 @@ def command(
     page = write_report(written)
     seconds = time.perf_counter() - start
     say.print(
-        f"golden vectors: {verification.values:,} values, all exact\nbundle {out / 'bundle'}\n[bold]look at {page}"
+        f"golden vectors: {verification.values:,} values, all exact\nbundle {out / 'bundle'}\ndone in {seconds:.0f} s"
     )
-    say.print(f"done in {seconds:.0f} s")
+    say.print(f"look at {page}", style="bold")
     if as_json:
         print_json({
             "float_accuracy": float_accuracy,
@@ -89,6 +89,28 @@ def command(
             "bundle": str(out / "bundle"),
             "report": str(page),
         })  # fmt: skip
+
+
+def _prepare(out: Path) -> None:
+    """Find what would stop the demo before it has worked for a minute."""
+    from importlib.util import find_spec
+
+    from i2e_deploy.bundle import check_target
+    from i2e_deploy.errors import InputError, MissingDependency
+
+    for package, extra in (
+        ("mlxtend", "data"),
+        ("PIL", "data"),
+        ("sinabs", "sinabs"),
+        ("jinja2", "report"),
+        ("matplotlib", "report"),
+    ):
+        if find_spec(package) is None:
+            raise MissingDependency(package, "the demo", f"pip install 'i2e-deploy[{extra}]'")
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out is {out}, a file: give the name of a folder")
+    check_target(out / "bundle", overwrite=True)
+    out.mkdir(parents=True, exist_ok=True)
 
 
 def _convert(images: NDArray[np.uint8], say: Console) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
@@ -153,8 +175,9 @@ def _evaluate(
         result = evaluate(program, frames, labels, progress=lambda done, _: advance(done, ""))
     low, high = result.interval
     say.print(
-        f"[bold]{100 * result.accuracy:.1f} %[/] of {result.total} digits right as integers "
-        f"(95 % interval {100 * low:.1f} to {100 * high:.1f}), {100 * float_accuracy:.1f} % in float"
+        f"{100 * result.accuracy:.1f} % of {result.total} digits right as integers "
+        f"(95 % interval {100 * low:.1f} to {100 * high:.1f}), {100 * float_accuracy:.1f} % in float",
+        style="bold",
     )
     per_sample = result.to_dict()["per_sample"]
     for name, counts in per_sample.items():

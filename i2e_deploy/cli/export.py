@@ -19,7 +19,7 @@ def command(
         Optional[Path],  # noqa: UP045
         typer.Option("--input", help="Frames (.npy) for the golden vectors; default: random events from the seed."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the random events.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the random events.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check and lower a network, and write it with golden vectors, manifest and report.
@@ -32,22 +32,24 @@ def command(
     from i2e_deploy.chips import get
     from i2e_deploy.chips.trace import Integers
     from i2e_deploy.cli.common import console, print_json, read_frames, read_network_of
-    from i2e_deploy.errors import MissingDependency
+    from i2e_deploy.errors import FileFormatError, MissingDependency
     from i2e_deploy.reporting.html import write_report
 
-    network = read_network_of(model)
+    bundle.check_target(out, overwrite=False)
+    network, target = read_network_of(model), get(chip)
+    target.check(network).raise_if_unfit()
     frames: Integers
     if inputs is None:
         random = np.random.default_rng(seed).random((SAMPLES, STEPS, *network.input_shape))
         frames, seeds = (random < RATE).astype(np.uint8), {"golden inputs": seed}
     else:
         frames, seeds = read_frames(inputs), {}
-    written = bundle.write(out, get(chip), network, frames, provenance=bundle.Provenance(seeds=seeds))
+    written = bundle.write(out, target, network, frames, provenance=bundle.Provenance(seeds=seeds))
     try:
         report = str(write_report(written))
-    except MissingDependency as error:
+    except (MissingDependency, FileFormatError) as error:
         report = ""
-        console().print(f"no report: {error}")
+        console(stderr=True).print(f"no report: {error}")
     if as_json:
         print_json({"bundle": str(out), "report": report, "manifest": dict(written.manifest)})
     else:

@@ -23,6 +23,7 @@ comparisons of random 8-bit images it differs from the strict rule on 0.03 %.
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
@@ -55,6 +56,8 @@ def as_ratio(value: Fraction | float | str) -> Fraction:
     Raises:
         InputError: not a number in [0, 1], or a denominator above 10,000.
     """
+    if len(str(value)) > 32 or re.search(r"e[+]?\d{2}", str(value), re.IGNORECASE):  # 10 ** 999999999 takes for ever
+        raise InputError(f"S_th0 is {str(value)[:32]}: give a number in [0, 1], e.g. 0.12 or 3/25")
     try:
         ratio = value if isinstance(value, Fraction) else Fraction(str(value))
     except (ValueError, ZeroDivisionError):

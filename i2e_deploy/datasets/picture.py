@@ -19,6 +19,8 @@ ENDINGS = (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".ppm", ".pgm", ".g
 #: Largest image file in bytes, and largest picture in pixels.
 MAX_FILE_BYTES = 128 << 20
 MAX_PIXELS = 64_000_000
+#: Largest side after resizing, before cropping: a strip of one pixel would grow without bound.
+MAX_SIDE = 2**16
 
 FITS = ("crop", "squash", "imagenet")
 RESAMPLES = ("bicubic", "bilinear", "nearest")
@@ -70,7 +72,7 @@ def decode_picture(data: bytes, resize: Resize, where: str = "image") -> NDArray
             width, height = picture.size
             if width * height > MAX_PIXELS:
                 raise FileFormatError(f"{where}: {width} x {height} pixels, the limit is {MAX_PIXELS}")
-            return np.asarray(_resized(picture.convert("RGB"), resize, image_module))
+            return np.asarray(_resized(_rgb(picture, image_module), resize, image_module))
         except FileFormatError:
             raise
         except Exception as error:  # Pillow's decoders raise OSError, ValueError, SyntaxError, struct.error, ...
@@ -91,6 +93,15 @@ def pillow() -> Any:
     return Image
 
 
+def _rgb(picture: Any, image_module: Any) -> Any:
+    """Pillow clips 16-bit greys to 255 when it converts them; here 65535 becomes 255."""
+    if picture.mode.startswith("I;16"):
+        picture = image_module.fromarray((np.asarray(picture) // 257).astype(np.uint8))
+    if picture.mode in ("I", "F"):
+        raise FileFormatError(f"mode {picture.mode!r} has no fixed range of grey: save as 8 or 16 bits")
+    return picture.convert("RGB")
+
+
 def _resized(picture: Any, resize: Resize, image_module: Any) -> Any:
     """A Pillow RGB picture at the wanted size."""
     if resize.size is None:
@@ -102,6 +113,8 @@ def _resized(picture: Any, resize: Resize, image_module: Any) -> Any:
         return picture.resize((size, size), method)
     width, height = picture.size
     scale = (round(size * 256 / 224) if resize.fit == "imagenet" else size) / min(width, height)
+    if max(width, height) * scale > MAX_SIDE:
+        raise FileFormatError(f"{width} x {height} pixels become a side of {max(width, height) * scale:.0f}: too thin")
     width, height = max(size, round(width * scale)), max(size, round(height * scale))
     left, top = (width - size) // 2, (height - size) // 2
     return picture.resize((width, height), method).crop((left, top, left + size, top + size))

@@ -50,7 +50,7 @@ def read_network(path: Path) -> Network:
         return Network(tuple(int(n) for n in graph["input_shape"]), layers)
     except InputError as error:
         raise FileFormatError(f"{path}: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
         raise FileFormatError(f"{path} is damaged: {type(error).__name__} at {error}") from error
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 
 from i2e_deploy.errors import InputError
-from i2e_deploy.network.layers import Add, Conv2d, Flatten, IntegrateAndFire, Linear, Op, Pool2d, Shape
+from i2e_deploy.network.layers import MAX_VALUES, Add, Conv2d, Flatten, IntegrateAndFire, Linear, Op, Pool2d, Shape
 
 #: Name by which a layer refers to the input of the network.
 INPUT = "input"
@@ -38,14 +38,20 @@ class Network:
 
     def shapes(self) -> dict[str, Shape]:
         """Output shape of every layer and of the input, by name, without batch and time."""
+        if min(self.input_shape, default=0) < 1 or prod(self.input_shape) > MAX_VALUES:
+            raise InputError(f"input shape is {self.input_shape}: sides from 1, at most {MAX_VALUES} values")
         shapes: dict[str, Shape] = {INPUT: self.input_shape}
         for layer in self.layers:
+            if layer.name == INPUT:
+                raise InputError(f"a layer is called {INPUT!r}, which names the input of the network: rename it")
             if layer.name in shapes:
                 raise InputError(f"layer {layer.name!r} stands twice in the network: give each its own name")
             missing = [name for name in layer.inputs if name not in shapes]
             if missing or not layer.inputs:
                 raise InputError(f"layer {layer.name!r} takes its input from {missing}: no such layer before it")
             shapes[layer.name] = _output_shape(layer, shapes)
+            if prod(shapes[layer.name]) > MAX_VALUES:
+                raise InputError(f"layer {layer.name!r} has output {shapes[layer.name]}: at most {MAX_VALUES} values")
         return shapes
 
     def consumers(self) -> Mapping[str, tuple[Layer, ...]]:
@@ -96,6 +102,11 @@ def _image_shape(name: str, op: Conv2d | Pool2d, shape: Shape) -> Shape:
         if channels != op.weight.shape[1] * op.groups:
             raise InputError(f"layer {name!r} takes {op.weight.shape[1] * op.groups} channels and is given {channels}")
         window = zip(size, op.weight.shape[2:], op.stride, op.padding, op.dilation, strict=True)
+        reach = [d * (k - 1) + 1 for k, d in zip(op.weight.shape[2:], op.dilation, strict=True)]
+        if op.weight.shape[0] * channels * prod(reach) > MAX_VALUES:
+            raise InputError(
+                f"layer {name!r} has a kernel of {reach} with dilation: at most {MAX_VALUES} weights in all"
+            )
         out = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in window]
         channels = op.weight.shape[0]
     if min(out) < 1:

@@ -7,7 +7,6 @@ activations leave out batch and time: `(C, H, W)` or `(N,)`. Pairs are `(vertica
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
 from typing import Literal
 
 import numpy as np
@@ -18,6 +17,11 @@ from i2e_deploy.errors import InputError
 Array = NDArray[np.float32]
 Pair = tuple[int, int]
 Shape = tuple[int, ...]
+
+#: Range of thresholds and bounds: float32 with room for products.
+SMALLEST, LARGEST = 1e-30, 1e30
+#: Values of one activation or of one kernel written out, at most; a Speck core has 2^16 neurons, Loihi chips 2^20.
+MAX_VALUES = 2**26
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +72,12 @@ class IntegrateAndFire:
     reset: Literal["subtract", "zero"] = "subtract"
 
     def __post_init__(self) -> None:
-        if not (isfinite(self.threshold) and self.threshold > 0):
-            raise InputError(f"spike threshold is {self.threshold}: it must be above 0")
-        if self.min_v is not None and not (isfinite(self.min_v) and self.min_v <= 0):
-            raise InputError(f"lower bound min_v is {self.min_v}: it must be 0 or below, or None")
+        if not SMALLEST <= self.threshold <= LARGEST:
+            raise InputError(f"spike threshold is {self.threshold:.3g}: it must be above 0 and within float32")
+        if self.min_v is not None and not -LARGEST <= self.min_v <= 0:
+            raise InputError(
+                f"lower bound min_v is {self.min_v:.3g}: it must be 0 or below and within float32, or None"
+            )
         if self.max_spikes is not None and (not isinstance(self.max_spikes, int) or self.max_spikes < 1):
             raise InputError(f"max_spikes is {self.max_spikes!r}: give a whole number from 1, or None")
         if self.reset not in ("subtract", "zero"):

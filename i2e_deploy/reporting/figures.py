@@ -80,7 +80,8 @@ def activity(per_sample: Mapping[str, Mapping[str, float]]) -> str:
         axis.barh(range(len(names)), values, color=colour)
         for row, value in enumerate(values):
             axis.text(value, row, f" {value:,.0f}", va="center", fontsize=8, color=INK)
-        axis.set(yticks=range(len(names)), yticklabels=names, xlim=(0, max(values) * 1.25 or 1))
+        axis.set_yticks(range(len(names)), names, parse_math=False)
+        axis.set(xlim=(0, max(values) * 1.25 or 1))
         axis.set_ylim(len(names) - 0.5, -0.5)
         axis.set_title(title, fontsize=9, color=INK)
         axis.spines[["top", "right"]].set_visible(False)
@@ -100,7 +101,8 @@ def raster(spikes: Mapping[str, Integers]) -> str:
         axis.scatter(step + 1, row, s=size, marker="|", color=BAR, linewidths=1.2)
         ticks = range(1, len(counts) + 1, max(1, len(counts) // 8))
         axis.set(xlim=(0.5, len(counts) + 0.5), ylim=(-1, len(shown)), xticks=ticks, yticks=[])
-        axis.set_title(f"{name}\n{len(shown)} of {counts.shape[1]} neurons", fontsize=8, color=INK)
+        title = f"{name}\n{len(shown)} of {counts.shape[1]} neurons"
+        axis.set_title(title, fontsize=8, color=INK, parse_math=False)
         axis.set_xlabel("step", fontsize=8, color=INK)
         axis.spines[["top", "right"]].set_visible(False)
     return _svg(figure)

@@ -17,7 +17,7 @@ from i2e_deploy.reporting.tables import rule_table
 SHOWN = 4
 
 
-def write_report(bundle: Bundle, path: Path | None = None) -> Path:
+def write_report(bundle: Bundle, path: Path | str | None = None) -> Path:
     """Render the report of a bundle to `path`, default `report.html` inside it; returns the path.
 
     Raises:
@@ -33,15 +33,15 @@ def write_report(bundle: Bundle, path: Path | None = None) -> Path:
         loader=PackageLoader("i2e_deploy.reporting", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     try:
-        page = environment.get_template("report.html.j2").render(**_context(bundle))
+        page = environment.get_template("report.html.j2").render(**_context(bundle)).encode()
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, TemplateError) as error:
         where = bundle.path / MANIFEST
         raise FileFormatError(
             f"{where} does not hold what a report needs: {type(error).__name__} at {error}"
         ) from error
-    path = path or bundle.path / REPORT
+    path = Path(path or bundle.path / REPORT)
     with replacing(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_bytes(page)
     return path
 
 

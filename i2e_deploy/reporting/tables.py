@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+#: From harmless to fatal; of several findings of one rule and layer the worst is shown.
+SEVERITIES = ("ok", "info", "warning", "error")
+
 
 def rule_table(findings: Sequence[Mapping[str, Any]], layers: Sequence[str]) -> list[dict[str, Any]]:
     """Findings as rows: one rule, its limit, and a cell (value, severity) a layer; rules of the network last."""
     rows: dict[str, dict[str, Any]] = {}
     for finding in findings:
         rule = rows.setdefault(finding["rule"], {"rule": finding["rule"], "cells": {}, "limits": []})
-        rule["cells"].setdefault(finding["layer"], (finding["value"], finding["severity"]))
+        cell, before = (finding["value"], finding["severity"]), rule["cells"].get(finding["layer"])
+        if before is None or SEVERITIES.index(before[1]) < SEVERITIES.index(cell[1]):
+            rule["cells"][finding["layer"]] = cell
         limit = f"{finding['limit']} {finding['unit']}".strip()
         if limit not in rule["limits"]:
             rule["limits"].append(limit)

@@ -42,21 +42,35 @@ class Difference:
         )
 
 
+@dataclass(frozen=True)
+class ShapeDifference:
+    """An array that is absent (`actual` is None) or has another shape."""
+
+    array: str
+    label: str
+    expected: tuple[int, ...]
+    actual: tuple[int, ...] | None
+
+    def __str__(self) -> str:
+        got = "is missing" if self.actual is None else f"has shape {list(self.actual)}"
+        return f"{self.array} ({self.label!r}) {got}, expected shape {list(self.expected)}"
+
+
 def compare(
     expected: Mapping[str, Integers], actual: Mapping[str, Integers], labels: Mapping[str, str]
-) -> list[Difference]:
+) -> list[Difference | ShapeDifference]:
     """Differences of `actual` from `expected`, one an array, earliest layer first.
 
     Args:
         expected, actual: arrays [B, T, ...] by name; a name with `_` is a final state [B, ...].
         labels: name of the network's layer for each array.
     """
-    found = []
+    found: list[Difference | ShapeDifference] = []
     for name, wanted in expected.items():
         got = actual.get(name)
         label = labels.get(name.partition("_")[0], "")
         if got is None or got.shape != wanted.shape:
-            found.append(Difference(name, label, 0, None, (), wanted.size, 0 if got is None else got.size, wanted.size))
+            found.append(ShapeDifference(name, label, wanted.shape, None if got is None else got.shape))
         elif not np.array_equal(wanted, got):
             found.append(_first(name, label, wanted, got))
     return found
