@@ -130,7 +130,7 @@ def _write_shards(images: Path, out: Path, settings: Settings, how: tuple[str, i
         print_json(manifest)
         return
     for name, reason in manifest["skipped"]:
-        console().print(f"skipped {name}: {reason}", style="yellow")
+        console(stderr=True).print(f"skipped {name}: {reason}", style="yellow")
     rows, stored = (sum(shard[key] for shard in manifest["shards"]) for key in ("rows", "bytes"))
     console().print(
         f"{out}: {rows} pictures in {len(manifest['shards'])} shards, {stored / 1e6:.1f} MB, "
