@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from itertools import pairwise
@@ -111,46 +110,40 @@ def lava(case: Case, folder: Path) -> dict[str, Any]:
     arguments = [str(case.path), str(frames), str(case.lava_layers), str(result), bits]
     subprocess.run(  # noqa: S603
         [sys.executable, str(Path(__file__).with_name("lava_peer.py")), *arguments],
-        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=500,
+        check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=500, start_new_session=True,
     )  # fmt: skip
     parsed: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
     return parsed
 
 
-def best(function: Callable[[], Any], repeats: int) -> float:
-    """Shortest of several runs, s."""
-    times = []
+def timed(case_network: BlockNetwork, frames: Array, repeats: int, streamed: bool = False) -> tuple[float, float]:
+    """Shortest ms a step of several fresh runs, wall and CPU, without the first step and without preparation."""
+    found = []
     for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return min(times)
+        stream = Stream(case_network, frames.shape[0], "lava")
+        stream.advance(frames[:, :1])
+        wall, cpu = time.perf_counter(), time.process_time()
+        if streamed:
+            for t in range(1, frames.shape[1]):
+                stream.advance(frames[:, t : t + 1])
+        else:
+            stream.advance(frames[:, 1:])
+        scale = 1000 / (frames.shape[1] - 1)
+        found.append(((time.perf_counter() - wall) * scale, (time.process_time() - cpu) * scale))
+    return min(wall for wall, _ in found), min(cpu for _, cpu in found)
 
 
 def engine(case: Case, repeats: int) -> dict[str, float]:
     """ms a step: whole sequence, step by step, and batch 64 (per sample and step)."""
     frames = case.frames[None].astype(np.int16)
-    steps = frames.shape[1]
-    Stream(case.network, 1, "lava").advance(frames[:, :2])
-    whole = best(lambda: Stream(case.network, 1, "lava").advance(frames), repeats)
-    one = _streamed(case, frames, repeats)
-    short = frames[:, : min(steps, 12 if frames.shape[2] > 5000 else 100)]
-    batch = np.repeat(short, 64, axis=0)
-    many = best(lambda: Stream(case.network, 64, "lava").advance(batch), max(2, repeats // 4))
-    return {"whole": whole * 1000 / steps, "stream": one, "batch": many * 1000 / (64 * short.shape[1])}
-
-
-def _streamed(case: Case, frames: Array, repeats: int) -> float:
-    """Mean ms of a step after the first, state kept; best of several passes."""
-    found = []
-    for _ in range(max(2, repeats // 3)):
-        stream = Stream(case.network, 1, "lava")
-        stream.advance(frames[:, :1])
-        start = time.perf_counter()
-        for t in range(1, frames.shape[1]):
-            stream.advance(frames[:, t : t + 1])
-        found.append((time.perf_counter() - start) * 1000 / (frames.shape[1] - 1))
-    return min(found)
+    whole, cpu = timed(case.network, frames, repeats)
+    stream, stream_cpu = timed(case.network, frames, max(3, repeats // 3), streamed=True)
+    batch = np.repeat(frames[:, : 12 if frames.shape[2] > 5000 else 100], 64, axis=0)
+    many, many_cpu = timed(case.network, batch, max(2, repeats // 4))
+    return {
+        "whole": whole, "cpu": cpu, "stream": stream, "stream_cpu": stream_cpu, "batch": many / 64,
+        "batch_cpu": many_cpu / 64,
+    }  # fmt: skip
 
 
 def machine() -> str:
@@ -179,9 +172,19 @@ def sparsity(case: Case) -> list[str]:
         stream = Stream(network, 1)
         stream.advance(frames)
         synops = sum(c.synops for c in stream.counts().values()) / 48
-        ms = best(lambda frames=frames: Stream(network, 1).advance(frames), 5) * 1000 / 48  # type: ignore[misc]
+        ms, _ = timed(network, frames, 5)
         rows.append(f"{100 * share:7.1f} % {synops:14,.0f} {ms:12.3f}")
     return rows
+
+
+def row(name: str, neurons: int, spikes: float, peer: dict[str, Any], ours: dict[str, float]) -> str:
+    """One line of the table."""
+    wall, cpu = peer["ms_per_step"], peer["cpu_ms_per_step"]
+    text = f"{name:14}{neurons:8,}{spikes:12,.0f}{wall:9.2f} |{cpu:6.1f}"
+    for key in ("whole", "stream", "batch"):
+        mine = ours["cpu" if key == "whole" else f"{key}_cpu"]
+        text += f"{ours[key]:9.4f} |{mine:7.4f}{wall / ours[key]:6.0f} |{cpu / mine:5.0f}"
+    return text + f"{1000 / (ours['batch'] * 100):10,.0f}{peer['parent_mb'] + peer['child_mb']:8,.0f}"
 
 
 def main() -> None:
@@ -189,35 +192,41 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     arguments = parser.parse_args()
     print(machine(), "| load", " ".join(f"{x:.1f}" for x in os.getloadavg()), flush=True)
-    print("ms a step; x = Lava's ms a step / ours; batch 64: per sample; all outputs equal Lava's\n")
-    print(f"{'network':14}{'neurons':>9}{'spikes/step':>12}{'Lava':>9}{'whole':>9}{'x':>7}{'stream':>9}{'x':>7}"
-          f"{'batch 64':>10}{'x':>8}"
-          f"{'samples/s':>11}{'Lava MB':>9}", flush=True)  # fmt: skip
+    print("ms a step, wall | CPU of all processes and threads; x: Lava's over ours; batch 64: per sample and step.")
+    print("All outputs equal Lava's. First steps, compilation and preparation are left out on both sides.\n")
+    head = (
+        "network",
+        "neurons",
+        "spikes/step",
+        "Lava",
+        "whole",
+        "x",
+        "stream",
+        "x",
+        "batch 64",
+        "x",
+        "samples/s",
+        "Lava MB",
+    )
+    print("{:14}{:>8}{:>12}{:>16}{:>17}{:>12}{:>17}{:>12}{:>17}{:>12}{:>10}{:>8}".format(*head), flush=True)
     with tempfile.TemporaryDirectory() as name:
         found = cases(Path(name), arguments.quick)
         for case in found:
             peer = lava(case, Path(name))
             stream = Stream(case.network, 1, "lava")
             output = stream.advance(case.frames[None].astype(np.int16))[0]
-            assert np.array_equal(output[: case.lava_steps], np.array(peer["output"]).reshape(case.lava_steps, -1)), (
-                case.name
-            )
-            ours = engine(case, 3 if arguments.quick else 9)
+            expected = np.array(peer["output"]).reshape(case.lava_steps, -1)
+            assert np.array_equal(output[: case.lava_steps], expected), case.name
             spikes = sum(c.spikes for c in stream.counts().values()) / len(case.frames)
-            neurons, ms = sum(p.plan.layer.size for p in stream.populations), peer["ms_per_step"]
-            print(
-                f"{case.name:14}{neurons:9,}{spikes:12,.0f}{ms:9.2f}{ours['whole']:9.4f}{ms / ours['whole']:7.0f}"
-                f"{ours['stream']:9.4f}{ms / ours['stream']:7.0f}{ours['batch']:10.4f}{ms / ours['batch']:8.0f}"
-                f"{1000 / (ours['batch'] * 100):11,.0f}{peer['parent_mb'] + peer['child_mb']:9,.0f}",
-                flush=True,
-            )
+            neurons = sum(p.plan.layer.size for p in stream.populations)
+            print(row(case.name, neurons, spikes, peer, engine(case, 3 if arguments.quick else 9)), flush=True)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         print("\nsamples/s: of 100 steps each, batch 64. Lava MB: its parent and its largest child.")
         print(f"Peak memory of this process, all networks and batches: {peak:,.0f} MB")
         print("\nPilotNet LIF without biases and input layer, random spikes in: cost against activity")
         print("  input on   synops a step   ms a step")
-        for row in sparsity(found[0]):
-            print(row)
+        for line in sparsity(found[0]):
+            print(line)
 
 
 if __name__ == "__main__":

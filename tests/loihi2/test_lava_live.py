@@ -62,7 +62,7 @@ def test_trained_networks_of_the_wheel_equal_lavas_models(name: str, engine: str
                 assert key == "in_flight" or np.array_equal(value[0], expected[f"state{i}_{key}"])
 
 
-@pytest.mark.parametrize("seed", [1, 4, 6])
+@pytest.mark.parametrize("seed", [22, 31])  # Sigma-Delta with a convolution; CUBA with one and recurrence
 def test_lavas_runtime_equals_the_program(seed: int) -> None:
     """Agreement: exact, through Lava's compiler, its processes and `Loihi2SimCfg`: what `verify --target lava` does."""
     network = draw_network(seed)

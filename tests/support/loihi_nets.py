@@ -32,7 +32,7 @@ RANGES = ((-40, 40), (-256, 254), (0, 90), (-64, 0), (-256, -2), (-8, 0), (-2, 2
 
 
 def draw_weight(rng: np.random.Generator, shape: tuple[int, ...]) -> Ints:
-    low, high = RANGES[rng.integers(len(RANGES))] if rng.random() < 0.5 else (-60, 60)
+    low, high = RANGES[rng.integers(len(RANGES))] if rng.random() < 0.5 else (-40, 90)
     weight = rng.integers(low // 2, high // 2 + 1, shape) * 2
     if rng.random() < 0.15:
         weight = weight + rng.integers(0, 2, shape)
@@ -50,7 +50,7 @@ def draw_decay(rng: np.random.Generator, channels: int) -> Ints:
 
 
 def draw_cuba(rng: np.random.Generator, channels: int) -> CubaLif:
-    threshold = int(rng.choice([0, 1, 25, 80, 300, 2000, 131071, 131072]))
+    threshold = int(rng.choice([0, 1, 5, 10, 25, 80, 300, 2000, 131071, 131072]))
     return CubaLif(draw_decay(rng, channels), draw_decay(rng, channels), threshold)
 
 
