@@ -6,6 +6,7 @@ import runpy
 from pathlib import Path
 
 import pytest
+from children import needs_lava
 from pictures import write_tree
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -26,3 +27,14 @@ def test_convert_photos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert "4 photos, 0 broken, classes ['cat', 'dog']" in said
     assert "frames [8, 2, 128, 128], label 0" in said
     assert (tmp_path / "out" / "first.npy").exists()
+
+
+@needs_lava
+def test_deploy_slayer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With 40 pictures; SLAYER and the program agree exactly. In the same process as other tests, so without Lava."""
+    main = runpy.run_path(str(EXAMPLES / "deploy_slayer.py"))["main"]
+    main(tmp_path / "bundle", pictures=40, epochs=1, lava=False)
+    printed = capsys.readouterr().out
+    assert "output spikes that differ from SLAYER: 0 of" in printed
+    assert "golden vectors exact: True" in printed
+    assert (tmp_path / "bundle" / "program.net").is_file()

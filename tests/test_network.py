@@ -19,11 +19,24 @@ from torch import nn
 
 from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
 from i2e_deploy.files import METADATA_KEY, read_tensors
-from i2e_deploy.network import Conv2d, Flatten, IntegrateAndFire, Layer, Linear, Network, Pool2d, chain, from_sinabs
+from i2e_deploy.network import (
+    AnyNetwork,
+    Conv2d,
+    Flatten,
+    IntegrateAndFire,
+    Layer,
+    Linear,
+    Network,
+    Pool2d,
+    chain,
+    from_sinabs,
+)  # fmt: skip
 from i2e_deploy.network.file import read_network, write_network
 
 
-def assert_same(one: Network, other: Network) -> None:
+def assert_same(one: AnyNetwork, other: AnyNetwork) -> None:
+    assert isinstance(one, Network)
+    assert isinstance(other, Network)
     assert one.input_shape == other.input_shape
     for a, b in zip(one.layers, other.layers, strict=True):
         assert (a.name, a.inputs, type(a.op)) == (b.name, b.inputs, type(b.op))

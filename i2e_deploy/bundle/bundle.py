@@ -25,7 +25,7 @@ from i2e_deploy.chips import Chip, Program, get
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.files import check_exists, read_tensors, replacing_folder, sha256, write_tensors
-from i2e_deploy.network import Network
+from i2e_deploy.network import AnyNetwork
 from i2e_deploy.network.file import read_network, write_network
 
 FORMAT = "i2e-deploy-bundle"
@@ -62,7 +62,7 @@ class Bundle:
     path: Path
     chip: Chip
     program: Program
-    network: Network
+    network: AnyNetwork
     golden: Golden
     manifest: Mapping[str, Any]
 
@@ -91,7 +91,7 @@ def make_golden(
 def write(
     path: Path | str,
     chip: Chip,
-    network: Network,
+    network: AnyNetwork,
     golden_inputs: Integers,
     images: NDArray[np.uint8] | None = None,
     labels: NDArray[np.int64] | None = None,

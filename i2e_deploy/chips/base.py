@@ -15,7 +15,7 @@ from i2e_deploy.chips.check import CheckReport, Slot
 from i2e_deploy.chips.profile import Profile
 from i2e_deploy.chips.trace import Integers, States, Trace
 from i2e_deploy.errors import InputError, UnsupportedError
-from i2e_deploy.network import Network
+from i2e_deploy.network import AnyNetwork
 
 ENTRY_POINTS = "i2e_deploy.chips"
 
@@ -74,11 +74,11 @@ class Chip(ABC):
     profile: Profile
 
     @abstractmethod
-    def check(self, network: Network) -> CheckReport:
+    def check(self, network: AnyNetwork) -> CheckReport:
         """Every layer against every rule, and the placement on cores. Never raises for what it finds."""
 
     @abstractmethod
-    def lower(self, network: Network) -> Program:
+    def lower(self, network: AnyNetwork) -> Program:
         """The network as this chip's integers.
 
         Raises:

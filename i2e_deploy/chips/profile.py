@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
@@ -57,6 +57,27 @@ class Erratum:
 
 
 @dataclass(frozen=True)
+class Board:
+    """A board or system with this chip."""
+
+    name: str
+    chips: int
+    certainty: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Cost of one operation as a range."""
+
+    low: float
+    high: float
+    unit: str
+    certainty: str
+    source: str
+
+
+@dataclass(frozen=True)
 class Profile:
     """What is known of one chip. `sha256` identifies the file it was read from."""
 
@@ -69,6 +90,8 @@ class Profile:
     cores_source: str
     errata: tuple[Erratum, ...]
     sha256: str
+    boards: tuple[Board, ...] = ()
+    estimates: Mapping[str, Estimate] = field(default_factory=dict)
 
     def limit(self, name: str) -> Limit:
         """The limit of that name.
@@ -114,10 +137,12 @@ def parse_profile(data: bytes, file: str) -> Profile:
             family=raw["family"],
             version=raw["version"],
             limits={key: _limit(key, row) for key, row in raw["limits"].items()},
-            cores=tuple(_core(row) for row in raw.get("cores", {}).get("list", [])),
+            cores=_cores(raw.get("cores", {})),
             cores_source=raw.get("cores", {}).get("source", ""),
             errata=tuple(Erratum(**row) for row in raw.get("errata", [])),
             sha256=hashlib.sha256(data).hexdigest(),
+            boards=tuple(Board(**row) for row in raw.get("boards", [])),
+            estimates={key: Estimate(**row) for key, row in raw.get("estimates", {}).items()},
         )
     except (KeyError, TypeError, ValueError) as error:
         raise FileFormatError(f"hardware profile {file}: {error!s} is missing or wrong") from error
@@ -128,6 +153,15 @@ def _limit(key: str, row: dict[str, Any]) -> Limit:
         raise ValueError(f"limit {key!r} needs a unit, a source and a certainty of {CERTAINTIES}: {row}")
     value = row["value"]
     return Limit(tuple(value) if isinstance(value, list) else int(value), row["unit"], row["certainty"], row["source"])
+
+
+def _cores(table: dict[str, Any]) -> tuple[Core, ...]:
+    """Cores listed one by one, or `count` equal ones with their memories beside it."""
+    if "count" not in table:
+        return tuple(_core(row) for row in table.get("list", []))
+    about = ("count", "unit", "certainty", "source")
+    memory = {key: int(value) for key, value in table.items() if key not in about}
+    return tuple(Core(index, memory) for index in range(int(table["count"])))
 
 
 def _core(row: dict[str, Any]) -> Core:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,15 +23,26 @@ class LayerCounts:
         spikes: spikes its neurons emitted.
         synops: synaptic operations: one for every neuron that an incoming spike reaches.
         saturations: updates whose result lies outside the chip's state word. The time-stepped
-            simulation carries on exactly (as Sinabs does); the chip could not.
+            simulation carries on exactly (as Sinabs does); the chip could not. Loihi 2: voltages that were clipped.
+        wraps: Loihi 2 only: currents that left their 24 bits and wrapped.
+        peaks: Loihi 2 only: largest magnitude of each state variable before wrap and clip.
     """
 
     spikes: int
     synops: int
     saturations: int
+    wraps: int = 0
+    peaks: Mapping[str, int] = field(default_factory=dict)
 
     def __add__(self, other: LayerCounts) -> LayerCounts:
-        return LayerCounts(self.spikes + other.spikes, self.synops + other.synops, self.saturations + other.saturations)
+        names = self.peaks.keys() | other.peaks.keys()
+        return LayerCounts(
+            self.spikes + other.spikes,
+            self.synops + other.synops,
+            self.saturations + other.saturations,
+            self.wraps + other.wraps,
+            {name: max(self.peaks.get(name, 0), other.peaks.get(name, 0)) for name in sorted(names)},
+        )
 
 
 @dataclass(frozen=True, eq=False)

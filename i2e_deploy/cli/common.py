@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from i2e_deploy.chips import CheckReport, Program
     from i2e_deploy.chips.trace import Integers
-    from i2e_deploy.network import Network
+    from i2e_deploy.network import AnyNetwork
 
 Advance = Callable[[int, str], None]
 
@@ -55,7 +55,7 @@ def progress_bar(title: str, total: int) -> Iterator[Advance]:
         yield lambda done, note: bar.update(task, completed=done, note=note)
 
 
-def read_network_of(model: Path) -> Network:
+def read_network_of(model: Path) -> AnyNetwork:
     """The float network of a bundle (a folder) or of a network file (.safetensors).
 
     Raises:
@@ -65,11 +65,17 @@ def read_network_of(model: Path) -> Network:
         from i2e_deploy.bundle import read
 
         return read(model).network
+    if model.suffix == ".net":
+        from i2e_deploy.network.netx_read import read_netx
+
+        return read_netx(model)
     if model.suffix == ".safetensors" or not model.exists():
         from i2e_deploy.network.file import read_network
 
         return read_network(model)
-    raise FileFormatError(f"{model} is no model: give a bundle folder or a network file (.safetensors)")
+    raise FileFormatError(
+        f"{model} is no model: give a bundle folder, a network file (.safetensors) or a netx file (.net)"
+    )
 
 
 def read_program_of(model: Path, chip_name: str) -> Program:

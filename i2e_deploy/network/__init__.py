@@ -1,6 +1,8 @@
-"""The float network, neutral between chips: layer records, graph, importers, file format."""
+"""Networks: float layers neutral between chips, integer blocks from SLAYER and netx, importers and exporters."""
 
+from i2e_deploy.network.blocks import BlockNetwork as BlockNetwork
 from i2e_deploy.network.graph import INPUT as INPUT
+from i2e_deploy.network.graph import AnyNetwork as AnyNetwork
 from i2e_deploy.network.graph import Layer as Layer
 from i2e_deploy.network.graph import Network as Network
 from i2e_deploy.network.graph import chain as chain
@@ -11,4 +13,7 @@ from i2e_deploy.network.layers import IntegrateAndFire as IntegrateAndFire
 from i2e_deploy.network.layers import Linear as Linear
 from i2e_deploy.network.layers import Op as Op
 from i2e_deploy.network.layers import Pool2d as Pool2d
+from i2e_deploy.network.netx_read import read_netx as read_netx
+from i2e_deploy.network.netx_write import write_netx as write_netx
 from i2e_deploy.network.sinabs_import import from_sinabs as from_sinabs
+from i2e_deploy.network.slayer_import import from_slayer as from_slayer

@@ -1,4 +1,4 @@
-"""A float network on disk: one safetensors file, weights as tensors and the graph as JSON in its header."""
+"""A network on disk, float or of integer blocks: one safetensors file, the graph as JSON in its header."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any
 
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.files import read_tensors, write_tensors
-from i2e_deploy.network.graph import Layer, Network
+from i2e_deploy.network.block_file import from_tensors, to_tensors
+from i2e_deploy.network.blocks import BlockNetwork
+from i2e_deploy.network.graph import AnyNetwork, Layer, Network
 from i2e_deploy.network.layers import Add, Array, Conv2d, Flatten, IntegrateAndFire, Linear, Op, Pool2d
 
 FORMAT = "i2e-deploy-network"
@@ -18,8 +20,13 @@ _OPS: dict[str, type[Op]] = {kind.__name__: kind for kind in (Conv2d, Linear, In
 _ARRAYS = ("weight", "bias")
 
 
-def write_network(network: Network, path: Path, notes: Mapping[str, str] | None = None) -> None:
+def write_network(network: AnyNetwork, path: Path, notes: Mapping[str, str] | None = None) -> None:
     """Write `network`, whole or not at all; `notes` are strings to keep with it (seed, accuracy, ...)."""
+    if isinstance(network, BlockNetwork):
+        integers, blocks = to_tensors(network)
+        content = {"blocks": blocks, "notes": dict(notes or {})}
+        write_tensors(path, integers, {"format": FORMAT, "version": FORMAT_VERSION, "network": content})
+        return
     tensors: dict[str, Array] = {}
     rows = []
     for layer in network.layers:
@@ -31,7 +38,7 @@ def write_network(network: Network, path: Path, notes: Mapping[str, str] | None 
     write_tensors(path, tensors, {"format": FORMAT, "version": FORMAT_VERSION, "network": graph})
 
 
-def read_network(path: Path) -> Network:
+def read_network(path: Path) -> AnyNetwork:
     """Read what `write_network` wrote.
 
     Raises:
@@ -46,6 +53,8 @@ def read_network(path: Path) -> Network:
         raise FileFormatError(f"{path} has format version {version}: this program reads {FORMAT_VERSION}")
     try:
         graph = metadata["network"]
+        if "blocks" in graph:
+            return from_tensors(tensors, graph["blocks"])
         layers = tuple(_layer(row, tensors) for row in graph["layers"])
         return Network(tuple(int(n) for n in graph["input_shape"]), layers)
     except InputError as error:

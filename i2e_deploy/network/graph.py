@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import prod
 
 from i2e_deploy.errors import InputError
+from i2e_deploy.network.blocks import BlockNetwork
 from i2e_deploy.network.layers import MAX_VALUES, Add, Conv2d, Flatten, IntegrateAndFire, Linear, Op, Pool2d, Shape
 
 #: Name by which a layer refers to the input of the network.
@@ -61,6 +62,10 @@ class Network:
             for name in layer.inputs:
                 feeds[name] = (*feeds[name], layer)
         return feeds
+
+
+#: What a chip may be asked to lower; each chip refuses what it has no counterpart for.
+AnyNetwork = Network | BlockNetwork
 
 
 def chain(input_shape: Shape, ops: Mapping[str, Op]) -> Network:

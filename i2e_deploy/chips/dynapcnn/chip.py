@@ -17,7 +17,7 @@ from i2e_deploy.chips.dynapcnn.stages import Stage, arrange, words
 from i2e_deploy.chips.profile import Profile, load_profile
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import UnsupportedError
-from i2e_deploy.network import Network
+from i2e_deploy.network import AnyNetwork, Network
 
 
 class DynapcnnChip(Chip):
@@ -30,10 +30,10 @@ class DynapcnnChip(Chip):
     def __init__(self, name: str) -> None:
         self.profile = load_profile(name)
 
-    def check(self, network: Network) -> CheckReport:
+    def check(self, network: AnyNetwork) -> CheckReport:
         """See `Chip.check`."""
         try:
-            stages, outputs = arrange(network)
+            stages, outputs = arrange(_float(network))
         except UnsupportedError as error:
             finding = Finding("structure", "", str(error), "one convolution and its neurons a core", "", "error")
             return CheckReport(self.profile.name, (), (finding,), ())
@@ -42,18 +42,26 @@ class DynapcnnChip(Chip):
         findings += [_cores_finding(stages, crowded, self.profile), *_readout(stages, outputs, self.profile)]
         return CheckReport(self.profile.name, tuple(s.name for s in stages), tuple(findings), slots)
 
-    def lower(self, network: Network) -> DynapcnnProgram:
+    def lower(self, network: AnyNetwork) -> DynapcnnProgram:
         """See `Chip.lower`. One scale a layer, as Sinabs discretises; see `quantise`."""
-        stages, outputs = arrange(network)
+        stages, outputs = arrange(_float(network))
         integers = [quantise(stage) for stage in stages]
         _refuse_unusable(stages, integers)
-        channels, height, width = network.input_shape
+        channels, height, width = _float(network).input_shape
         layers = tuple(core_layer(stage, q) for stage, q in zip(stages, integers, strict=True))
         return DynapcnnProgram((channels, height, width), layers, outputs)
 
     def program(self, tensors: Mapping[str, Integers], data: Mapping[str, Any]) -> DynapcnnProgram:
         """See `Chip.program`."""
         return read_program(tensors, data)
+
+
+def _float(network: AnyNetwork) -> Network:
+    if not isinstance(network, Network):
+        raise UnsupportedError(
+            "this chip takes float networks of integrate-and-fire neurons, not SLAYER's integer blocks"
+        )
+    return network
 
 
 def _refuse_unusable(stages: Sequence[Stage], integers: Sequence[Quantised]) -> None:

@@ -1,0 +1,142 @@
+"""The fast simulator: equal to the reference on every input.
+
+A block of steps goes through layer after layer. Synapses either scatter events (cost falls with activity) or, where
+activity is high, multiply densely in float32 with every sum proven exact; neurons run fused over time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from i2e_deploy.chips.loihi2.layers import layers_of
+from i2e_deploy.chips.loihi2.plan import Array, LayerPlan, channel_last, plan_layers
+from i2e_deploy.chips.loihi2.population import Population
+from i2e_deploy.chips.loihi2.synapses import deliver
+from i2e_deploy.chips.loihi2.workers import Workers
+from i2e_deploy.chips.trace import LayerCounts, States, Trace
+from i2e_deploy.errors import InputError
+from i2e_deploy.network.blocks import BlockNetwork
+
+#: Bytes of currents and messages that the largest layer may take in one block: well inside the last-level cache.
+BLOCK_BYTES = 2**22
+
+
+class Stream:
+    """A running program: state and currents in flight are kept from call to call.
+
+    Args:
+        network: the program's blocks.
+        samples: B, simulated side by side.
+        semantics: see `LoihiProgram.run`.
+        threads: worker threads; None = all cores.
+        states: `Trace.states` of an earlier run; None: all zero.
+    """
+
+    def __init__(
+        self,
+        network: BlockNetwork,
+        samples: int = 1,
+        semantics: str = "chip",
+        threads: int | None = None,
+        states: States | None = None,
+    ) -> None:
+        layers = layers_of(network, semantics)
+        self.plans = plan_layers(layers, tuple(block.message_bits for block in network.blocks))
+        self.samples, self.t = samples, 0
+        largest = max(plan.layer.size * (np.dtype(plan.dtype).itemsize + 1) for plan in self.plans) * samples
+        self.block = int(np.clip(BLOCK_BYTES // largest, 1, 256))
+        self._input_order = channel_last(network.input_shape)
+        self._input_shape = network.input_shape
+        self._binary = network.input_message_bits == 0
+        self._workers = Workers(threads)
+        self.populations = [Population(plan, samples, self.block) for plan in self.plans]
+        for population in self.populations:
+            self.t = max(self.t, population.load(states) if states is not None else 0)
+
+    def advance(self, frames: Array, record: dict[int, Array] | None = None) -> Array:
+        """Run the next steps.
+
+        Args:
+            frames: [B, T, N], C outermost.
+            record: by index of a layer an array int32 [B, T, *shape] to fill.
+
+        Returns:
+            int32 [B, T, N_out]: what the last layer sends.
+        """
+        if frames.ndim != 3 or frames.shape[0] != self.samples or frames.shape[2] != len(self._input_order):
+            raise InputError(
+                f"frames have shape {list(frames.shape)}, expected [{self.samples}, T, {len(self._input_order)}]"
+            )
+        out = np.empty((self.samples, frames.shape[1], self.plans[-1].layer.size), np.int32)
+        for start in range(0, frames.shape[1], self.block):
+            part = frames[:, start : start + self.block]
+            sent = self._steps(part)
+            n = part.shape[1]
+            out[:, start : start + n] = in_file_order(sent[len(self.plans) - 1][:, :n], self.plans[-1])
+            for i, target in (record or {}).items():
+                rows = target.reshape(*target.shape[:2], -1)
+                rows[:, start : start + n] = in_file_order(sent[i][:, :n], self.plans[i])
+        return out
+
+    def _steps(self, frames: Array) -> dict[int, Array]:
+        sent: dict[int, Array] = {-1: self._input(frames)}
+        steps = frames.shape[1]
+        for i, population in enumerate(self.populations):
+            late = [w for w in population.plan.wires if w.wire.source == i]
+            direct = [w for w in population.plan.wires if w.kind == "direct"]
+            for wire in population.plan.wires:
+                if wire not in late and wire not in direct:
+                    population.synops += deliver(wire, sent[wire.wire.source], 0, steps, population, self._workers)
+            only = sent[direct[0].wire.source] if len(population.plan.wires) == 1 and direct else None
+            for wire in direct if only is None else []:
+                population.add(wire, sent[wire.wire.source][:, :steps])
+            if late:
+                for t in range(steps):
+                    population.update(t, t + 1, self.t + 1, None, self._workers)
+                    for wire in late:
+                        population.synops += deliver(wire, population.sent, t, 1, population, self._workers)
+            else:
+                population.update(0, steps, self.t + 1, only, self._workers)
+            sent[i] = population.sent
+            population.end(steps)
+        self.t += steps
+        return sent
+
+    def _input(self, frames: Array) -> Array:
+        from i2e_deploy.chips.loihi2.kernels import to_channel_last
+
+        shape = (*frames.shape[:2], -(-frames.shape[2] // 64) * 64)
+        out = np.zeros(shape, np.uint8 if self._binary else np.int32)
+        channels = self._input_shape[0] if len(self._input_shape) == 3 else 1
+        to_channel_last(frames, out, channels, self._binary)
+        return out
+
+    def counts(self) -> dict[str, LayerCounts]:
+        """Totals since the start, by layer."""
+        return {p.plan.layer.name: p.counts() for p in self.populations}
+
+    def states(self) -> dict[str, dict[str, Array]]:
+        """State variables of each layer, int64 [B, *shape]."""
+        return {p.plan.layer.name: p.state_arrays(self.t) for p in self.populations}
+
+
+def in_file_order(messages: Array, plan: LayerPlan) -> Any:
+    """Channel-last messages [B, T, N and padding] as (C, H, W), flat: [B, T, N]."""
+    shape, size = plan.layer.shape, plan.layer.size
+    rows = messages[:, :, :size]
+    if len(shape) < 3:
+        return rows
+    return rows.reshape(*rows.shape[:2], *shape[1:], shape[0]).transpose(0, 1, 4, 2, 3).reshape(*rows.shape[:2], size)
+
+
+def run_engine(network: BlockNetwork, frames: Array, semantics: str, states: States | None = None) -> Trace:
+    """As `run_reference`, fast."""
+    samples, steps = frames.shape[:2]
+    stream = Stream(network, samples, semantics, states=states)
+    layers = [plan.layer for plan in stream.plans]
+    record = {i: np.empty((samples, steps, *layer.shape), np.int32) for i, layer in enumerate(layers)}
+    output = stream.advance(frames, record)
+    spikes = {layer.name: record[i] for i, layer in enumerate(layers)}
+    return Trace(spikes, stream.states(), output, stream.counts())

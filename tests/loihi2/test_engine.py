@@ -1,0 +1,128 @@
+"""The engine equals the reference: every message, state and count, for any network and any split into blocks."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from loihi_nets import draw_frames, draw_network, draw_weight
+
+from i2e_deploy.chips.loihi2 import engine as fast
+from i2e_deploy.chips.loihi2 import synapses
+from i2e_deploy.chips.loihi2.program import LoihiProgram, flat_frames
+from i2e_deploy.chips.trace import Trace
+from i2e_deploy.network.blocks import BlockNetwork, Connection, ConvSynapse, DenseSynapse, Resonator
+
+
+def assert_equal(a: Trace, b: Trace) -> None:
+    assert np.array_equal(a.output, b.output)
+    assert a.counts == b.counts
+    for name, spikes in a.spikes.items():
+        assert np.array_equal(spikes, b.spikes[name])
+        for key, value in a.states[name].items():
+            assert np.array_equal(value, b.states[name][key])
+
+
+@settings(max_examples=80)
+@given(seed=st.integers(0, 2**32 - 1), samples=st.integers(1, 3), semantics=st.sampled_from(["chip", "lava"]))
+def test_engine_equals_reference(seed: int, samples: int, semantics: str) -> None:
+    """Agreement: exact."""
+    network = draw_network(seed)
+    frames = draw_frames(network, seed, samples, 12)
+    program = LoihiProgram(network)
+    assert_equal(program.run(frames, semantics), program.run(frames, semantics, "reference"))
+
+
+@settings(max_examples=40)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_delayed_convolutions_branches_and_sums(seed: int) -> None:
+    """Agreement: exact, for what a `.net` file cannot hold."""
+    network = with_extras(draw_network(seed), seed)
+    frames = draw_frames(network, seed, 2, 12)
+    program = LoihiProgram(network)
+    assert_equal(program.run(frames), program.run(frames, engine="reference"))
+
+
+def with_extras(network: BlockNetwork, seed: int) -> BlockNetwork:
+    """Delays on convolutions, and the first block's output added to the last through a dense synapse."""
+    rng, blocks = np.random.default_rng(seed), []
+    for block in network.blocks:
+        connections = [
+            replace(c, synapse=replace(c.synapse, delay=rng.integers(0, 9, len(c.synapse.weight))))
+            if isinstance(c.synapse, ConvSynapse)
+            else c
+            for c in block.connections
+        ]
+        blocks.append(replace(block, connections=tuple(connections)))
+    first, last = blocks[0], blocks[-1]
+    if len(blocks) > 1 and not isinstance(last.neuron, Resonator):
+        weight = draw_weight(rng, (int(np.prod(last.shape)), int(np.prod(first.shape))))
+        skip = Connection(first.name, DenseSynapse(weight))
+        blocks[-1] = replace(last, connections=(*last.connections, skip))
+    return replace(network, blocks=tuple(blocks))
+
+
+@settings(max_examples=40)
+@given(seed=st.integers(0, 2**32 - 1), cuts=st.lists(st.integers(0, 24), max_size=4), block=st.integers(1, 9))
+def test_a_stream_gives_the_same_however_it_is_cut(seed: int, cuts: list[int], block: int) -> None:
+    """Agreement: exact. State and currents in flight survive from call to call."""
+    network = draw_network(seed)
+    frames = flat_frames(draw_frames(network, seed, 2, 24), network)
+    whole = fast.Stream(network, 2).advance(frames)
+    stream = fast.Stream(network, 2)
+    stream.block = min(block, stream.block)
+    edges = [0, *sorted(cuts), 24]
+    parts = [stream.advance(frames[:, lo:hi]) for lo, hi in pairwise(edges) if hi > lo]
+    assert np.array_equal(np.concatenate(parts, axis=1), whole)
+
+
+@settings(max_examples=40)
+@given(seed=st.integers(0, 2**32 - 1), cut=st.integers(1, 15), semantics=st.sampled_from(["chip", "lava"]))
+def test_a_run_goes_on_where_another_ended(seed: int, cut: int, semantics: str) -> None:
+    """Agreement: exact, for both engines and from one to the other."""
+    network = draw_network(seed)
+    frames = draw_frames(network, seed, 2, 16)
+    program = LoihiProgram(network)
+    whole = program.run(frames, semantics)
+    for first, second in (("fast", "reference"), ("reference", "fast")):
+        early = program.run(frames[:, :cut], semantics, first)
+        late = program.run(frames[:, cut:], semantics, second, early.states)
+        assert np.array_equal(late.output, whole.output[:, cut:])
+        for name, variables in whole.states.items():
+            assert variables.keys() == late.states[name].keys()
+            assert all(np.array_equal(value, late.states[name][key]) for key, value in variables.items())
+
+
+@pytest.mark.parametrize("choice", [0.0, 1e9])
+def test_dense_and_scattered_products_are_equal(choice: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Agreement: exact, whichever way the cost model would choose."""
+    monkeypatch.setattr(synapses, "DENSE_PER_EVENT", choice)
+    monkeypatch.setattr(synapses, "DENSE_FROM", 0.0)
+    used: Counter[str] = Counter()
+    product = synapses._product
+    monkeypatch.setattr(synapses, "_product", lambda *args: (used.update(["dense"]), product(*args))[1])
+    for seed in range(40):
+        network = draw_network(seed)
+        frames = draw_frames(network, seed, 2, 12)
+        program = LoihiProgram(network)
+        assert_equal(program.run(frames), program.run(frames, engine="reference"))
+    assert bool(used["dense"]) == (choice > 0)
+
+
+def test_more_threads_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Agreement: exact, for any number of worker threads."""
+    from i2e_deploy.chips.loihi2 import workers
+
+    monkeypatch.setattr(workers, "WORTHWHILE", 0)
+    for seed in range(20):
+        network = draw_network(seed)
+        frames = flat_frames(draw_frames(network, seed, 2, 12), network)
+        runs = [fast.Stream(network, 2, threads=n) for n in (1, 2, 5)]
+        outputs = [stream.advance(frames) for stream in runs]
+        assert all(np.array_equal(outputs[0], output) for output in outputs[1:])
+        assert all(stream.counts() == runs[0].counts() for stream in runs[1:])
