@@ -18,7 +18,7 @@ from i2e_deploy.chips import get
 from i2e_deploy.errors import CheckFailed, ComparisonFailed, FileFormatError, InputError
 from i2e_deploy.network import Network, from_sinabs
 
-FILES = {MANIFEST, NETWORK, PROGRAM, GOLDEN}
+FILES = {MANIFEST, NETWORK, PROGRAM, GOLDEN, "speck2f.json"}
 
 
 @pytest.fixture

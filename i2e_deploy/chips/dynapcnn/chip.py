@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from i2e_deploy.chips.base import Chip
-from i2e_deploy.chips.check import CheckReport, Finding
+from i2e_deploy.chips.base import Chip, Program
+from i2e_deploy.chips.check import CheckReport, Finding, Slot
+from i2e_deploy.chips.dynapcnn.config import build_config
 from i2e_deploy.chips.dynapcnn.placement import place
 from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram, Source, read_program
 from i2e_deploy.chips.dynapcnn.quantise import Quantised, core_layer, quantise
@@ -50,6 +52,13 @@ class DynapcnnChip(Chip):
         channels, height, width = network.input_shape
         layers = tuple(core_layer(stage, q) for stage, q in zip(stages, integers, strict=True))
         return DynapcnnProgram((channels, height, width), layers, outputs)
+
+    def native_files(self, program: Program, placement: Sequence[Slot]) -> dict[str, bytes]:
+        """`speck2f.json`: the chip's complete configuration, see `config`."""
+        assert isinstance(program, DynapcnnProgram)
+        cores = {slot.layer: slot.core for slot in placement}
+        data = build_config(program, cores, self.profile.name)
+        return {f"{self.profile.name}.json": json.dumps(data, separators=(",", ":")).encode()}
 
     def program(self, tensors: Mapping[str, Integers], data: Mapping[str, Any]) -> DynapcnnProgram:
         """See `Chip.program`."""

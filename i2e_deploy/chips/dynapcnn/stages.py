@@ -123,11 +123,11 @@ def _stage(layer: Layer, neuron: IntegrateAndFire, paths: Sequence[_Path], shape
             f"layer {layer.name!r} gets inputs scaled by different average pools ({sorted(factors)}): "
             "one core has one set of weights; use sum pooling or equal windows"
         )
-    channels, height, width = shapes[paths[0].source]
+    channels, height, width = (*shapes[paths[0].source], 1, 1)[:3]  # neurons of a linear layer: one pixel
     input_shape = (channels, height // paths[0].pool[0], width // paths[0].pool[1])
     op = layer.op
     if isinstance(op, Linear):
-        weight, stride, padding = op.weight.reshape(-1, *input_shape), (1, 1), (0, 0)
+        weight, stride, padding = _as_convolution(op.weight.reshape(-1, *input_shape))
         output_shape: Shape = (weight.shape[0], 1, 1)
     else:
         assert isinstance(op, Conv2d)
@@ -137,6 +137,23 @@ def _stage(layer: Layer, neuron: IntegrateAndFire, paths: Sequence[_Path], shape
     if factor != 1:  # in float32, as sinabs: dynapcnn_layer.py `conv.weight * self._rescale_weights`
         weight = weight * np.float32(factor)
     return Stage(layer.name, (), weight, op.bias, stride, padding, neuron, input_shape, output_shape, 0)
+
+
+def _as_convolution(weight: Array) -> tuple[Array, Pair, Pair]:
+    """A linear layer on (C, H, W) as a convolution with one output pixel: weights, stride, padding.
+
+    A core has one number for both sides of a kernel. Where H and W differ, the kernel is made square with rows or
+    columns of zeros that lie in the padding; padding has the same width on both sides, so the input may be one
+    longer than the kernel, and a stride of 8 keeps the second output pixel away.
+    """
+    height, width = weight.shape[2:]
+    if height == width:
+        return weight, (1, 1), (0, 0)
+    side = max(height, width)
+    top, left = (side - height + 1) // 2, (side - width + 1) // 2
+    square = np.zeros((*weight.shape[:2], side, side), np.float32)
+    square[:, :, top : top + height, left : left + width] = weight
+    return square, (8, 8), (top, left)
 
 
 def _write_out(op: Conv2d) -> Array:
