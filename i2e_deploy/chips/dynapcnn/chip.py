@@ -53,6 +53,12 @@ class DynapcnnChip(Chip):
         layers = tuple(core_layer(stage, q) for stage, q in zip(stages, integers, strict=True))
         return DynapcnnProgram((channels, height, width), layers, outputs)
 
+    def calibrate(self, network: Network, frames: Integers) -> DynapcnnProgram:
+        """Lower with scales chosen on frames [B, T, C, H, W], see `calibrate`; `lower` is exact to Sinabs."""
+        from i2e_deploy.chips.dynapcnn.calibrate import calibrate
+
+        return calibrate(network, frames)
+
     def native_files(self, program: Program, placement: Sequence[Slot]) -> dict[str, bytes]:
         """`speck2f.json`: the chip's complete configuration, see `config`."""
         assert isinstance(program, DynapcnnProgram)

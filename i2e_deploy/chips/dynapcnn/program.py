@@ -44,7 +44,7 @@ class CoreLayer:
         name: unique in the program.
         sources: what feeds it; several are added up.
         weight: int8 [C_out, C_in, kH, kW], cross-correlation.
-        bias: int8 [C_out], added once a step, or None.
+        bias: int8 or int16 [C_out], added once a step, or None.
         threshold: 1..32767; a neuron with `v >= threshold` fires.
         min_v: -32768..0, lower bound of the state, applied after the reset.
         max_spikes: most spikes of one neuron in one step; None = as many as the threshold fits in.
@@ -57,7 +57,7 @@ class CoreLayer:
     name: str
     sources: tuple[Source, ...]
     weight: NDArray[np.int8]
-    bias: NDArray[np.int8] | None
+    bias: NDArray[np.int8] | NDArray[np.int16] | None
     stride: Pair
     padding: Pair
     threshold: int
@@ -167,7 +167,8 @@ def read_program(tensors: Mapping[str, Integers], data: Mapping[str, Any]) -> Dy
 
 def _read_layer(row: Mapping[str, Any], tensors: Mapping[str, Integers]) -> CoreLayer:
     name = str(row["name"])
-    weight, bias = tensors[f"{name}.weight"], tensors.get(f"{name}.bias")
+    weight = tensors[f"{name}.weight"]
+    bias: NDArray[Any] | None = tensors.get(f"{name}.bias")
     layer = CoreLayer(
         name=name,
         sources=tuple(map(_source, row["sources"])),
@@ -185,7 +186,7 @@ def _read_layer(row: Mapping[str, Any], tensors: Mapping[str, Integers]) -> Core
     )
     if layer.reset not in ("subtract", "zero"):
         raise ValueError(f"reset {layer.reset!r} of layer {name!r}")
-    if weight.dtype != np.int8 or weight.ndim != 4 or (bias is not None and bias.dtype != np.int8):
+    if weight.dtype != np.int8 or weight.ndim != 4 or (bias is not None and bias.dtype not in (np.int8, np.int16)):
         raise ValueError(f"weights of layer {name!r}: {weight.dtype} {weight.shape}")
     if min(layer.stride) < 1 or (bias is not None and bias.shape != weight.shape[:1]):
         raise ValueError(f"stride or bias of layer {name!r}")
