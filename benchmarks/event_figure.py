@@ -8,13 +8,13 @@ import matplotlib as mpl
 import numpy as np
 
 mpl.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
+import matplotlib.pyplot as plt
 
-from i2e_deploy.chips.dynapcnn import CoreLayer, DynapcnnProgram, Source  # noqa: E402
-from i2e_deploy.chips.dynapcnn.event_options import EventOptions  # noqa: E402
-from i2e_deploy.chips.dynapcnn.event_reference import run_event_reference  # noqa: E402
-from i2e_deploy.chips.dynapcnn.injection import inject  # noqa: E402
-from i2e_deploy.chips.dynapcnn.spikes import Stimuli  # noqa: E402
+from i2e_deploy.chips.dynapcnn import CoreLayer, DynapcnnProgram, Source
+from i2e_deploy.chips.dynapcnn.event_options import EventOptions
+from i2e_deploy.chips.dynapcnn.event_reference import run_event_reference
+from i2e_deploy.chips.dynapcnn.injection import inject
+from i2e_deploy.chips.dynapcnn.spikes import Stimuli
 
 OUT = Path(__file__).parents[1] / "docs" / "images" / "event_and_timestep.png"
 #: Weights of the inputs: three push the neuron up, three hold it down.
