@@ -11,6 +11,7 @@ import numpy as np
 from i2e_deploy.chips.base import Chip, Program
 from i2e_deploy.chips.check import CheckReport, Finding, Slot
 from i2e_deploy.chips.dynapcnn.config import build_config
+from i2e_deploy.chips.dynapcnn.fit import Sizes, proposals, sizes_of
 from i2e_deploy.chips.dynapcnn.placement import place
 from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram, Source, read_program
 from i2e_deploy.chips.dynapcnn.quantise import Quantised, core_layer, quantise
@@ -99,7 +100,14 @@ def _cores_finding(stages: Sequence[Stage], crowded: Sequence[str], profile: Pro
     needs = ", ".join(f"{name!r} ({_needs(by_name[name])})" for name in names)
     value = f"no core for {needs}" if not cores else f"{len(names)} layers share cores {cores}: {needs}"
     fix = "use fewer channels, smaller kernels, larger strides or earlier pooling in these layers, or fewer layers"
+    changes = {name: proposals(_sizes(by_name[name]), profile) for name in alone}
+    if any(changes.values()):
+        fix = "; ".join(f"{name!r}: " + ", or ".join(found) for name, found in changes.items() if found)
     return Finding("cores", "", value, f"{total} cores, one layer each", "", "error", fix, source)
+
+
+def _sizes(stage: Stage) -> Sizes:
+    return sizes_of(stage.weight.shape, stage.output_shape, stage.bias is not None)
 
 
 def _holding(stage: Stage, profile: Profile) -> list[int]:

@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from i2e_deploy.chips.dynapcnn.program import Source
 from i2e_deploy.errors import UnsupportedError
@@ -167,17 +169,37 @@ def _write_out(op: Conv2d) -> Array:
     return dense
 
 
-def words(stage: Stage) -> dict[str, int]:
-    """Memory words that a stage takes, by kind.
+class Sized(Protocol):
+    """A stage, or the core layer made of it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def sources(self) -> tuple[Source, ...]: ...
+    @property
+    def weight(self) -> NDArray[Any]: ...
+    @property
+    def bias(self) -> NDArray[Any] | None: ...
+    @property
+    def output_shape(self) -> tuple[int, ...]: ...
+
+
+def words(stage: Sized) -> dict[str, int]:
+    """Memory words that a stage takes, by kind; see `memory_words`."""
+    f_out, c_in, kh, kw = stage.weight.shape
+    _, height, width = stage.output_shape
+    return memory_words(f_out, c_in, (kh, kw), (height, width), stage.bias is not None)
+
+
+def memory_words(f_out: int, c_in: int, kernel: Pair, neurons: Pair, bias: bool) -> dict[str, int]:
+    """Memory words by kind.
 
     Source: Speck Dev Kit Datasheet (Aug 2023), 2.4; the same in sinabs dynapcnn_layer.py `memory_summary`.
     """
-    f_out, c_in, kh, kw = stage.weight.shape
-    _, height, width = stage.output_shape
     return {
-        "kernel": c_in << (_bits(kh * kw) + _bits(f_out)),
-        "neuron": f_out << (_bits(height) + _bits(width)),
-        "bias": 0 if stage.bias is None else f_out,
+        "kernel": c_in << (_bits(kernel[0] * kernel[1]) + _bits(f_out)),
+        "neuron": f_out << (_bits(neurons[0]) + _bits(neurons[1])),
+        "bias": f_out if bias else 0,
     }
 
 
