@@ -9,7 +9,7 @@ from math import prod
 import numpy as np
 import pytest
 from dynapcnn_programs import programs, random_frames
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from i2e_deploy.chips import get
@@ -17,11 +17,12 @@ from i2e_deploy.chips.dynapcnn import DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.fit import Sizes, proposals, split_layer, split_to_fit
 from i2e_deploy.chips.profile import load_profile
 from i2e_deploy.errors import CheckFailed
-from i2e_deploy.network import Conv2d, IntegrateAndFire, Network, chain
+from i2e_deploy.network import Conv2d, IntegrateAndFire, Network, Op, chain
 
 PROFILE = load_profile("speck2f")
 
 
+@settings(max_examples=40)
 @given(program=programs(), seed=st.integers(0, 2**16), pick=st.integers(0, 10))
 def test_a_split_layer_changes_no_spike_in_time_steps(program: DynapcnnProgram, seed: int, pick: int) -> None:
     program = replace(program, layers=tuple(replace(layer, decimation=1) for layer in program.layers))
@@ -56,7 +57,8 @@ def test_proposals_hold_what_they_say(features: int, channels: int, kernel: int,
 
 
 def network(*features: int, size: int = 16) -> Network:
-    rng, ops = np.random.default_rng(0), {}
+    rng = np.random.default_rng(0)
+    ops: dict[str, Op] = {}
     for i, (c, f) in enumerate(pairwise(features)):
         ops[f"conv{i}"] = Conv2d(rng.normal(0.1, 0.3, (f, c, 3, 3)).astype(np.float32), padding=(1, 1))
         ops[f"spike{i}"] = IntegrateAndFire(1.0, -1.0)

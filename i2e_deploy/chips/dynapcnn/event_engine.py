@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,14 +86,14 @@ class EventEngine:
         )  # fmt: skip
         totals, parts, start = np.zeros(2, np.int64), [], 0
         room = max(ROOM, 2 * len(v), 2 * int(edge.numbers[1] * edge.numbers[2]))
-        cause, where = np.empty(room, np.int32), np.empty(room, np.int32)
+        out: tuple[NDArray[Any], ...] = (np.empty(room, np.int32), *(np.empty(room, np.int16) for _ in range(3)))
         bias, weights = lay_out_bias(layer, np.int16), self._weights[layer.name]
         while start < len(c):
             start, count = run_core(
                 start, c, y, x, v, weights, bias, edge.numbers, edge.rows, edge.columns, core, flags,
-                cause, where, totals,
+                out, totals,
             )  # fmt: skip
-            parts.append(_as_spikes(layer, arrivals, cause[:count], where[:count], options))
+            parts.append(_as_spikes(arrivals, [column[:count] for column in out], options))
         spikes = np.concatenate(parts) if parts else np.empty(0, SPIKE)
         after = CoreState(read_state(layer, v), state.fired + len(spikes))
         return spikes, after, LayerCounts(len(spikes), int(totals[0]), int(totals[1]))
@@ -137,19 +137,14 @@ def _merged_shape(program: DynapcnnProgram, layer: CoreLayer) -> tuple[int, int,
     return layer.input_shape[0], height, max(-(-shape[2] // pool[1]) for shape, pool in shapes)
 
 
-def _as_spikes(
-    layer: CoreLayer, arrivals: Spikes, event: NDArray[np.int32], where: NDArray[np.int32], options: EventOptions
-) -> Spikes:
-    """Spikes of consecutive events, in the order of the sweep."""
-    lanes, width = padded_features(layer), layer.output_shape[2]
-    if options.sweep == "feature":
-        order = np.lexsort((where // lanes, where % lanes, event))
-        event, where = event[order], where[order]
-    elif options.sweep == "reverse":
-        order = np.lexsort((-where, event))
-        event, where = event[order], where[order]
+def _as_spikes(arrivals: Spikes, columns: list[NDArray[Any]], options: EventOptions) -> Spikes:
+    """Spikes of consecutive events (event, c, y, x), in the order of the sweep."""
+    event, c, y, x = columns
+    if options.sweep != "pixel":
+        keys = (x, y, c, event) if options.sweep == "feature" else (-c, -x, -y, event)
+        order = np.lexsort(keys)
+        event, c, y, x = event[order], c[order], y[order], x[order]
     spikes = np.empty(len(event), SPIKE)
     spikes["t"], spikes["cause"] = arrivals["t"][event], arrivals["cause"][event]
-    pixel, spikes["c"] = np.divmod(where, lanes)
-    spikes["y"], spikes["x"] = np.divmod(pixel, width)
+    spikes["c"], spikes["y"], spikes["x"] = c, y, x
     return spikes

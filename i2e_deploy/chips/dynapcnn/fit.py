@@ -1,4 +1,4 @@
-"""When a layer fits no core: the changes to it that would make it fit, smallest first, and the one that changes nothing.
+"""When a layer fits no core: the changes that would make it fit, smallest first; one of them needs no training.
 
 Splitting a layer over two cores keeps the network as it is: each core has half of the output features, and whoever they
 feed takes the second half with a feature shift. The others (fewer channels, a smaller kernel, pooling earlier) need the

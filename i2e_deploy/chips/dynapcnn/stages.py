@@ -173,15 +173,15 @@ class Sized(Protocol):
     """A stage, or the core layer made of it."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str: ...  # noqa: D102
     @property
-    def sources(self) -> tuple[Source, ...]: ...
+    def sources(self) -> tuple[Source, ...]: ...  # noqa: D102
     @property
-    def weight(self) -> NDArray[Any]: ...
+    def weight(self) -> NDArray[Any]: ...  # noqa: D102
     @property
-    def bias(self) -> NDArray[Any] | None: ...
+    def bias(self) -> NDArray[Any] | None: ...  # noqa: D102
     @property
-    def output_shape(self) -> tuple[int, ...]: ...
+    def output_shape(self) -> tuple[int, ...]: ...  # noqa: D102
 
 
 def words(stage: Sized) -> dict[str, int]:
