@@ -56,9 +56,12 @@ class Trace:
         """Class with the most output spikes over all steps, the lowest number on a tie: int64 [B]."""
         return np.asarray(self.output.sum(axis=1).argmax(axis=1), np.int64)
 
-    def arrays(self, state: bool = False) -> dict[str, NDArray[Any]]:
-        """`layer0`, `layer1`, ... in network order (events where there are), with `state` also `layerN_<variable>`."""
-        layers: Mapping[str, NDArray[Any]] = self.spikes if self.events is None else self.events
+    def arrays(self, state: bool = False, binned: bool = False) -> dict[str, NDArray[Any]]:
+        """`layer0`, `layer1`, ... in network order, with `state` also `layerN_<variable>`.
+
+        Events where there are, unless `binned` asks for their counts in steps.
+        """
+        layers: Mapping[str, NDArray[Any]] = self.spikes if self.events is None or binned else self.events
         arrays: dict[str, NDArray[Any]] = {f"layer{i}": layers[name] for i, name in enumerate(layers)}
         if state:
             for i, variables in enumerate(self.states.values()):

@@ -74,6 +74,14 @@ def test_bundle_carries_the_configuration(tmp_path: Path) -> None:
         bundle.read(tmp_path / "b")
 
 
+def test_a_bundle_of_event_semantics_verifies(tmp_path: Path) -> None:
+    written = bundle.write(tmp_path / "b", get("speck2f"), network(), FRAMES, semantics="event")
+    assert written.golden.expected["layer0"].sum() > 0
+    assert bundle.verify(written).exact
+    stepped = bundle.write(tmp_path / "c", get("speck2f"), network(), FRAMES)
+    assert (stepped.golden.expected["layer0"] != written.golden.expected["layer0"]).any()
+
+
 @pytest.mark.parametrize("chip", ["speck2e", "speck2f", "dynapcnn"])
 def test_every_chip_of_the_family_checks_and_lowers(chip: str) -> None:
     report = get(chip).check(network())
