@@ -20,7 +20,7 @@ from i2e_deploy.errors import CheckFailed, ComparisonFailed, FileFormatError, In
 from i2e_deploy.network import Network, from_sinabs
 from i2e_deploy.runtime import Difference
 
-FILES = {MANIFEST, NETWORK, PROGRAM, GOLDEN}
+FILES = {MANIFEST, NETWORK, PROGRAM, GOLDEN, "speck2f.json"}
 
 
 @pytest.fixture

@@ -263,6 +263,7 @@ def test_names_are_never_markup(network_file: Path, frames_file: Path, tmp_path:
     from i2e_deploy.network.file import read_network
 
     network = read_network(network_file)
+    assert isinstance(network, Network)
     first, second = network.layers
     renamed = Network(
         network.input_shape, (Layer("[/] $x_$", first.op, ("input",)), Layer("n", second.op, ("[/] $x_$",)))

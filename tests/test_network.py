@@ -67,7 +67,7 @@ def test_nested_sequentials_and_ignored_modules() -> None:
     ("module", "words"),
     [
         (nn.ReLU(), "'1' is a ReLU"),
-        (nn.BatchNorm2d(2), "BatchNorm2d"),
+        (nn.MaxPool2d(2), "MaxPool2d"),
         (nn.Conv2d(2, 2, 3, padding="same"), "pads by 'same'"),
         (nn.Conv2d(2, 2, 3, padding=1, padding_mode="reflect"), "reflect"),
         (nn.AvgPool2d(3, stride=2), "must not overlap"),

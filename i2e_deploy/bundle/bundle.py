@@ -85,7 +85,7 @@ def make_golden(
 ) -> Golden:
     """Golden vectors from the slow reference, so that a later `verify` tests the fast engine against it."""
     trace = program.run(inputs, semantics, engine="reference")
-    return Golden(inputs, {**trace.arrays(state=True), "output": trace.output}, images, labels)
+    return Golden(inputs, {**trace.arrays(state=True, binned=True), "output": trace.output}, images, labels)
 
 
 def write(

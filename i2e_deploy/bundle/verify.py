@@ -44,7 +44,7 @@ def verify(bundle: Bundle, target: str = "simulator") -> Verification:
     """
     golden = bundle.golden
     trace = run_on(target, bundle.program, golden.inputs, str(bundle.manifest["semantics"]))
-    actual = {**trace.arrays(state=True), "output": trace.output}
+    actual = {**trace.arrays(state=True, binned=True), "output": trace.output}
     labels = {f"layer{i}": name for i, name in enumerate(bundle.program.layer_names)}
     differences = compare(golden.expected, actual, labels)
     values = sum(array.size for array in golden.expected.values())

@@ -54,20 +54,26 @@ class Trace:
         states: per layer the final state variables by name, int64 [B, C, H, W].
         output: int32 [B, T, N], what leaves the network (after pooling, if its last layer is pooled).
         counts: per layer.
+        events: for semantics without steps, per layer the events themselves (structured arrays).
     """
 
     spikes: Mapping[str, Integers]
     states: States
     output: Integers
     counts: Mapping[str, LayerCounts]
+    events: Mapping[str, NDArray[np.void]] | None = None
 
     def decisions(self) -> NDArray[np.int64]:
         """Class with the most output spikes over all steps, the lowest number on a tie: int64 [B]."""
         return np.asarray(self.output.sum(axis=1).argmax(axis=1), np.int64)
 
-    def arrays(self, state: bool = False) -> dict[str, Integers]:
-        """`layer0`, `layer1`, ... in network order, and with `state` the final `layerN_<variable>`."""
-        arrays = {f"layer{i}": spikes for i, spikes in enumerate(self.spikes.values())}
+    def arrays(self, state: bool = False, binned: bool = False) -> dict[str, NDArray[Any]]:
+        """`layer0`, `layer1`, ... in network order, with `state` also `layerN_<variable>`.
+
+        Events where there are, unless `binned` asks for their counts in steps.
+        """
+        layers: Mapping[str, NDArray[Any]] = self.spikes if self.events is None or binned else self.events
+        arrays: dict[str, NDArray[Any]] = {f"layer{i}": layers[name] for i, name in enumerate(layers)}
         if state:
             for i, variables in enumerate(self.states.values()):
                 arrays |= {f"layer{i}_{name}": value for name, value in variables.items()}

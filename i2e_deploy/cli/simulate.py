@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from i2e_deploy.errors import InputError
+
+if TYPE_CHECKING:
+    from i2e_deploy.chips import Program, Trace
+    from i2e_deploy.chips.dynapcnn.bound import Bound
+    from i2e_deploy.chips.trace import Integers
 
 
 def command(
@@ -13,14 +20,24 @@ def command(
     chip: Annotated[str, typer.Option(help="Name of the chip, see `profiles`.")],
     inputs: Annotated[Path, typer.Option("--input", help="Integers [T, C, H, W] or [B, T, C, H, W] (.npy).")],
     out: Annotated[Path, typer.Option(help="Trace to write (.npz).")],
-    semantics: Annotated[str, typer.Option(help="timestep (exact to Sinabs).")] = "timestep",
+    semantics: Annotated[
+        str, typer.Option(help="timestep (exact to Sinabs), or event (the asynchronous chip; DYNAP-CNN only).")
+    ] = "timestep",
+    order: Annotated[
+        str, typer.Option(help="event: order of injection, spread, raster, interleaved or shuffled.")
+    ] = "spread",
+    step_us: Annotated[int, typer.Option(min=1, help="event: duration of a step, and of a slow-clock tick.")] = 1000,
+    spread_of: Annotated[
+        bool, typer.Option("--bound", help="event: also run what public text leaves open, and say how far it moves.")
+    ] = False,
     state: Annotated[bool, typer.Option("--state", help="Write the final states too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Run frames through the chip's integers, bit for bit, and write what every layer did.
 
     The trace holds layer0, layer1, ... in network order, each [B, T, C, H, W]; with --state also
-    layerN_<state>, e.g. layer0_v_mem.
+    layerN_<state>, e.g. layer0_v_mem. With --semantics event each layer is an array of events (sample, t in
+    microseconds, cause, c, y, x).
 
     Example: i2e-deploy simulate demo_output/bundle --chip speck2f --input frames.npy --out trace.npz
     """
@@ -29,13 +46,12 @@ def command(
     import numpy as np
 
     from i2e_deploy.cli.common import console, print_json, read_frames, read_program_of
-    from i2e_deploy.errors import InputError
     from i2e_deploy.files import replacing
 
     if out.suffix != ".npz":
         raise InputError(f"--out is {out}: a trace is an .npz file; give a name that ends so")
-    program = read_program_of(model, chip)
-    trace = program.run(read_frames(inputs), semantics)
+    program, frames = read_program_of(model, chip), read_frames(inputs)
+    trace, spread = _run(program, frames, semantics, order, step_us, spread_of)
     with replacing(out) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **trace.arrays(state))
     if as_json:
@@ -43,6 +59,7 @@ def command(
             "trace": str(out),
             "decisions": trace.decisions().tolist(),
             "layers": {name: asdict(counts) for name, counts in trace.counts.items()},
+            **({} if spread is None else {"bound": spread.to_dict()}),
         })  # fmt: skip
         return
     for i, (name, counts) in enumerate(trace.counts.items()):
@@ -50,4 +67,37 @@ def command(
             f"layer{i} {name}: {counts.spikes:,} spikes, {counts.synops:,} synaptic operations, "
             f"{counts.saturations:,} saturations"
         )
+    if spread is not None:
+        _print_bound(spread)
     console().print(f"decisions {trace.decisions().tolist()}; wrote {out}")
+
+
+def _run(
+    program: Program, frames: Integers, semantics: str, order: str, step_us: int, with_bound: bool
+) -> tuple[Trace, Bound | None]:
+    """The run, and the spread over everything that is open when asked for."""
+    if semantics != "event":
+        if with_bound:
+            raise InputError("--bound asks what an asynchronous chip leaves open: add --semantics event")
+        return program.run(frames, semantics), None
+    from i2e_deploy.chips.dynapcnn import DynapcnnProgram
+    from i2e_deploy.chips.dynapcnn.bound import bound
+    from i2e_deploy.chips.dynapcnn.event_options import EventOptions
+
+    if not isinstance(program, DynapcnnProgram):
+        return program.run(frames, semantics), None
+    options = EventOptions(order=order, step_us=step_us)  # type: ignore[arg-type]
+    trace = program.run(frames, "event", options=options)
+    return trace, bound(program, frames, options) if with_bound else None
+
+
+def _print_bound(spread: Bound) -> None:
+    from rich.table import Table
+
+    from i2e_deploy.cli.common import console
+
+    table = Table("variant", "decisions changed", "largest shift of an output", title="what public text leaves open")
+    for variant in spread.variants:
+        table.add_row(variant.name, f"{variant.changed} of {spread.samples}", str(variant.largest_shift))
+    console().print(table)
+    console().print(f"{int(spread.firm.sum())} of {spread.samples} decisions are the same in every `event` variant")

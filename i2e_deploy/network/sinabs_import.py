@@ -1,58 +1,77 @@
-"""A trained Sinabs network (`nn.Sequential`) as float layers. Works on the modules alone: `samna` is not needed."""
+"""A trained Sinabs network as float layers. Works on the modules alone: `samna` is not needed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from i2e_deploy.errors import InputError, UnsupportedError
-from i2e_deploy.network.graph import Network, chain
-from i2e_deploy.network.layers import Array, Conv2d, Flatten, IntegrateAndFire, Linear, Op, Pair, Pool2d, Shape
+from i2e_deploy.network.graph import INPUT, Layer, Network
+from i2e_deploy.network.layers import Add, Array, Conv2d, Flatten, IntegrateAndFire, Linear, Op, Pair, Pool2d, Shape
+from i2e_deploy.network.torch_graph import calls
 
 if TYPE_CHECKING:
     from torch import nn
 
 #: Modules without effect at inference.
 IGNORED = ("Dropout", "Dropout2d", "Identity")
+BATCH_NORMS = ("BatchNorm1d", "BatchNorm2d")
+MERGES = ("Add", "Merge")
 
 
 def from_sinabs(module: nn.Module, input_shape: Shape) -> Network:
     """Read a Sinabs network.
 
     Args:
-        module: `nn.Sequential`, nested or not, of Conv2d, Linear, AvgPool2d, Sinabs SumPool2d, Flatten,
-            IAF / IAFSqueeze; dropout and identity are ignored.
+        module: `nn.Sequential`, nested or not, or a module whose `forward` combines layers (branches, `+` or
+            Sinabs' Merge, several outputs), or what `sinabs.from_torch.from_model` returns. Layers: Conv2d, Linear,
+            AvgPool2d, Sinabs SumPool2d, Flatten, IAF / IAFSqueeze; batch norm is folded into the weights before
+            it (eps included); dropout and identity are ignored.
         input_shape: (C, H, W).
 
     Raises:
         UnsupportedError: a module that has no exact counterpart; the message names it.
         InputError: shapes that do not fit.
     """
-    ops: dict[str, Op] = {}
-    for name, leaf in _leaves(module, ""):
-        kind = next((c.__name__ for c in type(leaf).__mro__ if c.__name__ in (*_READERS, *IGNORED)), "")
-        if kind in IGNORED:
-            continue
-        if not kind:
-            raise UnsupportedError(
-                f"layer {name!r} is a {type(leaf).__name__}: no exact counterpart here; use one of {sorted(_READERS)}"
-            )
-        ops[name] = _READERS[kind](name, leaf)
-    if not ops:
-        raise InputError("the module holds no layers: give the trained nn.Sequential")
-    return chain(input_shape, ops)
+    layers: dict[str, Layer] = {}
+    stands_for = {INPUT: INPUT}
+    leaves = (*IGNORED, *BATCH_NORMS, *MERGES, *_READERS)
+    for name, leaf, kind, sources in calls(module, leaves):
+        inputs = tuple(stands_for[source] for source in sources)
+        stands_for[name] = name
+        if kind in IGNORED or kind in BATCH_NORMS:
+            (stands_for[name],) = inputs
+            if kind in BATCH_NORMS:
+                layers[inputs[0]] = _folded(name, leaf, layers.get(inputs[0]))
+        elif name in layers:
+            raise UnsupportedError(f"layer {name!r} is used twice: give each use a layer of its own")
+        elif kind in MERGES:
+            layers[name] = Layer(name, Add(), inputs)
+        elif kind in _READERS:
+            layers[name] = Layer(name, _READERS[kind](name, leaf), inputs)
+        else:
+            known = ", ".join(sorted((*_READERS, *BATCH_NORMS, "Merge")))
+            raise UnsupportedError(f"layer {name!r} is a {kind}: no exact counterpart here; use one of {known}")
+    if not layers:
+        raise InputError("the module holds no layers: give the trained network")
+    return Network(input_shape, tuple(layers.values()))
 
 
-def _leaves(module: Any, prefix: str) -> Iterator[tuple[str, Any]]:
-    from torch import nn
-
-    if not isinstance(module, nn.Sequential):
-        yield prefix or "0", module
-        return
-    for name, child in module.named_children():
-        yield from _leaves(child, f"{prefix}.{name}" if prefix else name)
+def _folded(name: str, norm: Any, layer: Layer | None) -> Layer:
+    """The layer with batch norm `norm` behind it folded into its weights: w * f, (b - mean) * f + beta."""
+    if layer is None or not isinstance(layer.op, Conv2d | Linear):
+        raise UnsupportedError(f"layer {name!r} normalises something else than a convolution or linear layer: move it")
+    if norm.running_var is None:
+        raise UnsupportedError(f"layer {name!r} has no running statistics: train with track_running_stats=True")
+    mean, variance = _array(norm.running_mean).astype(np.float64), _array(norm.running_var).astype(np.float64)
+    gamma = 1.0 if norm.weight is None else _array(norm.weight).astype(np.float64)
+    beta = 0.0 if norm.bias is None else _array(norm.bias).astype(np.float64)
+    factor = gamma / np.sqrt(variance + norm.eps)
+    weight = layer.op.weight * factor.reshape(-1, *[1] * (layer.op.weight.ndim - 1))
+    bias = ((0.0 if layer.op.bias is None else layer.op.bias) - mean) * factor + beta
+    return replace(layer, op=replace(layer.op, weight=weight.astype(np.float32), bias=bias.astype(np.float32)))
 
 
 def _array(tensor: Any) -> Array:

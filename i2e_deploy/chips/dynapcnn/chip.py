@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from i2e_deploy.chips.base import Chip
-from i2e_deploy.chips.check import CheckReport, Finding
+from i2e_deploy.chips.base import Chip, Program
+from i2e_deploy.chips.check import CheckReport, Finding, Slot
+from i2e_deploy.chips.dynapcnn.config import build_config
+from i2e_deploy.chips.dynapcnn.fit import Sizes, proposals, sizes_of
 from i2e_deploy.chips.dynapcnn.placement import place
 from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram, Source, read_program
 from i2e_deploy.chips.dynapcnn.quantise import Quantised, core_layer, quantise
@@ -51,6 +54,19 @@ class DynapcnnChip(Chip):
         layers = tuple(core_layer(stage, q) for stage, q in zip(stages, integers, strict=True))
         return DynapcnnProgram((channels, height, width), layers, outputs)
 
+    def calibrate(self, network: Network, frames: Integers) -> DynapcnnProgram:
+        """Lower with scales chosen on frames [B, T, C, H, W], see `calibrate`; `lower` is exact to Sinabs."""
+        from i2e_deploy.chips.dynapcnn.calibrate import calibrate
+
+        return calibrate(network, frames)
+
+    def native_files(self, program: Program, placement: Sequence[Slot]) -> dict[str, bytes]:
+        """`speck2f.json`: the chip's complete configuration, see `config`."""
+        assert isinstance(program, DynapcnnProgram)
+        cores = {slot.layer: slot.core for slot in placement}
+        data = build_config(program, cores, self.profile.name)
+        return {f"{self.profile.name}.json": json.dumps(data, separators=(",", ":")).encode()}
+
     def program(self, tensors: Mapping[str, Integers], data: Mapping[str, Any]) -> DynapcnnProgram:
         """See `Chip.program`."""
         return read_program(tensors, data)
@@ -92,7 +108,14 @@ def _cores_finding(stages: Sequence[Stage], crowded: Sequence[str], profile: Pro
     needs = ", ".join(f"{name!r} ({_needs(by_name[name])})" for name in names)
     value = f"no core for {needs}" if not cores else f"{len(names)} layers share cores {cores}: {needs}"
     fix = "use fewer channels, smaller kernels, larger strides or earlier pooling in these layers, or fewer layers"
+    changes = {name: proposals(_sizes(by_name[name]), profile) for name in alone}
+    if any(changes.values()):
+        fix = "; ".join(f"{name!r}: " + ", or ".join(found) for name, found in changes.items() if found)
     return Finding("cores", "", value, f"{total} cores, one layer each", "", "error", fix, source)
+
+
+def _sizes(stage: Stage) -> Sizes:
+    return sizes_of(stage.weight.shape, stage.output_shape, stage.bias is not None)
 
 
 def _holding(stage: Stage, profile: Profile) -> list[int]:

@@ -1,133 +1,241 @@
-"""The fast engine: equal to `reference` on every input.
+"""The fast time-stepped engine: equal to `reference` on every input.
 
-The convolution has no memory, so all steps of all samples go through it at once, in float32 while every
-partial sum is an integer below 2^24 (checked against the inputs of each call), else in float64. Then one fused
-loop over time integrates, fires, resets and clamps.
+Per layer and sample it takes the cheaper of two ways. Where few neurons spike, every spike is added to the states
+that it reaches, in 16-bit lanes while no state can leave them (`_state_dtype`), else in 32-bit. Where many do, the
+convolution, which has no memory, takes all steps at once, in float32 while every partial sum is an integer below
+2^24, else in float64.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from i2e_deploy.chips.dynapcnn.counts import layer_counts
-from i2e_deploy.chips.dynapcnn.program import CoreLayer, DynapcnnProgram, Pair, Source
+from i2e_deploy.chips.dynapcnn.geometry import (
+    geometry,
+    lay_out_bias,
+    lay_out_state,
+    lay_out_weights,
+    padded_features,
+    read_state,
+)
+from i2e_deploy.chips.dynapcnn.program import CoreLayer, DynapcnnProgram
+from i2e_deploy.chips.dynapcnn.step_kernel import fire_dense, run_steps
+from i2e_deploy.chips.dynapcnn.step_spikes import LazySpikes, StepSpikes, from_frames, gather
 from i2e_deploy.chips.trace import Integers, LayerCounts, States, Trace
+from i2e_deploy.network import INPUT
 
-#: Above this many values in the largest array of a layer, samples are run in several parts.
+#: Above this many values in the input of a convolution, steps are run in several parts.
 CHUNK_VALUES = 2**24
 FLOAT32_EXACT, FLOAT64_EXACT = 2**24, 2**53
 NO_LIMIT = 2**62
+#: A multiply-add of a dense convolution costs about so much less than one of a scattered spike.
+DENSE_ADVANTAGE = 2
+#: Counts above this are not scattered one by one.
+MOST_SCATTERED = 16
 
 
 def run_engine(program: DynapcnnProgram, frames: Integers, before: States | None = None) -> Trace:
     """`reference.run_reference`, fast."""
-    parts = [_run_part(program, frames[part], before, part) for part in _parts(program, frames)]
-    if len(parts) == 1:
-        return parts[0]
-    counts: dict[str, LayerCounts] = {}
-    for part in parts:
-        for name, count in part.counts.items():
-            counts[name] = counts[name] + count if name in counts else count
+    threads = min(len(frames), torch.get_num_threads())
+    starts = [_start(program, before, b) for b in range(len(frames))]
+    if threads == 1:
+        samples = [_run_sample(program, sample, start) for sample, start in zip(frames, starts, strict=True)]
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            samples = list(pool.map(lambda b: _run_sample(program, frames[b], starts[b]), range(len(frames))))
     names = program.layer_names
     return Trace(
-        spikes={name: np.concatenate([part.spikes[name] for part in parts]) for name in names},
-        states={name: {"v_mem": np.concatenate([part.states[name]["v_mem"] for part in parts])} for name in names},
-        output=np.concatenate([part.output for part in parts]),
-        counts=counts,
+        spikes=LazySpikes([sample.spikes for sample in samples]),
+        states={name: {"v_mem": np.stack([sample.states[name] for sample in samples])} for name in names},
+        output=np.stack([sample.output for sample in samples]),
+        counts={name: sum_counts([sample.counts[name] for sample in samples]) for name in names},
     )
 
 
-def _parts(program: DynapcnnProgram, frames: Integers) -> Iterator[slice]:
-    steps = frames.shape[1]
-    largest = max(int(np.prod(shape)) for layer in program.layers for shape in (layer.input_shape, layer.output_shape))
-    size = max(1, CHUNK_VALUES // (steps * largest))
-    for start in range(0, len(frames), size):
-        yield slice(start, start + size)
+def sum_counts(parts: list[LayerCounts]) -> LayerCounts:
+    """Totals over samples."""
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
 
 
-def _run_part(program: DynapcnnProgram, frames: Integers, before: States | None, samples: slice) -> Trace:
-    batch, steps = frames.shape[:2]
-    spikes: dict[str, Integers] = {"input": frames}
+@dataclass(frozen=True, eq=False)
+class _Sample:
+    spikes: Mapping[str, StepSpikes]
+    states: Mapping[str, NDArray[np.int64]]
+    output: NDArray[np.int32]
+    counts: Mapping[str, LayerCounts]
+
+
+def _start(program: DynapcnnProgram, before: States | None, sample: int) -> dict[str, NDArray[np.int64]]:
+    """States (C, H, W) from which one sample starts."""
+    if before is None:
+        return {layer.name: np.zeros(layer.output_shape, np.int64) for layer in program.layers}
+    return {name: variables["v_mem"][sample].astype(np.int64) for name, variables in before.items()}
+
+
+def _run_sample(program: DynapcnnProgram, frames: Integers, start: Mapping[str, NDArray[np.int64]]) -> _Sample:
+    spikes = {INPUT: from_frames(frames)}
     states, counts = {}, {}
     for layer in program.layers:
-        events = _gather(layer.sources, spikes)
-        current = _convolve(layer, events)
-        out = np.empty(current.shape, np.int32)
-        v_mem = np.zeros((batch, *layer.output_shape), np.int64)
-        if before is not None:
-            v_mem[:] = before[layer.name]["v_mem"][samples]
-        flat = (batch, steps, -1)
-        saturations = _fire(
-            current.reshape(flat), out.reshape(flat), v_mem.reshape(batch, -1), layer.threshold, layer.min_v,
-            NO_LIMIT if layer.max_spikes is None else layer.max_spikes, layer.reset == "zero",
+        given = _arrivals(layer, spikes)
+        v = start[layer.name]
+        way = _dense if _dense_is_better(layer, given, v) else _scattered
+        fired, states[layer.name], synops, over = way(layer, given, v)
+        spikes[layer.name] = fired
+        counts[layer.name] = LayerCounts(fired.total(), synops, over)
+    outputs = [gather((s,), spikes, _pooled(spikes[s.layer].shape, s.pool)).dense() for s in program.outputs]
+    del spikes[INPUT]
+    output = np.concatenate([part.reshape(len(frames), -1) for part in outputs], axis=1)
+    return _Sample(spikes, states, output, counts)
+
+
+def _pooled(shape: tuple[int, int, int], pool: tuple[int, int]) -> tuple[int, int, int]:
+    return shape[0], shape[1] // pool[0], shape[2] // pool[1]
+
+
+def _arrivals(layer: CoreLayer, spikes: Mapping[str, StepSpikes]) -> StepSpikes:
+    """Unrouted where there is one source: the tables route then."""
+    if len(layer.sources) == 1:
+        return spikes[layer.sources[0].layer]
+    return gather(layer.sources, spikes, layer.input_shape)
+
+
+def _dense_is_better(layer: CoreLayer, given: StepSpikes, v: NDArray[np.int64]) -> bool:
+    """By the work of either way; also where a count is large or the 32-bit bound fails."""
+    features, channels, kh, kw = layer.weight.shape
+    _, height, width = layer.output_shape
+    steps = len(given.offsets) - 1
+    scattered = given.total() * features * -(-kh // layer.stride[0]) * -(-kw // layer.stride[1])
+    dense = steps * features * height * width * channels * kh * kw
+    largest = int(given.n.max(initial=0))
+    return scattered * DENSE_ADVANTAGE > dense or largest > MOST_SCATTERED or _state_dtype(layer, given, v) is None
+
+
+def _state_dtype(layer: CoreLayer, given: StepSpikes, v: NDArray[np.int64]) -> Any:
+    """int16 or int32, by the largest and smallest state that any input of such counts could make; None: neither."""
+    largest = int(given.n.max(initial=0)) * _multiplicity(layer)
+    weight = layer.weight.astype(np.int64) * largest
+    bias = np.zeros(1, np.int64) if layer.bias is None else layer.bias.astype(np.int64)
+    up = int((np.maximum(weight, 0).sum(axis=(1, 2, 3)) + np.maximum(bias, 0)).max())
+    down = int((np.minimum(weight, 0).sum(axis=(1, 2, 3)) + np.minimum(bias, 0)).min())
+    steps = len(given.offsets) - 1
+    high = max(layer.threshold, int(v.max())) + (up if layer.max_spikes is None else steps * up)
+    low = min(layer.min_v, int(v.min())) + down
+    if layer.max_spikes is None and high < 2**15 and low >= -(2**15):
+        return np.int16
+    return np.int32 if high < 2**31 and low >= -(2**31) else None
+
+
+def _multiplicity(layer: CoreLayer) -> int:
+    """How many entries of a step can fall on one input pixel: by pooling, or by merging."""
+    if len(layer.sources) == 1:
+        return layer.sources[0].pool[0] * layer.sources[0].pool[1]
+    return sum(source.pool[0] * source.pool[1] for source in layer.sources)
+
+
+@lru_cache(maxsize=256)
+def _tables(layer: CoreLayer, shape: tuple[int, int, int], routed: bool) -> tuple[NDArray[Any], ...]:
+    """Geometry and numbers for the kernel."""
+    source = layer.sources[0]
+    pool, shift = ((1, 1), 0) if routed else (source.pool, source.feature_shift)
+    tables = geometry(layer, shape, pool, shift, keep_outside=False)
+    _, channels, kernel, _ = layer.weight.shape
+    lanes = padded_features(layer)
+    edge = np.array([channels, kernel, layer.stride[1] * tables.taps * lanes, shift, layer.stride[0]], np.int64)
+    rows, columns = (np.stack([axis.first, axis.last, axis.tap]) for axis in (tables.rows, tables.columns))
+    most = NO_LIMIT if layer.max_spikes is None else layer.max_spikes
+    core = [layer.output_shape[2], lanes, layer.output_shape[0], layer.threshold, layer.min_v, layer.reset == "zero"]
+    return edge, rows, columns, np.array([*core, most], np.int64)
+
+
+@lru_cache(maxsize=256)
+def _weights(layer: CoreLayer, dtype: Any) -> NDArray[Any]:
+    return lay_out_weights(layer, dtype)
+
+
+def _scattered(
+    layer: CoreLayer, given: StepSpikes, start: NDArray[np.int64]
+) -> tuple[StepSpikes, NDArray[np.int64], int, int]:
+    """Spikes, final state, synaptic operations, states outside 16 bits."""
+    dtype = _state_dtype(layer, given, start)
+    edge, rows, columns, core = _tables(layer, given.shape, len(layer.sources) > 1)
+    v = lay_out_state(layer, start, dtype)
+    bias = np.zeros(0, dtype) if layer.bias is None else lay_out_bias(layer, dtype)
+    room, offsets = 4 * len(v) + 1024, np.zeros(len(given.offsets), np.int64)
+    out, fired = np.empty((3, room), np.int16), np.empty(room, np.int32)
+    totals, step, count = np.zeros(2, np.int64), 0, 0
+    while True:
+        step, count = run_steps(
+            step, given.c, given.y, given.x, given.n, given.offsets, v, _weights(layer, dtype), bias,
+            edge, rows, columns, core, out, fired, offsets, count, totals,
         )  # fmt: skip
-        spikes[layer.name], states[layer.name] = out, {"v_mem": v_mem}
-        counts[layer.name] = layer_counts(layer, events, out, int(saturations))
-    output = _gather(program.outputs, spikes)
-    del spikes["input"]
-    return Trace(spikes, states, output.reshape(batch, steps, -1).astype(np.int32), counts)
+        if step == len(offsets) - 1:
+            break
+        out, fired = np.concatenate([out, np.empty_like(out)], axis=1), np.concatenate([fired, np.empty_like(fired)])
+    c, y, x = out[:, :count].copy()
+    spikes = StepSpikes(c, y, x, fired[:count].copy(), offsets, layer.output_shape)
+    return spikes, read_state(layer, v).astype(np.int64), int(totals[0]), int(totals[1])
 
 
-def _gather(sources: tuple[Source, ...], spikes: dict[str, Integers]) -> Integers:
-    total = _sum_pool(spikes[sources[0].layer], sources[0].pool)
-    for source in sources[1:]:
-        total = total + _sum_pool(spikes[source.layer], source.pool)
-    return total
+def _dense(
+    layer: CoreLayer, given: StepSpikes, start: NDArray[np.int64]
+) -> tuple[StepSpikes, NDArray[np.int64], int, int]:
+    """The same by convolution."""
+    from i2e_deploy.chips.dynapcnn.counts import fan_out
+
+    arriving = (
+        given if len(layer.sources) > 1 else gather(layer.sources, {layer.sources[0].layer: given}, layer.input_shape)
+    )
+    frames = arriving.dense()
+    steps, neurons = len(frames), int(np.prod(layer.output_shape))
+    v, offsets = start.reshape(-1).copy(), np.zeros(steps + 1, np.int64)
+    out, count, over = np.empty((2, 2 * neurons + 1024), np.int32), 0, 0
+    part = max(1, CHUNK_VALUES // int(np.prod(layer.input_shape)))
+    for first in range(0, steps, part):
+        for i, current in enumerate(_convolve(layer, frames[first : first + part])):
+            if out.shape[1] - count < neurons:
+                out = np.concatenate([out, np.empty_like(out)], axis=1)
+            count, more = fire_dense(
+                current.reshape(-1), v, layer.threshold, layer.min_v,
+                NO_LIMIT if layer.max_spikes is None else layer.max_spikes, layer.reset == "zero",
+                out, offsets, first + i, count,
+            )  # fmt: skip
+            over += int(more)
+    c, pixel = np.divmod(out[0, :count], np.int32(layer.output_shape[1] * layer.output_shape[2]))
+    y, x = np.divmod(pixel, np.int32(layer.output_shape[2]))
+    c, y, x = (address.astype(np.int16) for address in (c, y, x))
+    spikes = StepSpikes(c, y, x, out[1, :count].copy(), offsets, layer.output_shape)
+    per_pixel = frames.sum(axis=(0, 1), dtype=np.int64)
+    synops = layer.output_shape[0] * int((per_pixel * fan_out(layer)).sum())
+    return spikes, v.reshape(layer.output_shape), synops, over
 
 
-def _sum_pool(spikes: Integers, pool: Pair) -> Integers:
-    if pool == (1, 1):
-        return spikes
-    (ky, kx), (height, width) = pool, spikes.shape[-2:]
-    h, w = height // ky * ky, width // kx * kx
-    total = np.zeros((*spikes.shape[:-2], h // ky, w // kx), np.int32)
-    for y in range(ky):
-        for x in range(kx):
-            total += spikes[..., y:h:ky, x:w:kx].astype(np.int32, copy=False)
-    return total
-
-
-def _convolve(layer: CoreLayer, events: Integers) -> NDArray[Any]:
-    """Exact sums as floats: [B, T, C_in, H, W] -> [B, T, C_out, h, w]."""
-    dtype = _exact_dtype(layer, int(events.max()))
-    inputs = torch.from_numpy(events.reshape(-1, *events.shape[2:]).astype(dtype))
-    weight = torch.from_numpy(layer.weight.astype(dtype))
-    bias = None if layer.bias is None else torch.from_numpy(layer.bias.astype(dtype))
+def _convolve(layer: CoreLayer, frames: NDArray[np.int32]) -> NDArray[Any]:
+    """Exact sums as floats: [T, C_in, H, W] -> [T, C_out, h, w]."""
+    dtype = _exact_dtype(layer, int(frames.max(initial=0)))
+    inputs = torch.from_numpy(frames).to(dtype)
+    weight = torch.from_numpy(layer.weight).to(dtype)
+    bias = None if layer.bias is None else torch.from_numpy(layer.bias).to(dtype)
     with torch.no_grad():
         current = torch.nn.functional.conv2d(inputs, weight, bias, layer.stride, layer.padding)
-    return current.numpy().reshape(*events.shape[:2], *layer.output_shape)
+    return np.asarray(current.numpy())
 
 
-def _exact_dtype(layer: CoreLayer, largest: int) -> type[np.floating[Any]]:
+def _exact_dtype(layer: CoreLayer, largest: int) -> torch.dtype:
     """float32 when no order of summation can leave its exact integers, else float64."""
     weights = np.abs(layer.weight.astype(np.int64)).sum(axis=(1, 2, 3))
     bias = 0 if layer.bias is None else np.abs(layer.bias.astype(np.int64))
     bound = int((weights * largest + bias).max())
     if bound >= FLOAT64_EXACT:  # unreachable from int32 counts and a legal kernel; kept as a guard
         raise OverflowError(f"layer {layer.name!r}: sums up to {bound} exceed 2^53")
-    return np.float32 if bound < FLOAT32_EXACT else np.float64
-
-
-@numba.njit(cache=True)
-def _fire(current, spikes, v_mem, threshold, min_v, max_spikes, to_zero):  # type: ignore[no-untyped-def]
-    """Fused over time: current float [B, T, N] -> spikes int32 [B, T, N], v_mem int64 [B, N]; saturations."""
-    saturations = 0
-    for b in range(current.shape[0]):
-        for t in range(current.shape[1]):
-            for i in range(current.shape[2]):
-                v = v_mem[b, i] + np.int64(current[b, t, i])
-                if v < -32768 or v > 32767:
-                    saturations += 1
-                n = np.int64(0)
-                if v >= threshold:
-                    n = min(v // threshold, max_spikes)
-                    v = 0 if to_zero else v - n * threshold
-                v_mem[b, i] = max(v, min_v)
-                spikes[b, t, i] = n
-    return saturations
+    return torch.float32 if bound < FLOAT32_EXACT else torch.float64

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from i2e_deploy.chips.check import Slot
-from i2e_deploy.chips.dynapcnn.stages import Stage, words
+from i2e_deploy.chips.dynapcnn.stages import Sized, words
 from i2e_deploy.chips.profile import Core, Profile
 from i2e_deploy.network import INPUT
 
 
-def place(stages: Sequence[Stage], profile: Profile) -> tuple[tuple[Slot, ...], tuple[str, ...]]:
+def place(stages: Sequence[Sized], profile: Profile) -> tuple[tuple[Slot, ...], tuple[str, ...]]:
     """Give every stage a core of its own.
 
     Stages fed by the input prefer parallel cores, all others the smallest core that holds them.
@@ -42,7 +42,7 @@ def place(stages: Sequence[Stage], profile: Profile) -> tuple[tuple[Slot, ...], 
     return tuple(Slot(s.name, index[s.name], words(s), cores[index[s.name]].memory) for s in stages), ()
 
 
-def _options(stage: Stage, profile: Profile) -> list[Core]:
+def _options(stage: Sized, profile: Profile) -> list[Core]:
     """Cores whose every memory holds the stage, best first."""
     used, from_input = words(stage), any(source.layer == INPUT for source in stage.sources)
     holding = [core for core in profile.cores if all(used[kind] <= core.memory[kind] for kind in used)]

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.base import Program, check_frames, check_states
+from i2e_deploy.chips.dynapcnn.event_options import EventOptions
 from i2e_deploy.chips.trace import Integers, States, Trace
-from i2e_deploy.errors import FileFormatError, InputError
+from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
 
 Pair = tuple[int, int]
 
@@ -22,10 +23,17 @@ MAX_NEURONS = 2**24
 
 @dataclass(frozen=True)
 class Source:
-    """Where events come from: a layer (or `"input"`), summed over `pool` windows on the way."""
+    """Where events come from: a layer (or `"input"`), summed over `pool` windows on the way.
+
+    Args:
+        layer: name of the layer, or `"input"`.
+        pool: windows (vertical, horizontal).
+        feature_shift: added to the feature number, so that several layers can feed one side by side.
+    """
 
     layer: str
     pool: Pair = (1, 1)
+    feature_shift: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,19 +44,20 @@ class CoreLayer:
         name: unique in the program.
         sources: what feeds it; several are added up.
         weight: int8 [C_out, C_in, kH, kW], cross-correlation.
-        bias: int8 [C_out], added once a step, or None.
+        bias: int8 or int16 [C_out], added once a step, or None.
         threshold: 1..32767; a neuron with `v >= threshold` fires.
         min_v: -32768..0, lower bound of the state, applied after the reset.
         max_spikes: most spikes of one neuron in one step; None = as many as the threshold fits in.
         reset: after n spikes take off n thresholds, or set to zero.
         input_shape: (C, H, W) after pooling.
         output_shape: (C, H, W) of the neurons.
+        decimation: the core passes one of so many spikes on; 1 = all. Only `event` semantics know it.
     """
 
     name: str
     sources: tuple[Source, ...]
     weight: NDArray[np.int8]
-    bias: NDArray[np.int8] | None
+    bias: NDArray[np.int8] | NDArray[np.int16] | None
     stride: Pair
     padding: Pair
     threshold: int
@@ -57,11 +66,12 @@ class CoreLayer:
     reset: Literal["subtract", "zero"]
     input_shape: tuple[int, int, int]
     output_shape: tuple[int, int, int]
+    decimation: int = 1
 
 
 @dataclass(frozen=True, eq=False)
 class DynapcnnProgram(Program):
-    """A whole network as integers. `outputs` are the sources of what leaves the network."""
+    """A whole network as integers. `outputs` are what leaves the network, one behind the other."""
 
     input_shape: tuple[int, int, int]
     layers: tuple[CoreLayer, ...]
@@ -72,26 +82,58 @@ class DynapcnnProgram(Program):
         """See `Program.layer_names`."""
         return tuple(layer.name for layer in self.layers)
 
+    def shapes(self) -> dict[str, tuple[int, int, int]]:
+        """(C, H, W) of the input and of every layer, by name."""
+        return {"input": self.input_shape, **{layer.name: layer.output_shape for layer in self.layers}}
+
     def run(
         self,
         frames: Integers,
         semantics: str = "timestep",
         engine: str = "fast",
         states: States | None = None,
+        options: EventOptions | None = None,
     ) -> Trace:
-        """See `Program.run`. `semantics="timestep"` equals Sinabs' discretised network bit for bit."""
+        """See `Program.run`.
+
+        `semantics="timestep"` equals Sinabs' discretised network bit for bit; `"event"` is the asynchronous chip
+        as documented, with `options` for what is not.
+
+        Raises:
+            UnsupportedError: a decimator in `timestep`.
+        """
         from i2e_deploy.chips.dynapcnn.engine import run_engine
+        from i2e_deploy.chips.dynapcnn.event_run import run_events
         from i2e_deploy.chips.dynapcnn.reference import run_reference
 
         engines = {"fast": run_engine, "reference": run_reference}
-        if semantics != "timestep":
-            raise InputError(f"semantics {semantics!r}: this version simulates DYNAP-CNN chips in 'timestep' only")
+        if semantics not in ("timestep", "event"):
+            raise InputError(f"semantics {semantics!r}: choose one of timestep, event")
         if engine not in engines:
             raise InputError(f"engine {engine!r}: choose one of {', '.join(engines)}")
         check_frames(frames, self.input_shape)
         if states is not None:
-            check_states(states, {layer.name: {"v_mem": layer.output_shape} for layer in self.layers}, len(frames))
+            check_states(states, self._state_shapes(semantics), len(frames))
+        if semantics == "event":
+            return run_events(self, frames, engine, EventOptions() if options is None else options, states)
+        decimated = [layer.name for layer in self.layers if layer.decimation > 1]
+        if decimated:
+            raise UnsupportedError(f"layers {decimated} have a decimator, which counts events: use semantics 'event'")
         return engines[engine](self, frames, states)
+
+    def _state_shapes(self, semantics: str) -> dict[str, dict[str, tuple[int, ...]]]:
+        shapes: dict[str, dict[str, tuple[int, ...]]] = {
+            layer.name: {"v_mem": layer.output_shape} for layer in self.layers
+        }
+        for layer in self.layers:
+            if semantics == "event" and layer.decimation > 1:
+                shapes[layer.name]["fired"] = ()
+        return shapes
+
+    @property
+    def has_bias(self) -> bool:
+        """Whether any core has a bias, which the chip adds at each tick of its slow clock."""
+        return any(layer.bias is not None for layer in self.layers)
 
     def to_tensors(self) -> tuple[dict[str, Integers], dict[str, Any]]:
         """See `Program.to_tensors`."""
@@ -125,7 +167,8 @@ def read_program(tensors: Mapping[str, Integers], data: Mapping[str, Any]) -> Dy
 
 def _read_layer(row: Mapping[str, Any], tensors: Mapping[str, Integers]) -> CoreLayer:
     name = str(row["name"])
-    weight, bias = tensors[f"{name}.weight"], tensors.get(f"{name}.bias")
+    weight = tensors[f"{name}.weight"]
+    bias: NDArray[Any] | None = tensors.get(f"{name}.bias")
     layer = CoreLayer(
         name=name,
         sources=tuple(map(_source, row["sources"])),
@@ -139,10 +182,11 @@ def _read_layer(row: Mapping[str, Any], tensors: Mapping[str, Integers]) -> Core
         reset=row["reset"],
         input_shape=_shape(row["input_shape"]),
         output_shape=_shape(row["output_shape"]),
+        decimation=_integer(row.get("decimation", 1), 1, 512),
     )
     if layer.reset not in ("subtract", "zero"):
         raise ValueError(f"reset {layer.reset!r} of layer {name!r}")
-    if weight.dtype != np.int8 or weight.ndim != 4 or (bias is not None and bias.dtype != np.int8):
+    if weight.dtype != np.int8 or weight.ndim != 4 or (bias is not None and bias.dtype not in (np.int8, np.int16)):
         raise ValueError(f"weights of layer {name!r}: {weight.dtype} {weight.shape}")
     if min(layer.stride) < 1 or (bias is not None and bias.shape != weight.shape[:1]):
         raise ValueError(f"stride or bias of layer {name!r}")
@@ -155,12 +199,13 @@ def _check_graph(program: DynapcnnProgram) -> None:
 
     def pooled(source: Source) -> tuple[int, int, int]:
         c, h, w = shapes[source.layer]
-        return c, h // source.pool[0], w // source.pool[1]
+        return c + source.feature_shift, h // source.pool[0], w // source.pool[1]
 
     for layer in program.layers:
         if layer.name in shapes or not layer.sources:
             raise ValueError(f"name or sources of layer {layer.name!r}")
-        if any(pooled(source) != layer.input_shape for source in layer.sources):
+        arriving = [pooled(source) for source in layer.sources]
+        if any(c > layer.input_shape[0] or size != list(layer.input_shape[1:]) for c, *size in arriving):
             raise ValueError(f"input shape of layer {layer.name!r}")
         c, *size = layer.input_shape
         window = zip(size, layer.weight.shape[2:], layer.stride, layer.padding, strict=True)
@@ -194,4 +239,4 @@ def _source(row: Mapping[str, Any]) -> Source:
     pool = _pair(row["pool"])
     if min(pool) < 1:
         raise ValueError(f"pooling {pool}")
-    return Source(str(row["layer"]), pool)
+    return Source(str(row["layer"]), pool, _integer(row.get("feature_shift", 0), 0, 2**15))

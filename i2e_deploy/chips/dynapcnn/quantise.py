@@ -29,7 +29,7 @@ class Quantised:
     """The integers of one stage and the scale that made them; `threshold` may be 0, which no chip can use."""
 
     weight: NDArray[np.int8]
-    bias: NDArray[np.int8] | None
+    bias: NDArray[np.int8] | NDArray[np.int16] | None
     threshold: int
     min_v: int
     scale: float

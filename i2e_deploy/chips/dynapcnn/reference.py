@@ -28,28 +28,31 @@ def run_reference(program: DynapcnnProgram, frames: AnyIntegers, before: States 
     spikes: dict[str, Integers] = {"input": frames.astype(np.int64)}
     states, counts = {}, {}
     for layer in program.layers:
-        events = gather(layer.sources, spikes)
+        events = gather(layer.sources, spikes, layer.input_shape[0])
         start = (
             np.zeros((len(frames), *layer.output_shape), np.int64) if before is None else before[layer.name]["v_mem"]
         )
         out, v_mem, saturations = _integrate_and_fire(layer, _convolve(layer, events), start.astype(np.int64))
         spikes[layer.name], states[layer.name] = out, {"v_mem": v_mem}
         counts[layer.name] = layer_counts(layer, events, out, saturations)
-    output = gather(program.outputs, spikes)
+    lead = frames.shape[:2]
+    output = np.concatenate([sum_pool(spikes[s.layer], s.pool).reshape(*lead, -1) for s in program.outputs], axis=2)
     del spikes["input"]
     return Trace(
         spikes={name: s.astype(np.int32) for name, s in spikes.items()},
         states=states,
-        output=output.reshape(*output.shape[:2], -1).astype(np.int32),
+        output=output.astype(np.int32),
         counts=counts,
     )
 
 
-def gather(sources: tuple[Source, ...], spikes: Mapping[str, Integers]) -> Integers:
-    """The events that reach a core: all sources, pooled, added up."""
-    total = sum_pool(spikes[sources[0].layer], sources[0].pool)
-    for source in sources[1:]:
-        total = total + sum_pool(spikes[source.layer], source.pool)
+def gather(sources: tuple[Source, ...], spikes: Mapping[str, Integers], channels: int) -> Integers:
+    """The events that reach a core: all sources, pooled, shifted, added up; `channels` of the core's input."""
+    parts = [(sum_pool(spikes[source.layer], source.pool), source.feature_shift) for source in sources]
+    batch, steps, _, height, width = parts[0][0].shape
+    total = np.zeros((batch, steps, channels, height, width), np.int64)
+    for part, shift in parts:
+        total[:, :, shift : shift + part.shape[2]] += part
     return total
 
 

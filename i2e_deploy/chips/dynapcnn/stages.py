@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from i2e_deploy.chips.dynapcnn.program import Source
 from i2e_deploy.errors import UnsupportedError
@@ -123,11 +125,11 @@ def _stage(layer: Layer, neuron: IntegrateAndFire, paths: Sequence[_Path], shape
             f"layer {layer.name!r} gets inputs scaled by different average pools ({sorted(factors)}): "
             "one core has one set of weights; use sum pooling or equal windows"
         )
-    channels, height, width = shapes[paths[0].source]
+    channels, height, width = (*shapes[paths[0].source], 1, 1)[:3]  # neurons of a linear layer: one pixel
     input_shape = (channels, height // paths[0].pool[0], width // paths[0].pool[1])
     op = layer.op
     if isinstance(op, Linear):
-        weight, stride, padding = op.weight.reshape(-1, *input_shape), (1, 1), (0, 0)
+        weight, stride, padding = _as_convolution(op.weight.reshape(-1, *input_shape))
         output_shape: Shape = (weight.shape[0], 1, 1)
     else:
         assert isinstance(op, Conv2d)
@@ -137,6 +139,23 @@ def _stage(layer: Layer, neuron: IntegrateAndFire, paths: Sequence[_Path], shape
     if factor != 1:  # in float32, as sinabs: dynapcnn_layer.py `conv.weight * self._rescale_weights`
         weight = weight * np.float32(factor)
     return Stage(layer.name, (), weight, op.bias, stride, padding, neuron, input_shape, output_shape, 0)
+
+
+def _as_convolution(weight: Array) -> tuple[Array, Pair, Pair]:
+    """A linear layer on (C, H, W) as a convolution with one output pixel: weights, stride, padding.
+
+    A core has one number for both sides of a kernel. Where H and W differ, the kernel is made square with rows or
+    columns of zeros that lie in the padding; padding has the same width on both sides, so the input may be one
+    longer than the kernel, and a stride of 8 keeps the second output pixel away.
+    """
+    height, width = weight.shape[2:]
+    if height == width:
+        return weight, (1, 1), (0, 0)
+    side = max(height, width)
+    top, left = (side - height + 1) // 2, (side - width + 1) // 2
+    square = np.zeros((*weight.shape[:2], side, side), np.float32)
+    square[:, :, top : top + height, left : left + width] = weight
+    return square, (8, 8), (top, left)
 
 
 def _write_out(op: Conv2d) -> Array:
@@ -150,17 +169,37 @@ def _write_out(op: Conv2d) -> Array:
     return dense
 
 
-def words(stage: Stage) -> dict[str, int]:
-    """Memory words that a stage takes, by kind.
+class Sized(Protocol):
+    """A stage, or the core layer made of it."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def sources(self) -> tuple[Source, ...]: ...  # noqa: D102
+    @property
+    def weight(self) -> NDArray[Any]: ...  # noqa: D102
+    @property
+    def bias(self) -> NDArray[Any] | None: ...  # noqa: D102
+    @property
+    def output_shape(self) -> tuple[int, ...]: ...  # noqa: D102
+
+
+def words(stage: Sized) -> dict[str, int]:
+    """Memory words that a stage takes, by kind; see `memory_words`."""
+    f_out, c_in, kh, kw = stage.weight.shape
+    _, height, width = stage.output_shape
+    return memory_words(f_out, c_in, (kh, kw), (height, width), stage.bias is not None)
+
+
+def memory_words(f_out: int, c_in: int, kernel: Pair, neurons: Pair, bias: bool) -> dict[str, int]:
+    """Memory words by kind.
 
     Source: Speck Dev Kit Datasheet (Aug 2023), 2.4; the same in sinabs dynapcnn_layer.py `memory_summary`.
     """
-    f_out, c_in, kh, kw = stage.weight.shape
-    _, height, width = stage.output_shape
     return {
-        "kernel": c_in << (_bits(kh * kw) + _bits(f_out)),
-        "neuron": f_out << (_bits(height) + _bits(width)),
-        "bias": 0 if stage.bias is None else f_out,
+        "kernel": c_in << (_bits(kernel[0] * kernel[1]) + _bits(f_out)),
+        "neuron": f_out << (_bits(neurons[0]) + _bits(neurons[1])),
+        "bias": f_out if bias else 0,
     }
 
 

@@ -1,0 +1,171 @@
+"""Speed of the DYNAP-CNN simulators beside Sinabs' `DynapcnnNetwork`, in one process, on the same threads.
+
+    python benchmarks/dynapcnn.py > benchmarks/results/dynapcnn.txt
+
+Sinabs runs on its CPU path, which needs no samna: the tests' stand-in lets its module be imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
+import samna_standin
+
+samna_standin.install()
+from peers_dynapcnn import gesture, mnist, tune  # noqa: E402
+from sinabs.backend.dynapcnn import DynapcnnNetwork  # noqa: E402
+
+from i2e_deploy.chips import get  # noqa: E402
+from i2e_deploy.chips.dynapcnn import DynapcnnProgram  # noqa: E402
+from i2e_deploy.chips.dynapcnn.event_engine import EventEngine  # noqa: E402
+from i2e_deploy.chips.dynapcnn.event_options import EventOptions  # noqa: E402
+from i2e_deploy.chips.dynapcnn.spikes import STIMULUS  # noqa: E402
+from i2e_deploy.network import from_sinabs  # noqa: E402
+
+STEPS = 100
+#: Spikes per neuron and step in every layer, as trained DVS-Gesture networks have it (1 to 6 %).
+ACTIVITY = 0.03
+
+
+#: Wall time on a quiet machine; CPU time of the process, on one thread, where others work on it too.
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+clock = CLOCKS["wall"]
+
+
+def best(function: Callable[[], object], repeats: int) -> float:
+    """Shortest time in seconds; the first call is not counted."""
+    function()
+    times = []
+    for _ in range(repeats):
+        start = clock()
+        function()
+        times.append(clock() - start)
+    return min(times)
+
+
+def machine() -> str:
+    """Processor, cores, versions."""
+    names = [
+        line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
+    ]
+    threads, python = torch.get_num_threads(), platform.python_version()
+    return f"{names[0]}, {len(names)} cores, {threads} threads, torch {torch.__version__}, Python {python}"
+
+
+def timestep(repeats: int) -> None:
+    """The same discretised network, frames and threads; outputs are compared first."""
+    print(f"timestep semantics, {STEPS} steps; ms per sample and step; spikes per neuron and step over all layers")
+    print("network  batch  input rate  activity   Sinabs     ours   ratio")
+    for build, rate in ((gesture, 0.02), (mnist, 0.05)):
+        for batch in (1, 16):
+            network, shape = build(batch)
+            tune(network, (torch.rand(20, *shape, generator=torch.Generator().manual_seed(1)) < rate).float(), ACTIVITY)
+            program = get("speck2f").lower(from_sinabs(network, shape))
+            frames = (np.random.default_rng(0).random((batch, STEPS, *shape)) < rate).astype(np.uint8)
+            peer = DynapcnnNetwork(network, input_shape=shape, batch_size=batch, discretize=True)
+            tensor = torch.from_numpy(frames).flatten(0, 1).float()
+
+            def theirs(peer: DynapcnnNetwork = peer, tensor: torch.Tensor = tensor) -> NDArray[np.float32]:
+                with torch.no_grad():
+                    for layer in peer.dynapcnn_layers.values():
+                        if layer.spk.is_state_initialised():
+                            layer.spk.v_mem = torch.zeros_like(layer.spk.v_mem)
+                    return np.asarray(peer(tensor).numpy())
+
+            trace = program.run(frames)
+            assert np.array_equal(theirs().reshape(trace.output.shape), trace.output)
+            neurons = sum(int(np.prod(layer.output_shape)) for layer in program.layers)
+            active = sum(count.spikes for count in trace.counts.values()) / (neurons * batch * STEPS)
+            slow, fast = best(theirs, repeats), best(lambda p=program, f=frames: p.run(f), repeats)  # type: ignore[misc]
+            per = 1e3 / (batch * STEPS)
+            print(
+                f"{build.__name__:8s} {batch:5d} {100 * rate:9.1f} % {100 * active:7.2f} % {slow * per:8.3f} "
+                f"{fast * per:8.4f} {slow / fast:7.1f}",
+                flush=True,
+            )
+
+
+def event_rates(repeats: int) -> None:
+    """Synaptic operations a second of one core's work, and of whole networks, on one thread."""
+    print("\nevent semantics, one thread; 300,000 random events into one layer")
+    print("input        kernel  features   ns/event   spikes/event   G synaptic operations/s")
+    rng = np.random.default_rng(0)
+    for c, size, kernel, stride, features in (
+        (2, 128, 3, 2, 8), (8, 64, 3, 1, 8), (16, 32, 3, 1, 16), (16, 16, 3, 1, 32), (32, 16, 3, 1, 64),
+        (512, 4, 4, 1, 64),
+    ):  # fmt: skip
+        program = one_layer(c, size, kernel, stride, features, rng)
+        stimuli = random_stimuli(rng, 300_000, program.input_shape, 300_000)
+        engine = EventEngine(program, EventOptions())
+        seconds = best(lambda e=engine, s=stimuli: e.run(s), repeats)  # type: ignore[misc]
+        count = engine.run(stimuli).counts["core"]
+        print(
+            f"{c:4d}x{size:3d}x{size:3d} {kernel:4d}x{kernel} {features:8d} {seconds / 3e5 * 1e9:10.1f} "
+            f"{count.spikes / 3e5:12.2f} {count.synops / seconds / 1e9:18.2f}",
+            flush=True,
+        )
+
+
+def real_time(repeats: int) -> None:
+    """A stream of 1 M events a second on 128x128 through the gesture network."""
+    network, shape = gesture(1)
+    tune(network, (torch.rand(20, *shape, generator=torch.Generator().manual_seed(1)) < 0.03).float(), ACTIVITY)
+    program = get("speck2f").lower(from_sinabs(network, shape))
+    assert isinstance(program, DynapcnnProgram)
+    stimuli = random_stimuli(np.random.default_rng(0), 1_000_000, shape, 1_000_000)
+    engine = EventEngine(program, EventOptions())
+    seconds = best(lambda: engine.run(stimuli), repeats)
+    counts = engine.run(stimuli).counts.values()
+    synops = sum(count.synops for count in counts)
+    print(
+        f"\n1 s of a 128x128 sensor at 1 M events/s, 9-layer gesture network, one thread: {seconds:.2f} s "
+        f"({1 / seconds:.1f}x real time), {synops / 1e9:.2f} G synaptic operations, {synops / seconds / 1e9:.2f} G/s"
+    )
+    print("spikes by layer:", ", ".join(f"{count.spikes:,}" for count in counts))
+
+
+def one_layer(c: int, size: int, kernel: int, stride: int, features: int, rng: np.random.Generator) -> DynapcnnProgram:
+    """One core with weights from -127 to 127 and a threshold of 1000."""
+    from i2e_deploy.chips.dynapcnn import CoreLayer, Source
+
+    padding = 1 if kernel == 3 else 0
+    out = (size + 2 * padding - kernel) // stride + 1
+    weight = rng.integers(-127, 128, (features, c, kernel, kernel)).astype(np.int8)
+    core = CoreLayer(
+        "core", (Source("input"),), weight, None, (stride, stride), (padding, padding), 1000, -1000, None, "subtract",
+        (c, size, size), (features, out, out),
+    )  # fmt: skip
+    return DynapcnnProgram((c, size, size), (core,), (Source("core"),))
+
+
+def random_stimuli(rng: np.random.Generator, number: int, shape: tuple[int, ...], duration: int) -> NDArray[np.void]:
+    """Events at random addresses, evenly in time (microseconds)."""
+    stimuli = np.zeros(number, STIMULUS)
+    stimuli["t"] = np.arange(number) * duration // number
+    for name, high in zip("cyx", shape, strict=True):
+        stimuli[name] = rng.integers(0, high, number)
+    return stimuli
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("parts", nargs="*", default=["timestep", "event", "stream"])
+    parser.add_argument("--clock", choices=CLOCKS, default="wall")
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    clock = CLOCKS[arguments.clock]
+    torch.set_num_threads(arguments.threads)
+    print(f"{machine()}; {arguments.clock} time")
+    for part in arguments.parts:
+        {"timestep": timestep, "event": event_rates, "stream": real_time}[part](arguments.repeats)

@@ -1,0 +1,112 @@
+"""Fine-tuning for the asynchronous chip: forward by the event engine, backward through the time steps.
+
+In the forward pass every neuron layer's spikes are those that the `event` semantics of the lowered network gave,
+counted in steps; the gradient is that of the time-stepped neurons on the same inputs (straight-through). So
+training sees what the chip does: quantised weights, one spike per event, the order of injection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from sinabs.layers import StatefulLayer
+from torch import Tensor, nn
+
+from i2e_deploy.chips.dynapcnn import DynapcnnChip, DynapcnnProgram
+from i2e_deploy.chips.dynapcnn.event_options import EventOptions
+from i2e_deploy.network import from_sinabs
+from i2e_deploy.training.bptt import spike_counts
+
+#: Frames uint8 [N, T, C, H, W] and labels int64 [N].
+Labelled = tuple[NDArray[np.uint8], NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
+class FinetuneConfig:
+    """How to fine-tune.
+
+    Args:
+        epochs: passes over the training set.
+        batch_size: samples a step.
+        learning_rate: of Adam.
+        logit_scale: the summed output spikes are multiplied by it before the softmax.
+        seed: of the order of samples.
+    """
+
+    epochs: int = 1
+    batch_size: int = 50
+    learning_rate: float = 5e-4
+    logit_scale: float = 0.25
+    seed: int = 0
+
+
+def finetune(
+    network: nn.Sequential,
+    train_set: Labelled,
+    chip: DynapcnnChip,
+    options: EventOptions,
+    config: FinetuneConfig,
+    on_batch: Callable[[int, float], None] | None = None,
+) -> None:
+    """Train `network` in place through the event semantics.
+
+    Args:
+        network: Sinabs layers in a row, as `from_sinabs` reads them; takes float frames [B * T, C, H, W].
+        on_batch: called with (batches done, loss).
+
+    Raises:
+        UnsupportedError: the network cannot be lowered (at the start, or when training made it so).
+    """
+    frames, labels = train_set
+    generator = torch.Generator().manual_seed(config.seed)
+    optimiser = torch.optim.Adam(network.parameters(), config.learning_rate)
+    done = 0
+    for _ in range(config.epochs):
+        for chosen in torch.split(torch.randperm(len(frames), generator=generator), config.batch_size):
+            counts = event_counts(network, frames[chosen.numpy()], chip, options)
+            loss = F.cross_entropy(counts * config.logit_scale, torch.from_numpy(labels[chosen.numpy()]))
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            done += 1
+            if on_batch is not None:
+                on_batch(done, float(loss.detach()))
+
+
+def event_counts(
+    network: nn.Sequential, frames: NDArray[np.uint8], chip: DynapcnnChip, options: EventOptions
+) -> Tensor:
+    """Output spikes of the asynchronous chip, float [B, classes], with the gradient of the time-stepped network."""
+    shape = frames.shape[2:]
+    program = chip.lower(from_sinabs(network, shape))
+    with _spikes_of_the_chip(network, program, frames, options):
+        return spike_counts(network, torch.from_numpy(frames).float())
+
+
+@contextmanager
+def _spikes_of_the_chip(
+    network: nn.Sequential, program: DynapcnnProgram, frames: NDArray[np.uint8], options: EventOptions
+) -> Iterator[None]:
+    """While it lasts, each neuron layer gives the spikes of the event engine."""
+    trace = program.run(frames, "event", options=options)
+    layers = [layer for layer in network.modules() if isinstance(layer, StatefulLayer)]
+
+    def replacing(name: str) -> Callable[[nn.Module, Any, Tensor], Tensor]:
+        spikes = torch.from_numpy(trace.spikes[name]).float().flatten(0, 1)
+        return lambda _module, _inputs, output: output + (spikes.reshape(output.shape) - output).detach()
+
+    hooks = [
+        layer.register_forward_hook(replacing(name)) for layer, name in zip(layers, program.layer_names, strict=True)
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -1,0 +1,79 @@
+"""The calibrated lowering keeps the bits that Sinabs' single scale loses, and comes closer to the float network."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from i2e_deploy.chips.dynapcnn import DynapcnnChip, DynapcnnProgram
+from i2e_deploy.chips.dynapcnn.calibrate import _float_spikes, effective_bits
+from i2e_deploy.chips.dynapcnn.reference import gather
+from i2e_deploy.chips.dynapcnn.stages import arrange
+from i2e_deploy.network import INPUT, Conv2d, IntegrateAndFire, Network, chain
+
+CHIP = DynapcnnChip("speck2f")
+FRAMES = (np.random.default_rng(5).random((4, 6, 2, 8, 8)) < 0.3).astype(np.int64)
+
+
+def network(bias: float | None = None, min_v: float | None = -1.0) -> Network:
+    rng = np.random.default_rng(0)
+    first, second = (rng.normal(0.1, 0.3, shape).astype(np.float32) for shape in ((6, 2, 3, 3), (4, 6, 3, 3)))
+    biases = None if bias is None else np.array([bias, *[0.02] * 5], np.float32)
+    return chain(
+        (2, 8, 8),
+        {
+            "one": Conv2d(first, biases), "spike1": IntegrateAndFire(1.0, min_v),
+            "two": Conv2d(second), "spike2": IntegrateAndFire(1.0, -1.0),
+        },
+    )  # fmt: skip
+
+
+def distance(program: DynapcnnProgram, float_network: Network) -> int:
+    """Spikes by which all layers differ from the float network's."""
+    stages, _ = arrange(float_network)
+    spikes: dict[str, NDArray[Any]] = {INPUT: FRAMES}
+    for stage in stages:
+        spikes[stage.name] = _float_spikes(stage, gather(stage.sources, spikes, stage.input_shape[0]))
+    trace = program.run(FRAMES)
+    return sum(int(np.abs(trace.spikes[stage.name] - spikes[stage.name]).sum()) for stage in stages)
+
+
+@pytest.mark.parametrize(
+    ("case", "fewest"),
+    [({"bias": -30.0}, 7.5), ({"min_v": -2000.0}, 7.5), ({}, 7.5)],
+    ids=["large bias", "far lower bound", "plain"],
+)
+def test_calibrated_is_closer_to_float(case: dict[str, float], fewest: float) -> None:
+    float_network = network(**case)
+    compatible, calibrated = CHIP.lower(float_network), CHIP.calibrate(float_network, FRAMES)
+    assert effective_bits(calibrated.layers[0]) >= fewest
+    assert distance(calibrated, float_network) <= distance(compatible, float_network)
+    if "bias" in case or "min_v" in case:
+        assert effective_bits(compatible.layers[0]) < 6
+        assert distance(calibrated, float_network) < distance(compatible, float_network) / 2
+
+
+def test_no_lower_bound_keeps_the_weights() -> None:
+    """With None Sinabs' scale is at most 1 and the threshold of 1 beside such weights has one bit."""
+    calibrated = CHIP.calibrate(network(min_v=None), FRAMES)
+    assert calibrated.layers[0].min_v == -32768
+    assert effective_bits(calibrated.layers[0]) >= 7.5
+
+
+def test_a_lower_bound_of_zero_becomes_one_below() -> None:
+    """0 is an erratum of the chip."""
+    assert CHIP.calibrate(network(min_v=0.0), FRAMES).layers[0].min_v == -1
+
+
+def test_a_bias_of_16_bits_survives_the_file() -> None:
+    program = CHIP.calibrate(network(bias=-30.0), FRAMES)
+    assert program.layers[0].bias is not None
+    assert program.layers[0].bias.min() < -128
+    again = CHIP.program(*program.to_tensors())
+    for semantics in ("timestep", "event"):
+        np.testing.assert_array_equal(program.run(FRAMES, semantics).output, again.run(FRAMES, semantics).output)
+        slow = program.run(FRAMES, semantics, "reference")
+        np.testing.assert_array_equal(program.run(FRAMES, semantics).output, slow.output)
