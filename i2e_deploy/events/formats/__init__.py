@@ -1,0 +1,45 @@
+"""The event file formats, by name and by suffix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from i2e_deploy.errors import InputError
+from i2e_deploy.events.formats import aedat31, dsec, evt21, nmnist, numpy_files, with_faery
+from i2e_deploy.events.formats.base import Format
+from i2e_deploy.events.formats.raw_header import read_raw_header
+
+FORMATS: dict[str, Format] = {
+    format_.name: format_
+    for format_ in (
+        *with_faery.FORMATS,
+        evt21.FORMAT,
+        nmnist.FORMAT,
+        aedat31.FORMAT,
+        numpy_files.NPZ,
+        numpy_files.NPY,
+        dsec.FORMAT,
+    )
+}
+
+
+def find_format(path: Path, name: str | None, writing: bool) -> Format:
+    """The format of that name, or the one that the suffix (for `.raw`: the header) says.
+
+    Raises:
+        InputError: unknown name or suffix.
+        Damaged: `.raw` with a header that cannot be read.
+    """
+    if name is not None:
+        if name not in FORMATS:
+            raise InputError(f"no event file format {name!r}: choose one of {', '.join(FORMATS)}")
+        return FORMATS[name]
+    suffix = path.suffix.lower()
+    if suffix == ".raw":
+        version = None if writing else read_raw_header(path).version
+        return FORMATS[version or "evt3"]
+    for format_ in FORMATS.values():
+        if suffix in format_.suffixes:
+            return format_
+    known = sorted({".raw", *(s for f in FORMATS.values() for s in f.suffixes)})
+    raise InputError(f"{path}: suffix {suffix!r} names no event file format; known: {', '.join(known)}")
