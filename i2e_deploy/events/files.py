@@ -120,11 +120,11 @@ def _good_events(packet: Events, last: int, size: SensorSize | None) -> tuple[in
     """How many events from the front are possible, and what is wrong with the next one."""
     if not len(packet):
         return 0, ""
-    from i2e_deploy.events.scan import first_wrong
+    from i2e_deploy.events._kernels import first_wrong
 
     width, height = size or (2**16, 2**16)
     t = packet["t"]
-    first = int(first_wrong(t, packet["x"], packet["y"], packet["p"], last, width, height))
+    first = int(first_wrong(packet, last, width, height))
     if first == len(packet):
         return first, ""
     event = packet[first]

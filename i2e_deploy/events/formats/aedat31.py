@@ -2,7 +2,7 @@
 
 Text lines that start with `#`, then packets: a 28-byte header (type, source: uint16; event size, time offset, time
 overflow, capacity, number, valid: uint32) and `number` events of `size` bytes. A polarity event (type 1) is two
-32-bit words: `x:15 | y:15 | polarity:1 | valid:1` and the time in us, below 2^31; the packet's overflow counts its wraps.
+32-bit words: `x:15 | y:15 | polarity:1 | valid:1` and the time in us below 2^31, whose wraps the packet counts.
 Source: docs.inivation.com, "AEDAT 3.1".
 """
 
@@ -76,22 +76,19 @@ def _write(path: Path, packets: Iterable[Events], size: SensorSize) -> None:
         file.write(_MAGIC + b"\r\n#Format: RAW\r\n#Source 1: DVS128\r\n" + _END)
         for packet in packets:
             overflows = packet["t"] >> 31
-            cuts = [0, *(np.flatnonzero(np.diff(overflows)) + 1).tolist(), len(packet)]
-            for start, stop in zip(cuts[:-1], cuts[1:], strict=True):
-                _write_packet(file.write, packet[start:stop])
+            for part in np.split(packet, np.flatnonzero(np.diff(overflows)) + 1):
+                if len(part):
+                    file.write(_encode(part))
 
 
-def _write_packet(write: object, events: Events) -> None:
-    assert callable(write)
-    if not len(events):
-        return
+def _encode(events: Events) -> bytes:
     number = len(events)
-    write(_HEADER.pack(_POLARITY, 1, 8, 4, int(events["t"][0]) >> 31, number, number, number))
+    header = _HEADER.pack(_POLARITY, 1, 8, 4, int(events["t"][0]) >> 31, number, number, number)
     words = np.empty((number, 2), "<u4")
     x, y, p = (events[name].astype(np.uint32) for name in ("x", "y", "p"))
     words[:, 0] = x << 17 | y << 2 | p << 1 | 1
     words[:, 1] = events["t"] & (2**31 - 1)
-    write(words.tobytes())
+    return header + words.tobytes()
 
 
 FORMAT = Format("aedat3.1", (".aedat",), _open, _write, (2**62, 2**15 - 1, 2**15 - 1))

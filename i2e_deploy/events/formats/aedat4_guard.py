@@ -44,7 +44,7 @@ def check_aedat4(path: Path) -> int | None:
         except struct.error as error:
             raise Damaged(f"its header is cut off ({error})", len(MAGIC)) from error
         end = total if table < 0 else table
-        offset = len(MAGIC) + 4 + info_size
+        offset: int = len(MAGIC) + 4 + info_size
         while offset < min(end, total):
             head = file.read(8)
             if len(head) < 8:

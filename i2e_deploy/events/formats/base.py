@@ -16,7 +16,7 @@ SensorSize = tuple[int, int]
 PACKET_EVENTS = 2**20
 
 
-class Damaged(Exception):  # noqa: N818  # inside this package only: `EventReader` turns it into an error or a report
+class Damaged(Exception):  # inside this package only: `EventReader` turns it into an error or a report
     """A reader met something that its format does not allow.
 
     Args:

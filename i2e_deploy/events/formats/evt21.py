@@ -83,7 +83,8 @@ def decode(words: Words, time_high: int | None) -> tuple[Events, int | None]:
 def _carry(values: NDArray[np.int64], mask: NDArray[Any], before: int | None) -> NDArray[np.int64]:
     """Each element's latest masked value; `before` (or -1) where there is none yet."""
     latest = np.maximum.accumulate(np.where(mask, np.arange(1, len(values) + 1), 0))
-    return np.concatenate([[-1 if before is None else before], values])[latest]
+    carried: NDArray[np.int64] = np.concatenate([[-1 if before is None else before], values])[latest]
+    return carried
 
 
 def encode(events: Events, time_high: int | None) -> tuple[Words, int | None]:

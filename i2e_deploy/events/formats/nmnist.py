@@ -1,7 +1,8 @@
 """N-MNIST `.bin`, our own: five bytes an event (faery and evutils do not read it).
 
 Big-endian: x (8 bits), y (8 bits), polarity (1 bit, 1 = ON), time in us (23 bits). Row 240 marks an overflow of the
-sensor's clock: 2^13 us are added to all that follows. Source: garrickorchard.com/datasets/n-mnist; tonic `read_mnist_file`.
+sensor's clock: 2^13 us are added to all that follows. Source: garrickorchard.com/datasets/n-mnist;
+tonic `read_mnist_file`.
 """
 
 from __future__ import annotations

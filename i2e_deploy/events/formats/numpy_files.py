@@ -118,11 +118,11 @@ def _write_npz(path: Path, packets: Iterable[Events], size: SensorSize) -> None:
                 file.seek(0)
                 header = {"descr": EVENT_DTYPE[name].str, "fortran_order": False, "shape": (total,)}
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member, file:
-                    np.lib.format.write_array_header_1_0(member, header)  # type: ignore[arg-type]
+                    np.lib.format.write_array_header_1_0(member, header)  # type: ignore[no-untyped-call]
                     while block := file.read(2**20):
                         member.write(block)
             with archive.open("sensor_size.npy", "w") as member:
-                np.lib.format.write_array(member, np.array(size, np.int64), allow_pickle=False)  # type: ignore[arg-type]
+                np.lib.format.write_array(member, np.array(size, np.int64), allow_pickle=False)  # type: ignore[no-untyped-call]
 
 
 def _open_npy(path: Path) -> Opened:

@@ -58,7 +58,8 @@ def read_raw_header(path: Path) -> RawHeader:
             if "width" in fields and "height" in fields:
                 size = _size(fields["width"], fields["height"], position)
         elif key == "geometry":
-            size = _size(*(value.split("x", 1) + [""])[:2], position)
+            width, _, height = value.partition("x")
+            size = _size(width, height, position)
         elif key.lower() in {"width", "height"}:  # DAT: two lines
             size = _one_side(size, key.lower(), value, position)
         position = end + 1
