@@ -210,6 +210,9 @@ def write_events(
     """
     path = Path(path)
     format_ = find_format(path, format, writing=True)
+    widest, highest = (most + 1 for most in format_.limits[1:])
+    if not (1 <= sensor_size[0] <= widest and 1 <= sensor_size[1] <= highest):
+        raise InputError(f"{path}: sensor {sensor_size}: the limit is {widest} x {highest} for {format_.name}")
     written = _Counter()
     packets = _split([events] if isinstance(events, np.ndarray) else events)
     try:
@@ -233,9 +236,9 @@ class _Counter:
 
     def checked(self, packets: Iterable[Events], path: Path, format_: Format, size: SensorSize) -> Iterator[Events]:
         last = 0
-        most_t, most_x, most_y = format_.limits
+        most_t = format_.limits[0]
         for packet in packets:
-            check_events(packet, min(size[0], most_x + 1), min(size[1], most_y + 1), f"{path} ({format_.name})")
+            check_events(packet, *size, f"{path} ({format_.name})")
             if len(packet):
                 first, end = int(packet["t"][0]), int(packet["t"][-1])
                 if first < last or end > most_t:

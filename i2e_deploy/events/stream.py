@@ -75,7 +75,15 @@ class Window:
 
 @dataclass
 class StreamCounts:
-    """What became of the events, over the whole stream."""
+    """What became of the events, over the whole stream.
+
+    Args:
+        events: all that came.
+        outside: not seen by the network: outside the crop or the sensor, or of no polarity.
+        late: before the open step, so not counted into any.
+        epochs: how often time jumped or the source was found again.
+        given_up: events in steps that were open when that happened.
+    """
 
     events: int = 0
     outside: int = 0
@@ -155,6 +163,12 @@ class Windower:
             end = self.step_end
         return closed
 
+    def restart(self) -> None:
+        """Give up the open window; the next event starts a new epoch. For a source that was lost and found again."""
+        if self._start is not None:
+            self._give_up()
+            self._start = None
+
     def _jumps(self, t: int) -> bool:
         if self.spec.unit == "events" or self._start is None:
             return False
@@ -162,10 +176,13 @@ class Windower:
 
     def _new_epoch(self, t: int) -> None:
         if self._start is not None:
-            self.counts.epochs += 1
-            self.counts.given_up += self._taken + sum(count for *_, count in self._steps)
-        self._steps.clear()
+            self._give_up()
         self._start = self._last = t
+
+    def _give_up(self) -> None:
+        self.counts.epochs += 1
+        self.counts.given_up += self._taken
+        self._steps.clear()
         self._closed, self._taken = 0, 0
         self._open[:] = 0
 

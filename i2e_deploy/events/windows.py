@@ -72,7 +72,7 @@ def into_steps(events: Events, steps: int) -> Bounds:
     length = (int(t[-1]) - int(t[0])) // steps
     edges = np.searchsorted(t, int(t[0]) + length * np.arange(steps + 1, dtype=np.int64))
     edges[-1] = len(events)
-    return np.stack([edges[:-1], edges[1:]], axis=1).astype(np.int64)
+    return np.asarray(np.stack([edges[:-1], edges[1:]], axis=1), np.int64)
 
 
 def _check(length: int, stride: int, unit: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from i2e_deploy.errors import InputError
-from i2e_deploy.events.formats import aedat31, dsec, evt21, nmnist, numpy_files, with_faery
+from i2e_deploy.events.formats import aedat31, dsec, evt3, evt21, nmnist, numpy_files, with_faery
 from i2e_deploy.events.formats.base import Format
 from i2e_deploy.events.formats.raw_header import read_raw_header
 
@@ -14,6 +14,7 @@ FORMATS: dict[str, Format] = {
     for format_ in (
         *with_faery.FORMATS,
         evt21.FORMAT,
+        evt3.FORMAT,
         nmnist.FORMAT,
         aedat31.FORMAT,
         numpy_files.NPZ,

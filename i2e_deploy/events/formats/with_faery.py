@@ -1,4 +1,4 @@
-"""AEDAT4, EVT2, EVT3, DAT, ES and CSV through the library faery (LGPL-3, an optional extra).
+"""AEDAT4, EVT2, DAT, ES and CSV (and reading EVT3) through the library faery (LGPL-3, an optional extra).
 
 What is guarded here was measured with faery 0.7.1: `zero_t0=True` (its default) shifts all times and only faery
 reads them back; its panics are `BaseException`s; it takes a missing sensor size for 1280 x 720; it reads a file
@@ -79,7 +79,8 @@ def _open_aedat4(path: Path) -> Opened:
     return Opened(decoder.dimensions(), guarded(iter(decoder), cut_at))
 
 
-def _open_evt(version: str, word: int, path: Path) -> Opened:
+def open_evt(version: str, word: int, path: Path) -> Opened:
+    """A RAW file whose words have `word` bytes."""
     header = read_raw_header(path)
     rest = (path.stat().st_size - header.size) % word
     cut_at = path.stat().st_size - rest if rest else None
@@ -155,15 +156,12 @@ def _format(name: str, suffixes: tuple[str, ...], opener: Any, limits: tuple[int
     return Format(name, suffixes, opener, partial(_write, options), limits, "line" if name == "csv" else "byte")
 
 
-#: Greatest t, x, y: from the bit fields of each format. EVT2 has 34 bits of time, EVT3 24 with any number of
-#: wraps, DAT 32; ES has none but spends a byte on every 127 us without events. faery carries DAT, EVT2 and EVT3
-#: past their wrap, which other readers do not, and spends memory on every wrap: so the plain limits hold here.
+#: Greatest t, x, y: from the bit fields of each format (EVT2 34 bits of time, DAT 32). ES has none but spends a byte on
+#: every 127 us without events.
 FORMATS = (
     _format("aedat4", (".aedat4",), _open_aedat4, (2**62, 2**15 - 1, 2**15 - 1), file_type="aedat"),
-    _format("evt2", (), partial(_open_evt, "evt2", 4), (2**34 - 1, 2**11 - 1, 2**11 - 1),
+    _format("evt2", (), partial(open_evt, "evt2", 4), (2**34 - 1, 2**11 - 1, 2**11 - 1),
             file_type="evt", version="evt2", zero_t0=False),
-    _format("evt3", (), partial(_open_evt, "evt3", 2), (2**34 - 1, 2**11 - 1, 2**11 - 1),
-            file_type="evt", version="evt3", zero_t0=False),
     _format("dat", (".dat",), _open_dat, (2**32 - 1, 2**14 - 1, 2**14 - 1),
             file_type="dat", version="dat2", zero_t0=False),
     _format("es", (".es",), _open_es, (2**34 - 1, 2**16 - 2, 2**16 - 2), file_type="es", zero_t0=False),

@@ -12,7 +12,7 @@ from i2e_deploy.events.array import Events
 
 ENTRY_POINTS = "i2e_deploy.sources"
 
-#: Most events that `Source.read` returns at once.
+#: Most events in one message of a network protocol, or one packet of a file.
 MAX_READ = 2**20
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from i2e_deploy.errors import CameraNotFound, InputError, SourceLost
 from i2e_deploy.events.array import Events, empty_events
-from i2e_deploy.events.sources.base import MAX_READ, Source, SourceUri
+from i2e_deploy.events.sources.base import Source, SourceUri
 from i2e_deploy.events.sources.tcp import from_dv
 
 _UDEV = (
@@ -76,9 +76,9 @@ class NdCamera:
                 raise SourceLost(f"camera: {' '.join(str(error).split())[:200]}") from error
             theirs = None if packet is None else getattr(packet, "polarity_events", None)
             if theirs is not None and len(theirs):
-                events = empty_events(min(len(theirs), MAX_READ))
+                events = empty_events(len(theirs))
                 for name, field in (("t", "t"), ("x", "x"), ("y", "y"), ("p", "on")):
-                    events[name] = theirs[field][:MAX_READ]
+                    events[name] = theirs[field]
                 return events
             if time.monotonic() >= deadline:
                 return empty_events()
@@ -114,7 +114,7 @@ class DvCamera:
             except RuntimeError as error:
                 raise SourceLost(f"camera: {' '.join(str(error).split())[:200]}") from error
             if batch is not None and batch.size():
-                return from_dv(batch)[:MAX_READ]
+                return from_dv(batch)
             if not running:
                 raise SourceLost("camera: dv-processing says that it no longer runs: unplugged?")
             if time.monotonic() >= deadline:

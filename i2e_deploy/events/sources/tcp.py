@@ -103,13 +103,9 @@ class Aedat4Stream:
             self.sensor_size = tuple(self._reader.getEventResolution())
         except (RuntimeError, ValueError) as error:
             raise SourceLost(f"{self._name}: dv-processing: {' '.join(str(error).split())[:200]}") from error
-        self._rest = empty_events()
 
     def read(self, timeout: float) -> Events | None:
         """See `Source.read`."""
-        if len(self._rest):
-            events, self._rest = self._rest[:MAX_READ], self._rest[MAX_READ:]
-            return events
         deadline = time.monotonic() + timeout
         while True:
             try:
@@ -118,9 +114,7 @@ class Aedat4Stream:
             except RuntimeError as error:
                 raise SourceLost(f"{self._name}: {' '.join(str(error).split())[:200]}") from error
             if batch is not None and batch.size():
-                events = from_dv(batch)
-                self._rest = events[MAX_READ:]
-                return events[:MAX_READ]
+                return from_dv(batch)
             if not running:
                 raise SourceLost(f"{self._name}: the sender closed the AEDAT4 stream")
             if time.monotonic() >= deadline:
