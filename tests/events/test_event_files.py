@@ -139,7 +139,9 @@ def test_aedat31_and_evt21_against_evutils(name: str, ending: str, tmp_path: Pat
     """evutils is the only other reader of EVT2.1."""
     evutils_io = pytest.importorskip("evutils.io")
     write_events(tmp_path / f"a{ending}", EVENTS, (320, 240), format=name)
-    theirs = evutils_io.EventReader(str(tmp_path / f"a{ending}"), mode="all").read()
+    reader = evutils_io.EventReader(str(tmp_path / f"a{ending}"), mode="all")
+    theirs = reader.read()
+    reader.close()
     same({field: getattr(theirs, field) for field in "txyp"}, EVENTS, ("t", "x", "y", "p"))
 
 
@@ -155,10 +157,10 @@ def test_evt21_words_by_hand(tmp_path: Path) -> None:
     """Two words written by hand from the documentation: TIME_HIGH 3, then ON at y 7, x 32 + {0, 5}, low time 9."""
     words = [8 << 60 | 3 << 32, 1 << 60 | 9 << 54 | 32 << 43 | 7 << 32 | 0b100001]
     path = tmp_path / "a.raw"
-    path.write_bytes(b"% evt 2.1\n% end\n" + np.array(words, "<u8").tobytes())
+    path.write_bytes(b"% evt 2.1\n% endianness little\n% end\n" + np.array(words, "<u8").tobytes())
     assert read_events(path).events.tolist() == [(3 * 64 + 9, 32, 7, 1), (3 * 64 + 9, 37, 7, 1)]
     swapped = np.array(words, "<u8").view("<u4").reshape(-1, 2)[:, ::-1].tobytes()
-    path.write_bytes(b"% format EVT21;endianness=legacy;height=8;width=64\n% end\n" + swapped)
+    path.write_bytes(b"% format EVT21;height=8;width=64\n% end\n" + swapped)
     assert len(read_events(path).events) == 2
 
 

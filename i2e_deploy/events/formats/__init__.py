@@ -6,7 +6,7 @@ from pathlib import Path
 
 from i2e_deploy.errors import InputError
 from i2e_deploy.events.formats import aedat31, dsec, evt3, evt21, nmnist, numpy_files, with_faery
-from i2e_deploy.events.formats.base import Format
+from i2e_deploy.events.formats.base import Damaged, Format
 from i2e_deploy.events.formats.raw_header import read_raw_header
 
 FORMATS: dict[str, Format] = {
@@ -37,8 +37,10 @@ def find_format(path: Path, name: str | None, writing: bool) -> Format:
         return FORMATS[name]
     suffix = path.suffix.lower()
     if suffix == ".raw":
-        version = None if writing else read_raw_header(path).version
-        return FORMATS[version or "evt3"]
+        version = "evt3" if writing else read_raw_header(path).version
+        if version is None:
+            raise Damaged('no header names its version: give format="evt2", "evt2.1" or "evt3"', 0)
+        return FORMATS[version]
     for format_ in FORMATS.values():
         if suffix in format_.suffixes:
             return format_

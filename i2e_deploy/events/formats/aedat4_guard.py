@@ -52,7 +52,7 @@ def check_aedat4(path: Path) -> int | None:
             _, size = struct.unpack("<iI", head)
             if size > MAX_PACKET:
                 raise Damaged(f"a packet claims {size} bytes, at most {MAX_PACKET} are read", offset)
-            if offset + 8 + size > end:
+            if offset + 8 + size > min(end, total):
                 return offset
             _check_inflated(file, size, offset)
             offset += 8 + size

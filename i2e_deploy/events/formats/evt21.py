@@ -4,7 +4,8 @@ No permissive library reads it (faery 0.7.1 panics; evutils is GPL-3 and serves 
 
 Word, most significant bits first (docs.prophesee.ai, "EVT 2.1 Format"): CD_OFF (type 0) and CD_ON (1) hold
 `type:4, time low:6, x:11 (a multiple of 32), y:11, valid:32`; TIME_HIGH (8) holds `type:4, time high:28, unused:32`.
-The time of an event is `time high << 6 | time low`. Bit i of `valid` is pixel x + i.
+The time of an event is `time high << 6 | time low`. Bit i of `valid` is pixel x + i. Files are "legacy" (the 32-bit
+halves of a word swapped) unless their header says `endianness` little; we write legacy and say so.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def _packets(path: Path, position: int, legacy: bool) -> Iterator[Events]:
         while data := file.read(8 * _WORDS):
             words = np.frombuffer(data[: len(data) // 8 * 8], "<u8")
             if legacy:
-                words = (words << np.uint64(32)) | (words >> np.uint64(32))
+                words = swap_halves(words)
             bad = ~np.isin(words >> np.uint64(60), (_OFF, _ON, _TIME_HIGH, *_IGNORED))
             good = int(bad.argmax()) if bad.any() else len(words)
             events, time_high = decode(words[:good], time_high)
@@ -52,6 +53,11 @@ def _packets(path: Path, position: int, legacy: bool) -> Iterator[Events]:
             if len(data) % 8:
                 raise Damaged("it is cut off inside a word", position + 8 * good)
             position += len(data)
+
+
+def swap_halves(words: Words) -> Words:
+    """Words with their upper and lower 32 bits exchanged."""
+    return (words << np.uint64(32)) | (words >> np.uint64(32))
 
 
 def decode(words: Words, time_high: int | None) -> tuple[Events, int | None]:
@@ -114,10 +120,10 @@ def encode(events: Events, time_high: int | None) -> tuple[Words, int | None]:
 def _write(path: Path, packets: Iterable[Events], size: SensorSize) -> None:
     time_high: int | None = None
     with path.open("wb") as file:
-        file.write(f"% evt 2.1\n% format EVT21;endianness=little;height={size[1]};width={size[0]}\n% end\n".encode())
+        file.write(f"% endianness legacy\n% evt 2.1\n% format EVT21;height={size[1]};width={size[0]}\n% end\n".encode())
         for packet in packets:
             words, time_high = encode(packet, time_high)
-            file.write(words.astype("<u8").tobytes())
+            file.write(swap_halves(words).astype("<u8").tobytes())
 
 
 FORMAT = Format("evt2.1", (), _open, _write, (2**34 - 1, 2**11 - 1, 2**11 - 1))

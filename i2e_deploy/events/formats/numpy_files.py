@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import ast
 import struct
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO
 
@@ -104,10 +106,9 @@ def _check_range(name: str, column: np.ndarray) -> None:  # type: ignore[type-ar
 
 def _write_npz(path: Path, packets: Iterable[Events], size: SensorSize) -> None:
     # Members of unknown length cannot be streamed side by side into one archive: the four columns are spooled.
-    import tempfile
-
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        columns = {name: (Path(folder) / name).open("w+b") for name in _FIELDS}
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=path.parent))
+        columns = {name: stack.enter_context((Path(folder) / name).open("w+b")) for name in _FIELDS}
         total = 0
         for packet in packets:
             total += len(packet)
@@ -117,7 +118,7 @@ def _write_npz(path: Path, packets: Iterable[Events], size: SensorSize) -> None:
             for name, file in columns.items():
                 file.seek(0)
                 header = {"descr": EVENT_DTYPE[name].str, "fortran_order": False, "shape": (total,)}
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as member, file:
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                     np.lib.format.write_array_header_1_0(member, header)  # type: ignore[no-untyped-call]
                     while block := file.read(2**20):
                         member.write(block)

@@ -22,13 +22,13 @@ class RawHeader:
         version: `"evt2"`, `"evt2.1"` or `"evt3"`.
         sensor_size: (width, height).
         size: bytes of the header: the data starts here.
-        legacy: EVT2.1 with the two 32-bit halves of a word swapped.
+        legacy: EVT2.1 with the two 32-bit halves of a word swapped: what a silent header means.
     """
 
     version: str | None
     sensor_size: SensorSize | None
     size: int
-    legacy: bool = False
+    legacy: bool = True
 
 
 def read_raw_header(path: Path) -> RawHeader:
@@ -42,7 +42,7 @@ def read_raw_header(path: Path) -> RawHeader:
     """
     with path.open("rb") as file:
         data = file.read(MAX_HEADER)
-    version, size, position, legacy = None, None, 0, False
+    version, size, position, legacy = None, None, 0, True
     while data[position : position + 2] == b"% " or data[position : position + 2] == b"%\n":
         end = data.find(b"\n", position)
         if end < 0:
@@ -54,9 +54,11 @@ def read_raw_header(path: Path) -> RawHeader:
             name, *options = value.split(";")
             version = _version(name, position)
             fields = dict(option.split("=", 1) for option in options if "=" in option)
-            legacy = fields.get("endianness") == "legacy"
+            legacy = fields["endianness"] == "legacy" if "endianness" in fields else legacy
             if "width" in fields and "height" in fields:
                 size = _size(fields["width"], fields["height"], position)
+        elif key == "endianness":
+            legacy = value.strip() == "legacy"
         elif key == "geometry":
             width, _, height = value.partition("x")
             size = _size(width, height, position)

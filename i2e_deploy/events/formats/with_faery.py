@@ -21,6 +21,8 @@ from i2e_deploy.events.formats.base import PACKET_EVENTS, Damaged, Format, Opene
 from i2e_deploy.events.formats.raw_header import read_raw_header
 
 _FAERY_DTYPE = np.dtype([("t", "<u8"), ("x", "<u2"), ("y", "<u2"), ("on", "?")])
+#: A packet of an AEDAT4 file is lost whole when it is damaged: as small as a camera's.
+_WRITTEN_EVENTS = 2**13
 _ANY_SIZE = (2**16 - 1, 2**16 - 1)
 
 
@@ -84,7 +86,7 @@ def open_evt(version: str, word: int, path: Path) -> Opened:
     header = read_raw_header(path)
     rest = (path.stat().st_size - header.size) % word
     cut_at = path.stat().st_size - rest if rest else None
-    size = header.sensor_size or _ANY_SIZE
+    size = header.sensor_size or (2**11 - 1, 2**11 - 1)
     decoder = _decoder(path, file_type="evt", version_fallback=version, dimensions_fallback=size)
     return Opened(header.sensor_size, guarded(iter(decoder), cut_at))
 
@@ -93,7 +95,7 @@ def _open_dat(path: Path) -> Opened:
     header = read_raw_header(path)
     rest = (path.stat().st_size - header.size - 2) % 8  # two bytes: event type and size
     cut_at = path.stat().st_size - rest if rest else None
-    decoder = _decoder(path, file_type="dat", dimensions_fallback=header.sensor_size or _ANY_SIZE)
+    decoder = _decoder(path, file_type="dat", dimensions_fallback=header.sensor_size or (2**14 - 1, 2**14 - 1))
     return Opened(header.sensor_size, guarded(iter(decoder), cut_at))
 
 
@@ -143,10 +145,12 @@ def _columns(properties: Any, names: list[bytes]) -> None:
 def _write(options: dict[str, Any], path: Path, packets: Iterable[Events], size: SensorSize) -> None:
     def theirs() -> Iterator[Any]:
         for packet in packets:
-            events = np.empty(len(packet), _FAERY_DTYPE)
-            for name, field in (("t", "t"), ("x", "x"), ("y", "y"), ("on", "p")):
-                events[name] = packet[field]
-            yield events
+            for start in range(0, len(packet), _WRITTEN_EVENTS):
+                part = packet[start : start + _WRITTEN_EVENTS]
+                events = np.empty(len(part), _FAERY_DTYPE)
+                for name, field in (("t", "t"), ("x", "x"), ("y", "y"), ("on", "p")):
+                    events[name] = part[field]
+                yield events
 
     stream: Callable[..., Any] = load_faery().file_encoder.events_to_file
     stream(theirs(), path, size, use_write_suffix=False, **options)
