@@ -17,7 +17,7 @@ from i2e_deploy.errors import InputError
 from i2e_deploy.events.array import Events
 from i2e_deploy.events.frames import Frames, FrameSpec
 
-_NEVER = 2**62
+_NEVER, _FAR = 2**62, 2**60
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ class StreamCounts:
     Args:
         events: all that came.
         outside: not seen by the network: outside the crop or the sensor, or of no polarity.
-        late: before the open step, so not counted into any.
+        late: before the open step, so not counted into any, or with a time beyond 2^60 us.
         epochs: how often time jumped or the source was found again.
         given_up: events in steps that were open when that happened.
     """
@@ -114,6 +114,11 @@ class Windower:
         self._taken = 0
 
     @property
+    def latest(self) -> int:
+        """Time of the latest event of this epoch, us."""
+        return self._last
+
+    @property
     def step_end(self) -> int | None:
         """When the open step ends, us; None before the first event and when steps are counted in events."""
         return None if self._start is None or self.spec.unit == "events" else self._start + self.spec.step
@@ -126,6 +131,9 @@ class Windower:
         i = 0
         while i < len(t):
             now = int(t[i])
+            if not -_FAR < now < _FAR:  # no clock says so; it would not leave room to calculate
+                self.counts.events, self.counts.late, i = self.counts.events + 1, self.counts.late + 1, i + 1
+                continue
             if self._start is None or self._jumps(now):
                 self._new_epoch(now)
             assert self._start is not None

@@ -23,12 +23,13 @@ from i2e_deploy.events.frames import FrameSpec
 from i2e_deploy.events.sources import Source
 from i2e_deploy.events.stream import StreamSpec, Windower
 from i2e_deploy.runtime.backlog import POLICIES, Backlog, Policy, Waiting
-from i2e_deploy.runtime.clock import StreamClock
 from i2e_deploy.runtime.histogram import LatencyHistogram
 from i2e_deploy.runtime.session import Recorder
 
 #: Longest wait in `Source.read` and `Backlog.get`, seconds: how soon a stop is noticed, and how soon silence.
 POLL = 0.01
+#: A packet may be this late behind its events, us: only after that is silence taken for the end of a step.
+GRACE_US = 20_000
 #: Back-off between attempts to find a lost source, seconds.
 FIRST_RETRY, LAST_RETRY = 0.1, 5.0
 
@@ -177,7 +178,7 @@ class Live:
         self.backlog = Backlog(spec.backlog, spec.policy, spec.frame.binary)
         self._decider = Decider(program, spec)
         self._source, self._reopen, self._recorder, self._watch = source, reopen, recorder, watch
-        self._clock = StreamClock()
+        self._idle_since = 0.0
         self._stop, self._ended = threading.Event(), threading.Event()
         self._error: BaseException | None = None
         self._began = time.perf_counter()
@@ -269,18 +270,19 @@ class Live:
                 self._recorder.packet(packet)
             if self._watch is not None:
                 self._watch(packet)
-            self._clock.saw(int(packet["t"][-1]), arrived)
             closed = self.windower.push(packet)
         else:
-            now = self._clock.now(arrived)
+            now = self.windower.latest + int((arrived - self._idle_since) * 1e6) - GRACE_US
             end = self.windower.step_end
-            if now is None or end is None or now < end:
+            if end is None or now < end:
                 return
             if self._recorder is not None:
                 self._recorder.advance(now)
             closed = self.windower.advance(now)
         for window in closed:
             self.backlog.put(Waiting(window, (window.index,), arrived))
+        if len(packet):
+            self._idle_since = time.perf_counter()  # behind `put`: waiting for the network is no silence of the source
 
     def _find_again(self, deadline: float) -> None:
         """Open the source again, with growing pauses, until the deadline."""
@@ -294,7 +296,6 @@ class Live:
                     raise
                 pause = min(2 * pause, LAST_RETRY)
                 continue
-            self._clock = StreamClock()
             self.windower.restart()
             if self._recorder is not None:
                 self._recorder.restart()

@@ -26,15 +26,15 @@ def open_tcp(uri: SourceUri) -> Source:
     try:
         connection = socket.create_connection((host, port), timeout)
         connection.settimeout(timeout)
-        first = connection.recv(4, socket.MSG_PEEK | socket.MSG_WAITALL)
+        first = connection.recv(wire.GREETING.size, socket.MSG_PEEK | socket.MSG_WAITALL)
     except OSError as error:
         raise SourceLost(f"tcp://{host}:{port}: {error.strerror or error}: is the sender running?") from error
-    if first == wire.MAGIC:
+    if first[:4] == wire.MAGIC:
         return TcpSource(connection, f"tcp://{host}:{port}")
     connection.close()
     if not first:
         raise SourceLost(f"tcp://{host}:{port} closed the connection before it sent anything")
-    if first == b"#!AE":
+    if first[8:] == b"IOHE":  # the size-prefixed FlatBuffer `IOHeader` of AEDAT4
         return Aedat4Stream(host, port)
     raise SourceLost(f"tcp://{host}:{port} speaks neither this protocol nor AEDAT4: its first bytes are {first!r}")
 
@@ -45,11 +45,19 @@ class TcpSource:
     def __init__(self, connection: socket.socket, name: str) -> None:
         self._connection, self._name = connection, name
         self._buffer = bytearray()
-        deadline = time.monotonic() + CONNECT_TIMEOUT
+        try:
+            self.sensor_size = self._greet(time.monotonic() + CONNECT_TIMEOUT)
+        except SourceLost:
+            connection.close()
+            raise
+
+    def _greet(self, deadline: float) -> tuple[int, int]:
         while len(self._buffer) < wire.GREETING.size:
-            self._receive(max(0.0, deadline - time.monotonic()), must=True)
-        self.sensor_size = wire.read_greeting(bytes(self._buffer[: wire.GREETING.size]), name)
+            if not self._receive(max(0.0, deadline - time.monotonic())):
+                raise SourceLost(f"{self._name} sent no greeting within {CONNECT_TIMEOUT:g} s")
+        size = wire.read_greeting(bytes(self._buffer[: wire.GREETING.size]), self._name)
         del self._buffer[: wire.GREETING.size]
+        return size
 
     def read(self, timeout: float) -> Events | None:
         """See `Source.read`."""
@@ -72,12 +80,10 @@ class TcpSource:
         """See `Source.close`."""
         self._connection.close()
 
-    def _receive(self, timeout: float, must: bool = False) -> bool:
+    def _receive(self, timeout: float) -> bool:
         """Add what has come to the buffer; False if nothing came in time."""
         ready, _, _ = select.select([self._connection], [], [], timeout)
         if not ready:
-            if must:
-                raise SourceLost(f"{self._name} sent no greeting within {CONNECT_TIMEOUT:g} s")
             return False
         try:
             data = self._connection.recv(_BLOCK)
