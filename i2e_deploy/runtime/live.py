@@ -177,7 +177,8 @@ class Live:
         self.windower = Windower(spec.stream, spec.frame)
         self.backlog = Backlog(spec.backlog, spec.policy, spec.frame.binary)
         self._decider = Decider(program, spec)
-        self._source, self._reopen, self._recorder, self._watch = source, reopen, recorder, watch
+        self._source, self._reopen, self._recorder = source, reopen, recorder
+        self.watch = watch
         self._idle_since = 0.0
         self._stop, self._ended = threading.Event(), threading.Event()
         self._error: BaseException | None = None
@@ -268,8 +269,8 @@ class Live:
         if len(packet):
             if self._recorder is not None:
                 self._recorder.packet(packet)
-            if self._watch is not None:
-                self._watch(packet)
+            if self.watch is not None:
+                self.watch(packet)
             closed = self.windower.push(packet)
         else:
             now = self.windower.latest + int((arrived - self._idle_since) * 1e6) - GRACE_US
