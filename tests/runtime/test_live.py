@@ -233,6 +233,6 @@ def test_wrong_specs() -> None:
         ({"stream": StreamSpec(4, 100, stride=2), "state": "keep"}, "count events twice"),
     ):
         with pytest.raises(InputError, match=message):
-            replace(SPEC, **options)  # type: ignore[arg-type]
+            replace(SPEC, **options)
     with pytest.raises(InputError, match="this program takes"):
         Live(open_source(CAMERA), tiny_program((2, 6, 6)), SPEC)

@@ -8,6 +8,7 @@ import struct
 import threading
 import urllib.error
 import urllib.request
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ def served() -> Iterator[tuple[ViewServer, Live]]:
     page = ViewState((128, 96), uri)
     live = Live(open_source(uri), tiny_program(classes=10), SPEC, watch=page.watch)
     with ViewServer(page, live.stats) as server, live:
-        thread = threading.Thread(target=lambda: [page.decided(decision) for decision in live])
+        thread = threading.Thread(target=lambda: deque(map(page.decided, live), maxlen=0))
         thread.start()
         yield server, live
         live.stop()
