@@ -30,9 +30,9 @@ def one_spike_off(program: Program, frames: Integers, semantics: str) -> Trace:
     """A target that adds one spike of layer `conv` in sample 1 of each batch."""
     trace = program.run(frames, semantics)
     spikes = {name: value.copy() for name, value in trace.spikes.items()}
-    spikes["conv"][1, 2, 0, 3, 4] += 1
+    spikes["conv"][1, 2, 0, 3, 4] = spikes["conv"][1, 2, 0, 3, 4] + 1
     output = trace.output.copy()
-    output[1, :, 2] += 50
+    output[1, :, 2] = output[1, :, 2] + 50
     return replace(trace, spikes=spikes, output=output)
 
 

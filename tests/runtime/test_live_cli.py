@@ -16,6 +16,7 @@ import pytest
 from i2e_deploy.cli.app import run
 from i2e_deploy.network import Conv2d, Flatten, IntegrateAndFire, Linear, chain
 from i2e_deploy.network.file import write_network
+from i2e_deploy.network.layers import Op
 
 
 @pytest.fixture
@@ -23,8 +24,8 @@ def model(tmp_path: Path) -> str:
     weights = np.random.default_rng(0).normal(0.1, 0.4, (3, 2, 3, 3)).astype(np.float32)
     readout = np.random.default_rng(1).normal(0.1, 0.4, (4, 3 * 4 * 4)).astype(np.float32)
     neuron = IntegrateAndFire(1.0, -1.0)
-    layers = {"conv": Conv2d(weights, stride=(2, 2), padding=(1, 1)), "neuron": neuron, "flat": Flatten(),
-              "readout": Linear(readout), "out": neuron}  # fmt: skip
+    layers: dict[str, Op] = {"conv": Conv2d(weights, stride=(2, 2), padding=(1, 1)), "neuron": neuron}
+    layers |= {"flat": Flatten(), "readout": Linear(readout), "out": neuron}
     write_network(chain((2, 8, 8), layers), tmp_path / "net.safetensors")
     return str(tmp_path / "net.safetensors")
 
