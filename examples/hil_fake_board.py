@@ -1,4 +1,4 @@
-"""Hardware-in-the-loop evaluation against a fake board: a target is any function of program, frames and semantics.
+"""Hardware-in-the-loop evaluation against a fake board: a program whose `run_on("board")` is not the chip but a fault.
 
 python examples/hil_fake_board.py
 """
@@ -9,23 +9,26 @@ from dataclasses import replace
 
 import numpy as np
 
-from i2e_deploy.chips import Program, Trace, get
+from i2e_deploy.chips import Trace, get
+from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram, read_program
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.network import Conv2d, Flatten, IntegrateAndFire, Linear, chain
 from i2e_deploy.reporting.junit import junit_xml
 from i2e_deploy.runtime.agreement import HilEvaluation, evaluate_targets
-from i2e_deploy.runtime.targets import TARGETS
 
 
-def fake_board(program: Program, frames: Integers, semantics: str) -> Trace:
-    """The simulator, but one output neuron is stuck: the kind of fault that a comparison must find."""
-    trace = program.run(frames, semantics)
-    output = trace.output.copy()
-    output[:, :, 0] = 0
-    last = program.layer_names[-1]
-    spikes = {**trace.spikes, last: trace.spikes[last].copy()}
-    spikes[last][:, :, 0] = 0
-    return replace(trace, output=output, spikes=spikes)
+class FakeBoard(DynapcnnProgram):
+    """Its board is the simulator with one output neuron stuck: the kind of fault that a comparison must find."""
+
+    def run_on(self, target: str, frames: Integers, semantics: str = "timestep") -> Trace:
+        """See `Program.run_on`."""
+        trace = self.run(frames, semantics)
+        output = trace.output.copy()
+        output[:, :, 0] = 0
+        last = self.layer_names[-1]
+        spikes = {**trace.spikes, last: trace.spikes[last].copy()}
+        spikes[last][:, :, 0] = 0
+        return replace(trace, output=output, spikes=spikes)
 
 
 def main() -> HilEvaluation:
@@ -42,11 +45,11 @@ def main() -> HilEvaluation:
             "readout_neurons": neuron,
         },
     )
-    program = get("speck2f").lower(network)
+    program = read_program(*get("speck2f").lower(network).to_tensors())
     frames = random.integers(0, 2, (40, 8, 2, 16, 16)).astype(np.int32)
     labels = program.run(frames).decisions()
-    TARGETS["fake board"] = fake_board
-    result = evaluate_targets(program, frames, labels, ["simulator", "fake board"])
+    fake = FakeBoard(program.input_shape, program.layers, program.outputs)
+    result = evaluate_targets(fake, frames, labels, ["simulator", "board"])
     for name, row in result.to_dict()["targets"].items():
         low, high = row["interval95"]
         print(f"{name:10s} accuracy {100 * row['accuracy']:.1f} % (95 % interval {100 * low:.1f} to {100 * high:.1f})")

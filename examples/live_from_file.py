@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from i2e_deploy.chips import Program, get
+from i2e_deploy.events import Events
 from i2e_deploy.events.files import write_events
 from i2e_deploy.events.frames import FrameSpec
 from i2e_deploy.events.sources import open_source
@@ -23,7 +25,7 @@ def make_recording(path: Path) -> None:
     """Half a second of the fake camera as an event file."""
     camera = open_source("fake://128x128?rate=2e5&seconds=0.5&realtime=0")
 
-    def packets():  # type: ignore[no-untyped-def]
+    def packets() -> Iterator[Events]:
         while (packet := camera.read(1.0)) is not None:
             yield packet
 

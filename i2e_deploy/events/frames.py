@@ -7,6 +7,7 @@ adding up: pixel x of a crop of width w goes to column `(x - left) * W // w`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -57,15 +58,20 @@ class FrameSpec:
 
     def tables(self) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
         """`maps` as offsets in a flat frame: columns, rows (far negative = not seen), and what p = 1 adds."""
-        channels, height, width = self.shape
-        columns, rows = (np.where(table < 0, _UNSEEN, table.astype(np.int64)) for table in self.maps())
-        return columns, rows * width, height * width if channels == 2 else 0
+        return _tables(self)
 
     def maps(self) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """Column for every x and row for every y that uint16 can hold, int32 [65536] each, -1 = not seen."""
         left, top, width, height = self.window
         _, rows, columns = self.shape
         return _map(left, width, columns), _map(top, height, rows)
+
+
+@lru_cache(maxsize=16)  # 2^16 entries take 3 ms to make: more than to count a packet
+def _tables(spec: FrameSpec) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    channels, height, width = spec.shape
+    columns, rows = (np.where(table < 0, _UNSEEN, table.astype(np.int64)) for table in spec.maps())
+    return columns, rows * width, height * width if channels == 2 else 0
 
 
 def _map(first: int, length: int, pixels: int) -> NDArray[np.int32]:

@@ -13,22 +13,27 @@ import pytest
 from event_strategies import random_events
 from tiny_programs import tiny_program
 
-from i2e_deploy.chips import Program, Trace
+from i2e_deploy.chips import Trace
+from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.events.files import write_events
 from i2e_deploy.reporting.junit import junit_xml
 from i2e_deploy.runtime.agreement import evaluate_targets
 from i2e_deploy.runtime.eval_data import read_samples
-from i2e_deploy.runtime.targets import TARGETS
 
 PROGRAM = tiny_program(classes=4)
 FRAMES = np.random.default_rng(0).integers(0, 2, (12, 5, *PROGRAM.input_shape)).astype(np.int32)
 
 
-def one_spike_off(program: Program, frames: Integers, semantics: str) -> Trace:
-    """A target that adds one spike of layer `conv` in sample 1 of each batch."""
-    trace = program.run(frames, semantics)
+class OneSpikeOff(DynapcnnProgram):
+    """Its board adds one spike of layer `conv` in sample 1 of each batch."""
+
+    def run_on(self, target: str, frames: Integers, semantics: str = "timestep") -> Trace:
+        return one_spike_off(self.run(frames, semantics))
+
+
+def one_spike_off(trace: Trace) -> Trace:
     spikes = {name: value.copy() for name, value in trace.spikes.items()}
     spikes["conv"][1, 2, 0, 3, 4] = spikes["conv"][1, 2, 0, 3, 4] + 1
     output = trace.output.copy()
@@ -54,9 +59,9 @@ def test_equal_targets() -> None:
     assert ElementTree.fromstring(junit_xml(result, min_accuracy=0.8)).get("failures") == "2"
 
 
-def test_a_wrong_target_is_named_with_its_first_wrong_spike(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(TARGETS, "board", one_spike_off)
-    result = evaluate_targets(PROGRAM, FRAMES, None, ["simulator", "board"], batch_size=6)
+def test_a_wrong_target_is_named_with_its_first_wrong_spike() -> None:
+    program = OneSpikeOff(PROGRAM.input_shape, PROGRAM.layers, PROGRAM.outputs)
+    result = evaluate_targets(program, FRAMES, None, ["simulator", "board"], batch_size=6)
     (agreement,) = result.agreements
     assert not agreement.exact
     divergence = agreement.divergence
@@ -76,7 +81,7 @@ def test_stability_of_a_stream() -> None:
 
 
 def test_wrong_requests() -> None:
-    for targets, message in ((["simulator"] * 2, "each once"), (["chip9"], "not available"), ([], "at least one")):
+    for targets, message in ((["simulator"] * 2, "each once"), (["chip9"], "no target"), ([], "at least one")):
         with pytest.raises(InputError, match=message):
             evaluate_targets(PROGRAM, FRAMES, None, targets)
     with pytest.raises(InputError, match="12 samples and 2 labels"):
