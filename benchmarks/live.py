@@ -79,7 +79,7 @@ def run(program: Program, rate: float, seconds: float, policy: str) -> None:
     port = int(child.stdout.readline())
     ages, spikes, memory = [], 0, []
     live = Live(open_source(f"tcp://127.0.0.1:{port}"), program, spec)
-    start = time.perf_counter()
+    start, all_before, own_before = time.perf_counter(), time.process_time(), time.thread_time()
     with live:
         for decision in live:
             ages.append(time.monotonic_ns() / 1e6 - decision.end / 1e3)
@@ -87,6 +87,8 @@ def run(program: Program, rate: float, seconds: float, policy: str) -> None:
             if len(ages) % 500 == 1:
                 memory.append(rss())
     elapsed = time.perf_counter() - start
+    own = time.thread_time() - own_before
+    reading = time.process_time() - all_before - own
     sent = int(child.stdout.readline())
     child.wait()
     stats = live.stats()
@@ -97,6 +99,7 @@ def run(program: Program, rate: float, seconds: float, policy: str) -> None:
         f"{rate / 1e6 if rate else float('inf'):7.1f} {policy:6s} {stats['events'] / elapsed / 1e6:8.2f} "
         f"{'yes' if stats['events'] == sent else 'NO':>4s} {stats['decisions']:7d} {stats['dropped_windows']:6d} "
         f"{age[0]:8.2f} {age[1]:8.2f} {age[2]:8.2f}   {latency['p50_ms']:8.2f} {latency['p99_ms']:8.2f} "
+        f"{1e3 * own / max(1, stats['decisions']):9.2f} {1e9 * reading / stats['events']:9.1f} "
         f"{spikes / max(1, stats['decisions']):10.0f}   {memory[0]:.0f} {memory[-1]:.0f}",
         flush=True,
     )
@@ -140,8 +143,11 @@ def main() -> None:
         "age = decision minus end of its window, ms; latency = decision minus arrival of the packet that closed it, ms"
     )
     print(
+        "CPU/win = ms of processor time of the deciding thread a window, CPU/event = ns of the reading thread an event"
+    )
+    print(
         "M ev/s policy  M ev/s  all decisions drop  age p50  age p99  age max   "
-        "lat. p50 lat. p99 spikes/win   MiB at start, end"
+        "lat. p50 lat. p99   CPU/win  CPU/event spikes/win   MiB at start, end"
     )
     warm_up(program)
     for rate in (0.1e6, 1e6, 5e6):

@@ -20,6 +20,7 @@ def command(
     steps: Annotated[int, typer.Option(min=1, help="Time steps of a recording in class folders.")] = 8,
     limit: Annotated[int, typer.Option(min=0, help="At most so many samples; 0 = all.")] = 0,
     junit: Annotated[Path | None, typer.Option(help="Write JUnit XML here.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a self-contained page here.")] = None,
     min_accuracy: Annotated[float, typer.Option(min=0, max=1, help="Fail below this share of right decisions.")] = 0,
     min_agreement: Annotated[float, typer.Option(min=0, max=1, help="Fail below this share of equal ones.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -34,6 +35,7 @@ def command(
     from i2e_deploy.cli.common import console, print_json, progress_bar, read_program_of
     from i2e_deploy.errors import CheckFailed
     from i2e_deploy.files import replacing
+    from i2e_deploy.reporting.evaluation import write_evaluation
     from i2e_deploy.reporting.junit import junit_xml
     from i2e_deploy.runtime.agreement import evaluate_targets
     from i2e_deploy.runtime.eval_data import read_samples
@@ -42,6 +44,8 @@ def command(
     frames, labels = read_samples(data, tuple(program.input_shape), steps, limit)
     with progress_bar("evaluating", -(-len(frames) // 50)) as advance:
         result = evaluate_targets(program, frames, labels, target, semantics, progress=lambda n, _: advance(n, ""))
+    if html is not None:
+        write_evaluation(result, html)
     if junit is not None:
         with replacing(junit) as temporary:
             temporary.write_text(junit_xml(result, min_accuracy, min_agreement), encoding="utf-8")

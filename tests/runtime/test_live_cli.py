@@ -74,7 +74,10 @@ def test_evaluate_fails_below_its_limit(model: str, tmp_path: Path, capsys: Any)
     np.savez(tmp_path / "a.npz", frames=frames, labels=np.zeros(6, np.int64))
     junit = tmp_path / "a.xml"
     data, arguments = str(tmp_path / "a.npz"), ["--target", "simulator", "--target", "reference", "--junit", str(junit)]
-    assert run(["evaluate", model, data, *arguments]) == 0
+    page = tmp_path / "a.html"
+    assert run(["evaluate", model, data, *arguments, "--html", str(page)]) == 0
+    assert "none: every spike is equal" in page.read_text()
+    assert "http" not in page.read_text()
     table = capsys.readouterr().err
     for word in ("accuracy", "stability", "synops", "every spike equal", "power"):
         assert word in table
