@@ -49,6 +49,7 @@ def main(recording: Path, program: Program) -> int:
     spec = LiveSpec(
         StreamSpec(steps=8, step=2500),  # windows of 20 ms in 8 time steps
         FrameSpec(source.sensor_size, (2, 32, 32)),  # the whole sensor, scaled down to the network's input
+        policy="block",  # a file waits when the network is slow; for a camera leave the default, "drop"
     )
     with Live(source, program, spec) as live:
         for decision in live:

@@ -86,7 +86,7 @@ def test_a_file_that_states_no_size_is_measured(tmp_path: Path) -> None:
 
 def test_tcp_is_lossless_and_ends_cleanly() -> None:
     with EventServer((34, 34)) as server:
-        thread = threading.Thread(target=server.send, args=(np.array_split(EVENTS, 13),))
+        thread = threading.Thread(target=server.send, args=(np.array_split(EVENTS, 13), 60))
         thread.start()
         source = open_source(f"tcp://127.0.0.1:{server.port}")
         assert source.sensor_size == (34, 34)
@@ -197,14 +197,14 @@ def test_inivation_network_stream(tmp_path: Path) -> None:
         child.stdin.flush()
         parts: list[Events] = []
         while sum(map(len, parts)) < len(EVENTS):
-            packet = source.read(1.0)
+            packet = source.read(15.0)
             assert packet is not None
-            assert len(packet), "silence for a second"
+            assert len(packet), "silence"
             parts.append(packet)
         np.testing.assert_array_equal(np.concatenate(parts), EVENTS)
         source.close()
         del source
-        assert child.wait(20) == 0
+        assert child.wait(60) == 0
     finally:
         child.kill()
         child.communicate()
@@ -286,4 +286,4 @@ def test_reads_return_in_time() -> None:
     packet = source.read(0.02)
     assert packet is not None
     assert not len(packet)
-    assert time.monotonic() - start < 0.5
+    assert time.monotonic() - start < 0.9  # the packet is due after one second

@@ -52,7 +52,7 @@ class Page:
         number = time.monotonic_ns() % 2**31
         socket.send(json.dumps({"id": number, "method": method, "params": params}))
         while True:
-            answer = json.loads(socket.recv(timeout=20))
+            answer = json.loads(socket.recv(timeout=90))
             if answer.get("method") == "Network.requestWillBeSent":
                 self.requests.append(answer["params"]["request"]["url"])
             elif answer.get("method") == "Network.webSocketCreated":
@@ -69,7 +69,7 @@ class Page:
             "value"
         )
 
-    def wait(self, expression: str, seconds: float = 20) -> None:
+    def wait(self, expression: str, seconds: float = 90) -> None:
         """Wait until it is true."""
         deadline = time.monotonic() + seconds
         while not self.ask(expression):
