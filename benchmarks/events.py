@@ -1,4 +1,4 @@
-"""Events per second of reading files and of binning, beside the peers, in one process and one thread, by processor time.
+"""Events per second of reading files and of binning, beside the peers, in one process and thread, by processor time.
 
     python benchmarks/events.py [--file RECORDING] [--repeat 3]
 
@@ -32,7 +32,7 @@ TONIC_DTYPE = np.dtype([("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "?")])
 
 
 def best(run: Callable[[], Any], repeat: int) -> float:
-    """Least processor seconds of `repeat` runs, after one that is not counted: waiting for a busy machine is left out."""
+    """Least processor seconds of `repeat` runs, after one that is not counted; a busy machine does not count."""
     run()
     times = []
     for _ in range(repeat):
@@ -140,9 +140,7 @@ def main() -> None:
     events, size = recording(arguments.file)
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
           f"numpy {np.__version__}; load {os.getloadavg()[0]:.1f} at the start")  # fmt: skip
-    print(
-        f"{len(events):,} events on {size[0]}x{size[1]}, {np.ptp(events['t']) / 1e6:.1f} s, one thread, processor time, best of runs"
-    )
+    print(f"{len(events):,} events on {size[0]}x{size[1]}, {np.ptp(events['t']) / 1e6:.1f} s, processor time")
     binning(events, size, arguments.repeat)
     files(events, size, arguments.repeat)
 
