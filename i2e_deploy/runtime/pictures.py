@@ -1,14 +1,14 @@
-"""`i2e://FOLDER?size=32`: pictures shown to a virtual camera, each converted to events by I2E."""
+"""`i2e://FOLDER?size=32`: pictures (a folder, .zip, .tar, .parquet) for a virtual camera, converted to events by I2E."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
-from i2e_deploy.conversion import as_ratio
+from i2e_deploy.conversion import as_ratio, convert
+from i2e_deploy.errors import InputError
 from i2e_deploy.events.array import EVENT_DTYPE, Events, empty_events
 from i2e_deploy.events.sources import SourceUri
 
@@ -21,7 +21,8 @@ class PictureSource:
     """
 
     def __init__(self, uri: SourceUri) -> None:
-        from i2e_deploy.datasets.images import find_images
+        from i2e_deploy.datasets.picture import Resize
+        from i2e_deploy.datasets.sources import open_source
 
         uri.only("size", "ratio", "step", "pause", "realtime", "loop")
         size = int(uri.number("size", 32, 4, 2048))
@@ -30,8 +31,11 @@ class PictureSource:
         self._step, self._pause = int(uri.number("step", 2500, 1, 1e7)), int(uri.number("pause", 0, 0, 1e9))
         self._realtime, self._loop = bool(uri.number("realtime", 1, 0, 1)), uri.flag("loop")
         #: The picture shown last.
-        self.shown: Path | None = None
-        self._paths = find_images(Path(uri.host + uri.path))
+        self.shown = ""
+        self._images = open_source(uri.host + uri.path)
+        self._names, self._resize = self._images.names(), Resize(size)
+        if not self._names:
+            raise InputError(f"{uri.host + uri.path} holds no pictures")
         self._packets = self._play()
         self._due: Events | None = None
         self._start: float | None = None
@@ -56,17 +60,14 @@ class PictureSource:
         """See `Source.close`."""
 
     def _play(self) -> Iterator[Events]:
-        import torch
-
-        from i2e_deploy.conversion import i2e_torch
-        from i2e_deploy.datasets.images import read_images
+        from i2e_deploy.datasets.picture import decode_picture
 
         now = 0
         while True:
-            for path in self._paths:
-                picture = read_images([path], self.sensor_size[0])
-                frames = i2e_torch(torch.from_numpy(picture), self._ratio).numpy()[0]
-                self.shown = path
+            for name in self._names:
+                pixels = decode_picture(self._images.read(name), self._resize, name).transpose(2, 0, 1)
+                frames = convert(np.ascontiguousarray(pixels)[None], self._ratio)[0]
+                self.shown = name
                 for frame in frames:
                     yield frame_events(frame, now)
                     now += self._step
