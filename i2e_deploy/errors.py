@@ -3,6 +3,8 @@
     I2EDeployError
     ├── InputError            what the user gave cannot be used            exit code 2
     │   └── FileFormatError   a file is damaged, lies or is not what it says
+    │   └── CameraNotFound    no camera could be opened; names what was tried
+    ├── SourceLost            a live source went away (unplugged, connection closed)
     ├── UnsupportedError      a network, layer or option that has no counterpart on the chip
     ├── MissingDependency     an optional package is needed and absent (also an ImportError)
     ├── CheckFailed           a network does not fit the chip              exit code 1
@@ -29,6 +31,16 @@ class InputError(I2EDeployError, ValueError):
 
 class FileFormatError(InputError):
     """A file is damaged, truncated, larger than it may be, or not what its name says."""
+
+
+class CameraNotFound(InputError):
+    """No camera could be opened; the message names every library that was tried and what each said."""
+
+
+class SourceLost(I2EDeployError):
+    """A live source went away: unplugged, connection closed, or it sent what its protocol does not allow."""
+
+    exit_code = 1
 
 
 class UnsupportedError(I2EDeployError):

@@ -1,0 +1,149 @@
+"""Events per second of reading files and of binning, beside the peers, in one process and thread, by processor time.
+
+    python benchmarks/events.py [--file RECORDING] [--repeat 3]
+
+Without a file, 5 M events of a disc and noise on 320 x 240 are made. Peers that are not installed are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+
+from i2e_deploy.events import Events
+from i2e_deploy.events.files import open_events, read_events, write_events
+from i2e_deploy.events.formats import FORMATS
+from i2e_deploy.events.frames import FrameSpec, frames_reference, to_frames
+from i2e_deploy.events.sources import open_source
+from i2e_deploy.events.stream import StreamSpec, Windower
+from i2e_deploy.events.windows import by_time
+
+TONIC_DTYPE = np.dtype([("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "?")])
+
+
+def best(run: Callable[[], Any], repeat: int) -> float:
+    """Least processor seconds of `repeat` runs, after one that is not counted; a busy machine does not count."""
+    run()
+    times = []
+    for _ in range(repeat):
+        start = time.process_time()
+        run()
+        times.append(time.process_time() - start)
+    return min(times)
+
+
+def recording(path: Path | None) -> tuple[Events, tuple[int, int]]:
+    if path is not None:
+        whole = read_events(path)
+        part, duration = whole.events, int(whole.events["t"][-1]) + 1
+        copies = -(-5_000_000 // len(part))
+        events = np.tile(part, copies)
+        events["t"] += np.repeat(np.arange(copies) * duration, len(part))
+        return events, whole.sensor_size or (640, 480)
+    source = open_source("fake://320x240?rate=500000&seconds=10&realtime=0&packet=10000")
+    packets = []
+    while (packet := source.read(1)) is not None:
+        packets.append(packet)
+    return np.concatenate(packets), source.sensor_size
+
+
+def binning(events: Events, size: tuple[int, int], repeat: int) -> None:
+    print("\nbinning, windows of 10 ms          M events/s   ratio to tonic")
+    bounds = by_time(events, 10_000)
+    rows: list[tuple[str, float]] = []
+    peer = 0.0
+    try:
+        from tonic.transforms import ToFrame
+
+        theirs = np.empty(len(events), TONIC_DTYPE)
+        for name in TONIC_DTYPE.names or ():
+            theirs[name] = events[name]
+        to_frame = ToFrame((*size, 2), time_window=10_000)
+        peer = len(events) / best(lambda: to_frame(theirs), 1) / 1e6
+        rows.append((f"tonic ToFrame, full sensor {size[0]}x{size[1]}", peer))
+        full = FrameSpec(size, (2, size[1], size[0]))
+        assert np.array_equal(to_frames(events, bounds, full), to_frame(theirs)), "not equal to tonic"
+    except ImportError:
+        print("(tonic is not installed)")
+    for label, spec in (
+        (f"to_frames, full sensor {size[0]}x{size[1]}", FrameSpec(size, (2, size[1], size[0]))),
+        ("to_frames, to 128x128", FrameSpec(size, (2, 128, 128))),
+        ("to_frames, to 32x32", FrameSpec(size, (2, 32, 32))),
+        ("to_frames, to 32x32, binary, merged", FrameSpec(size, (1, 32, 32), binary=True)),
+    ):
+        rows.append((label, len(events) / best(lambda spec=spec: to_frames(events, bounds, spec), repeat) / 1e6))  # type: ignore[misc]
+    small = FrameSpec(size, (2, 32, 32))
+    reference = len(events) / best(lambda: frames_reference(events, bounds, small), 1) / 1e6
+    rows.append(("NumPy definition, to 32x32", reference))
+    assert np.array_equal(to_frames(events, bounds, small), frames_reference(events, bounds, small))
+
+    def stream() -> None:
+        windower = Windower(StreamSpec(8, 1250), small)
+        for start in range(0, len(events), 10_000):
+            windower.push(events[start : start + 10_000])
+
+    rows.append(("Windower, live, to 32x32, 10,000 a packet", len(events) / best(stream, repeat) / 1e6))
+    for label, rate in rows:
+        print(f"{label:42s} {rate:8.1f}   {rate / peer if peer else float('nan'):6.1f}")
+
+
+def files(events: Events, size: tuple[int, int], repeat: int) -> None:
+    print("\nfiles                 MB   write M/s    read M/s   read in packets M/s   peer")
+    events = events.copy()
+    events["t"] -= events["t"][0]
+    with tempfile.TemporaryDirectory() as folder:
+        for name, format_ in FORMATS.items():
+            if name == "nmnist":
+                continue
+            path = Path(folder) / f"a{(*format_.suffixes, '.raw')[0]}"
+            count = len(events) if name != "csv" else len(events) // 10
+            part = events[:count]
+            start = time.process_time()
+            write_events(path, part, size, format=name)
+            wrote = time.process_time() - start
+            assert np.array_equal(read_events(path).events, part), name
+            read = best(lambda path=path: read_events(path), repeat)  # type: ignore[misc]
+            packets = best(lambda path=path: sum(map(len, open_events(path))), repeat)  # type: ignore[misc]
+            rates = [count / seconds / 1e6 for seconds in (wrote, read, packets)]
+            print(f"{name:12s} {path.stat().st_size / 1e6:11.1f} {rates[0]:11.1f} {rates[1]:11.1f} {rates[2]:21.1f}   "
+                  f"{peer_of(name, path, count)}")  # fmt: skip
+
+
+def peer_of(name: str, path: Path, count: int) -> str:
+    """faery alone (or dv-processing) on the same file, as it is: packets of its own dtype."""
+    if name in ("aedat4", "evt2", "evt3", "dat", "es"):
+        import faery
+
+        kind = {"evt2": "evt", "evt3": "evt", "aedat4": "aedat"}.get(name, name)
+        seconds = best(
+            lambda: sum(map(len, faery.file_decoder.Decoder(path, file_type=kind, time_range_cache=None))), 1
+        )
+        return f"faery {count / seconds / 1e6:.1f}"
+    return ""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--file", type=Path)
+    parser.add_argument("--repeat", type=int, default=3)
+    arguments = parser.parse_args()
+    events, size = recording(arguments.file)
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+          f"numpy {np.__version__}; load {os.getloadavg()[0]:.1f} at the start")  # fmt: skip
+    print(f"{len(events):,} events on {size[0]}x{size[1]}, {np.ptp(events['t']) / 1e6:.1f} s, processor time")
+    binning(events, size, arguments.repeat)
+    files(events, size, arguments.repeat)
+
+
+if __name__ == "__main__":
+    main()

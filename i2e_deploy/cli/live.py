@@ -1,0 +1,159 @@
+"""`i2e-deploy live`: events in, decisions out, as they come."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from i2e_deploy.chips import Program
+    from i2e_deploy.events.sources import Source
+    from i2e_deploy.runtime.live import Live, LiveSpec
+
+
+def command(
+    model: Annotated[Path, typer.Argument(help="A bundle folder or a network file (.safetensors).")],
+    source: Annotated[str, typer.Option(help="URI: file:///x.aedat4?realtime=1, tcp://host:port, camera://, ...")] = "",
+    chip: Annotated[str, typer.Option(help="Name of the chip, see `profiles`.")] = "speck2f",
+    window: Annotated[float, typer.Option(min=0.001, help="Length of a window, ms.")] = 20.0,
+    steps: Annotated[int, typer.Option(min=1, help="Time steps a window.")] = 8,
+    stride: Annotated[int, typer.Option(min=0, help="Steps from window to window; 0 = no overlap.")] = 0,
+    by_count: Annotated[int, typer.Option("--events", min=0, help="Events a step, instead of a time.")] = 0,
+    crop: Annotated[str, typer.Option(help="left,top,width,height of the sensor part that is seen.")] = "",
+    binary: Annotated[bool, typer.Option("--binary", help="A pixel counts at most 1 a step.")] = False,
+    state: Annotated[str, typer.Option(help="reset = fresh state each window; keep.")] = "reset",
+    policy: Annotated[str, typer.Option(help="When too slow: drop oldest, merge, or block the source.")] = "drop",
+    semantics: Annotated[str, typer.Option(help="timestep (exact to Sinabs).")] = "timestep",
+    seconds: Annotated[float, typer.Option(min=0, help="Stop after so long; 0 = when the source ends.")] = 0,
+    record: Annotated[Path | None, typer.Option(help="Record the session to this new file.")] = None,
+    replay: Annotated[Path | None, typer.Option(help="Replay a recorded session and compare.")] = None,
+    view: Annotated[bool, typer.Option("--view", help="Serve a page that shows the session.")] = False,
+    bind: Annotated[str, typer.Option(help="Address of the page.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 = a free one.")] = 0,
+    allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Let --bind leave this machine.")] = False,
+    rerun: Annotated[bool, typer.Option("--rerun", help="Log to Rerun too (package rerun-sdk).")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print each decision, then the totals, as JSON lines.")
+    ] = False,
+) -> None:
+    """Run a network on live events. Ctrl-C stops it cleanly; nothing that is lost goes uncounted.
+
+    Example: i2e-deploy live demo_output/bundle --source "fake://128x128?rate=2e5" --view
+    """
+    from i2e_deploy.cli.common import console, print_json, read_program_of
+    from i2e_deploy.errors import InputError
+    from i2e_deploy.events.sources import open_source
+    from i2e_deploy.runtime.replay import replay as run_replay
+
+    program = read_program_of(model, chip)
+    if replay is not None:
+        result = run_replay(replay, program)
+        result.raise_if_different()
+        console().print(f"{result.decisions} decisions, all equal")
+        return
+    if not source:
+        raise InputError("no --source: give e.g. --source camera:// or --source file:///x.aedat4?realtime=1")
+    opened = open_source(source)
+    options = (window, steps, stride, by_count, crop, binary, state, policy, semantics)
+    try:
+        spec = _spec(program, opened.sensor_size, *options)
+        live = _session(opened, program, spec, source, record)
+    except BaseException:
+        opened.close()
+        raise
+    stats = _run(live, source, seconds, (view, bind, port, allow_remote), rerun, as_json)
+    if as_json:
+        print_json({"end": stats})
+    else:
+        _summary(stats)
+
+
+def _spec(
+    program: Program, sensor_size: tuple[int, int], window: float, steps: int, stride: int, by_count: int, crop: str,
+    binary: bool, state: Any, policy: Any, semantics: str,
+) -> LiveSpec:  # fmt: skip
+    from i2e_deploy.errors import InputError
+    from i2e_deploy.events.frames import FrameSpec
+    from i2e_deploy.events.stream import StreamSpec
+    from i2e_deploy.runtime.live import LiveSpec
+
+    part: Any = None
+    if crop:
+        part = tuple(int(side) if side.strip().isdigit() else -1 for side in crop.split(","))
+        if len(part) != 4 or min(part) < 0:
+            raise InputError(f"--crop {crop}: write left,top,width,height, e.g. --crop 40,0,240,240")
+    shape: Any = tuple(program.input_shape)
+    step = by_count or max(1, round(1000 * window / steps))
+    stream = StreamSpec(steps, step, "events" if by_count else "us", stride or None)
+    return LiveSpec(stream, FrameSpec(sensor_size, shape, part, binary), semantics, state, policy)
+
+
+def _session(opened: Source, program: Program, spec: LiveSpec, uri: str, record: Path | None) -> Live:
+    from i2e_deploy.events.sources import open_source
+    from i2e_deploy.runtime.live import Live
+    from i2e_deploy.runtime.replay import session_header
+    from i2e_deploy.runtime.session import Recorder
+
+    recorder = None if record is None else Recorder(record, session_header(spec, program, uri, 0))
+    return Live(opened, program, spec, reopen=lambda: open_source(uri), recorder=recorder)
+
+
+def _run(live: Live, title: str, seconds: float, view: tuple[bool, str, int, bool], rerun: bool, as_json: bool) -> Any:
+    """Run to the end, the time limit or Ctrl-C; returns the counters."""
+    import json
+    import time
+    from contextlib import ExitStack
+
+    from i2e_deploy.cli.common import console
+
+    say, watchers, start = console(), [], time.monotonic()
+    with ExitStack() as stack:
+        if view[0]:
+            from i2e_deploy.runtime.view import ViewServer, ViewState
+
+            page = ViewState(live.spec.frame.sensor_size, title)
+            server = stack.enter_context(ViewServer(page, live.stats, *view[1:]))
+            live.watch = page.watch
+            watchers.append(page.decided)
+            say.print(f"look at {server.url}", soft_wrap=True)
+        if rerun:
+            from i2e_deploy.runtime.rerun_log import RerunLog
+
+            watchers.append(RerunLog().decided)
+        stack.enter_context(live)
+        try:
+            for decision in live:
+                for watcher in watchers:
+                    watcher(decision)
+                if as_json:
+                    print(json.dumps({**decision.exact(), "latency": decision.latency}), flush=True)
+                elif live.counts.decisions % 50 == 1:
+                    _line(live.stats(), decision.choice, say)
+                if seconds and time.monotonic() - start > seconds:
+                    break
+        except KeyboardInterrupt:
+            say.print("stopped")
+    return live.stats()
+
+
+def _line(stats: Any, choice: int, say: Any) -> None:
+    latency = stats["latency"]
+    say.print(
+        f"{stats['seconds']:8.1f} s  decision {choice}  {stats['decisions']:,} decisions  {stats['events']:,} events  "
+        f"p50 {latency['p50_ms']:.2f} ms  p99 {latency['p99_ms']:.2f} ms  dropped {stats['dropped_windows']}"
+    )
+
+
+def _summary(stats: Any) -> None:
+    """All counters as a table."""
+    from rich.table import Table
+
+    from i2e_deploy.cli.common import console
+
+    table = Table("counter", "value", title="session")
+    for name, value in {**stats, **stats["latency"]}.items():
+        if name != "latency":
+            table.add_row(name.replace("_", " "), f"{value:,}")
+    console().print(table)

@@ -1,0 +1,251 @@
+"""Event files of every kind through one pair of functions, and piece by piece for those larger than memory.
+
+`read_events` and `write_events` pick the format by suffix (`.raw`: by the header). `open_events` reads the same
+files in packets, so that a file may be larger than memory. What cannot be true is an error that names the event and
+the byte; with `damaged="salvage"` everything up to there is given and `damage` says where and why it ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+import numpy as np
+
+from i2e_deploy.errors import FileFormatError, InputError
+from i2e_deploy.events.array import EVENT_DTYPE, Events, check_events
+from i2e_deploy.events.formats import find_format
+from i2e_deploy.events.formats.base import PACKET_EVENTS, Damaged, Format, Opened, SensorSize
+from i2e_deploy.files import replacing
+
+#: `read_events` refuses more than this (2^28 events are 3.3 GiB): iterate `open_events` instead.
+MAX_EVENTS = 2**28
+
+OnDamage = Literal["error", "salvage"]
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Where a file stopped being readable.
+
+    Args:
+        reason: what is wrong.
+        events: how many good events came before.
+        position: byte offset (CSV: line) of the trouble, None where the format's library does not tell.
+    """
+
+    reason: str
+    events: int
+    position: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """A whole file in memory.
+
+    Args:
+        events: [N], sorted by time.
+        sensor_size: (width, height), or None if neither the file nor the caller says.
+        damage: None for a whole file.
+    """
+
+    events: Events
+    sensor_size: SensorSize | None
+    damage: Damage | None = None
+
+
+class EventReader:
+    """An open event file: iterate it once for packets of at most 2^20 events; a context manager.
+
+    Attributes:
+        sensor_size: (width, height) or None.
+        format: name of the format.
+        damage: set when a damaged file was read to its damage with `damaged="salvage"`.
+    """
+
+    def __init__(self, path: Path, format_: Format, opened: Opened, size: SensorSize | None, damaged: OnDamage) -> None:
+        self.path, self.format, self.sensor_size = path, format_.name, size
+        self.damage: Damage | None = None
+        self._opened, self._unit, self._salvage = opened, format_.unit, damaged == "salvage"
+
+    def __enter__(self) -> EventReader:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; iterating ends."""
+        self._opened.close()
+
+    def __iter__(self) -> Iterator[Events]:
+        count, last = 0, -(2**63)
+        packets = iter(self._opened.packets)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except Damaged as trouble:
+                self._report(trouble.reason, count, trouble.position)
+                return
+            good, reason = _good_events(packet, last, self.sensor_size)
+            if good:
+                last = int(packet["t"][good - 1])
+                count += good
+                yield packet[:good]
+            if reason:
+                self._report(reason, count, None)
+                return
+
+    def _report(self, reason: str, events: int, position: int | None) -> None:
+        self.damage = Damage(reason, events, position)
+        if not self._salvage:
+            raise FileFormatError(describe(self.path, self.format, self.damage, self._unit))
+
+
+def describe(path: Path, format_name: str, damage: Damage, unit: str = "byte") -> str:
+    """One line on a damaged file."""
+    where = "" if damage.position is None else f", {unit} {damage.position}"
+    return (
+        f"{path} is damaged ({format_name}) after {damage.events} events{where}: {damage.reason}; "
+        'what comes before can be read with damaged="salvage"'
+    )
+
+
+def _good_events(packet: Events, last: int, size: SensorSize | None) -> tuple[int, str]:
+    """How many events from the front are possible, and what is wrong with the next one."""
+    if not len(packet):
+        return 0, ""
+    from i2e_deploy.events._kernels import first_wrong
+
+    width, height = size or (2**16, 2**16)
+    t = packet["t"]
+    first = int(first_wrong(packet, last, width, height))
+    if first == len(packet):
+        return first, ""
+    event = packet[first]
+    before = int(t[first - 1]) if first else last
+    if event["t"] < before:
+        return first, f"time goes back from {before} to {event['t']} us"
+    return first, f"event x={event['x']} y={event['y']} p={event['p']} does not fit a sensor of {size}"
+
+
+def open_events(
+    path: str | Path,
+    format: str | None = None,  # noqa: A002
+    sensor_size: SensorSize | None = None,
+    damaged: OnDamage = "error",
+) -> EventReader:
+    """Open an event file to read it in packets, in constant memory.
+
+    Args:
+        path: the file.
+        format: name of the format, e.g. `"evt2"`; None: by suffix, for `.raw` by the header.
+        sensor_size: (width, height) for files that do not say; where a file says another, the file's counts.
+        damaged: `"error"`, or `"salvage"` to get everything up to the damage.
+
+    Raises:
+        InputError: no such file, unknown suffix or format.
+        FileFormatError: the header is not what the name says (also with `"salvage"`: nothing can be read then).
+        MissingDependency: the format needs an optional package.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"no such file: {path}")
+    if damaged not in ("error", "salvage"):
+        raise InputError(f"damaged={damaged!r}: choose 'error' or 'salvage'")
+    name = format or path.suffix
+    try:
+        format_ = find_format(path, format, writing=False)
+        name = format_.name
+        opened = format_.open(path)
+    except Damaged as trouble:
+        where = "" if trouble.position is None else f" at byte {trouble.position}"
+        raise FileFormatError(f"{path} cannot be read as {name}{where}: {trouble.reason}") from trouble
+    size = opened.sensor_size or sensor_size
+    if size is not None and not all(1 <= side <= 2**16 for side in size):
+        opened.close()
+        raise FileFormatError(f"{path}: sensor size {size} is not within 1..65536")
+    return EventReader(path, format_, opened, size, damaged)
+
+
+def read_events(
+    path: str | Path,
+    format: str | None = None,  # noqa: A002
+    sensor_size: SensorSize | None = None,
+    damaged: OnDamage = "error",
+) -> Recording:
+    """Read a whole event file; arguments and errors as `open_events`, and InputError beyond `MAX_EVENTS` events."""
+    packets, count = [np.empty(0, EVENT_DTYPE)], 0
+    with open_events(path, format, sensor_size, damaged) as reader:
+        for packet in reader:
+            count += len(packet)
+            if count > MAX_EVENTS:
+                raise InputError(f"{path} holds more than {MAX_EVENTS} events: iterate open_events() instead")
+            packets.append(packet)
+        return Recording(np.concatenate(packets), reader.sensor_size, reader.damage)
+
+
+def write_events(
+    path: str | Path,
+    events: Events | Iterable[Events],
+    sensor_size: SensorSize,
+    format: str | None = None,  # noqa: A002
+) -> int:
+    """Write an event file, whole or not at all; returns the number of events.
+
+    Args:
+        path: its suffix picks the format; `.raw` is EVT3 unless `format` says `"evt2"` or `"evt2.1"`.
+        events: one array, or packets of a recording larger than memory, in order.
+        sensor_size: (width, height).
+        format: name of the format.
+
+    Raises:
+        InputError: events out of order, outside the sensor, or beyond what the format can hold.
+        MissingDependency: the format needs an optional package.
+    """
+    path = Path(path)
+    format_ = find_format(path, format, writing=True)
+    widest, highest = (most + 1 for most in format_.limits[1:])
+    if not (1 <= sensor_size[0] <= widest and 1 <= sensor_size[1] <= highest):
+        raise InputError(f"{path}: sensor {sensor_size}: the limit is {widest} x {highest} for {format_.name}")
+    written = _Counter()
+    packets = _split([events] if isinstance(events, np.ndarray) else events)
+    try:
+        with replacing(path) as temporary:
+            format_.write(temporary, written.checked(packets, path, format_, sensor_size), sensor_size)
+    except Damaged as trouble:
+        raise InputError(f"{path}: {trouble.reason}") from trouble
+    return written.count
+
+
+def _split(packets: Iterable[Events]) -> Iterator[Events]:
+    for packet in packets:
+        for start in range(0, max(len(packet), 1), PACKET_EVENTS):
+            yield packet[start : start + PACKET_EVENTS]
+
+
+class _Counter:
+    """Checks packets on their way to a writer and counts their events."""
+
+    count = 0
+
+    def checked(self, packets: Iterable[Events], path: Path, format_: Format, size: SensorSize) -> Iterator[Events]:
+        last = 0
+        most_t = format_.limits[0]
+        for packet in packets:
+            check_events(packet, *size, f"{path} ({format_.name})")
+            if len(packet):
+                first, end = int(packet["t"][0]), int(packet["t"][-1])
+                if first < last or end > most_t:
+                    raise InputError(
+                        f"{path}: times {first}..{end} us of a packet must lie within {last}..{most_t} for "
+                        f"{format_.name}: put packets in order, or shift the times before writing"
+                    )
+                last = end
+                self.count += len(packet)
+            yield packet

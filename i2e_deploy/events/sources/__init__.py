@@ -1,0 +1,10 @@
+"""Sources of live events, by URI.
+
+A source is any object with `sensor_size`, `read` and `close` (see `Source`). A new one is a class or function that
+takes a `SourceUri`, and an entry point in the group `i2e_deploy.sources` whose name is the URI's scheme.
+"""
+
+from i2e_deploy.events.sources.base import Source as Source
+from i2e_deploy.events.sources.base import SourceUri as SourceUri
+from i2e_deploy.events.sources.base import open_source as open_source
+from i2e_deploy.events.sources.base import source_schemes as source_schemes

@@ -1,0 +1,27 @@
+"""An evaluation on several targets as one self-contained page: no script, no request to anywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from i2e_deploy.errors import MissingDependency
+from i2e_deploy.files import replacing
+from i2e_deploy.runtime.agreement import HilEvaluation
+
+
+def write_evaluation(evaluation: HilEvaluation, path: Path) -> None:
+    """Render `evaluation` to `path`.
+
+    Raises:
+        InputError: the folder does not exist.
+        MissingDependency: jinja2 is not installed.
+    """
+    try:
+        from jinja2 import Environment, PackageLoader
+    except ModuleNotFoundError as error:
+        raise MissingDependency("jinja2", "the HTML report", "pip install 'i2e-deploy[report]'") from error
+    environment = Environment(loader=PackageLoader("i2e_deploy.reporting", "."), autoescape=True)
+    layers = list(evaluation.results[0].counts)
+    page = environment.get_template("evaluation.html.j2").render(data=evaluation.to_dict(), layers=layers)
+    with replacing(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")

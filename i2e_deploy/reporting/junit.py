@@ -1,0 +1,39 @@
+"""An evaluation on several targets as JUnit XML, which every CI server shows."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+from i2e_deploy.runtime.agreement import HilEvaluation
+
+
+def junit_xml(evaluation: HilEvaluation, min_accuracy: float = 0.0, min_agreement: float = 1.0) -> str:
+    """One test a target (its accuracy) and one a pair (its agreement), failed where below the limits.
+
+    Args:
+        evaluation: with or without labels; without, targets have no accuracy to fail on.
+        min_accuracy: least share of right decisions, 0 to 1.
+        min_agreement: least share of equal decisions, 0 to 1.
+    """
+    suite = ElementTree.Element("testsuite", name="i2e-deploy evaluate")
+    data, failures = evaluation.to_dict(), 0
+    for name, result in data["targets"].items():
+        case = ElementTree.SubElement(suite, "testcase", classname="target", name=name)
+        if result["accuracy"] is not None:
+            low, high = result["interval95"]
+            text = f"accuracy {result['accuracy']:.4f}, 95 % interval {low:.4f} to {high:.4f}, limit {min_accuracy}"
+            failures += _outcome(case, text, result["accuracy"] < min_accuracy)
+    for pair in data["agreement"]:
+        name = f"{pair['first']} and {pair['second']}"
+        case = ElementTree.SubElement(suite, "testcase", classname="agreement", name=name)
+        text = f"{pair['same']} of {data['samples']} decisions equal, limit {min_agreement}; "
+        text += "every spike equal" if pair["exact"] else f"first divergence: {pair['divergence']}"
+        failures += _outcome(case, text, pair["share"] < min_agreement)
+    suite.set("tests", str(len(suite)))
+    suite.set("failures", str(failures))
+    return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
+
+
+def _outcome(case: ElementTree.Element, text: str, failed: bool) -> int:
+    ElementTree.SubElement(case, "failure" if failed else "system-out").text = text
+    return int(failed)

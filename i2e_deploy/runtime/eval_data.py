@@ -1,0 +1,82 @@
+"""Samples for an evaluation: frames in a file, a recorded session, or event files in class folders."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from i2e_deploy.chips.trace import Integers
+from i2e_deploy.errors import FileFormatError, InputError
+from i2e_deploy.events.files import read_events
+from i2e_deploy.events.formats import FORMATS
+from i2e_deploy.events.frames import FrameSpec, to_frames
+from i2e_deploy.events.windows import into_steps
+from i2e_deploy.files import check_exists
+
+#: Most windows of a session and most files of a folder that are taken into memory.
+MAX_SAMPLES = 100_000
+
+
+def read_samples(
+    path: Path, shape: tuple[int, ...], steps: int, limit: int = 0
+) -> tuple[Integers, NDArray[np.int64] | None]:
+    """Frames [N, T, C, H, W] and labels int64 [N] (None for a session).
+
+    Args:
+        path: `.npz` with `frames` and `labels`; a recorded session; or a folder with a folder of event files a class.
+        shape: (C, H, W) of the program's input.
+        steps: T for event files: each is cut into that many steps of equal time.
+        limit: at most so many samples; 0 = all.
+
+    Raises:
+        InputError: nothing there, or frames of another shape.
+        FileFormatError: a file is damaged.
+    """
+    most = min(limit or MAX_SAMPLES, MAX_SAMPLES)
+    if path.is_dir():
+        return _read_folder(path, shape, steps, most)
+    check_exists(path)
+    if path.suffix == ".npz":
+        return _read_npz(path, most)
+    from i2e_deploy.runtime.replay import session_windows
+
+    windows = [window.frames for window in islice(session_windows(path), most)]
+    if not windows:
+        raise InputError(f"{path} holds no whole window")
+    return np.stack(windows), None
+
+
+def _read_npz(path: Path, most: int) -> tuple[Integers, NDArray[np.int64] | None]:
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            frames = arrays["frames"][:most]
+            labels = arrays["labels"][:most].astype(np.int64) if "labels" in arrays else None
+    except (ValueError, OSError, EOFError, KeyError) as error:
+        raise FileFormatError(
+            f"{path} is no .npz file with `frames` [N, T, C, H, W] and `labels` [N]: {error}"
+        ) from error
+    return frames, labels
+
+
+def _read_folder(path: Path, shape: tuple[int, ...], steps: int, most: int) -> tuple[Integers, NDArray[np.int64]]:
+    """Every `<class>/<name>` with a suffix of an event file, spread evenly over the classes where `most` cuts."""
+    known = {suffix for format_ in FORMATS.values() for suffix in format_.suffixes} | {".raw"}
+    classes = sorted(folder for folder in path.iterdir() if folder.is_dir())
+    files = [sorted(f for f in folder.iterdir() if f.suffix.lower() in known) for folder in classes]
+    longest = max((len(names) for names in files), default=0)
+    rows = [(names[i], label) for i in range(longest) for label, names in enumerate(files) if i < len(names)][:most]
+    if not rows:
+        raise InputError(f"{path} holds no event files in class folders ({', '.join(sorted(known))})")
+    if len(shape) != 3:
+        raise InputError(f"this program takes {shape}: events need (C, H, W)")
+    frames = np.empty((len(rows), steps, *shape), np.int32)
+    for place, (file, _) in zip(frames, rows, strict=True):
+        recording = read_events(file)
+        if recording.sensor_size is None:
+            raise InputError(f"{file} does not state the sensor's size: convert it to a format that does")
+        spec = FrameSpec(recording.sensor_size, (shape[0], shape[1], shape[2]))
+        place[:] = to_frames(recording.events, into_steps(recording.events, steps), spec)
+    return frames, np.array([label for _, label in rows], np.int64)

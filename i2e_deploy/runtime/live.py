@@ -1,0 +1,303 @@
+"""The live loop: source -> windows -> program -> decisions.
+
+One thread reads the source, counts events into frames and puts closed windows into a bounded backlog; the caller's
+thread runs the program and gets the decisions from an iterator. Reading, counting (numba) and running (torch, numba)
+release Python's lock, so two cores are used. Nothing grows with time: events are counted and forgotten.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from i2e_deploy.chips import Program
+from i2e_deploy.chips.trace import States
+from i2e_deploy.errors import InputError, SourceLost
+from i2e_deploy.events.array import EVENT_DTYPE, Events, empty_events
+from i2e_deploy.events.frames import FrameSpec
+from i2e_deploy.events.sources import Source
+from i2e_deploy.events.stream import StreamSpec, Windower
+from i2e_deploy.runtime.backlog import POLICIES, Backlog, Policy, Waiting
+from i2e_deploy.runtime.histogram import LatencyHistogram
+from i2e_deploy.runtime.session import Recorder
+
+#: Longest wait in `Source.read` and `Backlog.get`, seconds: how soon a stop is noticed, and how soon silence.
+POLL = 0.01
+#: A packet may be this late behind its events, us: only after that is silence taken for the end of a step.
+GRACE_US = 20_000
+#: Back-off between attempts to find a lost source, seconds.
+FIRST_RETRY, LAST_RETRY = 0.1, 5.0
+
+
+@dataclass(frozen=True)
+class LiveSpec:
+    """How a live session runs.
+
+    Args:
+        stream: how the stream is cut into windows.
+        frame: how a pixel is counted; its shape is the program's input shape.
+        semantics: of the program.
+        state: `"reset"` = each window from a fresh state; `"keep"` = on from where the last window ended.
+        policy: when the network is too slow: `"block"` the source, `"drop"` the oldest window, `"merge"` the newest.
+        backlog: windows that may wait.
+        patience: seconds to look for a lost source before giving up; 0 = at once.
+
+    Raises:
+        InputError: an unknown word, or a value out of range.
+    """
+
+    stream: StreamSpec
+    frame: FrameSpec
+    semantics: str = "timestep"
+    state: Literal["reset", "keep"] = "reset"
+    policy: Policy = "drop"
+    backlog: int = 4
+    patience: float = 60.0
+
+    def __post_init__(self) -> None:
+        if self.policy not in POLICIES:
+            raise InputError(f"policy {self.policy!r}: choose one of {', '.join(POLICIES)}")
+        if self.state not in ("reset", "keep"):
+            raise InputError(f"state {self.state!r}: choose 'reset' or 'keep'")
+        if self.backlog < 1 or self.patience < 0:
+            raise InputError(f"backlog {self.backlog} is at least 1, patience {self.patience} at least 0 seconds")
+        if self.state == "keep" and self.stream.hop != self.stream.steps:
+            raise InputError("state 'keep' with overlapping windows would count events twice: leave out the stride")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What the network said about one window.
+
+    Args:
+        windows: numbers of the windows it covers; more than one where the policy merged them.
+        start, end: us of the stream's clock.
+        events: in the window.
+        choice: class with the most output spikes, the lowest on a tie.
+        scores: output spikes of each class.
+        spikes: per layer.
+        synops: per layer.
+        latency: seconds from the arrival of the packet that closed the window to this decision.
+    """
+
+    windows: tuple[int, ...]
+    start: int
+    end: int
+    events: int
+    choice: int
+    scores: tuple[int, ...]
+    spikes: dict[str, int]
+    synops: dict[str, int]
+    latency: float
+
+    def exact(self) -> dict[str, Any]:
+        """All that must be equal in a replay: everything but the latency."""
+        data = asdict(self)
+        del data["latency"]
+        return {**data, "windows": list(self.windows), "scores": list(self.scores)}
+
+
+@dataclass
+class LiveCounts:
+    """What the loop did so far; events and windows are counted by `Windower` and `Backlog`."""
+
+    decisions: int = 0
+    lost: int = 0
+    latency: LatencyHistogram = field(default_factory=LatencyHistogram)
+
+
+class Decider:
+    """Runs windows through a program, in order, with the state that the spec asks for."""
+
+    def __init__(self, program: Program, spec: LiveSpec) -> None:
+        if tuple(spec.frame.shape) != tuple(program.input_shape):
+            raise InputError(f"frames are {spec.frame.shape}, this program takes {tuple(program.input_shape)}")
+        self._program, self._spec = program, spec
+        self._states: States | None = None
+
+    def warm_up(self) -> None:
+        """Compile and allocate: the first run of a program takes seconds, the stream would not wait."""
+        spec = self._spec
+        frames = np.zeros((1, spec.stream.steps, *spec.frame.shape), np.int32)
+        for _ in range(2):
+            trace = self._program.run(frames, spec.semantics, states=self._states)
+            if spec.state == "keep":
+                self._states = trace.states
+        self._states = None
+        for events in (empty_events(1), np.frombuffer(bytes(EVENT_DTYPE.itemsize), EVENT_DTYPE)):
+            Windower(spec.stream, spec.frame).push(events)  # numba: one version for read-only arrays, one for others
+
+    def decide(self, item: Waiting) -> Decision:
+        """Run one window; its latency is measured here."""
+        window = item.window
+        trace = self._program.run(window.frames[None], self._spec.semantics, states=self._states)
+        if self._spec.state == "keep":
+            self._states = trace.states
+        scores = trace.output[0].sum(axis=0)
+        return Decision(
+            windows=item.indices,
+            start=window.start,
+            end=window.end,
+            events=window.events,
+            choice=int(scores.argmax()),
+            scores=tuple(map(int, scores)),
+            spikes={name: int(count.spikes) for name, count in trace.counts.items()},
+            synops={name: int(count.synops) for name, count in trace.counts.items()},
+            latency=time.perf_counter() - item.arrived,
+        )
+
+
+class Live:
+    """A running session: a context manager, and an iterator of decisions.
+
+    Args:
+        source: an open source.
+        program: what decides.
+        spec: how.
+        reopen: opens the source again after it was lost; None: a lost source ends the session with its error.
+        recorder: gets every packet and decision.
+        watch: called in the reading thread with each packet, e.g. to show it; must be quick.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        program: Program,
+        spec: LiveSpec,
+        reopen: Callable[[], Source] | None = None,
+        recorder: Recorder | None = None,
+        watch: Callable[[Events], None] | None = None,
+    ) -> None:
+        self.spec, self.counts = spec, LiveCounts()
+        self.windower = Windower(spec.stream, spec.frame)
+        self.backlog = Backlog(spec.backlog, spec.policy, spec.frame.binary)
+        self._decider = Decider(program, spec)
+        self._source, self._reopen, self._recorder = source, reopen, recorder
+        self.watch = watch
+        self._idle_since = 0.0
+        self._stop, self._ended = threading.Event(), threading.Event()
+        self._error: BaseException | None = None
+        self._began = time.perf_counter()
+        self._decider.warm_up()
+        self._thread = threading.Thread(target=self._read, name="i2e-deploy source", daemon=True)
+
+    def __enter__(self) -> Live:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self._thread.join()
+        self._source.close()
+        if self._recorder is not None:
+            self._recorder.close(self.stats())
+
+    def stop(self) -> None:
+        """Ask the session to end; safe from any thread."""
+        self._stop.set()
+        self.backlog.close()
+
+    def __iter__(self) -> Iterator[Decision]:
+        """Decisions until the stream ends or `stop` is called.
+
+        Raises:
+            SourceLost: the source was lost and not found again within the spec's patience.
+        """
+        while not self._stop.is_set():
+            ended = self._ended.is_set()  # asked before the last look into the backlog
+            item = self.backlog.get(POLL)
+            if item is None:
+                if ended:
+                    break
+                continue
+            decision = self._decider.decide(item)
+            self.counts.decisions += 1
+            self.counts.latency.add(decision.latency)
+            if self._recorder is not None:
+                self._recorder.decision(decision.exact(), decision.latency)
+            yield decision
+        if self._error is not None:
+            raise self._error
+
+    def stats(self) -> dict[str, Any]:
+        """A snapshot of all counters, plain data for JSON."""
+        seconds = time.perf_counter() - self._began
+        return {
+            "seconds": round(seconds, 3),
+            "decisions": self.counts.decisions,
+            "waiting": len(self.backlog),
+            "lost": self.counts.lost,
+            **asdict(self.windower.counts),
+            **asdict(self.backlog.counts),
+            "latency": self.counts.latency.summary(),
+        }
+
+    def _read(self) -> None:
+        """The reading thread."""
+        try:
+            while not self._stop.is_set() and self._read_until_lost():
+                pass
+        except BaseException as error:  # handed to the iterator
+            self._error = error
+        finally:
+            self._ended.set()
+
+    def _read_until_lost(self) -> bool:
+        """Read to the end of the stream (False), or until the source was lost and found again (True)."""
+        try:
+            while not self._stop.is_set():
+                packet = self._source.read(POLL)
+                if packet is None:
+                    return False
+                self._take(packet, time.perf_counter())
+        except SourceLost:
+            self.counts.lost += 1
+            if self._reopen is None or self.spec.patience == 0:
+                raise
+            self._source.close()
+            self._find_again(time.monotonic() + self.spec.patience)
+            return not self._stop.is_set()
+        return False
+
+    def _take(self, packet: Events, arrived: float) -> None:
+        """Count a packet in; an empty one may close windows by the clock."""
+        if len(packet):
+            if self._recorder is not None:
+                self._recorder.packet(packet)
+            if self.watch is not None:
+                self.watch(packet)
+            closed = self.windower.push(packet)
+        else:
+            now = self.windower.latest + int((arrived - self._idle_since) * 1e6) - GRACE_US
+            end = self.windower.step_end
+            if end is None or now < end:
+                return
+            if self._recorder is not None:
+                self._recorder.advance(now)
+            closed = self.windower.advance(now)
+        for window in closed:
+            self.backlog.put(Waiting(window, (window.index,), arrived))
+        if len(packet):
+            self._idle_since = time.perf_counter()  # behind `put`: waiting for the network is no silence of the source
+
+    def _find_again(self, deadline: float) -> None:
+        """Open the source again, with growing pauses, until the deadline."""
+        assert self._reopen is not None
+        pause = FIRST_RETRY
+        while not self._stop.wait(pause):
+            try:
+                self._source = self._reopen()
+            except (SourceLost, InputError):
+                if time.monotonic() + pause > deadline:
+                    raise
+                pause = min(2 * pause, LAST_RETRY)
+                continue
+            self.windower.restart()
+            if self._recorder is not None:
+                self._recorder.restart()
+            return

@@ -1,0 +1,101 @@
+"""`i2e-deploy live` and `evaluate` from the outside: exit codes, JSON, record and replay, Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from i2e_deploy.cli.app import run
+from i2e_deploy.network import Conv2d, Flatten, IntegrateAndFire, Linear, chain
+from i2e_deploy.network.file import write_network
+from i2e_deploy.network.layers import Op
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    weights = np.random.default_rng(0).normal(0.1, 0.4, (3, 2, 3, 3)).astype(np.float32)
+    readout = np.random.default_rng(1).normal(0.1, 0.4, (4, 3 * 4 * 4)).astype(np.float32)
+    neuron = IntegrateAndFire(1.0, -1.0)
+    layers: dict[str, Op] = {"conv": Conv2d(weights, stride=(2, 2), padding=(1, 1)), "neuron": neuron}
+    layers |= {"flat": Flatten(), "readout": Linear(readout), "out": neuron}
+    write_network(chain((2, 8, 8), layers), tmp_path / "net.safetensors")
+    return str(tmp_path / "net.safetensors")
+
+
+CAMERA = "fake://64x64?rate=1e5&seconds=0.3"
+
+
+def test_live_records_and_replays(model: str, tmp_path: Path, capsys: Any) -> None:
+    session = str(tmp_path / "a.session")
+    assert run(["live", model, "--source", CAMERA, "--record", session, "--json", "--policy", "block"]) == 0
+    text = capsys.readouterr().out
+    lines = [json.loads(line) for line in text.splitlines() if line.startswith('{"windows"')]
+    end = json.loads(text[text.index('{\n "end"') :])["end"]
+    assert end["decisions"] == len(lines) >= 10
+    assert end["events"] == 30_000
+    assert run(["live", model, "--replay", session]) == 0
+    assert "all equal" in capsys.readouterr().err
+    assert run(["evaluate", model, session, "--target", "simulator", "--target", "reference", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["agreement"][0]["exact"]
+    assert data["targets"]["simulator"]["accuracy"] is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "no --source"),
+        (["--source", "camera://"], "no camera found; tried"),
+        (["--source", CAMERA, "--crop", "1,2"], "left,top,width,height"),
+        (["--source", CAMERA, "--policy", "pray"], "choose one of block, drop, merge"),
+        (["--source", CAMERA, "--view", "--bind", "0.0.0.0"], "--allow-remote"),
+        (["--source", "tcp://127.0.0.1:1"], "is the sender running"),
+        (["--replay", "nowhere.session"], "no such file"),
+    ],
+)
+def test_wrong_requests_are_one_line(model: str, arguments: list[str], message: str, capsys: Any) -> None:
+    assert run(["live", model, *arguments]) in (1, 2)
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert "Traceback" not in error
+
+
+def test_evaluate_fails_below_its_limit(model: str, tmp_path: Path, capsys: Any) -> None:
+    frames = np.random.default_rng(0).integers(0, 2, (6, 3, 2, 8, 8)).astype(np.int32)
+    np.savez(tmp_path / "a.npz", frames=frames, labels=np.zeros(6, np.int64))
+    junit = tmp_path / "a.xml"
+    data, arguments = str(tmp_path / "a.npz"), ["--target", "simulator", "--target", "reference", "--junit", str(junit)]
+    page = tmp_path / "a.html"
+    assert run(["evaluate", model, data, *arguments, "--html", str(page)]) == 0
+    assert "none: every spike is equal" in page.read_text()
+    assert "http" not in page.read_text()
+    table = capsys.readouterr().err
+    for word in ("accuracy", "stability", "synops", "every spike equal", "power"):
+        assert word in table
+    assert 'failures="0"' in junit.read_text()
+    np.savez(tmp_path / "a.npz", frames=frames, labels=np.full(6, 10**6))
+    assert run(["evaluate", model, data, *arguments, "--min-accuracy", "0.5"]) == 1
+    assert "accuracy 0.0000 is below 0.5" in capsys.readouterr().err
+    assert 'failures="2"' in junit.read_text()
+
+
+def test_ctrl_c_stops_cleanly(model: str) -> None:
+    child = subprocess.Popen(
+        [sys.executable, "-c", "from i2e_deploy.cli import main; main()", "live", model, "--source",
+         "fake://64x64?rate=1e5", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert child.stdout is not None
+    child.stdout.readline()
+    child.send_signal(signal.SIGINT)
+    out, error = child.communicate(timeout=60)  # it has no end of its own
+    assert child.returncode == 0, error
+    assert '"end"' in out
+    assert "Traceback" not in error

@@ -1,0 +1,19 @@
+"""Public recordings that are not part of this repository; tests that use them skip where they are absent."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+#: Folder with `recordings/` and `nmnist_small/`.
+FOLDER = Path(os.environ.get("I2E_DEPLOY_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
+
+
+def public(name: str) -> Path:
+    """Path of a file or folder, or skip."""
+    path = FOLDER / name
+    if not path.exists():
+        pytest.skip(f"needs {name} in the folder that I2E_DEPLOY_DATA names")
+    return path

@@ -1,0 +1,34 @@
+"""The live examples run as they stand."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def load(name: str) -> dict[str, Any]:
+    return runpy.run_path(str(EXAMPLES / name))
+
+
+def test_own_source() -> None:
+    assert load("own_source.py")["main"]() == 20_000
+
+
+def test_live_from_file(tmp_path: Path) -> None:
+    pytest.importorskip("sinabs")
+    example = load("live_from_file.py")
+    example["make_recording"](tmp_path / "disc.npz")
+    decisions = example["main"](tmp_path / "disc.npz", example["make_program"]())
+    assert decisions == 24
+
+
+def test_hardware_in_the_loop(capsys: pytest.CaptureFixture[str]) -> None:
+    result = load("hil_fake_board.py")["main"]()
+    assert not result.agreements[0].exact
+    assert "readout" in str(result.agreements[0].divergence)
+    assert "<testsuite" in capsys.readouterr().out
