@@ -158,7 +158,7 @@ def count_frames(events: Events, steps: int, height: int, width: int) -> Any:
 
 def read_recording(path: Path) -> Events:
     """A recording of any format that `events` reads."""
-    from i2e_deploy.events.files import read_events  # type: ignore[import-untyped, unused-ignore]
+    from i2e_deploy.events.files import read_events  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
     events: Events = read_events(path).events
     return events
