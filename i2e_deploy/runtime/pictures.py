@@ -1,4 +1,4 @@
-"""`i2e://FOLDER?size=32`: pictures (a folder, .zip, .tar, .parquet) for a virtual camera, converted to events by I2E."""
+"""`i2e://FOLDER?size=32`: pictures (folder, .zip, .tar, .parquet) for a virtual camera, converted to events by I2E."""
 
 from __future__ import annotations
 
