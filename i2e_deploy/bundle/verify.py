@@ -7,7 +7,7 @@ from typing import Any
 
 from i2e_deploy.bundle.bundle import Bundle
 from i2e_deploy.errors import ComparisonFailed
-from i2e_deploy.runtime import Difference, ShapeDifference, compare, run_on
+from i2e_deploy.runtime import Difference, compare, run_on
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Verification:
     samples: int
     steps: int
     values: int
-    differences: tuple[Difference | ShapeDifference, ...]
+    differences: tuple[Difference, ...]
 
     @property
     def exact(self) -> bool:

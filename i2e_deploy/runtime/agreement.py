@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from i2e_deploy.chips import Program, Trace
 from i2e_deploy.chips.trace import Integers, LayerCounts
 from i2e_deploy.errors import InputError
-from i2e_deploy.runtime.compare import Difference, ShapeDifference, compare
+from i2e_deploy.runtime.compare import Difference, compare
 from i2e_deploy.runtime.evaluate import wilson
 from i2e_deploy.runtime.targets import run_on
 
@@ -70,7 +70,7 @@ class Agreement:
     same: int
     interval: tuple[float, float]
     exact: bool
-    divergence: Difference | ShapeDifference | None
+    divergence: Difference | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +143,7 @@ def evaluate_targets(
         raise InputError(f"targets {list(targets)}: name at least one, each once")
     starts = range(0, len(frames), batch_size)
     parts: dict[str, list[tuple[NDArray[np.int64], dict[str, LayerCounts], float]]] = {name: [] for name in targets}
-    divergences: dict[tuple[str, str], Difference | ShapeDifference] = {}
+    divergences: dict[tuple[str, str], Difference] = {}
     for done, start in enumerate(starts):
         batch = frames[start : start + batch_size]
         traces: dict[str, Trace] = {}
@@ -163,7 +163,7 @@ def evaluate_targets(
     return HilEvaluation(results, agreements, labels, len(frames))
 
 
-def _divergence(program: Program, expected: Trace, actual: Trace) -> Difference | ShapeDifference | None:
+def _divergence(program: Program, expected: Trace, actual: Trace) -> Difference | None:
     names = {f"layer{i}": name for i, name in enumerate(program.layer_names)}
     differences = compare(expected.arrays(), actual.arrays(), names)
     return differences[0] if differences else None
@@ -178,8 +178,6 @@ def _join(name: str, parts: list[tuple[NDArray[np.int64], dict[str, LayerCounts]
     return TargetResult(name, decisions, counts, np.array([ms for _, _, ms in parts]))
 
 
-def _agree(
-    first: TargetResult, second: TargetResult, divergence: Difference | ShapeDifference | None, total: int
-) -> Agreement:
+def _agree(first: TargetResult, second: TargetResult, divergence: Difference | None, total: int) -> Agreement:
     same = int((first.decisions == second.decisions).sum())
     return Agreement(first.target, second.target, same, wilson(same, total), divergence is None, divergence)

@@ -22,6 +22,8 @@ class Difference:
         neuron: index of the neuron, e.g. (channel, row, column).
         expected, actual: the two values.
         count: how many values of the array differ.
+        shapes: where already the shapes differ, the expected and the actual one (None: no such array);
+            sample, step, neuron and values then say nothing.
     """
 
     array: str
@@ -32,8 +34,13 @@ class Difference:
     expected: int
     actual: int
     count: int
+    shapes: tuple[tuple[int, ...], tuple[int, ...] | None] | None = None
 
     def __str__(self) -> str:
+        if self.shapes is not None:
+            wanted, got = self.shapes
+            found = "is missing" if got is None else f"has shape {list(got)}"
+            return f"{self.array} ({self.label!r}) {found}, expected shape {list(wanted)}"
         when = "in the final state" if self.step is None else f"at step {self.step}"
         name = f"{self.array} ({self.label!r})" if self.label else self.array
         return (
@@ -42,35 +49,22 @@ class Difference:
         )
 
 
-@dataclass(frozen=True)
-class ShapeDifference:
-    """An array that is absent (`actual` is None) or has another shape."""
-
-    array: str
-    label: str
-    expected: tuple[int, ...]
-    actual: tuple[int, ...] | None
-
-    def __str__(self) -> str:
-        got = "is missing" if self.actual is None else f"has shape {list(self.actual)}"
-        return f"{self.array} ({self.label!r}) {got}, expected shape {list(self.expected)}"
-
-
 def compare(
     expected: Mapping[str, Integers], actual: Mapping[str, Integers], labels: Mapping[str, str]
-) -> list[Difference | ShapeDifference]:
+) -> list[Difference]:
     """Differences of `actual` from `expected`, one an array, earliest layer first.
 
     Args:
         expected, actual: arrays [B, T, ...] by name; a name with `_` is a final state [B, ...].
         labels: name of the network's layer for each array.
     """
-    found: list[Difference | ShapeDifference] = []
+    found: list[Difference] = []
     for name, wanted in expected.items():
         got = actual.get(name)
         label = labels.get(name.partition("_")[0], "")
         if got is None or got.shape != wanted.shape:
-            found.append(ShapeDifference(name, label, wanted.shape, None if got is None else got.shape))
+            shapes = (wanted.shape, None if got is None else got.shape)
+            found.append(Difference(name, label, 0, None, (), 0, 0, wanted.size, shapes))
         elif not np.array_equal(wanted, got):
             found.append(_first(name, label, wanted, got))
     return found
