@@ -18,6 +18,8 @@ from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network import AnyNetwork
 
 ENTRY_POINTS = "i2e_deploy.chips"
+#: Most events of one pixel in one step: far above any camera, and sums of them stay exact.
+MAX_COUNT = 2**20
 
 
 class Program(ABC):
@@ -127,6 +129,8 @@ def check_frames(frames: Integers, input_shape: tuple[int, ...]) -> None:
         raise InputError(f"frames have dtype {frames.dtype}: event counts are integers; cast them first")
     if frames.dtype.kind == "i" and frames.min() < 0:
         raise InputError(f"frames hold {frames.min()}: event counts are not negative")
+    if frames.dtype.itemsize > 2 and frames.max() > MAX_COUNT:
+        raise InputError(f"frames hold {frames.max()}: at most {MAX_COUNT} events a pixel and step")
 
 
 def check_states(states: States, shapes: Mapping[str, Mapping[str, tuple[int, ...]]], batch: int) -> None:

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from i2e_deploy.chips import get
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram
-from i2e_deploy.network import from_sinabs
+from i2e_deploy.errors import InputError
+from i2e_deploy.network import Conv2d, IntegrateAndFire, chain, from_sinabs
 from i2e_deploy.network.layers import Shape
 
 
@@ -97,6 +98,38 @@ def test_the_engine_equals_the_reference_beyond_what_sinabs_can_hold(seed: int) 
         assert np.array_equal(slow.spikes[name], fast.spikes[name])
         assert np.array_equal(slow.states[name]["v_mem"], fast.states[name]["v_mem"])
     assert slow.counts == fast.counts
+
+
+@pytest.mark.parametrize("dtype", [np.bool_, np.uint8, np.int16, np.uint64])
+def test_inputs_that_are_added_do_not_wrap_in_their_own_dtype(dtype: Any) -> None:
+    """Two copies of the input, merged: 200 + 200 is 400, true and true is 2."""
+    from i2e_deploy.network import Add, Layer, Network
+
+    layers = (
+        Layer("sum", Add(), ("input", "input")),
+        Layer("conv", Conv2d(np.ones((1, 1, 1, 1), np.float32)), ("sum",)),
+        Layer("neuron", IntegrateAndFire(1.0, -1.0), ("conv",)),
+    )
+    program = get("speck2f").lower(Network((1, 3, 3), layers))
+    frames = np.full((2, 3, 1, 3, 3), 1 if dtype is np.bool_ else 200).astype(dtype)
+    for engine in ("reference", "fast"):
+        assert (program.run(frames, engine=engine).output == 2 * int(frames.max())).all()
+
+
+def test_counts_beyond_32_bits_are_one_error_in_both_engines() -> None:
+    from networks import single_neuron
+
+    program = get("speck2f").lower(single_neuron(weight=1.0, threshold=1 / 127))
+    with pytest.raises(InputError, match="at most 1048576 events"):
+        program.run(np.full((1, 1, 1, 1, 1), 2**21))
+    wide = get("speck2f").lower(
+        chain((1, 64, 64), {"c": Conv2d(np.ones((1, 1, 64, 64), np.float32)), "n": IntegrateAndFire(1 / 127, -1.0)})
+    )
+    frames = np.full((1, 1, 1, 64, 64), 2**20)
+    for engine in ("reference", "fast"):
+        with pytest.raises(InputError, match="traces hold 32 bits"):
+            wide.run(frames, engine=engine)
+        assert wide.run(frames // 2**10, engine=engine).output.sum() == 2**22 * 127
 
 
 def test_batches_are_run_in_parts_without_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:

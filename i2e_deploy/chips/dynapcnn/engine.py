@@ -27,6 +27,7 @@ from i2e_deploy.chips.dynapcnn.geometry import (
     read_state,
 )
 from i2e_deploy.chips.dynapcnn.program import CoreLayer, DynapcnnProgram
+from i2e_deploy.chips.dynapcnn.reference import run_reference
 from i2e_deploy.chips.dynapcnn.step_kernel import fire_dense, run_steps
 from i2e_deploy.chips.dynapcnn.step_spikes import LazySpikes, StepSpikes, from_frames, gather
 from i2e_deploy.chips.trace import Integers, LayerCounts, States, Trace
@@ -43,7 +44,18 @@ MOST_SCATTERED = 16
 
 
 def run_engine(program: DynapcnnProgram, frames: Integers, before: States | None = None) -> Trace:
-    """`reference.run_reference`, fast."""
+    """`reference.run_reference`, fast; where counts could leave 32 bits, the reference itself."""
+    try:
+        return _run(program, frames, before)
+    except _BeyondExact:
+        return run_reference(program, frames, before)
+
+
+class _BeyondExact(Exception):
+    """A layer's counts could leave what this engine holds exactly."""
+
+
+def _run(program: DynapcnnProgram, frames: Integers, before: States | None) -> Trace:
     threads = min(len(frames), torch.get_num_threads())
     starts = [_start(program, before, b) for b in range(len(frames))]
     if threads == 1:
@@ -89,6 +101,7 @@ def _run_sample(program: DynapcnnProgram, frames: Integers, start: Mapping[str, 
     for layer in program.layers:
         given = _arrivals(layer, spikes)
         v = start[layer.name]
+        _check_range(layer, given, v)
         way = _dense if _dense_is_better(layer, given, v) else _scattered
         fired, states[layer.name], synops, over = way(layer, given, v)
         spikes[layer.name] = fired
@@ -97,6 +110,15 @@ def _run_sample(program: DynapcnnProgram, frames: Integers, start: Mapping[str, 
     del spikes[INPUT]
     output = np.concatenate([part.reshape(len(frames), -1) for part in outputs], axis=1)
     return _Sample(spikes, states, output, counts)
+
+
+def _check_range(layer: CoreLayer, given: StepSpikes, v: NDArray[np.int64]) -> None:
+    """Raise _BeyondExact unless arrivals and spikes of a step fit 32 bits and sums are exact in float64."""
+    arriving = int(given.n.max(initial=0)) * _multiplicity(layer)
+    weights = np.abs(layer.weight.astype(np.int64)).sum(axis=(1, 2, 3), dtype=np.int64)
+    total = arriving * int(weights.max()) + 128 + int(np.abs(v).max())
+    if arriving >= 2**31 or total >= FLOAT64_EXACT or total // layer.threshold >= 2**31:
+        raise _BeyondExact
 
 
 def _pooled(shape: tuple[int, int, int], pool: tuple[int, int]) -> tuple[int, int, int]:
@@ -236,6 +258,4 @@ def _exact_dtype(layer: CoreLayer, largest: int) -> torch.dtype:
     weights = np.abs(layer.weight.astype(np.int64)).sum(axis=(1, 2, 3))
     bias = 0 if layer.bias is None else np.abs(layer.bias.astype(np.int64))
     bound = int((weights * largest + bias).max())
-    if bound >= FLOAT64_EXACT:  # unreachable from int32 counts and a legal kernel; kept as a guard
-        raise OverflowError(f"layer {layer.name!r}: sums up to {bound} exceed 2^53")
     return torch.float32 if bound < FLOAT32_EXACT else torch.float64

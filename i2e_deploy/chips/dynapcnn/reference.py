@@ -16,6 +16,7 @@ from i2e_deploy.chips.dynapcnn.counts import layer_counts
 from i2e_deploy.chips.dynapcnn.program import CoreLayer, DynapcnnProgram, Pair, Source
 from i2e_deploy.chips.trace import Integers as AnyIntegers
 from i2e_deploy.chips.trace import States, Trace
+from i2e_deploy.errors import InputError
 
 Integers = NDArray[np.int64]
 
@@ -33,6 +34,8 @@ def run_reference(program: DynapcnnProgram, frames: AnyIntegers, before: States 
             np.zeros((len(frames), *layer.output_shape), np.int64) if before is None else before[layer.name]["v_mem"]
         )
         out, v_mem, saturations = _integrate_and_fire(layer, _convolve(layer, events), start.astype(np.int64))
+        if out.max() >= 2**31:
+            raise InputError(f"layer {layer.name!r} fires {out.max()} times in a step: traces hold 32 bits; scale down")
         spikes[layer.name], states[layer.name] = out, {"v_mem": v_mem}
         counts[layer.name] = layer_counts(layer, events, out, saturations)
     lead = frames.shape[:2]
