@@ -51,7 +51,7 @@ def test_trace_holds_events(arguments: list[str], tmp_path: Path, capsys: Captur
 
 def test_bound_for_people(arguments: list[str], capsys: Captured) -> None:
     assert run([*arguments, "--semantics", "event", "--bound"]) == 0
-    assert "decisions are the same in every `event` variant" in capsys.readouterr().err
+    assert "decisions are the same in every `event` variant" in capsys.readouterr().out
 
 
 def test_refusals(arguments: list[str], capsys: Captured) -> None:
