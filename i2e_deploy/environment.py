@@ -17,6 +17,8 @@ SAMNA_INSTALL = (
     "pip install --force-reinstall samna --index-url https://gitlab.com/api/v4/projects/27423070/packages/pypi/simple"
 )
 
+CORE = ("numpy", "torch", "numba", "safetensors", "h5py", "rich", "typer")
+
 #: USB vendor numbers, from the udev rules of neuromorphic-drivers and of samna.
 CAMERAS = {"152a": "iniVation", "04b4": "Prophesee (Cypress)", "31f7": "CenturyArks", "1409": "IDS"}
 BOARDS = {"337d": "SynSense"}
@@ -40,9 +42,7 @@ class Row:
 def examine(usb: Path = Path("/sys/bus/usb/devices"), dev: Path = Path("/dev")) -> list[Row]:
     """Every line of the doctor, without importing what it looks for."""
     rows = [_python()]
-    rows += [
-        _package(name, "pip install i2e-deploy", needed=True) for name in ("numpy", "torch", "numba", "safetensors")
-    ]
+    rows += [_package(name, "pip install i2e-deploy", needed=True) for name in CORE]
     extras = {"sinabs": "sinabs", "jinja2": "report", "matplotlib": "report", "pillow": "data", "mlxtend": "data"}
     rows += [_package(name, f"pip install 'i2e-deploy[{extra}]'") for name, extra in extras.items()]
     rows += [_package(name, LAVA_INSTALL) for name in ("lava-nc", "lava-dl")]

@@ -77,6 +77,8 @@ def test_nested_sequentials_and_ignored_modules() -> None:
         (sl.IAFSqueeze(batch_size=1, spike_threshold=torch.ones(2)), "2 thresholds"),
         (sl.IAFSqueeze(batch_size=1, reset_fn=MembraneReset(0.5)), "resets by"),
         (sl.IAFSqueeze(batch_size=1, reset_fn=MembraneSubtract(0.5)), "resets by"),
+        (sl.IAFSqueeze(batch_size=1, reset_fn=MembraneSubtract(1.0)), "resets by"),
+        (type("Silent", (nn.Conv2d,), {"forward": lambda self, x: 0 * x})(2, 2, 1), "'1' is a Silent"),
         (sl.LIFSqueeze(batch_size=1, tau_mem=10.0), "LIFSqueeze"),
     ],
 )

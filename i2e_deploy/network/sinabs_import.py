@@ -31,6 +31,9 @@ def from_sinabs(module: nn.Module, input_shape: Shape) -> Network:
             it (eps included); dropout and identity are ignored.
         input_shape: (C, H, W).
 
+    Membrane potentials that a forward pass has left in the module are not part of the network: it starts from
+    zero. (Sinabs would quantise them too, which can change the scale of the weights: reset the states first.)
+
     Raises:
         UnsupportedError: a module that has no exact counterpart; the message names it.
         InputError: shapes that do not fit.
@@ -75,7 +78,7 @@ def _folded(name: str, norm: Any, layer: Layer | None) -> Layer:
 
 
 def _array(tensor: Any) -> Array:
-    return np.ascontiguousarray(tensor.detach().cpu().numpy(), np.float32)
+    return np.ascontiguousarray(tensor.detach().cpu().float().numpy(), np.float32)
 
 
 def _pair(value: Any) -> Pair:
@@ -135,7 +138,7 @@ def _iaf(name: str, module: Any) -> Op:
         threshold=float(threshold),
         min_v=None if minimum is None else float(minimum),
         max_spikes=_max_spikes(name, module.spike_fn),
-        reset=_reset(name, module.reset_fn, float(threshold)),
+        reset=_reset(name, module.reset_fn),
     )
 
 
@@ -150,9 +153,9 @@ def _max_spikes(name: str, function: Any) -> int | None:
     raise UnsupportedError(f"layer {name!r} spikes by {kind}: use MultiSpike, SingleSpike or MaxSpike")
 
 
-def _reset(name: str, function: Any, threshold: float) -> Any:
+def _reset(name: str, function: Any) -> Any:
     kind = type(function).__name__
-    if kind == "MembraneSubtract" and function.subtract_value in (None, threshold):
+    if kind == "MembraneSubtract" and function.subtract_value is None:  # Sinabs does not scale an explicit value
         return "subtract"
     if kind == "MembraneReset" and function.reset_value == 0:
         return "zero"

@@ -47,9 +47,13 @@ def calls(module: nn.Module, leaves: Collection[str]) -> list[Call]:
 
 
 def kind_of(module: Any, leaves: Collection[str]) -> str:
-    """The first of `leaves` among the classes of a module, or its own class."""
-    classes = [kind.__name__ for kind in type(module).__mro__]
-    return next((name for name in classes if name in leaves), classes[0])
+    """The first of `leaves` among the classes of a module whose `forward` it has, or its own class.
+
+    A subclass with a `forward` of its own may compute anything; one that does not says so: `stands_for = "IAFSqueeze"`.
+    """
+    own = type(module)
+    known = [c.__name__ for c in own.__mro__ if getattr(c, "forward", None) is own.forward and c.__name__ in leaves]
+    return str(getattr(own, "stands_for", known[0] if known else own.__name__))
 
 
 def _leaves(module: Any, prefix: str) -> Iterator[tuple[str, Any]]:

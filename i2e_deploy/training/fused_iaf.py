@@ -30,6 +30,9 @@ class FusedIAF(IAFSqueeze):  # type: ignore[misc]
             no tau_syn.
     """
 
+    #: What importers may take it for.
+    stands_for = "IAFSqueeze"
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         plain = (

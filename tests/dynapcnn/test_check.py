@@ -86,6 +86,26 @@ def test_pooling_must_be_square_and_1_2_or_4(kernel: tuple[int, int]) -> None:
     assert "pooling before" in errors(two_layers(Pool2d(kernel)))
 
 
+@pytest.mark.parametrize("kernel", [(3, 3), (4, 2)])
+def test_pooling_of_the_output_is_checked_too(kernel: tuple[int, int]) -> None:
+    conv = Conv2d(weights(2, 2, 3, 3))
+    assert "output pooling" in errors(chain((2, 24, 24), {"c": conv, "n": NEURON, "pool": Pool2d(kernel)}))
+
+
+def test_three_layers_on_the_input_are_more_than_the_camera_can_feed() -> None:
+    layers: list[Layer] = []
+    for name in "abc":
+        layers += [Layer(name, Conv2d(weights(1, 2, 1, 1)), ("input",)), Layer(f"{name}n", NEURON, (name,))]
+    report = get("speck2f").check(Network((2, 8, 8), tuple(layers)))
+    assert report.fits
+    assert "input destinations" in {warning.rule for warning in report.warnings}
+
+
+def test_a_layer_without_weights_is_named_as_that() -> None:
+    silent = get("speck2f").check(one_layer((1, 4, 4), Conv2d(np.zeros((1, 1, 3, 3), np.float32))))
+    assert any("every weight is 0" in warning.fix for warning in silent.warnings)
+
+
 def test_legal_pooling_passes() -> None:
     assert not errors(two_layers(Pool2d((4, 4))))
 

@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 
 from i2e_deploy.chips.base import Chip, Program
-from i2e_deploy.chips.check import CheckReport, Finding, Slot
+from i2e_deploy.chips.check import CheckReport, Finding, Severity, Slot
 from i2e_deploy.chips.dynapcnn.config import build_config
 from i2e_deploy.chips.dynapcnn.fit import Sizes, proposals, sizes_of
 from i2e_deploy.chips.dynapcnn.placement import place
 from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram, Source, read_program
 from i2e_deploy.chips.dynapcnn.quantise import Quantised, core_layer, quantise
-from i2e_deploy.chips.dynapcnn.rules import RULES
+from i2e_deploy.chips.dynapcnn.rules import RULES, pool_finding
 from i2e_deploy.chips.dynapcnn.stages import Stage, arrange, words
 from i2e_deploy.chips.profile import Profile, load_profile
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import UnsupportedError
-from i2e_deploy.network import AnyNetwork, Network
+from i2e_deploy.network import INPUT, AnyNetwork, Network
 
 
 class DynapcnnChip(Chip):
@@ -127,13 +127,24 @@ def _needs(stage: Stage) -> str:
     return ", ".join(f"{used} {kind} words" for kind, used in words(stage).items() if used)
 
 
+def _input_fan_out(stages: Sequence[Stage], profile: Profile) -> list[Finding]:
+    """The chip's own sensor feeds as many cores as a core does; the host can send an event to any number."""
+    limit = profile.limit("destinations")
+    fed = [stage.name for stage in stages if any(source.layer == INPUT for source in stage.sources)]
+    many = not limit.allows(len(fed))
+    fix = "from the chip's own camera only so many; events from the host must be sent to each" if many else ""
+    severity: Severity = "warning" if many else "ok"
+    return [Finding("input destinations", "", len(fed), str(limit), limit.unit, severity, fix, limit.source)]
+
+
 def _readout(stages: Sequence[Stage], outputs: Sequence[Source], profile: Profile) -> list[Finding]:
     """What the chip's own readout block can do with the output layer; counting on the host is never limited."""
     classes, by_name = profile.limit("readout_classes"), {stage.name: stage for stage in stages}
     erratum = next((e for e in profile.errata if e.id == "readout-channel-spacing"), None)
-    findings = []
+    findings = _input_fan_out(stages, profile)
     for source in outputs:
         channels = by_name[source.layer].output_shape[0]
+        findings.append(pool_finding("output pooling", by_name[source.layer], source.pool, profile.limit("pooling")))
         fix = "" if erratum is None else f"{erratum.text} {erratum.workaround}".strip()
         findings.append(
             Finding("readout classes", source.layer, channels, str(classes), classes.unit, "info", fix, classes.source)

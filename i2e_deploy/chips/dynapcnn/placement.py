@@ -13,7 +13,7 @@ from i2e_deploy.network import INPUT
 def place(stages: Sequence[Sized], profile: Profile) -> tuple[tuple[Slot, ...], tuple[str, ...]]:
     """Give every stage a core of its own.
 
-    Stages fed by the input prefer parallel cores, all others the smallest core that holds them.
+    Stages fed by the input prefer parallel cores, all others the rest; among those the smallest that holds them.
 
     Returns:
         (slots in network order, ()) when all fit; else ((), the smallest found group of stages that

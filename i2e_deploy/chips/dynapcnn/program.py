@@ -188,7 +188,7 @@ def _read_layer(row: Mapping[str, Any], tensors: Mapping[str, Integers]) -> Core
         raise ValueError(f"reset {layer.reset!r} of layer {name!r}")
     if weight.dtype != np.int8 or weight.ndim != 4 or (bias is not None and bias.dtype not in (np.int8, np.int16)):
         raise ValueError(f"weights of layer {name!r}: {weight.dtype} {weight.shape}")
-    if min(layer.stride) < 1 or (bias is not None and bias.shape != weight.shape[:1]):
+    if min(layer.weight.shape) < 1 or min(layer.stride) < 1 or (bias is not None and bias.shape != weight.shape[:1]):
         raise ValueError(f"stride or bias of layer {name!r}")
     return layer
 
@@ -216,7 +216,8 @@ def _check_graph(program: DynapcnnProgram) -> None:
     if not program.outputs:
         raise ValueError("outputs are empty")
     for source in program.outputs:
-        pooled(source)
+        if min(pooled(source)) < 1:
+            raise ValueError(f"output {source.layer!r} pooled by {source.pool} leaves nothing")
 
 
 def _integer(value: Any, low: int, high: int) -> int:

@@ -82,7 +82,7 @@ def core_layer(stage: Stage, integers: Quantised) -> CoreLayer:
 def _scale(values: NDArray[np.float32], bits: int) -> np.float32:
     low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
     smallest, largest = values.min(), values.max()
-    with np.errstate(divide="ignore"):  # all zero: any scale will do, the minimum takes another
+    with np.errstate(divide="ignore", over="ignore"):  # all zero: any scale will do, the minimum takes another
         if abs(smallest) <= abs(largest) * np.float32(abs(low / high)):
             return np.float32(abs(np.float32(high) / largest))
         return np.float32(abs(np.float32(low) / smallest))

@@ -82,18 +82,20 @@ def pooling(stage: Stage, integers: Quantised, profile: Profile) -> Iterator[Fin
     """Summing windows between cores; the input itself is not pooled."""
     limit = profile.limit("pooling")
     for source in stage.sources:
-        if source.layer == INPUT:
-            continue
-        vertical, horizontal = source.pool
-        finding = _limited(
-            "pooling before", stage, max(source.pool), limit, "pool by 1, 2 or 4 in total between two layers"
-        )
-        if vertical != horizontal:
-            finding = Finding(
-                "pooling before", stage.name, f"{vertical}x{horizontal}", "height = width", "pixels", "error",
-                "pool by the same factor in both directions", finding.source,
-            )  # fmt: skip
-        yield finding
+        if source.layer != INPUT:
+            yield pool_finding("pooling before", stage, source.pool, limit)
+
+
+def pool_finding(rule: str, stage: Stage, pool: tuple[int, int], limit: Limit) -> Finding:
+    """Windows of one destination: square, and of a size that the chip has."""
+    vertical, horizontal = pool
+    finding = _limited(rule, stage, max(pool), limit, "pool by 1, 2 or 4 in total behind a layer")
+    if vertical == horizontal:
+        return finding
+    return Finding(
+        rule, stage.name, f"{vertical}x{horizontal}", "height = width", "pixels", "error",
+        "pool by the same factor in both directions", finding.source,
+    )  # fmt: skip
 
 
 def destinations(stage: Stage, integers: Quantised, profile: Profile) -> Iterator[Finding]:
@@ -144,6 +146,8 @@ def precision(stage: Stage, integers: Quantised, profile: Profile) -> Iterator[F
     thief = "min_v_mem is None, which asks for the whole 16-bit range: set e.g. min_v_mem=-1.0"
     if stage.neuron.min_v is not None:
         thief = "the bias, the threshold or min_v_mem is far larger than the weights: bring them closer together"
+    if not stage.weight.any():
+        thief = "every weight is 0: the layer never fires by its input; was it trained?"
     few = bits < FEW_BITS
     yield Finding(
         "effective weight bits", stage.name, round(bits, 2), f"{FEW_BITS:g} or more", "bits",

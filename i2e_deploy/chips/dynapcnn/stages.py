@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import prod
 from typing import Any, Protocol
 
 import numpy as np
@@ -206,8 +205,3 @@ def memory_words(f_out: int, c_in: int, kernel: Pair, neurons: Pair, bias: bool)
 def _bits(count: int) -> int:
     """Address bits for `count` values: ceil(log2 count)."""
     return (count - 1).bit_length()
-
-
-def neurons(stage: Stage) -> int:
-    """Number of neurons of a stage."""
-    return prod(stage.output_shape)
