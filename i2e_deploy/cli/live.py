@@ -108,7 +108,7 @@ def _run(live: Live, title: str, seconds: float, view: tuple[bool, str, int, boo
 
     from i2e_deploy.cli.common import console
 
-    say, watchers, start = console(), [], time.monotonic()
+    say, watchers, start = console(stderr=as_json), [], time.monotonic()
     with ExitStack() as stack:
         if view[0]:
             from i2e_deploy.runtime.view import ViewServer, ViewState

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -18,7 +18,7 @@ from i2e_deploy.chips import Program, Trace
 from i2e_deploy.chips.trace import Integers, LayerCounts
 from i2e_deploy.errors import InputError
 from i2e_deploy.runtime.compare import Difference, compare
-from i2e_deploy.runtime.evaluate import wilson
+from i2e_deploy.runtime.evaluate import per_sample, wilson
 from i2e_deploy.runtime.targets import run_on
 
 
@@ -110,10 +110,7 @@ class HilEvaluation:
             "stability": result.stability,
             "latency_ms": {f"p{q}": float(np.percentile(result.milliseconds, q)) for q in (50, 99)},
             "power_mw": result.power_mw,
-            "per_sample": {
-                layer: {key: value / self.total for key, value in asdict(count).items()}
-                for layer, count in result.counts.items()
-            },
+            "per_sample": per_sample(result.counts, self.total),
         }
 
 

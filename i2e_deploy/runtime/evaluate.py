@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from math import sqrt
 from typing import Any
@@ -52,12 +52,17 @@ class Evaluation:
             "correct": self.correct,
             "total": self.total,
             "confusion": self.confusion.tolist(),
-            "per_sample": {
-                name: {key: value / self.total for key, value in asdict(count).items()}
-                for name, count in self.counts.items()
-            },
+            "per_sample": per_sample(self.counts, self.total),
             "seconds": self.seconds,
         }
+
+
+def per_sample(counts: Mapping[str, LayerCounts], total: int) -> dict[str, dict[str, float]]:
+    """Means per layer of every count that adds up over samples (`peaks` does not)."""
+    return {
+        layer: {key: value / total for key, value in asdict(count).items() if isinstance(value, int)}
+        for layer, count in counts.items()
+    }
 
 
 def evaluate(

@@ -20,6 +20,7 @@ from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.events.files import write_events
 from i2e_deploy.reporting.junit import junit_xml
 from i2e_deploy.runtime.agreement import evaluate_targets
+from i2e_deploy.runtime.compare import Difference
 from i2e_deploy.runtime.eval_data import read_samples
 
 PROGRAM = tiny_program(classes=4)
@@ -65,7 +66,7 @@ def test_a_wrong_target_is_named_with_its_first_wrong_spike() -> None:
     (agreement,) = result.agreements
     assert not agreement.exact
     divergence = agreement.divergence
-    assert divergence is not None
+    assert isinstance(divergence, Difference)
     assert (divergence.label, divergence.sample, divergence.step, divergence.neuron) == ("conv", 1, 2, (0, 3, 4))
     wrong = result.results[1].decisions != result.results[0].decisions
     assert agreement.same == 12 - int(wrong.sum())

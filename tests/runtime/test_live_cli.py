@@ -41,7 +41,7 @@ def test_live_records_and_replays(model: str, tmp_path: Path, capsys: Any) -> No
     assert end["decisions"] == len(lines) >= 10
     assert end["events"] == 30_000
     assert run(["live", model, "--replay", session]) == 0
-    assert "all equal" in capsys.readouterr().err
+    assert "all equal" in capsys.readouterr().out
     assert run(["evaluate", model, session, "--target", "simulator", "--target", "reference", "--json"]) == 0
     data = json.loads(capsys.readouterr().out)
     assert data["agreement"][0]["exact"]
@@ -77,7 +77,7 @@ def test_evaluate_fails_below_its_limit(model: str, tmp_path: Path, capsys: Any)
     assert run(["evaluate", model, data, *arguments, "--html", str(page)]) == 0
     assert "none: every spike is equal" in page.read_text()
     assert "http" not in page.read_text()
-    table = capsys.readouterr().err
+    table = capsys.readouterr().out
     for word in ("accuracy", "stability", "synops", "every spike equal", "power"):
         assert word in table
     assert 'failures="0"' in junit.read_text()
