@@ -1,8 +1,7 @@
 """The live loop: source -> windows -> program -> decisions.
 
-One thread reads the source, counts events into frames and puts closed windows into a bounded backlog; the caller's
-thread runs the program and gets the decisions from an iterator. Reading, counting (numba) and running (torch, numba)
-release Python's lock, so two cores are used. Nothing grows with time: events are counted and forgotten.
+One thread reads the source and counts events into frames, the caller's runs the program on closed windows. Counting and
+running release Python's lock, so two cores are used. Nothing grows with time: events are counted and forgotten.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from i2e_deploy.runtime.backlog import POLICIES, Backlog, Policy, Waiting
 from i2e_deploy.runtime.histogram import LatencyHistogram
 from i2e_deploy.runtime.session import Recorder
 
-#: Longest wait in `Source.read` and `Backlog.get`, seconds: how soon a stop is noticed, and how soon silence.
+#: Longest wait for a packet or a window, seconds: how soon a stop is noticed, and silence.
 POLL = 0.01
 #: A packet may be this late behind its events, us: only after that is silence taken for the end of a step.
 GRACE_US = 20_000
@@ -104,7 +103,7 @@ class Decision:
 
 @dataclass
 class LiveCounts:
-    """What the loop did so far; events and windows are counted by `Windower` and `Backlog`."""
+    """What the loop did so far."""
 
     decisions: int = 0
     lost: int = 0
@@ -198,7 +197,7 @@ class Live:
             self._recorder.close(self.stats())
 
     def stop(self) -> None:
-        """Ask the session to end; safe from any thread."""
+        """End the session; safe from any thread."""
         self._stop.set()
         self.backlog.close()
 
@@ -226,9 +225,8 @@ class Live:
 
     def stats(self) -> dict[str, Any]:
         """A snapshot of all counters, plain data for JSON."""
-        seconds = time.perf_counter() - self._began
         return {
-            "seconds": round(seconds, 3),
+            "seconds": round(time.perf_counter() - self._began, 3),
             "decisions": self.counts.decisions,
             "waiting": len(self.backlog),
             "lost": self.counts.lost,
@@ -260,7 +258,7 @@ class Live:
             if self._reopen is None or self.spec.patience == 0:
                 raise
             self._source.close()
-            self._find_again(time.monotonic() + self.spec.patience)
+            self._find_again(self._reopen, time.monotonic() + self.spec.patience)
             return not self._stop.is_set()
         return False
 
@@ -274,8 +272,7 @@ class Live:
             closed = self.windower.push(packet)
         else:
             now = self.windower.latest + int((arrived - self._idle_since) * 1e6) - GRACE_US
-            end = self.windower.step_end
-            if end is None or now < end:
+            if self.windower.step_end is None or now < self.windower.step_end:
                 return
             if self._recorder is not None:
                 self._recorder.advance(now)
@@ -285,13 +282,12 @@ class Live:
         if len(packet):
             self._idle_since = time.perf_counter()  # behind `put`: waiting for the network is no silence of the source
 
-    def _find_again(self, deadline: float) -> None:
+    def _find_again(self, reopen: Callable[[], Source], deadline: float) -> None:
         """Open the source again, with growing pauses, until the deadline."""
-        assert self._reopen is not None
         pause = FIRST_RETRY
         while not self._stop.wait(pause):
             try:
-                self._source = self._reopen()
+                self._source = reopen()
             except (SourceLost, InputError):
                 if time.monotonic() + pause > deadline:
                     raise
