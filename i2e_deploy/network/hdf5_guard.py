@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.errors import FileFormatError
+
+if TYPE_CHECKING:
+    import h5py
 
 #: Largest file, largest data set once unpacked, most unpacked bytes for a stored byte (gzip reaches about 1000).
 MAX_FILE = 2**30
@@ -44,6 +46,8 @@ class Guarded:
 
     def group(self, name: str) -> Guarded:
         """A group in this group."""
+        import h5py
+
         entry = self._entry(name)
         if not isinstance(entry, h5py.Group):
             raise self.error("is not a group", name)
@@ -51,10 +55,14 @@ class Guarded:
 
     def is_group(self, name: str) -> bool:
         """Whether the entry is a group (False: a data set)."""
+        import h5py
+
         return isinstance(self._entry(name), h5py.Group)
 
     def text(self, name: str) -> str:
         """A short ASCII string: scalar or [1], of fixed or variable length."""
+        import h5py
+
         data = self._dataset(name)
         if data.size != 1 or not (data.dtype.kind == "S" or h5py.check_string_dtype(data.dtype)):
             raise self.error(f"is {data.dtype} of shape {list(data.shape)}, expected one string", name)
@@ -94,6 +102,8 @@ class Guarded:
         return values.astype(np.int64)
 
     def _entry(self, name: str) -> Any:
+        import h5py
+
         link = self._group.get(name, getlink=True)
         if link is None:
             raise self.error("is missing", name)
@@ -102,6 +112,8 @@ class Guarded:
         return self._group[name]
 
     def _dataset(self, name: str) -> h5py.Dataset:
+        import h5py
+
         data = self._entry(name)
         if not isinstance(data, h5py.Dataset) or data.shape is None:
             raise self.error("is not a data set", name)

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from math import prod
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import h5py
 import numpy as np
 
 from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
@@ -19,6 +19,9 @@ from i2e_deploy.network import blocks as b
 from i2e_deploy.network.hdf5_guard import Guarded, check_file
 from i2e_deploy.network.layers import Pair, Shape
 from i2e_deploy.network.netx_neuron import read_neuron
+
+if TYPE_CHECKING:
+    import h5py
 
 MAX_LAYERS = 1024
 MAX_SIDE = 2**20
@@ -53,6 +56,8 @@ def read_netx(
     path = Path(path)
     check_file(path)
     try:
+        import h5py
+
         with h5py.File(path, "r") as file:
             return _network(Guarded(file, path.name), input_shape, input_message_bits, spike_exp)
     except (FileFormatError, UnsupportedError, InputError):

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import h5py
 import numpy as np
 
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network import blocks as b
+
+if TYPE_CHECKING:
+    import h5py
 
 _DEFAULT_BITS = {b.Delta: 16, b.SigmaDelta: 16, b.Sigma: 16}
 
@@ -35,6 +38,8 @@ def write_netx(network: b.BlockNetwork, path: str | Path) -> None:
         raise UnsupportedError("a .net file cannot hold this network: " + " | ".join(problems))
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        import h5py
+
         with h5py.File(partial, "w") as file:
             _layers(network, file.create_group("layer"))
         partial.replace(path)
