@@ -89,7 +89,8 @@ def test_evaluate_fails_below_its_limit(model: str, tmp_path: Path, capsys: Any)
 
 def test_ctrl_c_stops_cleanly(model: str) -> None:
     # a shell's background job ignores the interrupt, and so do its children unless they ask for it
-    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from i2e_deploy.cli import main; main()"
+    ask = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{ask}; from i2e_deploy.cli import main; main()"
     child = subprocess.Popen(
         [sys.executable, "-c", code, "live", model, "--source",
          "fake://64x64?rate=1e5", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
