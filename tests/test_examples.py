@@ -38,3 +38,17 @@ def test_deploy_slayer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "output spikes that differ from SLAYER: 0 of" in printed
     assert "golden vectors exact: True" in printed
     assert (tmp_path / "bundle" / "program.net").is_file()
+
+
+def test_the_readme_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import re
+
+    import numpy as np
+
+    (code,) = re.findall(r"```python\n(.*?)```", (EXAMPLES.parent / "README.md").read_text(), re.DOTALL)
+    model = runpy.run_path(str(EXAMPLES / "deploy_sinabs.py"))["trained_network"]()
+    frames = (np.random.default_rng(0).random((6, 8, 2, 32, 32)) < 0.1).astype(np.uint8)
+    monkeypatch.chdir(tmp_path)
+    names = {"model": model, "frames": frames}
+    exec(code, names)
+    assert (tmp_path / "my_bundle" / "manifest.json").is_file()
