@@ -79,7 +79,13 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Profile:
-    """What is known of one chip. `sha256` identifies the file it was read from."""
+    """What is known of one chip.
+
+    Args:
+        exact: what its simulation equals, in a sentence for reports.
+        open: what it does not equal, or nobody could check.
+        sha256: of the file it was read from.
+    """
 
     name: str
     title: str
@@ -90,6 +96,8 @@ class Profile:
     cores_source: str
     errata: tuple[Erratum, ...]
     sha256: str
+    exact: str
+    open: str
     boards: tuple[Board, ...] = ()
     estimates: Mapping[str, Estimate] = field(default_factory=dict)
 
@@ -141,6 +149,8 @@ def parse_profile(data: bytes, file: str) -> Profile:
             cores_source=raw.get("cores", {}).get("source", ""),
             errata=tuple(Erratum(**row) for row in raw.get("errata", [])),
             sha256=hashlib.sha256(data).hexdigest(),
+            exact=raw["agreement"]["exact"],
+            open=raw["agreement"]["open"],
             boards=tuple(Board(**row) for row in raw.get("boards", [])),
             estimates={key: Estimate(**row) for key, row in raw.get("estimates", {}).items()},
         )

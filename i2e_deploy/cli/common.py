@@ -125,7 +125,7 @@ def print_check(report: CheckReport, out: Console) -> None:
     from i2e_deploy.reporting.tables import rule_table
 
     if report.placement:
-        table = Table("layer", "core", *(f"{kind} words" for kind in report.placement[0].used), title="cores")
+        table = Table("layer", "core", *(kind.replace("_", " ") for kind in report.placement[0].used), title="cores")
         for slot in report.placement:
             words = (f"{used:,} of {slot.available[kind]:,}" for kind, used in slot.used.items())
             table.add_row(slot.layer, str(slot.core), *words)
