@@ -81,6 +81,13 @@ def test_one_sample_without_a_batch_axis(
     assert capsys.readouterr().out
 
 
+def test_export_says_when_its_golden_vectors_prove_little(tmp_path: Path, capsys: Captured) -> None:
+    path = tmp_path / "silent.safetensors"
+    write_network(single_neuron(0.01, 100.0), path)
+    assert run(["export", str(path), "--chip", "speck2f", "--out", str(tmp_path / "b")]) == 0
+    assert "no neuron fires on the golden inputs" in capsys.readouterr().err
+
+
 def test_verify_exits_with_1_and_names_the_place(network_file: Path, tmp_path: Path, capsys: Captured) -> None:
     from i2e_deploy.bundle.bundle import GOLDEN, MANIFEST
     from i2e_deploy.files import read_tensors, sha256, write_tensors

@@ -45,6 +45,8 @@ def command(
     else:
         frames, seeds = read_frames(inputs), {}
     written = bundle.write(out, target, network, frames, provenance=bundle.Provenance(seeds=seeds))
+    if not any(written.golden.expected[f"layer{i}"].any() for i in range(len(written.program.layer_names))):
+        console(stderr=True).print("no neuron fires on the golden inputs: give frames that it answers to with --input")
     try:
         report = str(write_report(written))
     except (MissingDependency, FileFormatError) as error:
