@@ -39,7 +39,8 @@ _OBJECT_DETECTION = "lava.lib.dl.slayer.object_detection"
 def import_lava(needed_for: str = "Lava") -> None:
     """Call before the first `import lava...`, as often as you like; see the top of this module.
 
-    `dataclasses.dataclass` is patched only within the call. Python 3.10 is left as it is.
+    `dataclasses.dataclass` is patched only within the call, and not on Python 3.10. Where torchvision and OpenCV
+    are installed, as lava-dl's own pins ask, nothing at all is changed on 3.10.
 
     Raises:
         MissingDependency: lava-nc or lava-dl is not installed. `needed_for` opens the message.
@@ -47,10 +48,9 @@ def import_lava(needed_for: str = "Lava") -> None:
     for package, module in (("lava-nc", "lava.magma"), ("lava-dl", "lava.lib.dl.slayer")):
         if not _exists(module):
             raise MissingDependency(package, needed_for, INSTALL)
-    if sys.version_info < (3, 11):
-        return
-    with _hashable_byte_encoder():
-        import_module(_VAR_MODEL)
+    if sys.version_info >= (3, 11):
+        with _hashable_byte_encoder():
+            import_module(_VAR_MODEL)
     if _OBJECT_DETECTION not in sys.modules and not _can_import("torchvision", "cv2"):
         sys.modules[_OBJECT_DETECTION] = ModuleType(_OBJECT_DETECTION, "No torchvision or OpenCV.")
 
