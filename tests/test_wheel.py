@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -27,6 +29,30 @@ def test_the_wheel_holds_packages_profiles_template_and_licence(wheel: Path) -> 
     assert {"hardware_profiles/speck2f.toml", "i2e_deploy/cli/app.py", "i2e_deploy/reporting/report.html.j2"} <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not any(name.startswith(("tests/", "examples/", "benchmarks/")) for name in names)
+
+
+#: Packages whose import has another name than the distribution, or that come with one.
+DISTRIBUTION = {"PIL": "pillow", "lava": "lava-nc", "rerun": "rerun-sdk", "starlette": "fastapi", "triton": "torch"}
+
+
+def test_every_import_of_the_package_is_a_declared_dependency(wheel: Path) -> None:
+    """What modules import when they are imported is a core dependency or stands in an extra."""
+    archive = zipfile.ZipFile(wheel)
+    (metadata,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+    lines = [line for line in archive.read(metadata).decode().splitlines() if line.startswith("Requires-Dist: ")]
+    declared = {re.split(r"[<>=!~\[; ]", line.removeprefix("Requires-Dist: "))[0].lower() for line in lines}
+    own = {*sys.stdlib_module_names, "i2e_deploy", "hardware_profiles", "tomli"}
+    imported: set[str] = set()
+    for name in archive.namelist():
+        if name.endswith(".py"):
+            for node in ast.walk(ast.parse(archive.read(name))):
+                if isinstance(node, ast.Import):
+                    imported |= {alias.name.split(".")[0] for alias in node.names}
+                elif isinstance(node, ast.ImportFrom) and node.module:
+                    imported.add(node.module.split(".")[0])
+    needed = {DISTRIBUTION.get(name, name.replace("_", "-")) for name in imported - own}
+    assert {"numpy", "torch", "typer"} <= needed
+    assert needed <= declared
 
 
 def test_doctor_and_profiles_work_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:

@@ -5,50 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-import os
-import signal
-import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from children import needs_lava, run_python
 
 from i2e_deploy import lava_shim
 from i2e_deploy.errors import MissingDependency
 
-TIME_LIMIT = 120.0  # s; about 8 s on two idle cores
-
-
-def lava_is_installed() -> bool:
-    try:
-        return all(find_spec(name) for name in ("lava.magma", "lava.lib.dl.slayer"))
-    except ModuleNotFoundError:
-        return False
-
-
-needs_lava = pytest.mark.skipif(not lava_is_installed(), reason="lava-nc, lava-dl not installed")
 needs_shim = pytest.mark.skipif(sys.version_info < (3, 11), reason="Lava imports as it is")
-
-
-def run_python(*args: str) -> str:
-    """The standard output of a child interpreter. A time-out also ends the children of Lava."""
-    child = subprocess.Popen(
-        [sys.executable, *args],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        out, err = child.communicate(timeout=TIME_LIMIT)
-    except BaseException:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.communicate()
-        raise
-    assert child.returncode == 0, err
-    return out
 
 
 @needs_lava

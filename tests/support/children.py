@@ -26,8 +26,13 @@ needs_lava = pytest.mark.skipif(not lava_is_installed(), reason="lava-nc, lava-d
 
 def run_script(script: Path, *args: str, time_limit: float = 240.0) -> str:
     """The standard output of `python script args`; tests/support is on its path."""
+    return run_python(str(script), *args, time_limit=time_limit)
+
+
+def run_python(*args: str, time_limit: float = 240.0) -> str:
+    """The standard output of `python args`; tests/support is on its path."""
     child = subprocess.Popen(
-        [sys.executable, str(script), *args],
+        [sys.executable, *args],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join([SUPPORT, os.environ.get("PYTHONPATH", "")])},
     )  # fmt: skip
