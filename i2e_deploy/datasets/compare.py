@@ -11,9 +11,9 @@ import numpy as np
 from i2e_deploy.conversion.gap import Row, compare, log_gap, statistics
 from i2e_deploy.conversion.sensor import PRESETS, make_pixels, simulate
 from i2e_deploy.conversion.vectors import saccades
-from i2e_deploy.datasets.live_dataset import RECORDINGS, read_recording
 from i2e_deploy.datasets.picture import decode_picture
 from i2e_deploy.datasets.plan import Settings
+from i2e_deploy.datasets.recordings import RECORDINGS, read_recording
 from i2e_deploy.datasets.sources import ImageSource
 from i2e_deploy.errors import InputError
 from i2e_deploy.events.array import Events

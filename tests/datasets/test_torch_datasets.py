@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,13 +14,12 @@ from torch.utils.data import DataLoader
 
 from i2e_deploy.conversion import i2e_reference
 from i2e_deploy.conversion.sensor import PRESETS
-from i2e_deploy.datasets.live_dataset import FromTonic, ImageDataset, RecordingFolder, from_tonic, to_tonic
+from i2e_deploy.datasets.live_dataset import ImageDataset
 from i2e_deploy.datasets.picture import Resize, decode_picture
 from i2e_deploy.datasets.plan import Settings
 from i2e_deploy.datasets.scale import convert_dataset
 from i2e_deploy.datasets.shard_dataset import ShardDataset, ShardStream
 from i2e_deploy.errors import FileFormatError, InputError
-from i2e_deploy.events.array import Events, check_events, empty_events
 
 parquet = pytest.importorskip("pyarrow.parquet", exc_type=ImportError)
 # Python 3.12 and later warn when a data loader forks a process with threads.
@@ -128,67 +126,6 @@ def test_realism_as_augmentation(places: tuple[Path, Path]) -> None:
     first = key(noisy[0][0])
     noisy.set_epoch(2)
     assert key(noisy[0][0]) != first
-
-
-def some_events(seed: int, count: int = 50) -> Events:
-    rng = np.random.default_rng(seed)
-    events = empty_events(count)
-    events["t"] = np.sort(rng.integers(0, 8000, count))
-    events["x"], events["y"], events["p"] = (
-        rng.integers(0, 6, count),
-        rng.integers(0, 5, count),
-        rng.integers(0, 2, count),
-    )
-    return events
-
-
-def test_recordings_by_class(tmp_path: Path) -> None:
-    for index, name in enumerate(("b", "a", "a")):
-        (tmp_path / name).mkdir(exist_ok=True)
-        np.save(tmp_path / name / f"{index}.npy", some_events(index))
-    dataset = RecordingFolder(tmp_path, 6, 5, steps=4, read=lambda path: np.load(path, allow_pickle=False))
-    assert dataset.classes == ("a", "b")
-    assert [label for _, label in dataset.files] == [0, 0, 1]
-    frames, label = dataset[2]
-    events = some_events(0)
-    span = int(events["t"][-1] - events["t"][0]) + 1
-    counts = np.zeros((4, 2, 5, 6), int)
-    for event in events:
-        counts[int(event["t"] - events["t"][0]) * 4 // span, event["p"], event["y"], event["x"]] += 1
-    np.testing.assert_array_equal(frames, counts)
-    assert label == 1
-    with pytest.raises(InputError, match="limit is 3"):
-        RecordingFolder(tmp_path, 4, 5, read=lambda path: np.load(path, allow_pickle=False))[0]
-    with pytest.raises(InputError, match="no recordings"):
-        RecordingFolder(tmp_path / "a", 6, 5)
-
-
-def test_tonic_transforms_and_data_sets() -> None:
-    tonic = pytest.importorskip("tonic")
-    events = some_events(0)
-    np.testing.assert_array_equal(from_tonic(to_tonic(events)), events)
-    flipped = check_events(from_tonic(tonic.transforms.RandomFlipLR((6, 5, 2), p=1)(to_tonic(events))), 6, 5)
-    np.testing.assert_array_equal(np.sort(flipped["x"]), np.sort(5 - events["x"]))
-
-    class Recordings(tonic.Dataset):  # type: ignore[misc,name-defined]
-        sensor_size = (6, 5, 2)
-
-        def __init__(self) -> None:
-            super().__init__("unused")
-
-        def __len__(self) -> int:
-            return 3
-
-        def __getitem__(self, index: int) -> tuple[Any, int]:
-            return to_tonic(some_events(index)), index
-
-    dataset = FromTonic(Recordings(), steps=4)
-    frames, label = dataset[2]
-    assert frames.shape == (4, 2, 5, 6)
-    assert int(frames.sum()) == 50
-    assert label == 2
-    with pytest.raises(InputError, match="expected t, x, y, p"):
-        from_tonic(np.zeros(3))
 
 
 def damaged(path: Path, shards: Path, kind: str) -> Path:

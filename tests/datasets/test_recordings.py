@@ -1,0 +1,134 @@
+"""Recordings as data sets: folders by class, and tonic's own data sets read from small files laid out as theirs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from i2e_deploy.datasets.recordings import FromTonic, RecordingFolder, from_tonic, to_tonic
+from i2e_deploy.errors import InputError
+from i2e_deploy.events import Events, check_events, empty_events
+from i2e_deploy.events.files import write_events
+
+SIZE = (6, 5)
+
+
+def some_events(seed: int, count: int = 50) -> Events:
+    rng = np.random.default_rng(seed)
+    events = empty_events(count)
+    events["t"] = np.sort(rng.integers(0, 8000, count))
+    events["x"], events["y"], events["p"] = (
+        rng.integers(0, SIZE[0], count),
+        rng.integers(0, SIZE[1], count),
+        rng.integers(0, 2, count),
+    )
+    return events
+
+
+def counted(events: Events, steps: int, size: tuple[int, int]) -> NDArray[np.int64]:
+    """Frames event by event: bins of floor(duration / steps) us, the last takes the rest."""
+    counts = np.zeros((steps, 2, size[1], size[0]), np.int64)
+    first = int(events["t"][0])
+    length = (int(events["t"][-1]) - first) // steps
+    for event in events:
+        step = min((int(event["t"]) - first) // length, steps - 1)
+        counts[step, event["p"], event["y"], event["x"]] += 1
+    return counts
+
+
+def test_recordings_by_class(tmp_path: Path) -> None:
+    for index, name in enumerate(("b", "a", "a")):
+        (tmp_path / name).mkdir(exist_ok=True)
+        np.save(tmp_path / name / f"{index}.npy", some_events(index))
+    dataset = RecordingFolder(tmp_path, SIZE, steps=4)
+    assert dataset.classes == ("a", "b")
+    assert [label for _, label in dataset.files] == [0, 0, 1]
+    frames, label = dataset[2]
+    np.testing.assert_array_equal(frames, counted(some_events(0), 4, SIZE))
+    assert label == 1
+    binary, _ = RecordingFolder(tmp_path, SIZE, steps=4, binary=True)[2]
+    np.testing.assert_array_equal(binary, np.minimum(frames, 1))
+    with pytest.raises(InputError, match="limit is 3"):
+        RecordingFolder(tmp_path, (4, 5))[0]
+    with pytest.raises(InputError, match="no recordings"):
+        RecordingFolder(tmp_path / "a", SIZE)
+
+
+def test_events_to_tonic_and_back() -> None:
+    events = some_events(0)
+    np.testing.assert_array_equal(from_tonic(to_tonic(events)), events)
+    with pytest.raises(InputError, match="expected t, x, y, p"):
+        from_tonic(np.zeros(3))
+
+
+def test_tonic_transforms() -> None:
+    transforms = pytest.importorskip("tonic.transforms")
+    events = some_events(0)
+    flipped = check_events(from_tonic(transforms.RandomFlipLR((*SIZE, 2), p=1)(to_tonic(events))), *SIZE)
+    np.testing.assert_array_equal(np.sort(flipped["x"]), np.sort(5 - events["x"]))
+
+
+def lay_out(name: str, root: Path, events: Events) -> int | str:
+    """Write `events` where tonic's data set `name` looks for a recording; returns its label."""
+    if name == "DVSGesture":  # [x, y, p, t in ms]
+        folder = root / name / "ibmGestureTest" / "user01_led"
+        folder.mkdir(parents=True)
+        rows = np.stack([events[field] for field in ("x", "y", "p", "t")], axis=1).astype(np.float64)
+        rows[:, 3] /= 1000
+        np.save(folder / "3.npy", rows)
+        return 3
+    path: Path = (
+        root / name / {"NMNIST": "Test/7/1.bin", "NCALTECH101": "Caltech101/ant/1.bin"}.get(name, "bird/1.aedat4")
+    )
+    path.parent.mkdir(parents=True)
+    write_events(path, events, (240, 180))
+    labels: dict[str, int | str] = {"NMNIST": 7, "NCALTECH101": "ant"}
+    return labels.get(name, 2)
+
+
+@pytest.mark.parametrize("name", ["NMNIST", "NCALTECH101", "CIFAR10DVS", "DVSGesture"])
+def test_tonic_data_sets(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("tonic.datasets")
+    if name == "CIFAR10DVS":
+        pytest.importorskip("aedat")  # tonic's reader of AEDAT4
+        pytest.importorskip("faery")  # our writer
+    theirs = getattr(datasets, name)
+    monkeypatch.setattr(theirs, "_check_exists", lambda self: True)  # it counts thousands of files
+    events = some_events(1)
+    events["t"] = events["t"] // 1000 * 1000  # DVSGesture has ms
+    label = lay_out(name, tmp_path, events)
+    options: dict[str, Any] = {"train": False} if name in ("NMNIST", "DVSGesture") else {}
+    source = theirs(str(tmp_path), **options)
+    if name == "NCALTECH101":
+        with pytest.raises(InputError, match="NCALTECH101 states no sensor size"):
+            FromTonic(source)
+        assert events["x"].min() == events["y"].min() == 0  # tonic moves recordings to the corner
+    dataset = FromTonic(source, (240, 180) if name == "NCALTECH101" else None, steps=4)
+    frames, number = dataset[0]
+    assert len(dataset) == 1
+    assert (dataset.classes[number] if dataset.classes else number) == label
+    size = (frames.shape[3], frames.shape[2])
+    np.testing.assert_array_equal(frames, counted(events, 4, size))
+
+
+def test_tonic_item_beyond_its_sensor(tmp_path: Path) -> None:
+    tonic = pytest.importorskip("tonic")
+
+    class Recordings(tonic.Dataset):  # type: ignore[misc,name-defined]
+        sensor_size = (4, 5, 2)
+
+        def __init__(self) -> None:
+            super().__init__(str(tmp_path))
+
+        def __len__(self) -> int:
+            return 1
+
+        def __getitem__(self, index: int) -> tuple[Any, int]:
+            return to_tonic(some_events(index)), index
+
+    with pytest.raises(InputError, match=r"Recordings item 0: event \d+ has x"):
+        FromTonic(Recordings())[0]
