@@ -38,8 +38,11 @@ def print_json(data: Any) -> None:
 
 
 @contextlib.contextmanager
-def progress_bar(title: str, total: int) -> Iterator[Advance]:
-    """A bar on standard error when that is a terminal; call the yielded function with (done, note)."""
+def progress_bar(title: str, total: int | None) -> Iterator[Advance]:
+    """A bar on standard error when that is a terminal; call the yielded function with (done, note).
+
+    `total` None: of unknown length.
+    """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (

@@ -1,4 +1,4 @@
-"""`i2e-deploy convert`: pictures become event frames, shards of a data set, or a comparison with recordings."""
+"""`i2e-deploy convert`: pictures become event frames, an event file, shards of a data set, or a comparison."""
 
 from __future__ import annotations
 
@@ -13,12 +13,20 @@ if TYPE_CHECKING:
 
 
 def command(
-    images: Annotated[Path, typer.Argument(help="A picture, a folder tree, or a .zip, .tar or .parquet of pictures.")],
-    out: Annotated[Path | None, typer.Option(help="NAME.npy for frames; a folder for shards of a data set.")] = None,
+    images: Annotated[
+        Path, typer.Argument(help="A picture, a video, a folder tree, or a .zip, .tar or .parquet of pictures.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="NAME.npy for frames; NAME.aedat4, .raw, .npz, ... for events; a folder for shards."),
+    ] = None,
     ratio: Annotated[str, typer.Option(help="S_th0, the threshold as a share of the range of grey values.")] = "0.12",
     size: Annotated[int, typer.Option(help="Pixels a side.")] = 128,
     fit: Annotated[str, typer.Option(help="How pictures get there: crop, squash or imagenet.")] = "crop",
     steps: Annotated[int, typer.Option(help="Time steps, 1 to 8.")] = 8,
+    fps: Annotated[
+        float | None, typer.Option(help="Events: pictures are frames of a video at this rate (a video: its own).")
+    ] = None,
     broken: Annotated[str, typer.Option(help="A broken picture: fail, or (shards only) skip and report.")] = "fail",
     executor: Annotated[str, typer.Option(help="Shards: process, ray or dask.")] = "process",
     workers: Annotated[int, typer.Option(help="Shards: processes; 0 = one a core.")] = 0,
@@ -33,6 +41,8 @@ def command(
     """Convert pictures to events with I2E.
 
     Example: i2e-deploy convert photos/ --out frames.npy --ratio 0.12 --size 128
+
+    Events: i2e-deploy convert clip.mp4 --out clip.aedat4 --size 128
 
     A data set: i2e-deploy convert imagenet.tar --out shards/ --size 224 --fit imagenet --broken skip
 
@@ -55,9 +65,11 @@ def command(
         if broken != "fail":
             raise InputError(f"--broken is {broken!r}: frames in one .npy have a row for every picture; write shards")
         _write_frames(open_source(str(images)), settings, out, as_json)
+    elif out is not None and out.suffix:
+        _write_events(images, out, settings, fps, as_json)
     elif out is not None:
-        if out.suffix or out.is_file():
-            raise InputError(f"--out is {out}: give a name ending in .npy, or a folder (without an ending)")
+        if out.is_file():
+            raise InputError(f"--out is {out}, a file: give a folder for shards, or a name with an ending")
         _write_shards(images, out, settings, (executor, workers, address), as_json)
 
 
@@ -102,6 +114,27 @@ def _write_frames(source: ImageSource, settings: Settings, out: Path, as_json: b
         return
     listed = " ".join(f"{100 * rate:.2f}" for rate in rates)
     console().print(f"wrote {out} {list(shape)}; event rate {100 * rates.mean():.2f} % (steps {listed})")
+
+
+def _write_events(images: Path, out: Path, settings: Settings, fps: float | None, as_json: bool) -> None:
+    """A video or pictures into one event file."""
+    from i2e_deploy.cli.common import console, print_json, progress_bar
+    from i2e_deploy.datasets.picture_events import VIDEOS, sequence_events, video_events
+    from i2e_deploy.datasets.sources import open_source
+    from i2e_deploy.events.files import write_events
+
+    size = (settings.resize.size or 0, settings.resize.size or 0)
+    if images.suffix.lower() in VIDEOS:
+        with progress_bar("converting", None) as advance:
+            count = write_events(out, video_events(images, settings, fps, advance), size)
+    else:
+        source = open_source(str(images))
+        with progress_bar("converting", len(_names(source))) as advance:
+            count = write_events(out, sequence_events(source, settings, fps, advance), size)
+    if as_json:
+        print_json({"events": str(out), "count": count, "sensor": size})
+        return
+    console().print(f"wrote {out}: {count:,} events on {size[0]} x {size[1]} pixels")
 
 
 def _write_shards(images: Path, out: Path, settings: Settings, how: tuple[str, int, str | None], as_json: bool) -> None:

@@ -14,6 +14,7 @@ linearly, in integers. Two frames are held at a time, however long the video is.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -111,30 +112,70 @@ def read_video(path: str | Path, max_pixels: int = 64_000_000) -> Iterator[NDArr
         FileFormatError: not a video, damaged, or pictures above `max_pixels`.
         MissingDependency: pillow or av is not installed.
     """
+    path = _existing(path)
+    opened = _pillow_frames if path.suffix.lower() in PILLOW else _av_frames
+    with _faults(path):
+        for picture in opened(path, max_pixels):
+            yield np.asarray(picture.convert("RGB"))
+
+
+def video_rate(path: str | Path) -> float | None:
+    """Pictures a second, as the file states (a GIF: from how long it shows its first picture); None: it does not.
+
+    Raises:
+        As `read_video`.
+    """
+    path = _existing(path)
+    with _faults(path):
+        if path.suffix.lower() in PILLOW:
+            with _pillow_file(path) as file:
+                shown_ms = file.info.get("duration", 0)
+                return 1000 / shown_ms if shown_ms else None
+        with _av_file(path) as container:
+            rate = container.streams.video[0].average_rate
+            return float(rate) if rate else None
+
+
+#: Animations that Pillow reads.
+PILLOW = (".gif", ".webp")
+
+
+def _existing(path: str | Path) -> Path:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"no such file: {path}")
-    opened = _pillow_frames if path.suffix.lower() in (".gif", ".webp") else _av_frames
+    return path
+
+
+@contextmanager
+def _faults(path: Path) -> Iterator[None]:
+    """What the libraries raise on a broken file, as one error of ours."""
     try:
-        for picture in opened(path, max_pixels):
-            yield np.asarray(picture.convert("RGB"))
+        yield
     except (OSError, ValueError, SyntaxError, EOFError) as error:
         if isinstance(error, InputError):
             raise
         raise FileFormatError(f"{path}: cannot be read as a video ({error})") from None
 
 
-def _pillow_frames(path: Path, max_pixels: int) -> Iterator[Any]:
+def _pillow_file(path: Path) -> Any:
     try:
-        from PIL import Image, ImageSequence
+        from PIL import Image
     except ImportError:
         raise MissingDependency("pillow", "reading a GIF", "pip install 'i2e-deploy[data]'") from None
-    with Image.open(path, formats=("GIF", "WEBP")) as file:
+    return Image.open(path, formats=("GIF", "WEBP"))
+
+
+def _pillow_frames(path: Path, max_pixels: int) -> Iterator[Any]:
+    with _pillow_file(path) as file:
+        from PIL import ImageSequence
+
         _check_pixels(path, file.width, file.height, max_pixels)
         yield from ImageSequence.Iterator(file)
 
 
-def _av_frames(path: Path, max_pixels: int) -> Iterator[Any]:
+@contextmanager
+def _av_file(path: Path) -> Iterator[Any]:
     try:
         import av
     except ImportError:
@@ -143,6 +184,11 @@ def _av_frames(path: Path, max_pixels: int) -> Iterator[Any]:
     with path.open("rb") as file, av.open(file, options={"protocol_whitelist": ""}) as container:
         if not container.streams.video:
             raise FileFormatError(f"{path}: has no video stream")
+        yield container
+
+
+def _av_frames(path: Path, max_pixels: int) -> Iterator[Any]:
+    with _av_file(path) as container:
         stream = container.streams.video[0]
         _check_pixels(path, stream.codec_context.width, stream.codec_context.height, max_pixels)
         for frame in container.decode(stream):

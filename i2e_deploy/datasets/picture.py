@@ -80,6 +80,17 @@ def decode_picture(data: bytes, resize: Resize, where: str = "image") -> NDArray
             raise FileFormatError(f"{where}: is not a whole picture ({reason})") from None
 
 
+def resize_pixels(pixels: NDArray[np.uint8], resize: Resize) -> NDArray[np.uint8]:
+    """uint8 RGB [H, W, 3] at the wanted size.
+
+    Raises:
+        MissingDependency: Pillow is not installed.
+        FileFormatError: a picture too thin to be scaled.
+    """
+    image_module = pillow()
+    return np.asarray(_resized(image_module.fromarray(pixels), resize, image_module))
+
+
 def pillow() -> Any:
     """`PIL.Image`.
 
