@@ -59,16 +59,16 @@ def _fill_band(value, top, threshold, band):
     height, width = value.shape
     stride, step = band.shape[2], np.uint8(threshold)
     for k in range(band.shape[0]):
-        row = value[min(max(top + k - 1, 0), height - 1)]
-        source, target = np.intp(row.ctypes.data), np.intp(band[k].ctypes.data)
-        for shift in range(3):
-            first = source + shift - 1
-            for x in range(0, width, LANES):
-                raise_by(first + x, target + x, target + 3 * stride + x, step)
-            target += stride
+        y = min(max(top + k - 1, 0), height - 1)
+        source = np.intp(value.ctypes.data) + y * width
+        left = np.intp(band.ctypes.data) + k * COPIES * stride
+        for x in range(0, width, LANES):
+            raise_by(source + x - 1, left + x, left + 3 * stride + x, step)
+            raise_by(source + x, left + stride + x, left + 4 * stride + x, step)
+            raise_by(source + x + 1, left + 2 * stride + x, left + 5 * stride + x, step)
         for x, copy in ((0, 0), (width - 1, 2)):
-            band[k, copy, x] = row[x] ^ np.uint8(128)
-            band[k, copy + 3, x] = np.uint8(min(int(row[x]) + threshold, 255)) ^ np.uint8(128)
+            band[k, copy, x] = value[y, x] ^ np.uint8(128)
+            band[k, copy + 3, x] = np.uint8(min(int(value[y, x]) + threshold, 255)) ^ np.uint8(128)
 
 
 @njit(nogil=True, cache=True)
