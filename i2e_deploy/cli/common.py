@@ -59,7 +59,7 @@ def progress_bar(title: str, total: int | None) -> Iterator[Advance]:
 
 
 def read_network_of(model: Path) -> AnyNetwork:
-    """The float network of a bundle (a folder) or of a network file (.safetensors).
+    """The network of a bundle (a folder) or of a file: .safetensors, .nir or .net.
 
     Raises:
         InputError: no such file, or one that holds no network.
@@ -72,12 +72,16 @@ def read_network_of(model: Path) -> AnyNetwork:
         from i2e_deploy.network.netx_read import read_netx
 
         return read_netx(model)
+    if model.suffix == ".nir":
+        from i2e_deploy.network.nir_read import read_nir
+
+        return read_nir(model)
     if model.suffix == ".safetensors" or not model.exists():
         from i2e_deploy.network.file import read_network
 
         return read_network(model)
     raise FileFormatError(
-        f"{model} is no model: give a bundle folder, a network file (.safetensors) or a netx file (.net)"
+        f"{model} is no model: give a bundle folder or a file of a network (.safetensors, .nir, .net)"
     )
 
 

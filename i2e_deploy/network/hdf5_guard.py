@@ -61,16 +61,37 @@ class Guarded:
 
     def text(self, name: str) -> str:
         """A short ASCII string: scalar or [1], of fixed or variable length."""
+        values = self.texts(name)
+        if len(values) != 1:
+            raise self.error(f"holds {len(values)} strings, expected one", name)
+        return values[0]
+
+    def texts(self, name: str, width: int = 1) -> tuple[str, ...]:
+        """Short ASCII strings, row by row; of more than one dimension only with `width` strings in the last."""
         import h5py
 
         data = self._dataset(name)
-        if data.size != 1 or not (data.dtype.kind == "S" or h5py.check_string_dtype(data.dtype)):
-            raise self.error(f"is {data.dtype} of shape {list(data.shape)}, expected one string", name)
-        value = np.asarray(data[()]).reshape(-1)[0]
-        raw = value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
-        if len(raw) > MAX_TEXT or not raw.isascii():
-            raise self.error(f"is a string of {len(raw)} bytes, expected at most {MAX_TEXT} of ASCII", name)
-        return raw.decode("ascii")
+        if not (data.dtype.kind == "S" or h5py.check_string_dtype(data.dtype)):
+            raise self.error(f"is {data.dtype} of shape {list(data.shape)}, expected one string or more", name)
+        if width > 1 and (data.ndim != 2 or data.shape[1] != width) and data.size:
+            raise self.error(f"has shape {list(data.shape)}, expected ['any', {width}]", name)
+        values = []
+        for value in np.asarray(data[()]).reshape(-1).tolist():
+            raw = value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
+            if len(raw) > MAX_TEXT or not raw.isascii():
+                raise self.error(f"is a string of {len(raw)} bytes, expected at most {MAX_TEXT} of ASCII", name)
+            values.append(raw.decode("ascii"))
+        return tuple(values)
+
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """Finite numbers of any shape, not empty."""
+        data = self._dataset(name)
+        if data.dtype.kind not in "biuf" or data.dtype.itemsize > 8 or not data.size:
+            raise self.error(f"is {data.dtype} {list(data.shape)}, expected numbers", name)
+        values = np.asarray(data[()], np.float64)
+        if not np.isfinite(values).all():
+            raise self.error("holds NaN or infinity", name)
+        return values
 
     def integers(
         self, name: str, low: int, high: int, shape: tuple[int | None, ...] | None = None
