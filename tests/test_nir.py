@@ -87,7 +87,7 @@ def test_what_sinabs_writes(tmp_path: Path) -> None:
     graph = to_nir(model, torch.ones(1, 2, 8, 8))
     graph.infer_types()  # or nir.write fails on the input shape that Sinabs leaves out
     nir.write(tmp_path / "n.nir", graph)
-    frames = np.random.default_rng(0).integers(0, 3, (2, 6, 2, 8, 8)).astype(np.int32)
+    frames = np.random.default_rng(0).integers(0, 9, (2, 20, 2, 8, 8)).astype(np.int32)
     found, expected = (
         get("speck2f").lower(network).run(frames).output
         for network in (read_nir(tmp_path / "n.nir"), from_sinabs(model, (2, 8, 8)))
