@@ -8,10 +8,11 @@ import json
 import os
 import shutil
 import struct
+import zipfile
 from collections.abc import Iterator, Mapping
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -139,10 +140,47 @@ def read_array(path: Path) -> Any:
     return np.memmap(path, dtype, "r", offset, shape, "F" if fortran else "C")
 
 
+def read_arrays(path: Path) -> dict[str, Any]:
+    """The arrays of a `.npz` file by name, never unpickled; what they claim to take is added up before memory is taken.
+
+    Raises:
+        InputError: no such file, or more than `MAX_BYTES` once unpacked.
+        FileFormatError: not a whole `.npz` file, or one that holds objects.
+    """
+    check_exists(path)
+    arrays: dict[str, Any] = {}
+    total = 0
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                with archive.open(name) as member:
+                    shape, fortran, dtype = _npy_shape(member)
+                    wanted = prod(shape) * dtype.itemsize
+                    total += wanted
+                    if total > MAX_BYTES:
+                        raise InputError(f"{path} claims {total} bytes and more: at most {MAX_BYTES} are unpacked")
+                    data = b"" if dtype.hasobject or min(shape, default=0) < 0 else member.read(wanted + 1)
+                    if dtype.hasobject or len(data) != wanted:
+                        raise ValueError(f"{name} says {dtype} {list(shape)} and holds other than {wanted} bytes")
+                    array = np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
+                    arrays[name.removesuffix(".npy")] = array
+    except InputError:
+        raise
+    except Exception as error:  # zipfile and NumPy's header parser raise a dozen kinds
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise FileFormatError(f"{path} is not a whole .npz file of numbers: {reason}") from error
+    return arrays
+
+
+def _npy_shape(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, order and dtype of a `.npy` stream, which then stands at its values."""
+    version = np.lib.format.read_magic(file)  # type: ignore[no-untyped-call]
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read(file)  # type: ignore[no-untyped-call]
+    return shape, fortran, dtype
+
+
 def _npy_header(path: Path) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
     """Shape, order, dtype of a `.npy` file and where its values begin."""
     with path.open("rb") as file:
-        version = np.lib.format.read_magic(file)  # type: ignore[no-untyped-call]
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = read(file)  # type: ignore[no-untyped-call]
-        return shape, fortran, dtype, file.tell()
+        return (*_npy_shape(file), file.tell())

@@ -7,12 +7,25 @@ import sys
 
 import typer
 
-from i2e_deploy.cli import check, convert, demo, doctor, evaluate, export, live, profiles, report, simulate, verify
+from i2e_deploy.cli import (
+    check,
+    compare,
+    convert,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    live,
+    profiles,
+    report,
+    simulate,
+    verify,
+)
 from i2e_deploy.errors import I2EDeployError
 
 # Plain help: rich's costs half of the 0.3 s that `--help` may take.
 app = typer.Typer(name="i2e-deploy", add_completion=False, rich_markup_mode=None)
-for module in (demo, doctor, profiles, convert, check, export, verify, simulate, evaluate, live, report):
+for module in (demo, doctor, profiles, convert, check, export, verify, simulate, evaluate, compare, live, report):
     app.command(module.__name__.rpartition(".")[2])(module.command)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from i2e_deploy.chips.trace import Integers
 
@@ -47,6 +48,44 @@ class Difference:
             f"{name} differs first {when}, sample {self.sample}, neuron {self.neuron}: "
             f"expected {self.expected}, got {self.actual} ({self.count} values differ in all)"
         )
+
+
+@dataclass(frozen=True)
+class EventDifference:
+    """The first difference between two arrays of events of one name.
+
+    Args:
+        array: name of the array.
+        index: of the first event that differs.
+        expected, actual: that event, field by field; None: there is none.
+        counts: number of events, expected and actual.
+    """
+
+    array: str
+    index: int
+    expected: dict[str, int] | None
+    actual: dict[str, int] | None
+    counts: tuple[int, int]
+
+    def __str__(self) -> str:
+        return (
+            f"{self.array} differs first at event {self.index}: expected {self.expected or 'none'}, "
+            f"got {self.actual or 'none'} ({self.counts[0]} events expected, {self.counts[1]} found)"
+        )
+
+
+def compare_events(name: str, wanted: NDArray[np.void], got: NDArray[np.void]) -> EventDifference | None:
+    """The first difference of two arrays of events [N], in their order; None if they are equal."""
+    shared = min(len(wanted), len(got))
+    unequal = np.flatnonzero(wanted[:shared] != got[:shared])
+    if not len(unequal) and len(wanted) == len(got):
+        return None
+    index = int(unequal[0]) if len(unequal) else shared
+    both = [
+        dict(zip(part.dtype.names or (), map(int, part[index].item()), strict=True)) if index < len(part) else None
+        for part in (wanted, got)
+    ]
+    return EventDifference(name, index, both[0], both[1], (len(wanted), len(got)))
 
 
 def compare(

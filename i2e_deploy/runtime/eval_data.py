@@ -14,7 +14,7 @@ from i2e_deploy.events.files import read_events
 from i2e_deploy.events.formats import FORMATS
 from i2e_deploy.events.frames import FrameSpec, to_frames
 from i2e_deploy.events.windows import into_steps
-from i2e_deploy.files import check_exists
+from i2e_deploy.files import check_exists, read_arrays
 
 #: Most windows of a session and most files of a folder that are taken into memory.
 MAX_SAMPLES = 100_000
@@ -50,15 +50,13 @@ def read_samples(
 
 
 def _read_npz(path: Path, most: int) -> tuple[Integers, NDArray[np.int64] | None]:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            frames = arrays["frames"][:most]
-            labels = arrays["labels"][:most].astype(np.int64) if "labels" in arrays else None
-    except (ValueError, OSError, EOFError, KeyError) as error:
+    arrays = read_arrays(path)
+    if "frames" not in arrays or ("labels" in arrays and arrays["labels"].dtype.kind not in "biu"):
         raise FileFormatError(
-            f"{path} is no .npz file with `frames` [N, T, C, H, W] and `labels` [N]: {error}"
-        ) from error
-    return frames, labels
+            f"{path} holds {', '.join(arrays)}: expected `frames` [N, T, C, H, W] and `labels` [N], whole numbers"
+        )
+    labels = arrays["labels"][:most].astype(np.int64) if "labels" in arrays else None
+    return arrays["frames"][:most], labels
 
 
 def _read_folder(path: Path, shape: tuple[int, ...], steps: int, most: int) -> tuple[Integers, NDArray[np.int64]]:

@@ -108,7 +108,7 @@ def test_samples_from_class_folders_and_npz(tmp_path: Path) -> None:
     assert names is not None
     objects: Any = np.array([None], object)
     np.savez(tmp_path / "b.npz", frames=objects)
-    with pytest.raises(FileFormatError, match=r"is no \.npz file with"):
+    with pytest.raises(FileFormatError, match=r"is not a whole \.npz file of numbers"):
         read_samples(tmp_path / "b.npz", (2, 8, 8), 4)
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no event files in class folders"):

@@ -1,0 +1,49 @@
+"""`i2e-deploy compare`: are two traces the same, and if not, where do they part?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    expected: Annotated[Path, typer.Argument(help="A trace (.npz), as `simulate` writes it.")],
+    actual: Annotated[Path, typer.Argument(help="The trace to hold against it.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare two traces exactly: every spike of every layer, every state that the first one holds.
+
+    Exits with 1 where they differ and names the first sample, step and neuron of each layer, or the first event.
+
+    Example: i2e-deploy compare trace.npz other_trace.npz
+    """
+    from dataclasses import asdict
+
+    from i2e_deploy.cli.common import console, print_json
+    from i2e_deploy.errors import CheckFailed, InputError
+    from i2e_deploy.files import read_arrays
+    from i2e_deploy.runtime.compare import Difference, EventDifference, compare, compare_events
+
+    wanted, got = read_arrays(expected), read_arrays(actual)
+    if not wanted:
+        raise InputError(f"{expected} holds no array: write a trace with `i2e-deploy simulate`")
+    if missing := [name for name in wanted if name not in got or wanted[name].dtype.names != got[name].dtype.names]:
+        raise CheckFailed(f"{actual} holds {', '.join(got)}: {', '.join(missing)} of the same kind is missing")
+    events = {name: array for name, array in wanted.items() if array.dtype.names}
+    parted = (compare_events(name, array, got[name]) for name, array in events.items())
+    differences: list[Difference | EventDifference] = [found for found in parted if found]
+    differences += compare({name: array for name, array in wanted.items() if name not in events}, got, {})
+    values = sum(array.size for array in wanted.values())
+    if as_json:
+        print_json({
+            "exact": not differences,
+            "arrays": len(wanted),
+            "values": values,
+            "differences": [asdict(difference) for difference in differences],
+        })  # fmt: skip
+        raise typer.Exit(1 if differences else 0)
+    if differences:
+        raise CheckFailed("; ".join(map(str, differences)))
+    console().print(f"exact: {values:,} values in {len(wanted)} arrays agree")
