@@ -84,8 +84,9 @@ def test_what_sinabs_writes(tmp_path: Path) -> None:
         torch.nn.Conv2d(2, 3, 3, bias=True), sl.IAFSqueeze(batch_size=1, min_v_mem=-1.0), sl.SumPool2d(2),
         torch.nn.Flatten(), torch.nn.Linear(27, 4), sl.IAFSqueeze(batch_size=1, min_v_mem=-1.0),
     )  # fmt: skip
-    for parameter in model.parameters():
-        parameter.data.abs_()  # so that the output spikes
+    for name, parameter in model.named_parameters():
+        if name.endswith("weight"):
+            parameter.data.abs_()  # so that the output spikes
     graph = to_nir(model, torch.ones(1, 2, 8, 8))
     graph.infer_types()  # or nir.write fails on the input shape that Sinabs leaves out
     nir.write(tmp_path / "n.nir", graph)
