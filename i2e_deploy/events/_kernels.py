@@ -5,6 +5,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from i2e_deploy.events.array import FAR
+
 
 @numba.njit(cache=True, nogil=True)
 def first_wrong(events, last, width, height):  # type: ignore[no-untyped-def]
@@ -47,29 +49,57 @@ def count_frames(events, bounds, columns, rows, plane, binary, frames):  # type:
 
 
 @numba.njit(cache=True, nogil=True)
-def fill_step(events, i, most, start, end, reset, columns, rows, plane, binary, frame):  # type: ignore[no-untyped-def]
-    """Add events from index `i` on to one step's frame [C * H * W], until one lies at or after `end`.
+def fill_steps(events, i, start, last, step, by_time, reset, columns, rows, plane, binary, frames, taken, ends, lost):  # type: ignore[no-untyped-def]
+    """Add events from index `i` on to the open step's frame, `frames[0]`, and to those behind it as steps close.
 
-    Stops also after `most` events, and at an event more than `reset` us before `start`.
+    Stops at the end of the events, at a jump in time, and when all frames are full.
+
+    Args:
+        events: [N].
+        start: us, of the open step.
+        last: us, latest event so far.
+        step: length of a step, us, or events.
+        by_time: whether it is us.
+        reset: a time stamp more than so many us before `start` or behind `last` is a jump; only `by_time`.
+        columns, rows, plane, binary: see `count_frames`.
+        frames: int32 [K, C * H * W]; those behind the first are zero.
+        taken: int64 [K], events in each step.
+        ends: int64 [K], set for each step that closed.
+        lost: int64 [2], added to: events not seen, events late (before the open step, or of a time beyond `FAR`).
 
     Returns:
-        (index of the first event not taken, events taken, of these not seen, events late: before `start`).
+        (index of the first event not taken, steps closed, latest event).
     """
-    taken, unseen, late = 0, 0, 0
-    while i < len(events) and taken < most:
+    closed, newest = 0, last
+    while i < len(events) and closed < len(frames):
         event = events[i]
-        if event.t >= end or event.t < start - reset:
-            break
-        i += 1
-        if event.t < start:
-            late += 1
+        if not -FAR < event.t < FAR:  # no clock says so; it would not leave room to calculate
+            lost[1] += 1
+            i += 1
             continue
-        taken += 1
+        if by_time and (event.t >= start + step or event.t < start - reset):
+            last = max(last, newest)
+            if event.t < start - reset or event.t > max(last, start) + reset:
+                return i, closed, last
+            start += step
+            ends[closed] = start
+            closed += 1
+            continue
+        i += 1
+        newest = event.t
+        if by_time and event.t < start:
+            lost[1] += 1
+            continue
+        taken[closed] += 1
         offset = rows[event.y] + columns[event.x] + event.p * plane
         if offset < 0 or event.p > 1:
-            unseen += 1
+            lost[0] += 1
         elif binary:
-            frame[np.uint64(offset)] = 1
+            frames[closed, np.uint64(offset)] = 1
         else:
-            frame[np.uint64(offset)] += 1
-    return i, taken, unseen, late
+            frames[closed, np.uint64(offset)] += 1
+        if not by_time and taken[closed] == step:
+            start = event.t
+            ends[closed] = start
+            closed += 1
+    return i, closed, max(last, newest)

@@ -13,15 +13,15 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from i2e_deploy.chips import Program
-from i2e_deploy.chips.trace import States
 from i2e_deploy.errors import InputError, SourceLost
 from i2e_deploy.events.array import EVENT_DTYPE, Events, empty_events
 from i2e_deploy.events.frames import FrameSpec
 from i2e_deploy.events.sources import Source
 from i2e_deploy.events.stream import StreamSpec, Windower
-from i2e_deploy.runtime.backlog import POLICIES, Backlog, Policy, Waiting
+from i2e_deploy.runtime.backlog import POLICIES, Ahead, Backlog, Policy, Waiting
 from i2e_deploy.runtime.histogram import LatencyHistogram
 from i2e_deploy.runtime.session import Recorder
 
@@ -111,44 +111,71 @@ class LiveCounts:
 
 
 class Decider:
-    """Runs windows through a program, in order, with the state that the spec asks for."""
+    """Runs windows through a program, in order, with the state that the spec asks for.
+
+    The steps of an open window may be run ahead. That never changes a decision: if the window does not come as it was
+    (given up, dropped, merged), its steps are taken back and run again.
+    """
 
     def __init__(self, program: Program, spec: LiveSpec) -> None:
         if tuple(spec.frame.shape) != tuple(program.input_shape):
             raise InputError(f"frames are {spec.frame.shape}, this program takes {tuple(program.input_shape)}")
-        self._program, self._spec = program, spec
-        self._states: States | None = None
+        self._spec = spec
+        self._session = program.session(spec.semantics)
+        self._kept: Any = None
+        self._open = -1
+        self._outputs: list[NDArray[np.int32]] = []
+
+    @property
+    def known(self) -> tuple[int, int]:
+        """First step of the window that was begun (-1: none), and how many of its steps ran."""
+        return self._open, len(self._outputs)
 
     def warm_up(self) -> None:
         """Compile and allocate: the first run of a program takes seconds, the stream would not wait."""
         spec = self._spec
-        frames = np.zeros((1, spec.stream.steps, *spec.frame.shape), np.int32)
         for _ in range(2):
-            trace = self._program.run(frames, spec.semantics, states=self._states)
-            if spec.state == "keep":
-                self._states = trace.states
-        self._states = None
+            self._begin(-1)
+            for _ in range(spec.stream.steps):
+                self._session.step(np.zeros(spec.frame.shape, np.int32))
+            self._session.state()
         for events in (empty_events(1), np.frombuffer(bytes(EVENT_DTYPE.itemsize), EVENT_DTYPE)):
             Windower(spec.stream, spec.frame).push(events)  # numba: one version for read-only arrays, one for others
 
+    def run_ahead(self, ahead: Ahead) -> None:
+        """Run the next step of the open window, one that has not been run."""
+        if ahead.first_step != self._open:
+            self._begin(ahead.first_step)
+        self._outputs.append(self._session.step(ahead.frames[len(self._outputs)]))
+
     def decide(self, item: Waiting) -> Decision:
-        """Run one window; its latency is measured here."""
+        """Run what is left of one window; its latency is measured here."""
         window = item.window
-        trace = self._program.run(window.frames[None], self._spec.semantics, states=self._states)
-        if self._spec.state == "keep":
-            self._states = trace.states
-        scores = trace.output[0].sum(axis=0)
-        return Decision(
+        if len(item.indices) > 1 or window.first_step != self._open:
+            self._begin(window.first_step)
+        for frame in window.frames[len(self._outputs) :]:
+            self._outputs.append(self._session.step(frame))
+        scores = np.sum(self._outputs, axis=0, dtype=np.int64)
+        counts = self._session.counts()
+        decision = Decision(
             windows=item.indices,
             start=window.start,
             end=window.end,
             events=window.events,
             choice=int(scores.argmax()),
-            scores=tuple(map(int, scores)),
-            spikes={name: int(count.spikes) for name, count in trace.counts.items()},
-            synops={name: int(count.synops) for name, count in trace.counts.items()},
+            scores=tuple(scores.tolist()),
+            spikes={name: int(count.spikes) for name, count in counts.items()},
+            synops={name: int(count.synops) for name, count in counts.items()},
             latency=time.perf_counter() - item.arrived,
         )
+        if self._spec.state == "keep":
+            self._kept = self._session.state()
+        self._open, self._outputs = -1, []
+        return decision
+
+    def _begin(self, first_step: int) -> None:
+        self._session.start(self._kept)
+        self._open, self._outputs = first_step, []
 
 
 class Live:
@@ -209,10 +236,13 @@ class Live:
         """
         while not self._stop.is_set():
             ended = self._ended.is_set()  # asked before the last look into the backlog
-            item = self.backlog.get(POLL)
+            item = self.backlog.get(POLL, self._decider.known)
             if item is None:
                 if ended:
                     break
+                continue
+            if isinstance(item, Ahead):
+                self._decider.run_ahead(item)
                 continue
             decision = self._decider.decide(item)
             self.counts.decisions += 1
@@ -279,6 +309,7 @@ class Live:
             closed = self.windower.advance(now)
         for window in closed:
             self.backlog.put(Waiting(window, (window.index,), arrived))
+        self.backlog.put_ahead(Ahead(*self.windower.ahead()))
         if len(packet):
             self._idle_since = time.perf_counter()  # behind `put`: waiting for the network is no silence of the source
 
