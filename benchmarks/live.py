@@ -73,7 +73,7 @@ def demo_program(model: Path | None) -> tuple[Program, str]:
 def run(program: Program, rate: float, seconds: float, policy: str) -> None:
     spec = LiveSpec(StreamSpec(STEPS, WINDOW_US // STEPS), FrameSpec(SIZE, (2, 32, 32)), policy=policy)  # type: ignore[arg-type]
     child = subprocess.Popen(  # noqa: S603  # this file
-        [sys.executable, __file__, "--send", str(rate), "--seconds", str(seconds)], stdout=subprocess.PIPE, text=True
+        [sys.executable, str(Path(__file__).resolve()), "--send", str(rate), "--seconds", str(seconds)], stdout=subprocess.PIPE, text=True
     )
     assert child.stdout is not None
     port = int(child.stdout.readline())

@@ -114,8 +114,9 @@ class Backlog:
     def put_ahead(self, ahead: Ahead) -> None:
         """Tell what is known of the window that closes next, in place of what was told before."""
         with self._changed:
+            news = len(ahead.frames) != len(self._ahead.frames) or ahead.first_step != self._ahead.first_step
             self._ahead = ahead
-            if ahead.frames and not self._items:
+            if news and ahead.frames and not self._items:
                 self._changed.notify_all()
 
     def get(self, timeout: float, known: tuple[int, int] = (-1, 0)) -> Waiting | Ahead | None:
