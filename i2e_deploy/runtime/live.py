@@ -6,6 +6,7 @@ running release Python's lock, so two cores are used. Nothing grows with time: e
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -213,12 +214,14 @@ class Live:
         self._thread = threading.Thread(target=self._read, name="i2e-deploy source", daemon=True)
 
     def __enter__(self) -> Live:
+        gc.freeze()  # a full collection over what torch and numba made takes 0.1 s: five windows
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
         self._thread.join()
+        gc.unfreeze()
         self._source.close()
         if self._recorder is not None:
             self._recorder.close(self.stats())
