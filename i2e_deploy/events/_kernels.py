@@ -26,8 +26,8 @@ def first_wrong(events, last, width, height):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def count_frames(events, bounds, columns, rows, plane, binary, frames):  # type: ignore[no-untyped-def]
-    """`frames.frames_reference` into zeroed int32 `frames` [n, C * H * W].
+def count_frames(events, bounds, columns, rows, plane, binary, most, frames):  # type: ignore[no-untyped-def]
+    """`frames.frames_reference` into `frames` [n, C * H * W]; False if a count exceeded `most`, what the dtype holds.
 
     Args:
         events: [N].
@@ -36,8 +36,10 @@ def count_frames(events, bounds, columns, rows, plane, binary, frames):  # type:
         plane: what polarity 1 adds: H * W, or 0 where polarities are merged.
         binary: set instead of count.
     """
+    fits = True
     for k in range(len(bounds)):
         frame = frames[k]
+        frame[:] = 0  # here and not before, so that it is in the cache when it is counted into
         for i in range(bounds[k, 0], bounds[k, 1]):
             event = events[i]
             offset = rows[event.y] + columns[event.x] + event.p * plane
@@ -45,7 +47,10 @@ def count_frames(events, bounds, columns, rows, plane, binary, frames):  # type:
                 if binary:
                     frame[np.uint64(offset)] = 1
                 else:
-                    frame[np.uint64(offset)] += 1
+                    count = np.int64(frame[np.uint64(offset)]) + 1
+                    fits &= count <= most
+                    frame[np.uint64(offset)] = count
+    return fits
 
 
 @numba.njit(cache=True, nogil=True)
@@ -70,36 +75,38 @@ def fill_steps(events, i, start, last, step, by_time, reset, columns, rows, plan
     Returns:
         (index of the first event not taken, steps closed, latest event).
     """
-    closed, newest = 0, last
+    closed, most = 0, FAR if by_time else step
     while i < len(events) and closed < len(frames):
-        event = events[i]
-        if not -FAR < event.t < FAR:  # no clock says so; it would not leave room to calculate
-            lost[1] += 1
-            i += 1
-            continue
-        if by_time and (event.t >= start + step or event.t < start - reset):
-            last = max(last, newest)
-            if event.t < start - reset or event.t > max(last, start) + reset:
-                return i, closed, last
-            start += step
+        frame, count, before = frames[closed], taken[closed], i
+        low, span = (start, step) if by_time else (1 - FAR, 2 * FAR - 1)
+        while i < len(events) and count < most:
+            event = events[i]
+            if np.uint64(event.t - low) >= np.uint64(span):  # one comparison for both ends
+                break
+            i, count = i + 1, count + 1
+            offset = rows[event.y] + columns[event.x] + event.p * plane
+            if offset < 0 or event.p > 1:
+                lost[0] += 1
+            elif binary:
+                frame[np.uint64(offset)] = 1
+            else:
+                frame[np.uint64(offset)] += 1
+        taken[closed] = count
+        if i > before:
+            last = max(last, events[i - 1].t)
+        if count == most:
+            start = events[i - 1].t
             ends[closed] = start
             closed += 1
-            continue
-        i += 1
-        newest = event.t
-        if by_time and event.t < start:
-            lost[1] += 1
-            continue
-        taken[closed] += 1
-        offset = rows[event.y] + columns[event.x] + event.p * plane
-        if offset < 0 or event.p > 1:
-            lost[0] += 1
-        elif binary:
-            frames[closed, np.uint64(offset)] = 1
-        else:
-            frames[closed, np.uint64(offset)] += 1
-        if not by_time and taken[closed] == step:
-            start = event.t
-            ends[closed] = start
-            closed += 1
-    return i, closed, max(last, newest)
+        elif i < len(events):
+            now = events[i].t
+            if not -FAR < now < FAR or start - reset <= now < start:
+                lost[1] += 1
+                i += 1
+            elif now < start or now > max(last, start) + reset:
+                break  # a jump
+            else:
+                start += step
+                ends[closed] = start
+                closed += 1
+    return i, closed, last

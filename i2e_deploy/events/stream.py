@@ -197,18 +197,24 @@ class Windower:
     def _new_block(self) -> None:
         """Room for the open step and some behind it, so that a call counts into several."""
         size = prod(self.frame.shape)
-        count = max(1, min(64, _BLOCK_VALUES // size))
+        count = min(max(64, self.spec.steps), max(1, _BLOCK_VALUES // size))
+        if count > self.spec.steps:
+            count -= count % self.spec.steps  # so that no window lies in two blocks, unless they overlap
         self._frames: Frames = np.zeros((count, *self.frame.shape), np.int32)
         self._taken, self._ends, self._at = np.zeros(count, np.int64), np.zeros(count, np.int64), 0
 
     def _close_step(self, closed: list[Window], end: int) -> None:
         assert self._start is not None
+        steps = self.spec.steps
         self._steps.append((self._frames[self._at], self._start, end, int(self._taken[self._at])))
         self._start, self._step, self._at = end, self._step + 1, self._at + 1
-        if self._at == len(self._frames):
-            self._new_block()
-        if self._step - self._first == self.spec.steps:
-            frames = np.stack([frame for frame, *_ in self._steps])
-            count = sum(taken for *_, taken in self._steps)
+        if self._step - self._first == steps:
+            if self._at >= steps:  # all of them lie in this block
+                frames = self._frames[self._at - steps : self._at]
+            else:
+                frames = np.stack([frame for frame, *_ in self._steps])
+            count = sum([taken for *_, taken in self._steps])
             closed.append(Window(self._index, self._steps[0][1], end, frames, count, self._first))
             self._index, self._first, self._unused = self._index + 1, self._first + self.spec.hop, self._step
+        if self._at == len(self._frames):
+            self._new_block()
