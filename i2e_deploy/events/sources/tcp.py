@@ -120,9 +120,12 @@ class Aedat4Stream:
         self._name = f"tcp://{host}:{port}"
         try:
             self._reader: Any = dv.io.NetworkReader(host, port)
-            self.sensor_size = tuple(self._reader.getEventResolution())
+            size = self._reader.getEventResolution()
         except (RuntimeError, ValueError) as error:
             raise SourceLost(f"{self._name}: dv-processing: {' '.join(str(error).split())[:200]}") from error
+        if size is None:
+            raise SourceLost(f"{self._name}: an AEDAT4 stream without events")
+        self.sensor_size = (int(size[0]), int(size[1]))
 
     def read(self, timeout: float) -> Events | None:
         """See `Source.read`."""
