@@ -32,8 +32,9 @@ from i2e_deploy.events.frames import FrameSpec
 from i2e_deploy.events.sources import open_source
 from i2e_deploy.events.sources.tcp import EventServer
 from i2e_deploy.events.stream import StreamSpec
+from i2e_deploy.runtime.decider import LiveSpec
 from i2e_deploy.runtime.histogram import LatencyHistogram
-from i2e_deploy.runtime.live import Live, LiveSpec
+from i2e_deploy.runtime.live import Live
 
 SIZE, WINDOW_US, STEPS = (128, 128), 20_000, 8
 COUNTED = 5  # decisions before this one are not
@@ -134,12 +135,13 @@ def run(program: Program, stream: Stream, seconds: float, policy: str, every: fl
     child.wait()
     stats = live.stats()
     latency, age, count = stats["latency"], ages.summary(), max(1, stats["decisions"])
-    age_text = " ".join(f"{age[key]:7.2f}" if stream.rate != 0 else "      -" for key in ("p50_ms", "p99_ms", "worst_ms"))
+    ages_ms = [f"{age[key]:7.2f}" if stream.rate != 0 else "      -" for key in ("p50_ms", "p99_ms", "worst_ms")]
     print(
         f"{stream.name():14s} {policy:6s} {stats['events'] / elapsed / 1e6:7.2f} "
         f"{'yes' if stats['events'] == sent else 'NO':>4s} {stats['decisions']:6d} {stats['dropped_windows']:5d}  "
-        f"{age_text}   {latency['p50_ms']:7.2f} {latency['p99_ms']:7.2f} "
-        f"{1e3 * own / count:9.2f} {1e9 * reading / stats['events']:9.1f} {spikes / count:10.0f}   {memory:.0f} {rss():.0f}",
+        f"{' '.join(ages_ms)}   {latency['p50_ms']:7.2f} {latency['p99_ms']:7.2f} "
+        f"{1e3 * own / count:9.2f} {1e9 * reading / stats['events']:9.1f} {spikes / count:10.0f}   "
+        f"{memory:.0f} {rss():.0f}",
         flush=True,
     )
 
@@ -181,10 +183,10 @@ def main() -> None:
           f"torch {torch.__version__}, 1 thread; load {os.getloadavg()[0]:.1f} at the start")  # fmt: skip
     print(f"{name}; windows of {WINDOW_US / 1000:g} ms in {STEPS} steps, 32x32 pixels, TCP on loopback")
     print("age = decision minus end of its window, ms: 1 ms of it is the sender's packet, which closes the window;")
-    print("latency = decision minus arrival of that packet, ms; CPU/win = ms of processor time of the deciding thread a")
-    print("window, CPU/ev = ns of the reading thread an event; the disc's sensor is 128x128")
-    print("stream         policy  M ev/s  all  dec.  drop  age p50 age p99 age max   lat.p50 lat.p99   CPU/win    CPU/ev "
-          "spikes/win   MiB at start, end")  # fmt: skip
+    print("latency = decision minus arrival of that packet, ms; CPU/win = ms of processor time of the deciding thread")
+    print("a window, CPU/ev = ns of the reading thread an event; the disc's sensor is 128x128")
+    print("stream         policy  M ev/s  all  dec.  drop  age p50 age p99 age max   lat.p50 lat.p99 "
+          "  CPU/win    CPU/ev spikes/win   MiB at start, end")  # fmt: skip
     warm_up(program)
     if arguments.minutes:
         run(program, Stream(0.1e6), 60 * arguments.minutes, "drop", every=60)

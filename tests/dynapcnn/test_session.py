@@ -83,6 +83,7 @@ def test_event_semantics_and_decimators(program: DynapcnnProgram, seed: int) -> 
 
 def test_wrong_frames_and_semantics() -> None:
     session = single_core().session()
+    frame: Any
     for frame, message in (
         (np.zeros((1, 2, 1), np.int32), "have shape"),
         (np.full((1, 1, 1), -1, np.int32), "not negative"),

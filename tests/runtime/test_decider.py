@@ -19,7 +19,8 @@ from i2e_deploy.events.frames import FrameSpec
 from i2e_deploy.events.sources import open_source
 from i2e_deploy.events.stream import StreamSpec, Windower
 from i2e_deploy.runtime.backlog import Ahead, Backlog, Policy, Waiting
-from i2e_deploy.runtime.live import Decider, Decision, Live, LiveSpec
+from i2e_deploy.runtime.decider import Decider, Decision, LiveSpec
+from i2e_deploy.runtime.live import Live
 
 PROGRAM = tiny_program()
 FRAME = FrameSpec((16, 16), (2, 8, 8))

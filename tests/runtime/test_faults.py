@@ -20,7 +20,8 @@ from i2e_deploy.events.sources import open_source
 from i2e_deploy.events.stream import StreamSpec
 from i2e_deploy.events.windows import by_time
 from i2e_deploy.runtime.backlog import Policy
-from i2e_deploy.runtime.live import Decision, Live, LiveSpec
+from i2e_deploy.runtime.decider import Decision, LiveSpec
+from i2e_deploy.runtime.live import Live
 
 PROGRAM = tiny_program()
 SPEC = LiveSpec(StreamSpec(4, 2500), FrameSpec((64, 48), (2, 8, 8)), policy="block")

@@ -23,8 +23,9 @@ from i2e_deploy.events.sources.tcp import EventServer
 from i2e_deploy.events.stream import StreamSpec
 from i2e_deploy.events.windows import by_time
 from i2e_deploy.runtime.backlog import Backlog, Policy
+from i2e_deploy.runtime.decider import Decision, LiveSpec
 from i2e_deploy.runtime.histogram import LatencyHistogram
-from i2e_deploy.runtime.live import Decision, Live, LiveSpec
+from i2e_deploy.runtime.live import Live
 from i2e_deploy.runtime.replay import replay, session_header, session_windows
 from i2e_deploy.runtime.session import Recorder, read_session
 

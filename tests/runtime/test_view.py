@@ -21,7 +21,8 @@ from i2e_deploy.errors import InputError
 from i2e_deploy.events.frames import FrameSpec
 from i2e_deploy.events.sources import open_source
 from i2e_deploy.events.stream import StreamSpec
-from i2e_deploy.runtime.live import Live, LiveSpec
+from i2e_deploy.runtime.decider import LiveSpec
+from i2e_deploy.runtime.live import Live
 from i2e_deploy.runtime.view import ViewServer, ViewState
 
 for needed in ("fastapi", "uvicorn", "websockets"):

@@ -112,7 +112,7 @@ class TimestepSession(Session):
 
     def counts(self) -> dict[str, LayerCounts]:
         """See `Session.counts`."""
-        return {core.layer.name: LayerCounts(*map(int, core.totals)) for core in self._cores}
+        return {core.layer.name: LayerCounts(*core.totals.tolist()) for core in self._cores}
 
     def _run(self, frame: Integers) -> bool:
         self._input[:] = frame.transpose(1, 2, 0)

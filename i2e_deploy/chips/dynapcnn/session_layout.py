@@ -36,7 +36,8 @@ def axis_table(layer: CoreLayer, axis: int, size: int, pool: int) -> Table:
         place = position - stride * first
     else:
         place = position % stride * _taps(layer) + first - (position // stride - _taps(layer) + 1)
-    return np.stack([first, last, place]).astype(np.int32)
+    table: Table = np.stack([first, last, place]).astype(np.int32)
+    return table
 
 
 def weight_runs(layer: CoreLayer) -> NDArray[np.int32]:
