@@ -146,7 +146,11 @@ def _run(live: Live, title: str, seconds: float, view: tuple[bool, str, int, boo
                     break
         except KeyboardInterrupt:
             say.print("stopped")
-    return live.stats()
+    stats = live.stats()
+    if not stats["decisions"]:
+        reason = "the events fill less than one: try a shorter --window" if stats["events"] else "no event came"
+        say.print(f"no window closed: {reason}")
+    return stats
 
 
 @contextmanager

@@ -87,6 +87,7 @@ class StreamCounts:
         late: before the open step, so not counted into any, or with a time beyond 2^60 us.
         epochs: how often time jumped or the source was found again.
         given_up: events that no window holds, because it was open when that happened.
+        pending: events that no window holds yet.
     """
 
     events: int = 0
@@ -94,6 +95,7 @@ class StreamCounts:
     late: int = 0
     epochs: int = 0
     given_up: int = 0
+    pending: int = 0
 
 
 class Windower:
@@ -154,6 +156,7 @@ class Windower:
         self.counts.events += len(events)
         self.counts.outside += int(lost[0])
         self.counts.late += int(lost[1])
+        self.counts.pending = self._pending()
         return closed
 
     def advance(self, now: int) -> list[Window]:
@@ -167,13 +170,14 @@ class Windower:
         while end is not None and end <= min(now, limit):
             self._close_step(closed, end)
             end = self.step_end
+        self.counts.pending = self._pending()
         return closed
 
     def restart(self) -> None:
         """Give up the open window; the next event starts a new epoch. For a source that was lost and found again."""
         if self._start is not None:
             self._give_up()
-            self._start = None
+            self._start, self.counts.pending = None, 0
 
     def _jumps(self, t: int) -> bool:
         if self.spec.unit == "events" or self._start is None:
@@ -186,13 +190,15 @@ class Windower:
         self._start = self._last = t
 
     def _give_up(self) -> None:
-        kept = self._step - self._unused
         self.counts.epochs += 1
-        self.counts.given_up += int(self._taken[self._at])
-        self.counts.given_up += sum(taken for *_, taken in list(self._steps)[len(self._steps) - kept :])
+        self.counts.given_up += self._pending()
         self._steps.clear()
         self._first = self._unused = self._step
         self._new_block()
+
+    def _pending(self) -> int:
+        kept = self._step - self._unused
+        return int(self._taken[self._at]) + sum(self._steps[-1 - i][3] for i in range(kept))
 
     def _new_block(self) -> None:
         """Room for the open step and some behind it, so that a call counts into several."""

@@ -128,6 +128,7 @@ class Live:
             "lost": self.counts.lost,
             **asdict(self.windower.counts),
             **asdict(self.backlog.counts),
+            "blocked_seconds": round(self.backlog.counts.blocked_seconds, 3),
             "latency": self.counts.latency.summary(),
         }
 

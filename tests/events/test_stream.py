@@ -122,3 +122,21 @@ def test_wrong_specs() -> None:
         StreamSpec(0, 1000)
     with pytest.raises(InputError, match="choose 'us' or 'events'"):
         StreamSpec(1, 1, "ms")  # type: ignore[arg-type]
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["us", "events"]), st.booleans())
+def test_every_event_is_in_a_window_or_a_counter(seed: int, unit: Any, overlap: bool) -> None:
+    random, spec = np.random.default_rng(seed), StreamSpec(3, 40, unit, 2 if overlap else None, max_jump=500)
+    windower, events, windows = Windower(spec, FRAME), random_events(900, 12, 10, seed=seed), list[Window]()
+    events["t"][random.integers(0, 900, 5)] = random.integers(-(2**62), 2**62, 5)
+    for packet in np.array_split(events, 30):
+        if random.random() < 0.1:
+            windower.restart()
+        windows += windower.push(packet)
+    counts = windower.counts
+    assert counts.events == 900
+    if not overlap:
+        held = sum(window.events for window in windows)
+        assert held + counts.pending + counts.late + counts.given_up == 900
+    windower.restart()
+    assert counts.pending == 0

@@ -103,6 +103,8 @@ def test_a_file_at_full_speed_loses_no_window(model: str, tmp_path: Path, capsys
     assert next(read_session(session))[1]["spec"]["policy"] == "block"
     assert run(["live", model, "--source", source + "?realtime=1", "--record", str(tmp_path / "b.session")]) == 0
     assert next(read_session(tmp_path / "b.session"))[1]["spec"]["policy"] == "drop"
+    assert run(["live", model, "--source", source, "--window", "10000"]) == 0
+    assert "no window closed: the events fill less than one" in capsys.readouterr().out
     assert run(["live", model, "--source", str(tmp_path / "a.npz")]) == 2
     assert f"write e.g. {source} or" in capsys.readouterr().err
 
