@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from i2e_deploy.chips.base import Program, check_frames, check_states
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
+from i2e_deploy.chips.session import Session
 from i2e_deploy.chips.trace import Integers, States, Trace
 from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
 
@@ -120,6 +121,14 @@ class DynapcnnProgram(Program):
         if decimated:
             raise UnsupportedError(f"layers {decimated} have a decimator, which counts events: use semantics 'event'")
         return engines[engine](self, frames, states)
+
+    def session(self, semantics: str = "timestep") -> Session:
+        """See `Program.session`."""
+        from i2e_deploy.chips.dynapcnn.session import TimestepSession
+
+        if semantics != "timestep" or any(layer.decimation > 1 for layer in self.layers):
+            return Session(self, semantics)
+        return TimestepSession(self)
 
     def _state_shapes(self, semantics: str) -> dict[str, dict[str, tuple[int, ...]]]:
         shapes: dict[str, dict[str, tuple[int, ...]]] = {
