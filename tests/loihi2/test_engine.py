@@ -98,22 +98,6 @@ def test_a_run_goes_on_where_another_ended(seed: int, cut: int, semantics: str) 
             assert all(np.array_equal(value, late.states[name][key]) for key, value in variables.items())
 
 
-@pytest.mark.parametrize("choice", [0.0, 1e9])
-def test_dense_and_scattered_products_are_equal(choice: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Agreement: exact, whichever way the cost model would choose."""
-    monkeypatch.setattr(synapses, "DENSE_PER_EVENT", choice)
-    monkeypatch.setattr(synapses, "DENSE_FROM", 0.0)
-    used: Counter[str] = Counter()
-    product = synapses._product
-    monkeypatch.setattr(synapses, "_product", lambda *args: (used.update(["dense"]), product(*args))[1])
-    for seed in range(40):
-        network = draw_network(seed)
-        frames = draw_frames(network, seed, 2, 12)
-        program = LoihiProgram(network)
-        assert_equal(program.run(frames), program.run(frames, engine="reference"))
-    assert bool(used["dense"]) == (choice > 0)
-
-
 def test_more_threads_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """Agreement: exact, for any number of worker threads."""
     from i2e_deploy.chips.loihi2 import workers

@@ -110,7 +110,7 @@ class Stream:
         shape = (*frames.shape[:2], -(-frames.shape[2] // 64) * 64)
         out = np.zeros(shape, np.uint8 if self._binary else np.int32)
         channels = self._input_shape[0] if len(self._input_shape) == 3 else 1
-        to_channel_last(frames, out, channels, self._binary)
+        to_channel_last(frames, out, channels)
         return out
 
     def counts(self) -> dict[str, LayerCounts]:

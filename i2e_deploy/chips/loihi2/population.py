@@ -37,7 +37,6 @@ class Population:
             self._keep = [self._kept(4096 - decay) for decay in decays]
         self.synops = self.spikes = self.wraps = self.saturations = 0
         self.peaks = dict.fromkeys(self.state, 0)
-        self._all_firing: dict[int, Array] = {}
 
     def _kept(self, values: Any) -> Any:
         if values.size > 1:
@@ -47,14 +46,6 @@ class Population:
     def currents(self, imag: bool) -> Array:
         """[B, T + depth, N]: row t arrives in step t of the block."""
         return self._current[int(imag)]
-
-    def all_firing(self, wire: WirePlan) -> Array:
-        """Currents [N] when every source neuron of the wire fires; computed once."""
-        from i2e_deploy.chips.loihi2.synapses import all_firing
-
-        if id(wire) not in self._all_firing:
-            self._all_firing[id(wire)] = all_firing(wire, self.size, self.plan.dtype)
-        return self._all_firing[id(wire)]
 
     def end(self, steps: int) -> None:
         """Currents still in flight move to the front; the rest becomes zero."""
@@ -75,12 +66,12 @@ class Population:
         current = self._current[0] if only is None else only
         if isinstance(self.neuron, CubaLif):
             for lo, hi in self._between_resets(start, stop, first):
-                self._cuba(current, lo, hi, only is None, workers)
+                self._cuba(current, lo, hi, only is None and self.plan.safe, workers)
         elif isinstance(self.neuron, Resonator):
             self._resonator(start, stop, first)
+            self.spikes += int(np.count_nonzero(self.sent[:, start:stop]))
         else:
             self._sigma_delta(current, start, stop, workers)
-        self.spikes += int(np.count_nonzero(self.sent[:, start:stop]))
 
     def _between_resets(self, start: int, stop: int, first: int) -> list[tuple[int, int]]:
         reset = self.neuron.reset if isinstance(self.neuron, CubaLif) else None
@@ -97,23 +88,23 @@ class Population:
             self.state["u"][:] = 0
             self.state["v"][:] = 0
         threshold = min(self.neuron.threshold << 6, 2**31 - 1)
-        safe = (safe and self.plan.safe) or (not safe and bool(np.abs(current[:, lo:hi]).max(initial=0) < 2**24))
         results = []
 
         def run(first: int, last: int) -> int:
-            results.append(
-                neuron_kernels.cuba(
-                    current, lo, hi, self.state["u"], self.state["v"], *self._keep, threshold, self.plan.bias,
-                    self.sent, first, last, safe,
-                )
+            total = np.zeros(5, np.int64)
+            neuron_kernels.cuba(
+                current, lo, hi, self.state["u"], self.state["v"], *self._keep, threshold, self.plan.bias,
+                self.sent, first, last, safe, total,
             )  # fmt: skip
+            results.append(total)
             return 0
 
-        work = (hi - lo) * self.state["u"].size * 2.0
+        work = (hi - lo) * self.state["u"].size * 1.0
         workers.split(run, self.size, work, neuron_kernels.BLOCK)
-        for wraps, saturations, peak_u, peak_v in results:
+        for wraps, saturations, peak_u, peak_v, spikes in results:
             self.wraps += int(wraps)
             self.saturations += int(saturations)
+            self.spikes += int(spikes)
             self.peaks["u"] = max(self.peaks["u"], int(peak_u))
             self.peaks["v"] = max(self.peaks["v"], int(peak_v))
 
@@ -126,7 +117,7 @@ class Population:
         results = []
 
         def run(first: int, last: int) -> int:
-            total = np.zeros(4, np.int64)
+            total = np.zeros(5, np.int64)
             neuron_kernels.sigma_delta(
                 current, start, stop, *arrays, threshold, self.plan.bias, mode, shift, self.sent, first, last, total
             )
@@ -135,8 +126,9 @@ class Population:
 
         work = (stop - start) * current.shape[0] * self.size * 3.0
         workers.split(run, self.size, work, neuron_kernels.BLOCK)
-        for wraps, *peaks in results:
+        for wraps, *peaks, spikes in results:
             self.wraps += int(wraps)
+            self.spikes += int(spikes)
             for name, peak in zip(("sigma", "act", "residue"), peaks, strict=True):
                 if name in self.peaks:
                     self.peaks[name] = max(self.peaks[name], int(peak))
