@@ -51,7 +51,7 @@ class Stream:
         self._input_shape = network.input_shape
         self._binary = network.input_message_bits == 0
         self._workers = Workers(threads)
-        self.populations = [Population(plan, samples, self.block) for plan in self.plans]
+        self.populations = [Population(plan, i, samples, self.block) for i, plan in enumerate(self.plans)]
         for population in self.populations:
             self.t = max(self.t, population.load(states) if states is not None else 0)
 
@@ -84,25 +84,35 @@ class Stream:
         sent: dict[int, Array] = {-1: self._input(frames)}
         steps = frames.shape[1]
         for i, population in enumerate(self.populations):
-            late = [w for w in population.plan.wires if w.wire.source == i]
-            direct = [w for w in population.plan.wires if w.kind == "direct"]
-            for wire in population.plan.wires:
-                if wire not in late and wire not in direct:
-                    population.synops += deliver(wire, sent[wire.wire.source], 0, steps, population, self._workers)
-            only = sent[direct[0].wire.source] if len(population.plan.wires) == 1 and direct else None
-            for wire in direct if only is None else []:
-                population.add(wire, sent[wire.wire.source][:, :steps])
-            if late:
-                for t in range(steps):
-                    population.update(t, t + 1, self.t + 1, None, self._workers)
-                    for wire in late:
-                        population.synops += deliver(wire, population.sent, t, 1, population, self._workers)
-            else:
-                population.update(0, steps, self.t + 1, only, self._workers)
             sent[i] = population.sent
-            population.end(steps)
+            if population.lone is not None and population.lone.kind == "direct":
+                population.update(0, steps, self.t + 1, sent[population.lone.wire.source], self._workers)
+            elif population.lone is not None and steps == 1:
+                population.update(0, 1, self.t + 1, None, self._workers)
+                source = sent[population.lone.wire.source]  # what arrived is used up: its place is free
+                population.synops += deliver(population.lone, source, 0, 1, population, self._workers, 0, True)
+            else:
+                self._layer(i, population, sent, steps)
         self.t += steps
         return sent
+
+    def _layer(self, i: int, population: Population, sent: dict[int, Array], steps: int) -> None:
+        late = [w for w in population.plan.wires if w.wire.source == i]
+        for wire in population.plan.wires:
+            source = sent[wire.wire.source]
+            if wire.kind == "direct":
+                population.add(wire, source[:, :steps])
+            elif wire not in late:
+                fresh = wire is population.lone
+                population.synops += deliver(wire, source, 0, steps, population, self._workers, 1, fresh)
+        if late:
+            for t in range(steps):
+                population.update(t, t + 1, self.t + 1, None, self._workers)
+                for wire in late:
+                    population.synops += deliver(wire, population.sent, t, 1, population, self._workers, t + 1)
+        else:
+            population.update(0, steps, self.t + 1, None, self._workers)
+        population.end(steps)
 
     def _input(self, frames: Array) -> Array:
         from i2e_deploy.chips.loihi2.kernels import to_channel_last

@@ -35,7 +35,7 @@ _ONE = np.uint64(1)
 @nb.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
 def deliver(
     sent: Array, graded: Any, first: int, steps: int, cur: Array, lag: int, weight: Array, places: Array, table: Array,
-    shape: Array, delay: Array, wraps: bool, fresh: bool, lo: int, hi: int,
+    shape: Array, delay: Array, limit: int, fresh: bool, lo: int, hi: int,
 ) -> int:  # fmt: skip
     """Messages through a dense synapse or a convolution.
 
@@ -49,7 +49,7 @@ def deliver(
         table: int16, one-dimensional view of [kH, CHUNKS, 2^BITS, LANES]: sums of weights; empty if there is none.
         shape: int64, see above.
         delay: int64 [N_out], or [0] if there is none.
-        wraps: the sums wrap to 24 bits.
+        limit: with larger messages the sums may leave 24 bits; then they wrap.
         fresh: currents are set, not added to.
         lo, hi: range of `(m * steps + t) * H_OUT + y` to work on.
 
@@ -63,7 +63,7 @@ def deliver(
     starts, ends, busy = np.empty(seen, np.int32), np.empty(seen, np.int32), np.zeros(height, np.int64)
     width = shape[ACROSS] * shape[PART]
     line = np.zeros(width + 64, cur.dtype)
-    at, done, count, looked_up = -1, 0, 0, False
+    at, done, count, looked_up, wraps = -1, 0, 0, False, limit < 1
     for job in range(lo, hi):
         if job // high != at:
             at = job // high
@@ -75,14 +75,14 @@ def deliver(
             elif count:
                 _list_events(words, shape[LANES], entries)
                 if graded is not None:
-                    _list_values(words, messages, values)
+                    wraps = _list_values(words, messages, values) > limit
                 _list_ranges(words, before, places, shape, starts, ends, busy)
             if count and job % high == 0:
                 done += _reached(busy, shape)
         y, out = job % high, cur[at // steps, at % steps + lag, job % high * width : (job % high + 1) * width]
         if count == 0 or not _any(busy, y, shape):
             if fresh:
-                out[:] = 0
+                _clear(out)
             continue
         rows = table if looked_up else weight
         if graded is None:
@@ -90,6 +90,8 @@ def deliver(
         else:
             _line(rows, entries, values, starts, ends, places, False, y, shape, line)
         if len(delay) or wraps:
+            if fresh:
+                _clear(out)
             _arrive(line, cur[at // steps, at % steps + lag :], delay, wraps, y * width, width)
         elif fresh:
             for k in range(width):
@@ -124,14 +126,17 @@ def _list_events(words: Array, lanes: int, entries: Array) -> None:
 
 
 @nb.njit(nogil=True)  # type: ignore[untyped-decorator]
-def _list_values(words: Array, messages: Array, values: Array) -> None:
-    n = np.uint64(0)
+def _list_values(words: Array, messages: Array, values: Array) -> int:
+    """Returns the largest magnitude."""
+    n, high, low = np.uint64(0), 0, 0
     for word in range(len(words)):
         bits, start = words[word], np.uint64(word * 64)
         while bits != 0:
-            values[n] = messages[start + trailing_zeros(bits)]
+            value = messages[start + trailing_zeros(bits)]
+            values[n], high, low = value, max(high, nb.int64(value)), min(low, nb.int64(value))
             bits &= bits - _ONE
             n += _ONE
+    return max(high, -low)
 
 
 @nb.njit(nogil=True)  # type: ignore[untyped-decorator]
@@ -205,6 +210,12 @@ def _reached(busy: Array, shape: Array) -> int:
 
 
 @nb.njit(nogil=True)  # type: ignore[untyped-decorator]
+def _clear(row: Array) -> None:
+    for k in range(len(row)):
+        row[k] = 0
+
+
+@nb.njit(nogil=True)  # type: ignore[untyped-decorator]
 def _any(busy: Array, y: int, shape: Array) -> bool:
     for ky in range(shape[KERNEL]):
         row = y * shape[STRIDE] - shape[PADDING] + ky * shape[DILATION]
@@ -227,10 +238,8 @@ def _line(
             _sum(vector.zeros_4(line), *arguments)
         elif rest == 48:
             _sum(vector.zeros_3(line), *arguments)
-        elif rest == 32:
-            _sum(vector.zeros_2(line), *arguments)
         else:
-            _sum(vector.zeros_1(line), *arguments)
+            _sum(vector.zeros_2(line), *arguments)
         tile -= 64
 
 

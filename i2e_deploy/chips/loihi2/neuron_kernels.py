@@ -1,7 +1,7 @@
 """Compiled neuron loops, int32, time inside so that a block of neurons stays in the first-level cache.
 
-Each block of neurons first runs with 32-bit products, keeping the extremes; if those grow too large for that, with wider
-products; and only if they leave the 24-bit words with wrap, clip and counting, as `neurons` defines them.
+Each block of neurons first runs with 32-bit products; when state grows too large for that, with wider products; and
+where it leaves the 24-bit words with wrap, clip and counting, as `neurons` defines them.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ def _keep(x: Any, kept: Any, wide: Any) -> Any:
 
     Unless `wide` is None the product may have more bits: x = 4096 high + low.
     """
-    up = np.int32((x >> np.int32(31)) & np.int32(4095))
     if wide is None:
+        up = np.int32(np.uint32(x) >> np.uint32(20))  # the top bits are all equal
         return np.int32(np.int32(np.int32(x * kept) + up) >> np.int32(12))
+    up = np.int32((x >> np.int32(31)) & np.int32(4095))
     low = np.int32(np.int32(np.int32(x & np.int32(4095)) * kept) + up)
     return np.int32(np.int32(np.int32(x >> np.int32(12)) * kept) + np.int32(low >> np.int32(12)))
 
@@ -40,7 +41,7 @@ def _keep(x: Any, kept: Any, wide: Any) -> Any:
 @nb.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
 def cuba(
     a: Array, t0: int, t1: int, u: Array, v: Array, keep_u: Array, keep_v: Array, threshold: int, bias: Array,
-    sent: Array, lo: int, hi: int, safe: bool, total: Array,
+    largest_bias: int, bound: int, sent: Array, lo: int, hi: int, total: Array,
 ) -> None:  # fmt: skip
     """Steps t0..t1 of neurons lo..hi of CubaLif.
 
@@ -50,9 +51,10 @@ def cuba(
         keep_u, keep_v: int32 [1] or [N], 4096 minus the decay.
         threshold: already shifted; below 2^31.
         bias: int32 [N], already shifted.
+        largest_bias: the largest magnitude in `bias`.
+        bound: proven limit of the magnitude of currents, or -1.
         sent: uint8 [M, T, N and padding to 64], written.
         lo, hi: lo is a multiple of BLOCK.
-        safe: magnitudes of currents are known to stay below 2^24, so that 32 bits hold them shifted.
         total: int64 [5]: wraps, saturations, largest |u|, largest |v|, spikes; added to.
     """
     ku, kv = np.full(BLOCK, keep_u[0], np.int32), np.full(BLOCK, keep_v[0], np.int32)
@@ -60,30 +62,24 @@ def cuba(
     for m in range(u.shape[0]):
         for start in range(lo, hi, BLOCK):
             end = min(hi, start + BLOCK)
-            us, vs = u[m, start:end], v[m, start:end]
-            if _silent(a, m, t0, t1, us, vs, bias, start):
-                sent[m, t0:t1, start:end] = 0
+            us, vs, bs = u[m, start:end], v[m, start:end], bias[start:end]
+            extent = max(_largest(us), _largest(vs))
+            current = bound if bound >= 0 and extent > 0 else _largest_current(a, m, t0, t1, start, end)
+            if extent == 0 and current == 0 and (largest_bias == 0 or _largest(bs) == 0):
+                sent[m, t0:t1, start:end] = 0  # nothing there and nothing comes; thresholds are not negative
                 continue
             if len(keep_u) > 1:
                 ku = keep_u[start:end]
             if len(keep_v) > 1:
                 kv = keep_v[start:end]
-            old[0, : end - start], old[1, : end - start] = us, vs
-            done, small = False, safe or _small(a, m, t0, t1, start, end)
-            if small and _largest(us) < _NARROW and _largest(vs) < _NARROW:
-                _steps(a, m, t0, t1, us, vs, ku, kv, threshold, bias, sent, start, extremes, None)
-                done = _within(extremes, _NARROW, total)
-                if not done:
-                    us[:], vs[:] = old[0, : end - start], old[1, : end - start]
-            if small and not done:
-                _steps(a, m, t0, t1, us, vs, ku, kv, threshold, bias, sent, start, extremes, True)
-                done = _within(extremes, _WORD, total)
-                if not done:
-                    us[:], vs[:] = old[0, : end - start], old[1, : end - start]
-            if not done:
-                _cuba_exact(a, m, t0, t1, us, vs, ku, kv, threshold, bias, sent, start, total)
-            for t in range(t0, t1):
-                total[4] += _count(sent[m, t], start, end)
+            t, reach = t0, (current << 6) + largest_bias
+            if extent < _NARROW and 2 * _NARROW + reach < _WORD:
+                t = _steps(a, m, t0, t1, us, vs, ku, kv, threshold, bs, sent, start, extremes, None)
+                _keep_extremes(extremes, total)
+            if t < t1:
+                _rest(a, m, t, t1, us, vs, ku, kv, threshold, bs, sent, start, extremes, old, reach, total)
+            for row in range(t0, t1):
+                total[4] += _count(sent[m, row], start, end)
 
 
 @nb.njit(nogil=True)  # type: ignore[untyped-decorator]
@@ -97,6 +93,7 @@ def _count(row: Array, start: int, end: int) -> int:
 
 @nb.njit(nogil=True)  # type: ignore[untyped-decorator]
 def _largest(values: Array) -> int:
+    """The largest magnitude."""
     high, low = np.int32(0), np.int32(0)
     for i in range(len(values)):
         high, low = max(high, np.int32(values[i])), min(low, np.int32(values[i]))
@@ -104,49 +101,33 @@ def _largest(values: Array) -> int:
 
 
 @nb.njit(nogil=True)  # type: ignore[untyped-decorator]
-def _small(a: Array, m: int, t0: int, t1: int, start: int, end: int) -> bool:
+def _largest_current(a: Array, m: int, t0: int, t1: int, start: int, end: int) -> int:
+    found = 0
     for t in range(t0, t1):
-        if _largest(a[m, t, start:end]) >= 2**24:
-            return False
-    return True
+        found = max(found, _largest(a[m, t, start:end]))
+    return found
 
 
 @nb.njit(nogil=True)  # type: ignore[untyped-decorator]
-def _within(extremes: Array, limit: int, total: Array) -> bool:
-    """Whether a block never left the limit; only then its largest values count."""
-    high_u, high_v = max(extremes[0], -nb.int64(extremes[1])), max(extremes[2], -nb.int64(extremes[3]))
-    if high_u >= limit or high_v >= limit:
-        return False
-    total[2], total[3] = max(total[2], high_u), max(total[3], high_v)
-    return True
-
-
-@nb.njit(nogil=True)  # type: ignore[untyped-decorator]
-def _silent(a: Array, m: int, t0: int, t1: int, us: Array, vs: Array, bias: Array, start: int) -> bool:
-    """Nothing there and nothing comes: the neurons stay at zero (thresholds are not negative)."""
-    some, bs = np.int32(0), bias[start : start + len(us)]
-    for i in range(len(us)):
-        some |= us[i] | vs[i] | bs[i]
-    if some != 0:
-        return False
-    for t in range(t0, t1):
-        row = a[m, t, start : start + len(us)]
-        for i in range(len(row)):
-            some |= np.int32(row[i])
-        if some != 0:
-            return False
-    return True
+def _keep_extremes(extremes: Array, total: Array) -> None:
+    total[2] = max(total[2], extremes[0], -nb.int64(extremes[1]))
+    total[3] = max(total[3], extremes[2], -nb.int64(extremes[3]))
 
 
 @nb.njit(nogil=True)  # type: ignore[untyped-decorator]
 def _steps(
-    a: Array, m: int, t0: int, t1: int, us: Array, vs: Array, ku: Array, kv: Array, threshold: int, bias: Array,
+    a: Array, m: int, t0: int, t1: int, us: Array, vs: Array, ku: Array, kv: Array, threshold: int, bs: Array,
     sent: Array, start: int, extremes: Array, wide: Any,
-) -> None:  # fmt: skip
+) -> int:  # fmt: skip
+    """Steps without wrap and clip; returns the first step not done, because state grew beyond what is allowed."""
     th, end, zero = np.int32(threshold), start + len(us), np.int32(0)
-    bs, ku, kv = bias[start:end], ku[: len(us)], kv[: len(us)]
+    limit = np.int32(_NARROW if wide is None else _WORD)
+    bs, ku, kv = bs[: len(us)], ku[: len(us)], kv[: len(us)]
     top_u, low_u, top_v, low_v = zero, zero, zero, zero
     for t in range(t0, t1):
+        if max(top_u, top_v) >= limit or min(low_u, low_v) <= -limit:
+            t1 = t
+            break
         row, out = a[m, t, start:end], sent[m, t, start:end]
         for i in range(len(us)):
             x = np.int32(_keep(us[i], ku[i], wide) + np.int32(np.int32(row[i]) << np.int32(6)))
@@ -156,6 +137,25 @@ def _steps(
             vs[i] = zero if y > th else y
             out[i] = y > th
     extremes[0], extremes[1], extremes[2], extremes[3] = top_u, low_u, top_v, low_v
+    return t1
+
+
+@nb.njit(nogil=True)  # type: ignore[untyped-decorator]
+def _rest(
+    a: Array, m: int, t0: int, t1: int, us: Array, vs: Array, ku: Array, kv: Array, threshold: int, bs: Array,
+    sent: Array, start: int, extremes: Array, old: Array, reach: int, total: Array,
+) -> None:  # fmt: skip
+    """Steps with large state: first without wrap and clip, and where 24 bits do not do, once more with them."""
+    for i in range(len(us)):
+        old[0, i], old[1, i] = us[i], vs[i]
+    if reach < 2**30:
+        _steps(a, m, t0, t1, us, vs, ku, kv, threshold, bs, sent, start, extremes, True)
+        if max(extremes[0], extremes[2]) < _WORD and min(extremes[1], extremes[3]) > -_WORD:
+            _keep_extremes(extremes, total)
+            return
+        for i in range(len(us)):
+            us[i], vs[i] = old[0, i], old[1, i]
+    _exact(a, m, t0, t1, us, vs, ku, kv, threshold, bs, sent, start, total)
 
 
 @nb.njit(nogil=True)  # type: ignore[untyped-decorator]
@@ -164,8 +164,8 @@ def _wrap32(x: Any) -> Any:
 
 
 @nb.njit(nogil=True)  # type: ignore[untyped-decorator]
-def _cuba_exact(
-    a: Array, m: int, t0: int, t1: int, us: Array, vs: Array, ku: Array, kv: Array, threshold: int, bias: Array,
+def _exact(
+    a: Array, m: int, t0: int, t1: int, us: Array, vs: Array, ku: Array, kv: Array, threshold: int, bs: Array,
     sent: Array, start: int, total: Array,
 ) -> None:  # fmt: skip
     """The definition, neuron by neuron, in int64."""
@@ -181,7 +181,7 @@ def _cuba_exact(
                 once = x - 2 * _WORD if x > _WORD else x
                 x = _wrap32(x + 2 * _WORD) if once <= -_WORD else once
             kept = abs(y) * np.int64(kv[i]) >> 12
-            y = _wrap32((kept if y >= 0 else -kept) + x + np.int64(bias[start + i]))
+            y = _wrap32((kept if y >= 0 else -kept) + x + np.int64(bs[i]))
             total[3] = max(total[3], abs(y))
             total[1] += abs(y) > _WORD - 1
             y = min(max(y, -(_WORD - 1)), _WORD - 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import Any
 
@@ -37,26 +38,34 @@ class WirePlan:
     limit: int
     fan: Array
 
-    @property
+    @cached_property
     def work(self) -> float:
         """About what one step costs, in elementary operations."""
         return float(self.fan.sum()) / 64
 
-    @property
+    @cached_property
+    def limited(self) -> bool:
+        """A dense synapse that must not be given messages beyond its limit; a convolution wraps."""
+        return not isinstance(self.wire.synapse, ConvSynapse) and self.limit < 2**31
+
+    @cached_property
     def delayed(self) -> bool:
-        """What is sent in one step arrives in several."""
-        return self.kind != "rows" or len(self.arrays[-1]) > 0
+        """What is sent in one step may arrive later than in the next one."""
+        return self.kind in ("slow", "delayed") or (self.kind == "rows" and len(self.arrays[-1]) > 0)
 
 
 @dataclass(frozen=True, eq=False)
 class LayerPlan:
-    """One layer. `order` maps channel-last positions to (C, H, W) positions; `dtype` is that of its currents."""
+    """One layer. `order` maps channel-last positions to (C, H, W) positions.
+
+    `dtype` is that of its currents, `bound` their proven limit or -1.
+    """
 
     layer: Layer
     wires: tuple[WirePlan, ...]
     order: Array
     dtype: type
-    safe: bool
+    bound: int
     graded: bool
     depth: int
     bias: Array
@@ -80,7 +89,7 @@ def _plan_layer(layer: Layer, graded: bool) -> LayerPlan:
     dtype = np.int16 if small and bound < 2**15 else np.int32
     wires = tuple(_plan_wire(wire, layer, dtype) for wire in layer.wires)
     return LayerPlan(
-        layer, wires, order, dtype, small and bound < 2**24, graded and not _unary(layer),
+        layer, wires, order, dtype, bound if small else -1, graded and not _unary(layer),
         max((w.depth for w in layer.wires if w.synapse is not None), default=0),
         np.ascontiguousarray(layer.bias[order].astype(np.int32)),
     )  # fmt: skip
@@ -158,6 +167,7 @@ def _rows(geometry: _Geometry, weight: Array, unary: bool) -> tuple[Array, Array
     groups, (kernel, columns), (channels, height, width) = geometry.groups, geometry.kernel, geometry.source
     part, per_group = len(weight) // groups, channels // groups
     lanes = -(-part // 16) * 16
+    lanes += 16 * (lanes % 64 == 16)  # the kernel sums 32, 48 or 64 at a time
     laid: Array = np.zeros((groups, kernel, columns, per_group, lanes), np.int16)
     laid[..., :part] = weight.reshape(groups, part, per_group, kernel, columns).transpose(0, 3, 4, 2, 1)
     taps = columns // geometry.runs

@@ -20,21 +20,23 @@ _MODES = {Delta: 0, SigmaDelta: 1, Sigma: 2}
 class Population:
     """Arrays are channel-last; rows of messages are padded to a multiple of 64 neurons with zeros."""
 
-    def __init__(self, plan: LayerPlan, samples: int, block: int) -> None:
+    def __init__(self, plan: LayerPlan, index: int, samples: int, block: int) -> None:
         layer = plan.layer
         self.plan, self.neuron, self.size = plan, layer.neuron, layer.size
         padded = -(-layer.size // 64) * 64
         self.sent = np.zeros((samples, block, padded), np.int32 if plan.graded else np.uint8)
         parts = 2 if isinstance(layer.neuron, Resonator) else 1
-        lone = len(plan.wires) == 1 and plan.wires[0].kind == "direct"
-        self._current: list[Array] = [
-            np.zeros((samples, 0 if lone else block + plan.depth, layer.size), plan.dtype) for _ in range(parts)
-        ]
+        #: The only wire, if its currents arrive in the same step or all in the next: they need not be added up.
+        alone = len(plan.wires) == 1 and not plan.wires[0].delayed and plan.wires[0].wire.source != index
+        self.lone = plan.wires[0] if alone else None
+        rows = 0 if self.lone is not None and self.lone.kind == "direct" else block + plan.depth
+        self._current: list[Array] = [np.zeros((samples, rows, layer.size), plan.dtype) for _ in range(parts)]
         self._slow = fresh(layer, samples) if isinstance(layer.neuron, Resonator) else None
         self.state = {k: np.zeros((samples, layer.size), np.int32) for k in VARIABLES[type(layer.neuron)]}
         if isinstance(layer.neuron, CubaLif):
             decays = (layer.neuron.current_decay, layer.neuron.voltage_decay)
             self._keep = [self._kept(4096 - decay) for decay in decays]
+        self._largest_bias = int(np.abs(plan.bias.astype(np.int64)).max(initial=0))
         self.synops = self.spikes = self.wraps = self.saturations = 0
         self.peaks = dict.fromkeys(self.state, 0)
 
@@ -48,11 +50,11 @@ class Population:
         return self._current[int(imag)]
 
     def end(self, steps: int) -> None:
-        """Currents still in flight move to the front; the rest becomes zero."""
+        """Currents still in flight move to the front; the rest becomes zero where currents are added up."""
         for current in self._current:
             depth = self.plan.depth
-            if current.shape[1]:
-                current[:, :depth] = current[:, steps : steps + depth].copy()
+            current[:, :depth] = current[:, steps : steps + depth].copy()
+            if self.lone is None:
                 current[:, depth : steps + depth] = 0
 
     def add(self, wire: WirePlan, sent: Array) -> None:
@@ -66,7 +68,7 @@ class Population:
         current = self._current[0] if only is None else only
         if isinstance(self.neuron, CubaLif):
             for lo, hi in self._between_resets(start, stop, first):
-                self._cuba(current, lo, hi, only is None and self.plan.safe, workers)
+                self._cuba(current, lo, hi, self.plan.bound if only is None else -1, workers)
         elif isinstance(self.neuron, Resonator):
             self._resonator(start, stop, first)
             self.spikes += int(np.count_nonzero(self.sent[:, start:stop]))
@@ -81,7 +83,7 @@ class Population:
         edges = sorted({start, stop, *at})
         return [(-lo - 1 if lo in at else lo, hi) for lo, hi in pairwise(edges)]
 
-    def _cuba(self, current: Array, lo: int, hi: int, safe: bool, workers: Workers) -> None:
+    def _cuba(self, current: Array, lo: int, hi: int, bound: int, workers: Workers) -> None:
         assert isinstance(self.neuron, CubaLif)
         if lo < 0:  # a reset comes first
             lo = -lo - 1
@@ -94,7 +96,7 @@ class Population:
             total = np.zeros(5, np.int64)
             neuron_kernels.cuba(
                 current, lo, hi, self.state["u"], self.state["v"], *self._keep, threshold, self.plan.bias,
-                self.sent, first, last, safe, total,
+                self._largest_bias, bound, self.sent, first, last, total,
             )  # fmt: skip
             results.append(total)
             return 0

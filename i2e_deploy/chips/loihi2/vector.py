@@ -51,7 +51,7 @@ def _make_zeros(vectors: int) -> Any:
     return zeros
 
 
-zeros_1, zeros_2, zeros_3, zeros_4 = (_make_zeros(vectors) for vectors in (1, 2, 3, 4))
+zeros_2, zeros_3, zeros_4 = (_make_zeros(vectors) for vectors in (2, 3, 4))
 
 
 @intrinsic
