@@ -6,12 +6,14 @@ activity is high, multiply densely in float32 with every sum proven exact; neuro
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
 
+from i2e_deploy.chips.loihi2.kernels import to_channel_last
 from i2e_deploy.chips.loihi2.layers import layers_of
-from i2e_deploy.chips.loihi2.plan import Array, LayerPlan, channel_last, plan_layers
+from i2e_deploy.chips.loihi2.plan import Array, LayerPlan, plan_layers
 from i2e_deploy.chips.loihi2.population import Population
 from i2e_deploy.chips.loihi2.synapses import deliver
 from i2e_deploy.chips.loihi2.workers import Workers
@@ -47,11 +49,13 @@ class Stream:
         self.samples, self.t = samples, 0
         largest = max(plan.layer.size * (np.dtype(plan.dtype).itemsize + 1) for plan in self.plans) * samples
         self.block = int(np.clip(BLOCK_BYTES // largest, 1, 256))
-        self._input_order = channel_last(network.input_shape)
-        self._input_shape = network.input_shape
-        self._binary = network.input_message_bits == 0
-        self._workers = Workers(threads)
-        self.populations = [Population(plan, i, samples, self.block) for i, plan in enumerate(self.plans)]
+        self._shape = (samples, prod(network.input_shape))
+        self._channels = network.input_shape[0] if len(network.input_shape) == 3 else 1
+        inputs = prod(network.input_shape)
+        dtype = np.uint8 if network.input_message_bits == 0 else np.int32
+        self._given = np.zeros((samples, self.block, -(-inputs // 64) * 64), dtype)
+        workers = Workers(threads)
+        self.populations = [Population(plan, i, samples, self.block, workers) for i, plan in enumerate(self.plans)]
         for population in self.populations:
             self.t = max(self.t, population.load(states) if states is not None else 0)
 
@@ -65,32 +69,30 @@ class Stream:
         Returns:
             int32 [B, T, N_out]: what the last layer sends.
         """
-        if frames.ndim != 3 or frames.shape[0] != self.samples or frames.shape[2] != len(self._input_order):
-            raise InputError(
-                f"frames have shape {list(frames.shape)}, expected [{self.samples}, T, {len(self._input_order)}]"
-            )
-        out = np.empty((self.samples, frames.shape[1], self.plans[-1].layer.size), np.int32)
+        if frames.ndim != 3 or (frames.shape[0], frames.shape[2]) != self._shape:
+            expected = f"[{self._shape[0]}, T, {self._shape[1]}]"
+            raise InputError(f"frames have shape {list(frames.shape)}, expected {expected}")
+        last = len(self.plans) - 1
+        out = np.empty((self.samples, frames.shape[1], self.populations[last].size), np.int32)
+        wanted = [(last, out), *((i, x.reshape(*x.shape[:2], -1)) for i, x in (record or {}).items())]
         for start in range(0, frames.shape[1], self.block):
-            part = frames[:, start : start + self.block]
-            sent = self._steps(part)
-            n = part.shape[1]
-            out[:, start : start + n] = in_file_order(sent[len(self.plans) - 1][:, :n], self.plans[-1])
-            for i, target in (record or {}).items():
-                rows = target.reshape(*target.shape[:2], -1)
-                rows[:, start : start + n] = in_file_order(sent[i][:, :n], self.plans[i])
+            part = np.ascontiguousarray(frames[:, start : start + self.block])
+            sent, steps = self._steps(part), part.shape[1]
+            for i, target in wanted:
+                target[:, start : start + steps] = in_file_order(sent[i][:, :steps], self.plans[i])
         return out
 
     def _steps(self, frames: Array) -> dict[int, Array]:
-        sent: dict[int, Array] = {-1: self._input(frames)}
-        steps = frames.shape[1]
+        to_channel_last(frames, self._given, self._channels)
+        sent, steps = {-1: self._given}, frames.shape[1]
         for i, population in enumerate(self.populations):
             sent[i] = population.sent
             if population.lone is not None and population.lone.kind == "direct":
-                population.update(0, steps, self.t + 1, sent[population.lone.wire.source], self._workers)
+                population.update(0, steps, self.t + 1, sent[population.lone.wire.source])
             elif population.lone is not None and steps == 1:
-                population.update(0, 1, self.t + 1, None, self._workers)
+                population.update(0, 1, self.t + 1)
                 source = sent[population.lone.wire.source]  # what arrived is used up: its place is free
-                population.synops += deliver(population.lone, source, 0, 1, population, self._workers, 0, True)
+                population.synops += deliver(population.lone, source, 0, 1, population, 0, True)
             else:
                 self._layer(i, population, sent, steps)
         self.t += steps
@@ -104,24 +106,15 @@ class Stream:
                 population.add(wire, source[:, :steps])
             elif wire not in late:
                 fresh = wire is population.lone
-                population.synops += deliver(wire, source, 0, steps, population, self._workers, 1, fresh)
+                population.synops += deliver(wire, source, 0, steps, population, 1, fresh)
         if late:
             for t in range(steps):
-                population.update(t, t + 1, self.t + 1, None, self._workers)
+                population.update(t, t + 1, self.t + 1)
                 for wire in late:
-                    population.synops += deliver(wire, population.sent, t, 1, population, self._workers, t + 1)
+                    population.synops += deliver(wire, population.sent, t, 1, population, t + 1)
         else:
-            population.update(0, steps, self.t + 1, None, self._workers)
+            population.update(0, steps, self.t + 1)
         population.end(steps)
-
-    def _input(self, frames: Array) -> Array:
-        from i2e_deploy.chips.loihi2.kernels import to_channel_last
-
-        shape = (*frames.shape[:2], -(-frames.shape[2] // 64) * 64)
-        out = np.zeros(shape, np.uint8 if self._binary else np.int32)
-        channels = self._input_shape[0] if len(self._input_shape) == 3 else 1
-        to_channel_last(frames, out, channels)
-        return out
 
     def counts(self) -> dict[str, LayerCounts]:
         """Totals since the start, by layer."""
@@ -134,7 +127,7 @@ class Stream:
 
 def in_file_order(messages: Array, plan: LayerPlan) -> Any:
     """Channel-last messages [B, T, N and padding] as (C, H, W), flat: [B, T, N]."""
-    shape, size = plan.layer.shape, plan.layer.size
+    shape, size = plan.layer.shape, len(plan.order)
     rows = messages[:, :, :size]
     if len(shape) < 3:
         return rows

@@ -55,7 +55,7 @@ def cuba(
         bound: proven limit of the magnitude of currents, or -1.
         sent: uint8 [M, T, N and padding to 64], written.
         lo, hi: lo is a multiple of BLOCK.
-        total: int64 [5]: wraps, saturations, largest |u|, largest |v|, spikes; added to.
+        total: int64 [6]: wraps, saturations, spikes, largest |u|, largest |v|; added to.
     """
     ku, kv = np.full(BLOCK, keep_u[0], np.int32), np.full(BLOCK, keep_v[0], np.int32)
     old, extremes = np.empty((2, BLOCK), np.int32), np.empty(4, np.int32)
@@ -79,7 +79,7 @@ def cuba(
             if t < t1:
                 _rest(a, m, t, t1, us, vs, ku, kv, threshold, bs, sent, start, extremes, old, reach, total)
             for row in range(t0, t1):
-                total[4] += _count(sent[m, row], start, end)
+                total[2] += _count(sent[m, row], start, end)
 
 
 @nb.njit(nogil=True)  # type: ignore[untyped-decorator]
@@ -110,8 +110,8 @@ def _largest_current(a: Array, m: int, t0: int, t1: int, start: int, end: int) -
 
 @nb.njit(nogil=True)  # type: ignore[untyped-decorator]
 def _keep_extremes(extremes: Array, total: Array) -> None:
-    total[2] = max(total[2], extremes[0], -nb.int64(extremes[1]))
-    total[3] = max(total[3], extremes[2], -nb.int64(extremes[3]))
+    total[3] = max(total[3], extremes[0], -nb.int64(extremes[1]))
+    total[4] = max(total[4], extremes[2], -nb.int64(extremes[3]))
 
 
 @nb.njit(nogil=True)  # type: ignore[untyped-decorator]
@@ -175,14 +175,14 @@ def _exact(
             y: Any = np.int64(vs[i])
             kept = abs(x) * np.int64(ku[i]) >> 12
             x = _wrap32((kept if x >= 0 else -kept) + _wrap32(np.int64(a[m, t, start + i]) << 6))
-            total[2] = max(total[2], abs(x))
+            total[3] = max(total[3], abs(x))
             if x > _WORD or x <= -_WORD:
                 total[0] += 1
                 once = x - 2 * _WORD if x > _WORD else x
                 x = _wrap32(x + 2 * _WORD) if once <= -_WORD else once
             kept = abs(y) * np.int64(kv[i]) >> 12
             y = _wrap32((kept if y >= 0 else -kept) + x + np.int64(bs[i]))
-            total[3] = max(total[3], abs(y))
+            total[4] = max(total[4], abs(y))
             total[1] += abs(y) > _WORD - 1
             y = min(max(y, -(_WORD - 1)), _WORD - 1)
             fires = y > threshold
@@ -201,7 +201,7 @@ def sigma_delta(
         threshold, bias: already shifted by `shift` = spike_exp + 6, within int32.
         sent: int32 [M, T, N and padding to 64].
         lo, hi: lo is a multiple of BLOCK.
-        total: int64 [5]: wraps (values beyond 2^23), largest |sigma|, |act|, |residue|, messages; added to.
+        total: int64 [6]: wraps (values beyond 2^23), none, messages, largest |sigma|, |act|, |residue|; added to.
     """
     th, zero, up = np.int32(threshold), np.int32(0), np.int32(shift)
     for m in range(a.shape[0]):
@@ -238,9 +238,9 @@ def sigma_delta(
                     out[i] = np.int32(send >> np.int32(6))
             big_s = max(np.int64(high_s), -np.int64(least_s))
             big_a = max(np.int64(high_a), -np.int64(least_a))
-            total[1], total[2] = max(total[1], big_s), max(total[2], big_a)
-            total[3] = max(total[3], np.int64(high_r), -np.int64(least_r))
-            total[4] += _count(sent[m, t], lo, hi)
+            total[3], total[4] = max(total[3], big_s), max(total[4], big_a)
+            total[5] = max(total[5], np.int64(high_r), -np.int64(least_r))
+            total[2] += _count(sent[m, t], lo, hi)
             if big_s > _WORD or big_a > _WORD:
                 total[0] += _beyond(sigma, act, m, lo, hi, mode)
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from i2e_deploy.chips.loihi2.counts import fan_out
+from i2e_deploy.chips.loihi2.kernels import H_OUT
 from i2e_deploy.chips.loihi2.layers import Layer, Wire
 from i2e_deploy.network.blocks import ConvSynapse, CubaLif, DenseSynapse, Resonator
 
@@ -37,6 +38,11 @@ class WirePlan:
     arrays: tuple[Array, ...]
     limit: int
     fan: Array
+
+    @cached_property
+    def rows(self) -> int:
+        """Rows of outputs that `deliver` computes for one step."""
+        return int(self.arrays[3][H_OUT])
 
     @cached_property
     def work(self) -> float:

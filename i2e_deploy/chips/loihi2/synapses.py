@@ -8,11 +8,10 @@ from i2e_deploy.chips.loihi2 import kernels
 from i2e_deploy.chips.loihi2.plan import Array, WirePlan, channel_last
 from i2e_deploy.chips.loihi2.population import Population
 from i2e_deploy.chips.loihi2.reference import currents_of
-from i2e_deploy.chips.loihi2.workers import Workers
 
 
 def deliver(
-    wire: WirePlan, sent: Array, first: int, steps: int, population: Population, workers: Workers, lag: int,
+    wire: WirePlan, sent: Array, first: int, steps: int, population: Population, lag: int,
     fresh: bool = False,
 ) -> int:  # fmt: skip
     """Messages in rows first, first + 1, ... of `sent` [B, T, N] become currents in rows lag, lag + 1, ...
@@ -29,12 +28,12 @@ def deliver(
         sent = sent if graded or sent.dtype == np.uint8 else (sent != 0).astype(np.uint8)
         return int(kernels.deliver_delayed(sent, first, steps, cur, lag, *wire.arrays))
 
-    def run(lo: int, hi: int) -> int:
+    def run(lo: int, hi: int, part: int) -> int:
         return int(kernels.deliver(sent, graded, first, steps, cur, lag, *wire.arrays, wire.limit, fresh, lo, hi))
 
     jobs = sent.shape[0] * steps
-    rows = jobs * int(wire.arrays[3][kernels.H_OUT])
-    return run(0, rows) if wire.delayed else workers.split(run, rows, wire.work * jobs)
+    rows = jobs * wire.rows
+    return run(0, rows, 0) if wire.delayed else population.workers.split(run, rows, wire.work * jobs)
 
 
 def _largest(sent: Array, graded: int | None) -> int:
