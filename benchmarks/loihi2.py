@@ -161,7 +161,9 @@ def engine(case: Case, repeats: int) -> dict[str, float]:
     frames = case.frames[None].astype(np.int16)
     whole, cpu = timed(case.network, frames, repeats)
     stream, stream_cpu = timed(case.network, frames, max(3, repeats // 3), streamed=True)
-    batch = case.batch if case.batch is not None else np.repeat(frames[:, : 12 if frames.shape[2] > 5000 else 100], 64, 0)
+    batch = (
+        case.batch if case.batch is not None else np.repeat(frames[:, : 12 if frames.shape[2] > 5000 else 100], 64, 0)
+    )
     many, many_cpu = timed(case.network, batch, max(2, repeats // 4))
     return {
         "whole": whole, "cpu": cpu, "stream": stream, "stream_cpu": stream_cpu, "batch": many / 64,
@@ -222,7 +224,21 @@ def main() -> None:
     print("First steps, compilation and preparation are left out on both sides.")
     source = "weights and input DRAWN AT RANDOM; --nets measures trained ones"
     print("MNIST:", source if arguments.nets is None else "trained with SLAYER, on digits not seen in training.", "\n")
-    head = "network neurons spikes/step rate Lava whole x stream x batch_64 x samples/s Lava_MB".split()
+    head = [
+        "network",
+        "neurons",
+        "spikes/step",
+        "rate",
+        "Lava",
+        "whole",
+        "x",
+        "stream",
+        "x",
+        "batch 64",
+        "x",
+        "samples/s",
+        "Lava MB",
+    ]
     print("{:14}{:>8}{:>12}{:>9}{:>16}{:>17}{:>12}{:>17}{:>12}{:>17}{:>12}{:>10}{:>8}".format(*head), flush=True)
     with tempfile.TemporaryDirectory() as name:
         found = cases(Path(name), arguments.quick, arguments.nets)

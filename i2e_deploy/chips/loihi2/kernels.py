@@ -17,19 +17,34 @@ import numba
 import numpy as np
 
 from i2e_deploy.chips.loihi2 import vector
-from i2e_deploy.chips.loihi2.vector import count_ones, nonzero_bits, plus_rows, put, trailing_zeros
+from i2e_deploy.chips.loihi2.event_lists import (
+    ACROSS,
+    BITS,
+    CHUNKS,
+    DILATION,
+    H_OUT,
+    KERNEL,
+    LANES,
+    PADDING,
+    PART,
+    PER_KY,
+    ROW,
+    RUNS,
+    SEEN,
+    STRIDE,
+    H,
+    list_events,
+    list_patterns,
+    list_ranges,
+    list_values,
+    pack,
+)
+from i2e_deploy.chips.loihi2.vector import plus_rows, put
 
 # numba's types are not mypy's.
 nb: Any = numba
 # Arrays of several dtypes pass through: numba specialises on them.
 Array = Any
-
-#: What the array `shape` holds: input rows and neurons in one; output rows, places along one and channels of a group;
-#: places that one output looks at in a row; kernel, stride, padding and dilation down the image; 16-bit numbers of a
-#: row of weights and of all rows that belong to one kernel row; for the table neurons of a place, bits of a pattern,
-#: patterns of a place.
-(H, ROW, H_OUT, ACROSS, PART, RUNS, KERNEL, STRIDE, PADDING, DILATION, LANES, PER_KY, SEEN, BITS, CHUNKS) = range(15)
-_ONE = np.uint64(1)
 
 
 @nb.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
@@ -47,7 +62,7 @@ def deliver(
         places: int64 [4, ACROSS * RUNS]: first input neuron of a row that is seen from there, the last + 1, what to
             add to an entry of the list to find its weights, and how many neurons are cut off on the left.
         table: int16, one-dimensional view of [kH, CHUNKS, 2^BITS, LANES]: sums of weights; empty if there is none.
-        shape: int64, see above.
+        shape: int64, see `event_lists`.
         delay: int64 [N_out], or [0] if there is none.
         limit: with larger messages the sums may leave 24 bits; then they wrap.
         fresh: currents are set, not added to.
@@ -68,15 +83,15 @@ def deliver(
         if job // high != at:
             at = job // high
             messages = sent[at // steps, first + at % steps]
-            count = _pack(messages, words, before)
-            looked_up = graded is None and len(table) > 0 and _table_pays(count, shape)
+            count = pack(messages, words, before)
+            looked_up = graded is None and len(table) > 0 and table_pays(count, shape)
             if looked_up:
-                _list_patterns(words, places, shape, entries, starts, ends, busy)
+                list_patterns(words, places, shape, entries, starts, ends, busy)
             elif count:
-                _list_events(words, shape[LANES], entries)
+                list_events(words, shape[LANES], entries)
                 if graded is not None:
-                    wraps = _list_values(words, messages, values) > limit
-                _list_ranges(words, before, places, shape, starts, ends, busy)
+                    wraps = list_values(words, messages, values) > limit
+                list_ranges(words, before, places, shape, starts, ends, busy)
             if count and job % high == 0:
                 done += _reached(busy, shape)
         y, out = job % high, cur[at // steps, at % steps + lag, job % high * width : (job % high + 1) * width]
@@ -90,115 +105,21 @@ def deliver(
         else:
             _line(rows, entries, values, starts, ends, places, False, y, shape, line)
         if len(delay) or wraps:
-            if fresh:
-                _clear(out)
-            _arrive(line, cur[at // steps, at % steps + lag :], delay, wraps, y * width, width)
-        elif fresh:
-            for k in range(width):
-                out[k] = line[k]
+            _arrive(line, cur[at // steps, at % steps + lag :], delay, wraps, fresh, y * width, width)
         else:
-            for k in range(width):
-                out[k] += line[k]
+            _store(line, out, fresh)
     return done
 
 
 @nb.njit(nogil=True)  # type: ignore[untyped-decorator]
-def _pack(messages: Array, words: Array, before: Array) -> int:
-    """Bits of what is not 0, and how many are set before each word; returns how many in all."""
-    count = 0
-    for word in range(len(messages) // 64):
-        words[word] = nonzero_bits(messages, word * 64)
-        before[word] = count
-        count += nb.int64(count_ones(words[word]))
-    before[len(messages) // 64] = count
-    return count
-
-
-@nb.njit(nogil=True)  # type: ignore[untyped-decorator]
-def _list_events(words: Array, lanes: int, entries: Array) -> None:
-    n = np.uint64(0)
-    for word in range(len(words)):
-        bits, start = words[word], word * 64
-        while bits != 0:
-            entries[n] = (start + nb.int64(trailing_zeros(bits))) * lanes
-            bits &= bits - _ONE
-            n += _ONE
-
-
-@nb.njit(nogil=True)  # type: ignore[untyped-decorator]
-def _list_values(words: Array, messages: Array, values: Array) -> int:
-    """Returns the largest magnitude."""
-    n, high, low = np.uint64(0), 0, 0
-    for word in range(len(words)):
-        bits, start = words[word], np.uint64(word * 64)
-        while bits != 0:
-            value = messages[start + trailing_zeros(bits)]
-            values[n], high, low = value, max(high, nb.int64(value)), min(low, nb.int64(value))
-            bits &= bits - _ONE
-            n += _ONE
-    return max(high, -low)
-
-
-@nb.njit(nogil=True)  # type: ignore[untyped-decorator]
-def _rank(words: Array, before: Array, i: int) -> int:
-    """Bits set before bit i."""
-    below = (_ONE << np.uint64(i & 63)) - _ONE
-    return nb.int64(before[i >> 6] + nb.int64(count_ones(words[i >> 6] & below)))
-
-
-@nb.njit(nogil=True)  # type: ignore[untyped-decorator]
-def _list_ranges(
-    words: Array, before: Array, places: Array, shape: Array, starts: Array, ends: Array, busy: Array
-) -> None:
-    """Ranges of events by row and place; `busy`: their lengths, summed over a row."""
-    across = places.shape[1]
-    for y in range(shape[H]):
-        row, total = y * shape[ROW], 0
-        if _rank(words, before, row + shape[ROW]) > _rank(words, before, row):
-            for q in range(across):
-                start, end = _rank(words, before, row + places[0, q]), _rank(words, before, row + places[1, q])
-                starts[y * across + q], ends[y * across + q] = start, end
-                total += end - start
-        else:
-            starts[y * across : (y + 1) * across] = 0
-            ends[y * across : (y + 1) * across] = 0
-        busy[y] = total
-
-
-@nb.njit(nogil=True)  # type: ignore[untyped-decorator]
-def _list_patterns(
-    words: Array, places: Array, shape: Array, entries: Array, starts: Array, ends: Array, busy: Array
-) -> None:
-    """Entries of the table by row and place; a place is seen in CHUNKS patterns."""
-    across, lanes, n, step = np.uint64(places.shape[1]), shape[LANES], np.uint64(0), np.uint64(shape[BITS])
-    lefts, rights, cut, mask = places[0], places[1], places[3], (_ONE << step) - _ONE
-    for y in range(shape[H]):
-        row, total = y * shape[ROW], np.uint64(0)
-        for q in range(across):
-            i = np.uint64(row + lefts[q])
-            word, low = i >> np.uint64(6), i & np.uint64(63)
-            seen = (words[word] >> low) | ((words[word + _ONE] << _ONE) << (np.uint64(63) - low))
-            seen &= (_ONE << np.uint64(rights[q] - lefts[q])) - _ONE
-            total += count_ones(seen)
-            seen <<= np.uint64(cut[q])
-            starts[np.uint64(y) * across + q] = n
-            for chunk in range(shape[CHUNKS]):
-                entries[n] = nb.int64((np.uint64(chunk) << step) + (seen & mask)) * lanes
-                seen >>= step
-                n += _ONE
-            ends[np.uint64(y) * across + q] = n
-        busy[y] = total
-
-
-@nb.njit(nogil=True)  # type: ignore[untyped-decorator]
-def _table_pays(count: int, shape: Array) -> bool:
+def table_pays(count: int, shape: Array) -> Any:
     """Measured on AMD Zen 3: a range of unknown length costs as much as about 20 additions."""
     seen = count * shape[SEEN] / (shape[H] * shape[ROW])
     return min(seen, 1.0) * 20 + seen * shape[LANES] / 16 > 2 + shape[CHUNKS] * shape[LANES] / 16
 
 
 @nb.njit(nogil=True)  # type: ignore[untyped-decorator]
-def _reached(busy: Array, shape: Array) -> int:
+def _reached(busy: Array, shape: Array) -> Any:
     """Synaptic operations of one step."""
     total = 0
     for y in range(shape[H_OUT]):
@@ -213,6 +134,14 @@ def _reached(busy: Array, shape: Array) -> int:
 def _clear(row: Array) -> None:
     for k in range(len(row)):
         row[k] = 0
+
+
+@nb.njit(nogil=True)  # type: ignore[untyped-decorator]
+def _store(line: Array, out: Array, fresh: bool) -> None:
+    for k in range(len(out) if fresh else 0):
+        out[k] = line[k]
+    for k in range(0 if fresh else len(out)):
+        out[k] += line[k]
 
 
 @nb.njit(nogil=True)  # type: ignore[untyped-decorator]
@@ -254,7 +183,11 @@ def _sum(
         per_ky, row_step = (shape[CHUNKS] << shape[BITS]) * shape[LANES], 0
     top = y * shape[STRIDE] - shape[PADDING]
     low, high = max(0, -(top // dilation)), min(kernel, (shape[H] - 1 - top) // dilation + 1)
-    base, at, per_row = tile + low * per_ky - (top + low * dilation) * row_step, (top + low * dilation) * across, dilation * across
+    base, at, per_row = (
+        tile + low * per_ky - (top + low * dilation) * row_step,
+        (top + low * dilation) * across,
+        dilation * across,
+    )
     per_ky -= dilation * row_step
     for place in range(shape[ACROSS]):
         sums = zeros
@@ -271,8 +204,10 @@ def _sum(
 
 
 @nb.njit(nogil=True)  # type: ignore[untyped-decorator]
-def _arrive(line: Array, rows: Array, delay: Array, wraps: bool, start: int, width: int) -> None:
+def _arrive(line: Array, rows: Array, delay: Array, wraps: bool, fresh: bool, start: int, width: int) -> None:
     """Sums wrapped to 24 bits, or delayed, or both."""
+    if fresh:
+        _clear(rows[0, start : start + width])
     for k in range(width):
         value = np.int32(line[k])
         if wraps:
@@ -281,9 +216,7 @@ def _arrive(line: Array, rows: Array, delay: Array, wraps: bool, start: int, wid
 
 
 @nb.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def deliver_delayed(
-    sent: Array, first: int, steps: int, cur: Array, lag: int, weight: Array, delay: Array
-) -> int:
+def deliver_delayed(sent: Array, first: int, steps: int, cur: Array, lag: int, weight: Array, delay: Array) -> int:
     """A dense synapse with a delay of its own for each weight; weight, delay [N_in, N_out]."""
     synops = 0
     for m in range(sent.shape[0]):

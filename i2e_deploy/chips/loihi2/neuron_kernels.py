@@ -92,7 +92,7 @@ def _count(row: Array, start: int, end: int) -> int:
 
 
 @nb.njit(nogil=True)  # type: ignore[untyped-decorator]
-def _largest(values: Array) -> int:
+def _largest(values: Array) -> Any:
     """The largest magnitude."""
     high, low = np.int32(0), np.int32(0)
     for i in range(len(values)):

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from i2e_deploy.chips.loihi2.counts import fan_out
-from i2e_deploy.chips.loihi2.kernels import H_OUT
+from i2e_deploy.chips.loihi2.event_lists import H_OUT
 from i2e_deploy.chips.loihi2.layers import Layer, Wire
-from i2e_deploy.network.blocks import ConvSynapse, CubaLif, DenseSynapse, Resonator
+from i2e_deploy.network.blocks import ConvSynapse, CubaLif, Resonator
 
 #: Integers of several dtypes, which mypy cannot follow through.
 Array = Any
@@ -135,7 +135,10 @@ def _plan_wire(wire: Wire, layer: Layer, dtype: type) -> WirePlan:
         if synapse.delay is not None:
             delays = synapse.delay[order][:, source]
             if (delays != delays[:, :1]).any():
-                arrays = (np.ascontiguousarray(weight.T.astype(dtype)), np.ascontiguousarray(delays.T))
+                arrays: tuple[Array, ...] = (
+                    np.ascontiguousarray(weight.T.astype(dtype)),
+                    np.ascontiguousarray(delays.T),
+                )
                 return WirePlan(wire, "delayed", arrays, limit, fan)
             delay = np.ascontiguousarray(delays[:, 0])
         geometry = _Geometry((len(source), 1, 1), (len(order), 1, 1), (1, 1), (1, 1), (0, 0), (1, 1), 1)
@@ -197,7 +200,7 @@ def _rows(geometry: _Geometry, weight: Array, unary: bool) -> tuple[Array, Array
 
 
 def _table(weight: Array, seen: int) -> tuple[int, int, Array]:
-    """Bits of a pattern, patterns, and the sums of weights [kH, patterns, 2^bits, lanes]; empty if it would be large."""
+    """Bits of a pattern, patterns, and the sums of weights [kH, patterns, 2^bits, lanes]; empty if large."""
     kernel, lanes = len(weight), weight.shape[-1]
     for chunks in range(1, -(-seen // 4) + 1):
         bits = -(-seen // chunks)

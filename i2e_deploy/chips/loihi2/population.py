@@ -122,7 +122,7 @@ class Population:
             return LayerCounts(
                 self.spikes, self.synops, self._slow.saturations, self._slow.wraps, dict(self._slow.peaks)
             )
-        wraps, saturations, spikes = (int(x) for x in sum(self._totals)[:3])
+        wraps, saturations, spikes = (int(x) for x in np.sum(self._totals, axis=0)[:3])
         names = ("u", "v") if isinstance(self.neuron, CubaLif) else _SIGMA
         largest = dict(zip(names, np.max(self._totals, axis=0)[3:], strict=False))
         return LayerCounts(spikes, self.synops, saturations, wraps, {name: int(largest[name]) for name in self.state})

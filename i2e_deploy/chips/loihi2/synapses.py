@@ -20,12 +20,13 @@ def deliver(
     """
     cur = population.currents(wire.wire.imag)
     graded = 1 if wire.wire.graded and sent.dtype != np.uint8 else None
+    if graded is None and sent.dtype != np.uint8:
+        sent = (sent != 0).astype(np.uint8)
     if wire.kind == "slow" or (wire.limited and _largest(sent[:, first : first + steps], graded) > wire.limit):
         if fresh:
             cur[:, lag : lag + steps] = 0
         return _by_definition(wire, sent[:, first : first + steps, : len(wire.fan)], cur, lag, population.plan.order)
     if wire.kind == "delayed":
-        sent = sent if graded or sent.dtype == np.uint8 else (sent != 0).astype(np.uint8)
         return int(kernels.deliver_delayed(sent, first, steps, cur, lag, *wire.arrays))
 
     def run(lo: int, hi: int, part: int) -> int:

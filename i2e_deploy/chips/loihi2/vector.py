@@ -10,9 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic, models, register_model
+from numba import extending, types
+from numba.extending import models, register_model
 
+# numba's types are not mypy's.
+intrinsic: Any = extending.intrinsic
 BIT, WORD = ir.IntType(1), ir.IntType(64)
 LANES = 16
 
@@ -58,7 +60,7 @@ zeros_2, zeros_3, zeros_4 = (_make_zeros(vectors) for vectors in (2, 3, 4))
 def plus_rows(typing, sums, rows, base, entries, start, end, factors):
     """Sums plus the rows at `base + entries[start:end]`, times `factors[start:end]` if not None; start < end.
 
-    Wraps as the dtype of the sums. Not unrolled: most ranges are short, and an unrolled loop has two ends to mispredict.
+    Wraps as the dtype of the sums. Not unrolled: most ranges are short, and an unrolled loop mispredicts two ends.
     """
 
     def generate(context, builder, signature, values):
