@@ -1,7 +1,7 @@
 """The fast simulator: equal to the reference on every input.
 
-A block of steps goes through layer after layer. Synapses either scatter events (cost falls with activity) or, where
-activity is high, multiply densely in float32 with every sum proven exact; neurons run fused over time.
+A block of steps goes through layer after layer. Synapses sum rows of weights by a list of the events (cost falls with
+activity) or, where many fire, of patterns; neurons run fused over time.
 """
 
 from __future__ import annotations

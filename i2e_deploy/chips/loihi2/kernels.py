@@ -232,6 +232,18 @@ def deliver_delayed(sent: Array, first: int, steps: int, cur: Array, lag: int, w
 
 
 @nb.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
+def largest(sent: Array, first: int, steps: int) -> Any:
+    """The largest magnitude in rows first, first + 1, ... of messages [M, T, N]."""
+    high, low = nb.int64(0), nb.int64(0)
+    for m in range(sent.shape[0]):
+        for row in range(first, first + steps):
+            values = sent[m, row]
+            for i in range(len(values)):
+                high, low = max(high, nb.int64(values[i])), min(low, nb.int64(values[i]))
+    return max(high, -low)
+
+
+@nb.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
 def to_channel_last(frames: Array, out: Array, channels: int) -> None:
     """Frames [M, T, C * P] into out [M, T, P * C and padding]; uint8 keeps only whether a value is not 0."""
     for m in range(frames.shape[0]):

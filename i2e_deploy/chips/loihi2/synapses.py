@@ -22,7 +22,7 @@ def deliver(
     graded = 1 if wire.wire.graded and sent.dtype != np.uint8 else None
     if graded is None and sent.dtype != np.uint8:
         sent = (sent != 0).astype(np.uint8)
-    if wire.kind == "slow" or (wire.limited and _largest(sent[:, first : first + steps], graded) > wire.limit):
+    if wire.kind == "slow" or (wire.limited and kernels.largest(sent, first, steps) > wire.limit):
         if fresh:
             cur[:, lag : lag + steps] = 0
         return _by_definition(wire, sent[:, first : first + steps, : len(wire.fan)], cur, lag, population.plan.order)
@@ -35,10 +35,6 @@ def deliver(
     jobs = sent.shape[0] * steps
     rows = jobs * wire.rows
     return run(0, rows, 0) if wire.delayed else population.workers.split(run, rows, wire.work * jobs)
-
-
-def _largest(sent: Array, graded: int | None) -> int:
-    return 1 if graded is None else max(int(sent.max()), -int(sent.min()))
 
 
 def _by_definition(wire: WirePlan, sent: Array, cur: Array, lag: int, order: Array) -> int:
