@@ -19,12 +19,13 @@ import torch
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.dynapcnn.geometry import (
-    geometry,
     lay_out_bias,
     lay_out_state,
     lay_out_weights,
     padded_features,
+    reach_tables,
     read_state,
+    row_slots,
 )
 from i2e_deploy.chips.dynapcnn.program import CoreLayer, DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.reference import run_reference
@@ -167,22 +168,23 @@ def _multiplicity(layer: CoreLayer) -> int:
 
 @lru_cache(maxsize=256)
 def _tables(layer: CoreLayer, shape: tuple[int, int, int], routed: bool) -> tuple[NDArray[Any], ...]:
-    """Geometry and numbers for the kernel."""
+    """Geometry and numbers for the kernel; `shape` of the source."""
     source = layer.sources[0]
     pool, shift = ((1, 1), 0) if routed else (source.pool, source.feature_shift)
-    tables = geometry(layer, shape, pool, shift, keep_outside=False)
-    _, channels, kernel, _ = layer.weight.shape
-    lanes = padded_features(layer)
-    edge = np.array([channels, kernel, layer.stride[1] * tables.taps * lanes, shift, layer.stride[0]], np.int64)
-    rows, columns = (np.stack([axis.first, axis.last, axis.tap]) for axis in (tables.rows, tables.columns))
+    rows, columns = reach_tables(layer, shape[1:], pool, keep_outside=False, exact=False)
+    channels, lanes = layer.weight.shape[1], padded_features(layer)
+    edge = [channels, len(lay_out_weights(layer, np.int16)) // channels, row_slots(layer) * lanes, shift]
+    features, height, width = layer.output_shape
     most = NO_LIMIT if layer.max_spikes is None else layer.max_spikes
-    core = [layer.output_shape[2], lanes, layer.output_shape[0], layer.threshold, layer.min_v, layer.reset == "zero"]
-    return edge, rows, columns, np.array([*core, most], np.int64)
+    core = [width, lanes, features, height * width * lanes, layer.threshold, layer.min_v, most]
+    flags = [layer.reset == "zero", layer.bias is not None]
+    return np.array(edge, np.int64), rows, columns, np.array(core + flags, np.int64)
 
 
 @lru_cache(maxsize=256)
 def _weights(layer: CoreLayer, dtype: Any) -> NDArray[Any]:
-    return lay_out_weights(layer, dtype)
+    """Weights, and behind them the bias."""
+    return np.concatenate([lay_out_weights(layer, dtype), lay_out_bias(layer, dtype)])
 
 
 def _scattered(
@@ -191,22 +193,23 @@ def _scattered(
     """Spikes, final state, synaptic operations, states outside 16 bits."""
     dtype = _state_dtype(layer, given, start)
     edge, rows, columns, core = _tables(layer, given.shape, len(layer.sources) > 1)
-    v = lay_out_state(layer, start, dtype)
-    bias = np.zeros(0, dtype) if layer.bias is None else lay_out_bias(layer, dtype)
+    edge = np.append(edge, [given.lanes, given.shape[2]])
+    laid = lay_out_state(layer, start, dtype)
+    v = np.zeros(-(-len(laid) // 64) * 64, dtype)
+    v[: len(laid)] = laid
     room, offsets = 4 * len(v) + 1024, np.zeros(len(given.offsets), np.int64)
-    out, fired = np.empty((3, room), np.int16), np.empty(room, np.int32)
+    out, fired = np.empty(room, np.int32), np.empty(room, np.int32)
     totals, step, count = np.zeros(2, np.int64), 0, 0
     while True:
         step, count = run_steps(
-            step, given.c, given.y, given.x, given.n, given.offsets, v, _weights(layer, dtype), bias,
-            edge, rows, columns, core, out, fired, offsets, count, totals,
+            step, given.address, given.n, given.offsets, v, _weights(layer, dtype), edge, rows, columns, core,
+            out, fired, offsets, count, totals,
         )  # fmt: skip
         if step == len(offsets) - 1:
             break
-        out, fired = np.concatenate([out, np.empty_like(out)], axis=1), np.concatenate([fired, np.empty_like(fired)])
-    c, y, x = out[:, :count].copy()
-    spikes = StepSpikes(c, y, x, fired[:count].copy(), offsets, layer.output_shape)
-    return spikes, read_state(layer, v).astype(np.int64), int(totals[0]), int(totals[1])
+        out, fired = (np.concatenate([array, np.empty_like(array)]) for array in (out, fired))
+    spikes = StepSpikes(out[:count].copy(), fired[:count].copy(), offsets, layer.output_shape, padded_features(layer))
+    return spikes, read_state(layer, v[: len(laid)]).astype(np.int64), int(totals[0]), int(totals[1])
 
 
 def _dense(
@@ -234,9 +237,8 @@ def _dense(
             )  # fmt: skip
             over += int(more)
     c, pixel = np.divmod(out[0, :count], np.int32(layer.output_shape[1] * layer.output_shape[2]))
-    y, x = np.divmod(pixel, np.int32(layer.output_shape[2]))
-    c, y, x = (address.astype(np.int16) for address in (c, y, x))
-    spikes = StepSpikes(c, y, x, out[1, :count].copy(), offsets, layer.output_shape)
+    features = layer.output_shape[0]
+    spikes = StepSpikes(pixel * np.int32(features) + c, out[1, :count].copy(), offsets, layer.output_shape, features)
     per_pixel = frames.sum(axis=(0, 1), dtype=np.int64)
     synops = layer.output_shape[0] * int((per_pixel * fan_out(layer)).sum())
     return spikes, v.reshape(layer.output_shape), synops, over

@@ -6,22 +6,21 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from i2e_deploy.chips.dynapcnn.simd import add_8, add_16, clamp_fire_8, clamp_fire_16, lowest_bit
+from i2e_deploy.chips.dynapcnn.simd import add_8, add_16, clamp_fire_64, lowest_bit
 
 
-@numba.njit(cache=True, nogil=True, boundscheck=False)
-def run_steps(
-    start, c, y, x, n, offsets, v, w, bias, edge, rows, columns, core, out, fired, out_offsets, count, totals
-):
+@numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+def run_steps(start, address, n, offsets, v, w, edge, rows, columns, core, out, fired, out_offsets, count, totals):
     """Steps `start`, `start + 1`, ... of one layer: scatter the spikes that arrive, then fire.
 
     Args:
-        c, y, x, n, offsets: what arrives, see `StepSpikes`.
-        v, w, bias: int16 or int32, flat, see `geometry`; `bias` is empty when there is none.
-        edge: int64: channels, kernel rows, weights per kernel row, feature shift, vertical stride.
-        rows, columns: int32 [3, size]: first, last, tap.
-        core: int64: width, lanes, features, threshold, low, reset to zero, most spikes.
-        out: int16 [3, room]: feature, row, column of each neuron that fired; fired: int32 [room], how often.
+        address, n, offsets: what arrives, see `StepSpikes`.
+        v, w: int16 or int32, flat, see `geometry`; v a multiple of 64; behind the weights stands the bias of a pixel.
+        edge: int64: channels, weights of a channel, weights of a row, feature shift, lanes and width of the source.
+        rows, columns: see `geometry.reach_tables`.
+        core: int64: width, lanes, features, neurons and lanes of idle ones, threshold, low, most spikes, reset to
+            zero, bias.
+        out, fired: int32 [room]: address of each neuron that fired, and how often.
         out_offsets: int64 [T + 1].
         count: spikes written so far.
         totals: int64 [2], added to: synaptic operations, states outside 16 bits.
@@ -29,71 +28,57 @@ def run_steps(
     Returns:
         (next step, spikes written): stops early when `out` may be too small for another step.
     """
-    lanes = core[1]
+    lanes, threshold, low = core[1], v.dtype.type(core[4]), v.dtype.type(core[5])
     for step in range(start, offsets.shape[0] - 1):
-        if out.shape[1] - count < v.shape[0]:
+        if out.shape[0] - count < v.shape[0]:
             return step, count
         for e in range(offsets[step], offsets[step + 1]):
-            totals[0] += scatter(c[e] + edge[3], y[e], x[e], n[e], v, w, edge, rows, columns, core)
-        if bias.shape[0]:
-            for i in range(0, v.shape[0], lanes):
+            totals[0] += core[2] * n[e] * scatter(address[e], n[e], v, w, edge, rows, columns, core[0], lanes)
+        if core[8]:
+            for i in range(0, core[3], lanes):
                 for j in range(0, lanes, 8):
-                    add_8(v, i + j, bias, j)
+                    add_8(v, i + j, w, w.shape[0] - lanes + j)
         if v.itemsize > 2:
             for i in range(v.shape[0]):
                 totals[1] += v[i] < -32768 or v[i] > 32767
-        count = fire(v, core, out, fired, count)
+        first = count
+        for i in range(0, v.shape[0], 64):
+            mask = clamp_fire_64(v, i, low, threshold)
+            while mask:
+                out[count] = i + lowest_bit(mask)
+                mask &= mask - 1
+                count += 1
+        for j in range(first, count):
+            i, spikes = out[j], 1
+            if v[i] >= 2 * core[4]:
+                spikes = min(v[i] // core[4], core[6])
+            v[i] = 0 if core[7] else v[i] - spikes * core[4]
+            fired[j] = spikes
         out_offsets[step + 1] = count
     return offsets.shape[0] - 1, count
 
 
-@numba.njit(cache=True, nogil=True, boundscheck=False)
-def scatter(channel, y, x, times, v, w, edge, rows, columns, core):
-    """Add the weights of one spike, `times` over, to all neurons it reaches; the number of synaptic operations."""
-    kernel, row_weights, width, lanes = edge[1], edge[2], core[0], core[1]
-    if channel >= edge[0] or columns[1, x] < columns[0, x]:
-        return 0
-    length = (columns[1, x] - columns[0, x] + 1) * lanes
-    ky, synops = rows[2, y], 0
-    for oy in range(rows[0, y], rows[1, y] + 1):
-        i = (oy * width + columns[0, x]) * lanes
-        k = (channel * kernel + ky) * row_weights + columns[2, x] * lanes
-        ky -= edge[4]
-        for _ in range(times):
-            done = 0
-            while done + 16 <= length:
-                add_16(v, i + done, w, k + done)
-                done += 16
-            if done < length:
-                add_8(v, i + done, w, k + done)
-        synops += times * (length // lanes) * core[2]
-    return synops
-
-
-@numba.njit(cache=True, nogil=True, boundscheck=False)
-def fire(v, core, out, fired, count):
-    """All neurons once: clamp, fire, reset; the number of entries written so far."""
-    kind, width, lanes, threshold = v.dtype.type, core[0], core[1], core[3]
-    low, high, to_zero, most = kind(core[4]), kind(core[3]), core[5] == 1, core[6]
-    for i in range(0, v.shape[0], 16):
-        mask = clamp_fire_16(v, i, low, high) if i + 16 <= v.shape[0] else clamp_fire_8(v, i, low, high)
-        if mask:
-            pixel = i // lanes
-            feature, row = i - pixel * lanes, pixel // width
-            column = pixel - row * width
-        while mask:
-            bit = np.int64(lowest_bit(np.int32(mask)))
-            mask &= mask - 1
-            spikes = min(np.int64(v[i + bit]) // threshold, most)
-            v[i + bit] = 0 if to_zero else v[i + bit] - kind(spikes * threshold)
-            next_pixel = feature + bit >= lanes  # 16 lanes cover two pixels at most
-            wraps = next_pixel and column + 1 == width
-            out[0, count] = feature + bit - (lanes if next_pixel else 0)
-            out[1, count] = row + (1 if wraps else 0)
-            out[2, count] = 0 if wraps else column + (1 if next_pixel else 0)
-            fired[count] = spikes
-            count += 1
-    return count
+@numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+def scatter(address, times, v, w, edge, rows, columns, width, lanes):
+    """Add the weights of one spike, `times` over, to all neurons it reaches; the number of pixels reached."""
+    pixel = np.uint32(address) // np.uint32(edge[4])
+    channel = np.int64(address - pixel * edge[4]) + edge[3]
+    y = pixel // np.uint32(edge[5])
+    x = pixel - y * np.uint32(edge[5])
+    length = columns[x, 2] * lanes
+    for _ in range(times):
+        i = np.int64(rows[y, 0]) + columns[x, 0]
+        k = channel * edge[1] + rows[y, 1] + columns[x, 1]
+        for _ in range(rows[y, 2]):
+            if lanes >= 16:
+                for done in range(0, length, 16):
+                    add_16(v, i + done, w, k + done)
+            else:
+                for done in range(0, length, 8):
+                    add_8(v, i + done, w, k + done)
+            i += width * lanes
+            k += edge[2]
+    return rows[y, 3] * columns[x, 3]
 
 
 @numba.njit(cache=True, nogil=True)
