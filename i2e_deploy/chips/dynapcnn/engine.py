@@ -29,7 +29,7 @@ from i2e_deploy.chips.dynapcnn.geometry import (
 )
 from i2e_deploy.chips.dynapcnn.program import CoreLayer, DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.reference import run_reference
-from i2e_deploy.chips.dynapcnn.step_kernel import fire_dense, run_steps
+from i2e_deploy.chips.dynapcnn.step_kernel import fire_dense, locate, run_steps
 from i2e_deploy.chips.dynapcnn.step_spikes import LazySpikes, StepSpikes, from_frames, gather
 from i2e_deploy.chips.trace import Integers, LayerCounts, States, Trace
 from i2e_deploy.network import INPUT
@@ -39,7 +39,7 @@ CHUNK_VALUES = 2**24
 FLOAT32_EXACT, FLOAT64_EXACT = 2**24, 2**53
 NO_LIMIT = 2**62
 #: A multiply-add of a dense convolution costs about so much less than one of a scattered spike.
-DENSE_ADVANTAGE = 2
+DENSE_ADVANTAGE = 1
 #: Counts above this are not scattered one by one.
 MOST_SCATTERED = 16
 
@@ -116,10 +116,26 @@ def _run_sample(program: DynapcnnProgram, frames: Integers, start: Mapping[str, 
 def _check_range(layer: CoreLayer, given: StepSpikes, v: NDArray[np.int64]) -> None:
     """Raise _BeyondExact unless arrivals and spikes of a step fit 32 bits and sums are exact in float64."""
     arriving = int(given.n.max(initial=0)) * _multiplicity(layer)
-    weights = np.abs(layer.weight.astype(np.int64)).sum(axis=(1, 2, 3), dtype=np.int64)
-    total = arriving * int(weights.max()) + 128 + int(np.abs(v).max())
+    up, down = _extremes(layer, given)
+    total = up - down + 128 + int(np.abs(v).max())
     if arriving >= 2**31 or total >= FLOAT64_EXACT or total // layer.threshold >= 2**31:
         raise _BeyondExact
+
+
+def _extremes(layer: CoreLayer, given: StepSpikes, most: int | None = None) -> tuple[int, int]:
+    """What the spikes of one step can add to a state at most, and at least; `most` of them reach it (None: any)."""
+    each = int(given.n.max(initial=0)) * _multiplicity(layer)
+    sums = _largest_sums(layer)
+    weights = sums.shape[1] - 1 if most is None else min(sums.shape[1] - 1, -(-most // max(each, 1)))
+    return each * int(sums[0, weights]), -each * int(sums[1, weights])
+
+
+@lru_cache(maxsize=256)
+def _largest_sums(layer: CoreLayer) -> NDArray[np.int64]:
+    """Over all neurons, the largest sum of k positive weights, and of k negated negative ones: [2, k]."""
+    weight = layer.weight.reshape(len(layer.weight), -1).astype(np.int64)
+    sums = [np.sort(np.maximum(sign * weight, 0))[:, ::-1].cumsum(axis=1).max(axis=0) for sign in (1, -1)]
+    return np.pad(sums, ((0, 0), (1, 0)))
 
 
 def _pooled(shape: tuple[int, int, int], pool: tuple[int, int]) -> tuple[int, int, int]:
@@ -138,25 +154,20 @@ def _dense_is_better(layer: CoreLayer, given: StepSpikes, v: NDArray[np.int64]) 
     features, channels, kh, kw = layer.weight.shape
     _, height, width = layer.output_shape
     steps = len(given.offsets) - 1
-    scattered = given.total() * features * -(-kh // layer.stride[0]) * -(-kw // layer.stride[1])
+    block = min(height, -(-kh // layer.stride[0])) * min(width, -(-kw // layer.stride[1]))
+    scattered = given.total() * features * block
     dense = steps * features * height * width * channels * kh * kw
     largest = int(given.n.max(initial=0))
-    return scattered * DENSE_ADVANTAGE > dense or largest > MOST_SCATTERED or _state_dtype(layer, given, v) is None
+    fits = _fits(layer, v, *_extremes(layer, given), steps, 32)
+    return scattered * DENSE_ADVANTAGE > dense or largest > MOST_SCATTERED or not fits
 
 
-def _state_dtype(layer: CoreLayer, given: StepSpikes, v: NDArray[np.int64]) -> Any:
-    """int16 or int32, by the largest and smallest state that any input of such counts could make; None: neither."""
-    largest = int(given.n.max(initial=0)) * _multiplicity(layer)
-    weight = layer.weight.astype(np.int64) * largest
-    bias = np.zeros(1, np.int64) if layer.bias is None else layer.bias.astype(np.int64)
-    up = int((np.maximum(weight, 0).sum(axis=(1, 2, 3)) + np.maximum(bias, 0)).max())
-    down = int((np.minimum(weight, 0).sum(axis=(1, 2, 3)) + np.minimum(bias, 0)).min())
-    steps = len(given.offsets) - 1
+def _fits(layer: CoreLayer, v: NDArray[np.int64], up: int, down: int, steps: int, bits: int) -> bool:
+    """Whether every state stays inside `bits`, when no step adds more than `up`, or less than `down`, and the bias."""
+    if layer.bias is not None:
+        up, down = up + max(0, int(layer.bias.max())), down + min(0, int(layer.bias.min()))
     high = max(layer.threshold, int(v.max())) + (up if layer.max_spikes is None else steps * up)
-    low = min(layer.min_v, int(v.min())) + down
-    if layer.max_spikes is None and high < 2**15 and low >= -(2**15):
-        return np.int16
-    return np.int32 if high < 2**31 and low >= -(2**31) else None
+    return high < 2 ** (bits - 1) and min(layer.min_v, int(v.min())) + down >= -(2 ** (bits - 1))
 
 
 def _multiplicity(layer: CoreLayer) -> int:
@@ -168,17 +179,18 @@ def _multiplicity(layer: CoreLayer) -> int:
 
 @lru_cache(maxsize=256)
 def _tables(layer: CoreLayer, shape: tuple[int, int, int], routed: bool) -> tuple[NDArray[Any], ...]:
-    """Geometry and numbers for the kernel; `shape` of the source."""
+    """Geometry and numbers for the kernels; `shape` of the source."""
     source = layer.sources[0]
     pool, shift = ((1, 1), 0) if routed else (source.pool, source.feature_shift)
     rows, columns = reach_tables(layer, shape[1:], pool, keep_outside=False, exact=False)
-    channels, lanes = layer.weight.shape[1], padded_features(layer)
-    edge = [channels, len(lay_out_weights(layer, np.int16)) // channels, row_slots(layer) * lanes, shift]
-    features, height, width = layer.output_shape
+    channels, lanes, (_, height, width) = layer.weight.shape[1], padded_features(layer), layer.output_shape
+    row_weights = row_slots(layer) * lanes
+    window = layer.weight.shape[2] * pool[0]
+    edge = (channels, len(lay_out_weights(layer, np.int16)) // channels, row_weights, shift, window)
     most = NO_LIMIT if layer.max_spikes is None else layer.max_spikes
-    core = [width, lanes, features, height * width * lanes, layer.threshold, layer.min_v, most]
-    flags = [layer.reset == "zero", layer.bias is not None]
-    return np.array(edge, np.int64), rows, columns, np.array(core + flags, np.int64)
+    block = [rows[:, 2].max(), columns[:, 2].max() * lanes, width * lanes, row_weights]
+    core = [height * width * lanes, lanes, layer.bias is not None, layer.threshold, layer.min_v, most]
+    return edge, rows, columns, (*map(int, block), *map(int, core), int(layer.reset == "zero"))
 
 
 @lru_cache(maxsize=256)
@@ -191,25 +203,30 @@ def _scattered(
     layer: CoreLayer, given: StepSpikes, start: NDArray[np.int64]
 ) -> tuple[StepSpikes, NDArray[np.int64], int, int]:
     """Spikes, final state, synaptic operations, states outside 16 bits."""
-    dtype = _state_dtype(layer, given, start)
+    steps = len(given.offsets) - 1
     edge, rows, columns, core = _tables(layer, given.shape, len(layer.sources) > 1)
-    edge = np.append(edge, [given.lanes, given.shape[2]])
+    blocks, block_offsets = np.empty((given.total(), 2), np.int32), np.zeros(steps + 1, np.int64)
+    source = (given.lanes, given.shape[2])
+    reached, most = locate(given.address, given.n, given.offsets, source, edge, rows, columns, blocks, block_offsets)
+    up, down = _extremes(layer, given, most)
+    small = layer.max_spikes is None and _fits(layer, start, up, down, steps, 16)
+    dtype: Any = np.int16 if small else np.int32
     laid = lay_out_state(layer, start, dtype)
     v = np.zeros(-(-len(laid) // 64) * 64, dtype)
     v[: len(laid)] = laid
-    room, offsets = 4 * len(v) + 1024, np.zeros(len(given.offsets), np.int64)
+    room, offsets = 4 * len(v) + 1024, np.zeros(steps + 1, np.int64)
     out, fired = np.empty(room, np.int32), np.empty(room, np.int32)
-    totals, step, count = np.zeros(2, np.int64), 0, 0
+    step = count = over = 0
     while True:
-        step, count = run_steps(
-            step, given.address, given.n, given.offsets, v, _weights(layer, dtype), edge, rows, columns, core,
-            out, fired, offsets, count, totals,
-        )  # fmt: skip
-        if step == len(offsets) - 1:
+        step, count, more = run_steps(
+            step, blocks, block_offsets, v, _weights(layer, dtype), core, out, fired, offsets, count
+        )
+        over += more
+        if step == steps:
             break
         out, fired = (np.concatenate([array, np.empty_like(array)]) for array in (out, fired))
     spikes = StepSpikes(out[:count].copy(), fired[:count].copy(), offsets, layer.output_shape, padded_features(layer))
-    return spikes, read_state(layer, v[: len(laid)]).astype(np.int64), int(totals[0]), int(totals[1])
+    return spikes, read_state(layer, v[: len(laid)]).astype(np.int64), reached * layer.output_shape[0], over
 
 
 def _dense(

@@ -160,10 +160,10 @@ def nonzero_64(typingctx, values, i):
 
 @intrinsic
 def lowest_bit(typingctx, mask):
-    """Number of the lowest bit that is set, 0 for the first; `mask` is not 0."""
+    """Number of the lowest bit that is set, 0 for the first; any number if there is none."""
 
     def generate(context, builder, signature, args):
-        return context.cast(builder, builder.cttz(args[0], ir.Constant(BIT, 1)), mask, types.int64)
+        return context.cast(builder, builder.cttz(args[0], ir.Constant(BIT, 0)), mask, types.int64)
 
     return types.int64(mask), generate
 

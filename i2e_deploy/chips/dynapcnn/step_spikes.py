@@ -53,9 +53,7 @@ def from_frames(frames: Integers) -> StepSpikes:
     steps, channels, height, width = frames.shape
     flat = np.ascontiguousarray(frames).reshape(-1)
     marks = flat.view(np.uint8) if frames.dtype.itemsize == 1 else (flat != 0).view(np.uint8)
-    where, offsets = _nonzero(marks, height * width, steps, channels)
-    pixel, channel = where % (height * width), where // (height * width) % channels
-    address = (pixel * channels + channel).astype(np.int32)
+    where, address, offsets = _nonzero(marks, height * width, steps, channels)
     return StepSpikes(address, flat[where].astype(np.int32), offsets, (channels, height, width), channels)
 
 
@@ -107,24 +105,24 @@ def _scatter(address, n, offsets, lanes, counts):
             counts[t, address[e] - pixel * lanes, pixel] += n[e]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 def _nonzero(marks, plane, steps, channels):
-    """Where bytes are not zero, and where each step begins: int64."""
-    where, offsets, count = np.empty(4096, np.int64), np.zeros(steps + 1, np.int64), 0
-    for step in range(steps):
-        start, end = step * channels * plane, (step + 1) * channels * plane
-        if where.shape[0] - count < end - start:
-            where = np.concatenate((where, np.empty(where.shape[0] + end - start, np.int64)))
-        i = start
-        while i + 64 <= end:
-            mask = nonzero_64(marks, i)
+    """Where bytes are not zero (int64), the address of each (int32), and where each step begins (int64)."""
+    where, address, offsets, count = np.empty(4096, np.int64), np.empty(4096, np.int32), np.zeros(steps + 1, np.int64), 0
+    for start in range(0, steps * channels * plane, plane):
+        if where.shape[0] - count <= plane:
+            where = np.concatenate((where, np.empty(where.shape[0] + plane, np.int64)))
+            address = np.concatenate((address, np.empty(address.shape[0] + plane, np.int32)))
+        channel = start // plane % channels
+        for i in range(0, plane // 64 * 64, 64):
+            mask = nonzero_64(marks, start + i)
             while mask:
-                where[count] = i + lowest_bit(mask)
+                pixel = i + lowest_bit(mask)
+                where[count], address[count] = start + pixel, pixel * channels + channel
                 mask &= mask - 1
                 count += 1
-            i += 64
-        for j in range(i, end):
-            where[count] = j
-            count += marks[j] != 0
-        offsets[step + 1] = count
-    return where[:count], offsets
+        for pixel in range(plane // 64 * 64, plane):
+            where[count], address[count] = start + pixel, pixel * channels + channel
+            count += marks[start + pixel] != 0
+        offsets[start // (plane * channels) + 1] = count
+    return where[:count], address[:count], offsets
