@@ -13,10 +13,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.chips.dynapcnn.event_kernel import number_stimuli, run_core
+from i2e_deploy.chips.dynapcnn.event_kernel import locate, number_stimuli, run_core, write_spikes
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.event_reference import CoreState, EventRun, decimate, fresh_states, merge
 from i2e_deploy.chips.dynapcnn.geometry import (
+    Table,
     lay_out_bias,
     lay_out_state,
     lay_out_weights,
@@ -36,11 +37,12 @@ ROOM = 2**16
 
 
 class _Edge(NamedTuple):
-    """Numbers and tables for the kernel, in the coordinates of what arrives."""
+    """Numbers and tables for the kernels, in the coordinates of what arrives."""
 
-    numbers: NDArray[np.int64]
-    rows: NDArray[np.int32]
-    columns: NDArray[np.int32]
+    edge: tuple[int, ...]
+    rows: Table
+    columns: Table
+    core: tuple[int, ...]
 
 
 class EventEngine:
@@ -74,26 +76,27 @@ class EventEngine:
         return arrivals
 
     def _run_core(self, layer: CoreLayer, arrivals: Spikes, state: CoreState) -> tuple[Spikes, CoreState, LayerCounts]:
-        options, edge = self.options, self._edges[layer.name]
+        options, (edge, rows, columns, core) = self.options, self._edges[layer.name]
         v, weights = lay_out_state(layer, state.v_mem, np.int16), self._weights[layer.name]
-        core = np.array(
-            [layer.output_shape[2], padded_features(layer), layer.output_shape[0], layer.threshold, layer.min_v], np.int64
-        )
-        flags = np.array(
-            [layer.reset == "zero", is_safe(layer, state.v_mem), options.overflow == "saturate",
-             options.zero_weights == "skip", options.leak_fires == "yes"], np.bool_,
+        flags = (
+            layer.reset == "zero", is_safe(layer, state.v_mem), options.overflow == "saturate",
+            options.zero_weights == "skip", options.leak_fires == "yes",
         )  # fmt: skip
-        totals, parts, start = np.zeros(2, np.int64), [], 0
-        room = len(v) + len(weights) + max(ROOM, len(arrivals))
+        blocks, lanes = np.empty((len(arrivals), 4), np.int32), padded_features(layer)
+        reached = locate(arrivals, edge, rows, columns, lanes, blocks)
+        room = max(ROOM, len(arrivals), len(v), core[3])
+        parts, start, over = [], 0, 0
         while True:
-            out, event_of = np.empty(room, SPIKE), np.empty(room, np.int32)
-            start, count = run_core(start, arrivals, v, weights, *edge, core, flags, out, event_of, totals)
-            parts.append(_sorted(out[:count], event_of[:count], options))
+            event_of, lane_of = np.empty(room, np.int32), np.empty(room, np.int32)
+            start, count, more = run_core(start, blocks, v, weights, core, flags, event_of, lane_of)
+            spikes, over = np.empty(count, SPIKE), over + more
+            write_spikes(arrivals, event_of[:count], lane_of[:count], lanes, layer.output_shape[2], spikes)
+            parts.append(_sorted(spikes, event_of[:count], options))
             if start == len(arrivals):
                 break
         spikes = parts[0] if len(parts) == 1 else np.concatenate(parts)
         after = CoreState(read_state(layer, v), state.fired + len(spikes))
-        return spikes, after, LayerCounts(len(spikes), int(totals[0]), int(totals[1]))
+        return spikes, after, LayerCounts(len(spikes), reached * layer.output_shape[0], over)
 
 
 @lru_cache(maxsize=4)
@@ -119,10 +122,13 @@ def _edge(program: DynapcnnProgram, layer: CoreLayer, options: EventOptions) -> 
     pool, shift, shape = source.pool, source.feature_shift, program.shapes()[source.layer]
     if len(layer.sources) > 1 or layer.bias is not None:  # `merge` has pooled and shifted them
         pool, shift, shape = (1, 1), 0, _merged_shape(program, layer)
-    rows, columns = reach_tables(layer, shape[1:], pool, options.outside_pool == "keep", options.zero_weights == "touch")
+    touch = options.zero_weights == "touch"
+    rows, columns = reach_tables(layer, shape[1:], pool, options.outside_pool == "keep", exact=touch)
     channels, lanes = layer.weight.shape[1], padded_features(layer)
-    numbers = [channels, len(lay_out_weights(layer, np.int16)) // channels, row_slots(layer) * lanes, shift]
-    return _Edge(np.array(numbers, np.int64), rows, columns)
+    edge = (channels, len(lay_out_weights(layer, np.int16)) // channels, shift)
+    most = int(rows[:, 2].max() * columns[:, 2].max()) * lanes
+    core = (layer.output_shape[2] * lanes, row_slots(layer) * lanes, lanes, most, layer.threshold, layer.min_v)
+    return _Edge(edge, rows, columns, core)
 
 
 def _weights(layer: CoreLayer) -> NDArray[np.int16]:

@@ -95,7 +95,7 @@ def run_steps(start, blocks, offsets, v, w, core, out, fired, out_offsets, count
     return offsets.shape[0] - 1, count, over
 
 
-@numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+@numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy", inline="always")
 def add_block(v, i, w, k, rows, length, state_step, weight_step):
     """Add weights to a block of states."""
     for _ in range(rows):
