@@ -32,8 +32,8 @@ from i2e_deploy.chips.trace import LayerCounts
 from i2e_deploy.network import INPUT
 
 LOW, HIGH = -(2**15), 2**15 - 1
-#: Spikes that the kernel writes before it hands them over.
-ROOM = 2**16
+#: Events that are worked through at a time, and spikes that they may cause: what fits the processor's cache.
+CHUNK, ROOM = 2**13, 2**16
 
 
 class _Edge(NamedTuple):
@@ -82,19 +82,21 @@ class EventEngine:
             layer.reset == "zero", is_safe(layer, state.v_mem), options.overflow == "saturate",
             options.zero_weights == "skip", options.leak_fires == "yes",
         )  # fmt: skip
-        blocks, lanes = np.empty((len(arrivals), 4), np.int32), padded_features(layer)
-        reached = locate(arrivals, edge, rows, columns, lanes, blocks)
-        room = max(ROOM, len(arrivals), len(v), core[3])
-        parts, start, over = [], 0, 0
-        while True:
-            event_of, lane_of = np.empty(room, np.int32), np.empty(room, np.int32)
-            start, count, more = run_core(start, blocks, v, weights, core, flags, event_of, lane_of)
-            spikes, over = np.empty(count, SPIKE), over + more
-            write_spikes(arrivals, event_of[:count], lane_of[:count], lanes, layer.output_shape[2], spikes)
-            parts.append(_sorted(spikes, event_of[:count], options))
-            if start == len(arrivals):
-                break
-        spikes = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        blocks, lanes, room = np.empty((CHUNK, 5), np.int32), padded_features(layer), max(ROOM, len(v))
+        event_of, lane_of = np.empty(room, np.int32), np.empty(room, np.int32)
+        spikes, total = np.empty(2 * len(arrivals) + 1024, SPIKE), 0
+        totals, done = np.zeros(2, np.int64), 0
+        while done < len(arrivals):
+            chunk = arrivals[done : done + CHUNK]
+            locate(chunk, edge, rows, columns, lanes, blocks)
+            used, count = run_core(blocks[: len(chunk)], v, weights, core, flags, event_of, lane_of, totals)
+            spikes = _with_room(spikes, total, count)
+            part = spikes[total : total + count]
+            write_spikes(chunk, event_of[:count], lane_of[:count], lanes, layer.output_shape[2], part)
+            if options.sweep != "pixel":
+                part[:] = _sorted(part, event_of[:count], options)
+            done, total = done + used, total + count
+        spikes, (reached, over) = spikes[:total], totals.tolist()
         after = CoreState(read_state(layer, v), state.fired + len(spikes))
         return spikes, after, LayerCounts(len(spikes), reached * layer.output_shape[0], over)
 
@@ -143,9 +145,16 @@ def _merged_shape(program: DynapcnnProgram, layer: CoreLayer) -> tuple[int, int,
     return layer.input_shape[0], height, max(-(-shape[2] // pool[1]) for shape, pool in shapes)
 
 
+def _with_room(spikes: Spikes, count: int, more: int) -> Spikes:
+    """The first `count` spikes, with room for more behind them."""
+    if count + more <= len(spikes):
+        return spikes
+    larger = np.empty(2 * (count + more), SPIKE)
+    larger.view(np.uint8)[: count * SPIKE.itemsize] = spikes.view(np.uint8)[: count * SPIKE.itemsize]
+    return larger
+
+
 def _sorted(spikes: Spikes, event_of: NDArray[np.int32], options: EventOptions) -> Spikes:
     """Spikes of each event in the order of the sweep."""
-    if options.sweep == "pixel":
-        return spikes
     c, y, x = spikes["c"], spikes["y"], spikes["x"]
     return np.asarray(spikes[np.lexsort((x, y, c, event_of) if options.sweep == "feature" else (-c, -x, -y, event_of))])

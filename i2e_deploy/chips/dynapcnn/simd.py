@@ -100,23 +100,6 @@ def _make_add_fire_16bit(lanes: int) -> Any:
     return intrinsic(add_fire_16bit)
 
 
-def _make_ready(lanes: int) -> Any:
-    def ready(typingctx, v, i, w, k, threshold, skip_zero):
-        """Mask of lanes of `v[i:]` at or above threshold; can leave out those where `w[k:]` is zero."""
-
-        def generate(context, builder, signature, args):
-            _, state = _load(context, builder, signature.args[0], args[0], args[1], lanes)
-            _, weight = _load(context, builder, signature.args[2], args[2], args[3], lanes)
-            touched = builder.icmp_signed("!=", weight, ir.Constant(state.type, None))
-            touched = builder.or_(touched, _splat(builder, builder.not_(_bit(builder, args[5])), touched.type))
-            fire = builder.icmp_signed(">=", state, _splat(builder, args[4], state.type))
-            return _mask(builder, builder.and_(fire, touched))
-
-        return types.int32(v, types.int64, w, types.int64, v.dtype, types.boolean), generate
-
-    return intrinsic(ready)
-
-
 def _make_add(lanes: int) -> Any:
     def add(typingctx, v, i, w, k):
         """`v[i:] += w[k:]`, wrapping."""
@@ -180,6 +163,5 @@ def count_bits(typingctx, mask):
 
 add_fire_8, add_fire_16 = _make_add_fire(8), _make_add_fire(16)
 add_fire_16bit_8 = _make_add_fire_16bit(8)
-ready_8 = _make_ready(8)
 add_8, add_16 = _make_add(8), _make_add(16)
 clamp_fire_64 = _make_clamp_fire(64)
