@@ -1,7 +1,7 @@
 """The fast time-stepped engine: equal to `reference` on every input.
 
-Per layer and sample it takes the cheaper of two ways. Where few neurons spike, every spike is added to the states
-that it reaches, in 16-bit lanes while no state can leave them (`_state_dtype`), else in 32-bit. Where many do, the
+Per layer and group of samples it takes the cheaper of two ways. Where few neurons spike, every spike is added to the states
+that it reaches, in 16-bit lanes while no state can leave them (`_scattered_dtype`), else in 32-bit. Where many do, the
 convolution, which has no memory, takes all steps at once, in float32 while every partial sum is an integer below
 2^24, else in float64.
 """
@@ -12,32 +12,24 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from i2e_deploy.chips.dynapcnn.geometry import (
-    lay_out_bias,
-    lay_out_state,
-    lay_out_weights,
-    padded_features,
-    reach_tables,
-    read_state,
-    row_slots,
-)
 from i2e_deploy.chips.dynapcnn.program import CoreLayer, DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.reference import run_reference
-from i2e_deploy.chips.dynapcnn.step_kernel import fire_dense, locate, run_steps
+from i2e_deploy.chips.dynapcnn.step_kernel import crowd
+from i2e_deploy.chips.dynapcnn.step_layer import convolve, scatter
 from i2e_deploy.chips.dynapcnn.step_spikes import LazySpikes, StepSpikes, from_frames, gather
 from i2e_deploy.chips.trace import Integers, LayerCounts, States, Trace
 from i2e_deploy.network import INPUT
 
-#: Above this many values in the input of a convolution, steps are run in several parts.
-CHUNK_VALUES = 2**24
-FLOAT32_EXACT, FLOAT64_EXACT = 2**24, 2**53
-NO_LIMIT = 2**62
+#: Samples run together hold about so many neurons times steps: what a processor's cache holds the spikes of.
+GROUP_VALUES = 2**23
+FLOAT64_EXACT = 2**53
 #: A multiply-add of a dense convolution costs about so much less than one of a scattered spike.
 DENSE_ADVANTAGE = 1
 #: Counts above this are not scattered one by one.
@@ -58,18 +50,19 @@ class _BeyondExact(Exception):
 
 def _run(program: DynapcnnProgram, frames: Integers, before: States | None) -> Trace:
     threads = min(len(frames), torch.get_num_threads())
-    starts = [_start(program, before, b) for b in range(len(frames))]
-    if threads == 1:
-        samples = [_run_sample(program, sample, start) for sample, start in zip(frames, starts, strict=True)]
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            samples = list(pool.map(lambda b: _run_sample(program, frames[b], starts[b]), range(len(frames))))
+    neurons = sum(prod(layer.output_shape) for layer in program.layers)
+    most = max(1, GROUP_VALUES // (frames.shape[1] * neurons))
+    parts = np.array_split(np.arange(len(frames)), max(threads, -(-len(frames) // most)))
+    jobs = [(frames[part], _start(program, before, part)) for part in parts]
+    with ThreadPoolExecutor(threads) as pool:
+        run = map if threads == 1 else pool.map
+        groups = list(run(lambda job: _run_group(program, *job), jobs))
     names = program.layer_names
     return Trace(
-        spikes=LazySpikes([sample.spikes for sample in samples]),
-        states={name: {"v_mem": np.stack([sample.states[name] for sample in samples])} for name in names},
-        output=np.stack([sample.output for sample in samples]),
-        counts={name: sum_counts([sample.counts[name] for sample in samples]) for name in names},
+        spikes=LazySpikes([group.spikes for group in groups], len(frames)),
+        states={name: {"v_mem": np.concatenate([group.states[name] for group in groups])} for name in names},
+        output=np.concatenate([group.output for group in groups]),
+        counts={name: sum_counts([group.counts[name] for group in groups]) for name in names},
     )
 
 
@@ -82,35 +75,41 @@ def sum_counts(parts: list[LayerCounts]) -> LayerCounts:
 
 
 @dataclass(frozen=True, eq=False)
-class _Sample:
+class _Group:
+    """What several samples gave."""
+
     spikes: Mapping[str, StepSpikes]
     states: Mapping[str, NDArray[np.int64]]
     output: NDArray[np.int32]
     counts: Mapping[str, LayerCounts]
 
 
-def _start(program: DynapcnnProgram, before: States | None, sample: int) -> dict[str, NDArray[np.int64]]:
-    """States (C, H, W) from which one sample starts."""
+def _start(
+    program: DynapcnnProgram, before: States | None, samples: NDArray[np.int64]
+) -> dict[str, NDArray[np.int64]]:
+    """States [sample, C, H, W] from which these samples start."""
     if before is None:
-        return {layer.name: np.zeros(layer.output_shape, np.int64) for layer in program.layers}
-    return {name: variables["v_mem"][sample].astype(np.int64) for name, variables in before.items()}
+        return {layer.name: np.zeros((len(samples), *layer.output_shape), np.int64) for layer in program.layers}
+    return {name: variables["v_mem"][samples].astype(np.int64) for name, variables in before.items()}
 
 
-def _run_sample(program: DynapcnnProgram, frames: Integers, start: Mapping[str, NDArray[np.int64]]) -> _Sample:
-    spikes = {INPUT: from_frames(frames)}
+def _run_group(program: DynapcnnProgram, frames: Integers, start: Mapping[str, NDArray[np.int64]]) -> _Group:
+    samples, steps = frames.shape[:2]
+    spikes = {INPUT: from_frames(frames.reshape(samples * steps, *frames.shape[2:]))}
     states, counts = {}, {}
     for layer in program.layers:
-        given = _arrivals(layer, spikes)
-        v = start[layer.name]
+        given, v = _arrivals(layer, spikes), start[layer.name]
         _check_range(layer, given, v)
-        way = _dense if _dense_is_better(layer, given, v) else _scattered
-        fired, states[layer.name], synops, over = way(layer, given, v)
+        dtype = _scattered_dtype(layer, given, v)
+        fired, states[layer.name], synops, over = (
+            convolve(layer, given, v) if dtype is None else scatter(layer, given, v, dtype)
+        )
         spikes[layer.name] = fired
         counts[layer.name] = LayerCounts(fired.total(), synops, over)
     outputs = [gather((s,), spikes, _pooled(spikes[s.layer].shape, s.pool)).dense() for s in program.outputs]
     del spikes[INPUT]
-    output = np.concatenate([part.reshape(len(frames), -1) for part in outputs], axis=1)
-    return _Sample(spikes, states, output, counts)
+    output = np.concatenate([part.reshape(samples, steps, -1) for part in outputs], axis=2)
+    return _Group(spikes, states, output, counts)
 
 
 def _check_range(layer: CoreLayer, given: StepSpikes, v: NDArray[np.int64]) -> None:
@@ -149,17 +148,29 @@ def _arrivals(layer: CoreLayer, spikes: Mapping[str, StepSpikes]) -> StepSpikes:
     return gather(layer.sources, spikes, layer.input_shape)
 
 
-def _dense_is_better(layer: CoreLayer, given: StepSpikes, v: NDArray[np.int64]) -> bool:
-    """By the work of either way; also where a count is large or the 32-bit bound fails."""
+def _scattered_dtype(layer: CoreLayer, given: StepSpikes, v: NDArray[np.int64]) -> Any:
+    """int16 or int32, which holds every state if spikes are scattered; None where a convolution is better.
+
+    By the work of either way; also where a count is large, or no bound shows that 32 bits suffice.
+    """
     features, channels, kh, kw = layer.weight.shape
     _, height, width = layer.output_shape
-    steps = len(given.offsets) - 1
     block = min(height, -(-kh // layer.stride[0])) * min(width, -(-kw // layer.stride[1]))
     scattered = given.total() * features * block
-    dense = steps * features * height * width * channels * kh * kw
-    largest = int(given.n.max(initial=0))
-    fits = _fits(layer, v, *_extremes(layer, given), steps, 32)
-    return scattered * DENSE_ADVANTAGE > dense or largest > MOST_SCATTERED or not fits
+    dense = (len(given.offsets) - 1) * features * height * width * channels * kh * kw
+    steps = (len(given.offsets) - 1) // len(v)
+    extremes = _extremes(layer, given)
+    few = scattered * DENSE_ADVANTAGE <= dense and int(given.n.max(initial=0)) <= MOST_SCATTERED
+    if not few or not _fits(layer, v, *extremes, steps, 32):
+        return None
+    if layer.max_spikes is not None:
+        return np.int32
+    if not _fits(layer, v, *extremes, steps, 16):
+        arrays = (given.address, given.n, given.offsets)
+        window = layer.weight.shape[2] * max(source.pool[0] for source in layer.sources)
+        most = crowd(arrays, (given.lanes, given.shape[2]), given.shape[1], window)
+        extremes = _extremes(layer, given, most)
+    return np.int16 if _fits(layer, v, *extremes, steps, 16) else np.int32
 
 
 def _fits(layer: CoreLayer, v: NDArray[np.int64], up: int, down: int, steps: int, bits: int) -> bool:
@@ -177,104 +188,3 @@ def _multiplicity(layer: CoreLayer) -> int:
     return sum(source.pool[0] * source.pool[1] for source in layer.sources)
 
 
-@lru_cache(maxsize=256)
-def _tables(layer: CoreLayer, shape: tuple[int, int, int], routed: bool) -> tuple[NDArray[Any], ...]:
-    """Geometry and numbers for the kernels; `shape` of the source."""
-    source = layer.sources[0]
-    pool, shift = ((1, 1), 0) if routed else (source.pool, source.feature_shift)
-    rows, columns = reach_tables(layer, shape[1:], pool, keep_outside=False, exact=False)
-    channels, lanes, (_, height, width) = layer.weight.shape[1], padded_features(layer), layer.output_shape
-    row_weights = row_slots(layer) * lanes
-    window = layer.weight.shape[2] * pool[0]
-    edge = (channels, len(lay_out_weights(layer, np.int16)) // channels, row_weights, shift, window)
-    most = NO_LIMIT if layer.max_spikes is None else layer.max_spikes
-    block = [rows[:, 2].max(), columns[:, 2].max() * lanes, width * lanes, row_weights]
-    core = [height * width * lanes, lanes, layer.bias is not None, layer.threshold, layer.min_v, most]
-    return edge, rows, columns, (*map(int, block), *map(int, core), int(layer.reset == "zero"))
-
-
-@lru_cache(maxsize=256)
-def _weights(layer: CoreLayer, dtype: Any) -> NDArray[Any]:
-    """Weights, and behind them the bias."""
-    return np.concatenate([lay_out_weights(layer, dtype), lay_out_bias(layer, dtype)])
-
-
-def _scattered(
-    layer: CoreLayer, given: StepSpikes, start: NDArray[np.int64]
-) -> tuple[StepSpikes, NDArray[np.int64], int, int]:
-    """Spikes, final state, synaptic operations, states outside 16 bits."""
-    steps = len(given.offsets) - 1
-    edge, rows, columns, core = _tables(layer, given.shape, len(layer.sources) > 1)
-    blocks, block_offsets = np.empty((given.total(), 2), np.int32), np.zeros(steps + 1, np.int64)
-    source = (given.lanes, given.shape[2])
-    reached, most = locate(given.address, given.n, given.offsets, source, edge, rows, columns, blocks, block_offsets)
-    up, down = _extremes(layer, given, most)
-    small = layer.max_spikes is None and _fits(layer, start, up, down, steps, 16)
-    dtype: Any = np.int16 if small else np.int32
-    laid = lay_out_state(layer, start, dtype)
-    v = np.zeros(-(-len(laid) // 64) * 64, dtype)
-    v[: len(laid)] = laid
-    room, offsets = 4 * len(v) + 1024, np.zeros(steps + 1, np.int64)
-    out, fired = np.empty(room, np.int32), np.empty(room, np.int32)
-    step = count = over = 0
-    while True:
-        step, count, more = run_steps(
-            step, blocks, block_offsets, v, _weights(layer, dtype), core, out, fired, offsets, count
-        )
-        over += more
-        if step == steps:
-            break
-        out, fired = (np.concatenate([array, np.empty_like(array)]) for array in (out, fired))
-    spikes = StepSpikes(out[:count].copy(), fired[:count].copy(), offsets, layer.output_shape, padded_features(layer))
-    return spikes, read_state(layer, v[: len(laid)]).astype(np.int64), reached * layer.output_shape[0], over
-
-
-def _dense(
-    layer: CoreLayer, given: StepSpikes, start: NDArray[np.int64]
-) -> tuple[StepSpikes, NDArray[np.int64], int, int]:
-    """The same by convolution."""
-    from i2e_deploy.chips.dynapcnn.counts import fan_out
-
-    arriving = (
-        given if len(layer.sources) > 1 else gather(layer.sources, {layer.sources[0].layer: given}, layer.input_shape)
-    )
-    frames = arriving.dense()
-    steps, neurons = len(frames), int(np.prod(layer.output_shape))
-    v, offsets = start.reshape(-1).copy(), np.zeros(steps + 1, np.int64)
-    out, count, over = np.empty((2, 2 * neurons + 1024), np.int32), 0, 0
-    part = max(1, CHUNK_VALUES // int(np.prod(layer.input_shape)))
-    for first in range(0, steps, part):
-        for i, current in enumerate(_convolve(layer, frames[first : first + part])):
-            if out.shape[1] - count < neurons:
-                out = np.concatenate([out, np.empty_like(out)], axis=1)
-            count, more = fire_dense(
-                current.reshape(-1), v, layer.threshold, layer.min_v,
-                NO_LIMIT if layer.max_spikes is None else layer.max_spikes, layer.reset == "zero",
-                out, offsets, first + i, count,
-            )  # fmt: skip
-            over += int(more)
-    c, pixel = np.divmod(out[0, :count], np.int32(layer.output_shape[1] * layer.output_shape[2]))
-    features = layer.output_shape[0]
-    spikes = StepSpikes(pixel * np.int32(features) + c, out[1, :count].copy(), offsets, layer.output_shape, features)
-    per_pixel = frames.sum(axis=(0, 1), dtype=np.int64)
-    synops = layer.output_shape[0] * int((per_pixel * fan_out(layer)).sum())
-    return spikes, v.reshape(layer.output_shape), synops, over
-
-
-def _convolve(layer: CoreLayer, frames: NDArray[np.int32]) -> NDArray[Any]:
-    """Exact sums as floats: [T, C_in, H, W] -> [T, C_out, h, w]."""
-    dtype = _exact_dtype(layer, int(frames.max(initial=0)))
-    inputs = torch.from_numpy(frames).to(dtype)
-    weight = torch.from_numpy(layer.weight).to(dtype)
-    bias = None if layer.bias is None else torch.from_numpy(layer.bias).to(dtype)
-    with torch.no_grad():
-        current = torch.nn.functional.conv2d(inputs, weight, bias, layer.stride, layer.padding)
-    return np.asarray(current.numpy())
-
-
-def _exact_dtype(layer: CoreLayer, largest: int) -> torch.dtype:
-    """float32 when no order of summation can leave its exact integers, else float64."""
-    weights = np.abs(layer.weight.astype(np.int64)).sum(axis=(1, 2, 3))
-    bias = 0 if layer.bias is None else np.abs(layer.bias.astype(np.int64))
-    bound = int((weights * largest + bias).max())
-    return torch.float32 if bound < FLOAT32_EXACT else torch.float64

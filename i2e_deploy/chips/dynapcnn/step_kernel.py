@@ -10,89 +10,107 @@ from i2e_deploy.chips.dynapcnn.simd import add_8, add_16, clamp_fire_64, count_b
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
-def locate(address, n, offsets, source, edge, rows, columns, blocks, block_offsets):
-    """Which block of states each spike reaches, and by which weights.
+def crowd(given, source, height, window):
+    """The most spikes of one step that lie in `window` successive rows of their source.
 
     Args:
-        address, n, offsets: see `StepSpikes`.
-        source: lanes and width of the source.
-        edge: channels, weights of a channel, weights of a row, feature shift, rows of the source that reach a neuron.
-        rows, columns: see `geometry.reach_tables`.
-        blocks, block_offsets: written: offsets in states and weights, int32 [sum(n), 2]; int64 [T + 1]. A spike
-            that stands for several is written as often, one that reaches nothing not at all.
+        given: address, n, offsets, see `StepSpikes`.
+        source: lanes and width of the source; `height` is its rows.
+    """
+    address, n, offsets = given
+    row, most = np.uint32(source[0] * source[1]), 0
+    rows = np.zeros(height, np.int64)
+    for step in range(offsets.shape[0] - 1):
+        rows[:] = 0
+        for e in range(offsets[step], offsets[step + 1]):
+            rows[np.uint32(address[e]) // row] += n[e]
+        near = 0
+        for y in range(height):
+            near += rows[y] - (rows[y - window] if y >= window else 0)
+            most = max(most, near)
+    return most
+
+
+@numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy", inline="always")
+def locate(first, last, given, source, edge, tables, blocks):
+    """Which block of states each of these spikes reaches, and by which weights.
+
+    Args:
+        first, last: which spikes of `given`.
+        given, source: see `crowd`.
+        edge: weights of a channel, feature shift.
+        tables: rows and columns, see `geometry.reach_tables`.
+        blocks: written: offsets in states and weights, int32 [room, 2]. A spike that stands for several is written
+            as often, one that reaches nothing not at all.
 
     Returns:
-        How many pixels were reached; how many spikes at most can reach one neuron in one step.
+        How many blocks; how many pixels they reach.
     """
-    lanes, width = np.uint32(source[0]), np.uint32(source[1])
-    _, channel_weights, _, shift, window = edge
-    crowd = np.zeros(rows.shape[0], np.int64)
-    count = reached = most = 0
-    for step in range(offsets.shape[0] - 1):
-        crowd[:] = 0
-        for e in range(offsets[step], offsets[step + 1]):
-            pixel = np.uint32(address[e]) // lanes
-            y = pixel // width
-            x, channel, times = pixel - y * width, np.int64(address[e]) - pixel * lanes + shift, np.int64(n[e])
-            reaches = rows[y, 3] * columns[x, 3]
-            reached += times * reaches
-            crowd[y] += times
-            state, weight = rows[y, 0] + columns[x, 0], channel * channel_weights + rows[y, 1] + columns[x, 1]
-            for _ in range(times if reaches else 0):
-                blocks[count, 0], blocks[count, 1] = state, weight
-                count += 1
-        block_offsets[step + 1] = count
-        near = 0
-        for y in range(rows.shape[0]):
-            near += crowd[y] - (crowd[y - window] if y >= window else 0)
-            most = max(most, near)
-    return reached, most
+    (address, n, _), (rows, columns) = given, tables
+    lanes, width, count, reached = np.uint32(source[0]), np.uint32(source[1]), 0, 0
+    for e in range(first, last):
+        pixel = np.uint32(address[e]) // lanes
+        y = pixel // width
+        x, channel, times = pixel - y * width, np.int64(address[e]) - pixel * lanes + edge[1], np.int64(n[e])
+        reaches = rows[y, 3] * columns[x, 3]
+        reached += times * reaches
+        state, weight = rows[y, 0] + columns[x, 0], channel * edge[0] + rows[y, 1] + columns[x, 1]
+        for _ in range(times if reaches else 0):
+            blocks[count, 0], blocks[count, 1] = state, weight
+            count += 1
+    return count, reached
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
-def run_steps(start, blocks, offsets, v, w, core, out, fired, out_offsets, count):
+def run_steps(start, given, source, edge, tables, blocks, states, w, core, out, count, totals):
     """Steps `start`, `start + 1`, ... of one layer: scatter the spikes that arrive, then fire.
 
     Args:
-        blocks, offsets: what arrives, see `locate`.
-        v, w: int16 or int32, flat, see `geometry`; v a multiple of 64; behind the weights stands the bias of a pixel.
+        given: address, n, offsets of what arrives, see `StepSpikes`.
+        source, edge, tables, blocks: see `locate`.
+        states, w: int16 or int32, [sample, neurons] and flat, see `geometry`; a row is a multiple of 64; behind the
+            weights stands the bias of a pixel.
         core: int64: rows of a block, length of each, states from one to the next, weights from one to the next,
             neurons, lanes, whether there is a bias, threshold, low, most spikes, whether to reset to zero.
-        out, fired: int32 [room]: address of each neuron that fired, and how often.
-        out_offsets: int64 [T + 1].
+        out: as `given`, written: int32 [room] of each neuron that fired, and how often; int64 [steps + 1].
         count: spikes written so far.
+        totals: int64 [2], added to: pixels reached, states outside 16 bits.
 
     Returns:
-        (next step, spikes written, states outside 16 bits): stops early when `out` may be too small for another step.
+        (next step, spikes written): stops early when `out` may be too small for another step.
     """
     rows, length, state_step, weight_step, neurons, lanes, bias, threshold, low, most, to_zero = core
-    over = 0
+    (address, fired, out_offsets), offsets = out, given[2]
+    steps = (offsets.shape[0] - 1) // states.shape[0]
     for step in range(start, offsets.shape[0] - 1):
-        if out.shape[0] - count < v.shape[0] + 4:
-            return step, count, over
-        for e in range(offsets[step], offsets[step + 1]):
+        v = states[step // steps]
+        if address.shape[0] - count < v.shape[0] + 4:
+            return step, count
+        arrived, reached = locate(offsets[step], offsets[step + 1], given, source, edge, tables, blocks)
+        totals[0] += reached
+        for e in range(arrived):
             add_block(v, np.int64(blocks[e, 0]), w, np.int64(blocks[e, 1]), rows, length, state_step, weight_step)
         if bias:
             add_block(v, 0, w, w.shape[0] - lanes, neurons // lanes, lanes, lanes, 0)
         if v.itemsize > 2:
             for i in range(v.shape[0]):
-                over += v[i] < -32768 or v[i] > 32767
+                totals[1] += v[i] < -32768 or v[i] > 32767
         first = count
         for i in range(0, v.shape[0], 64):
             mask = clamp_fire_64(v, i, v.dtype.type(low), v.dtype.type(threshold))
             bits = count_bits(mask)
             for j in range(count, count + bits, 4):  # four at a time, wanted or not: fewer branches to foretell
                 for ahead in range(4):
-                    out[j + ahead] = i + lowest_bit(mask)
+                    address[j + ahead] = i + lowest_bit(mask)
                     mask &= mask - 1
             count += bits
         for j in range(first, count):
-            i = out[j]
+            i = address[j]
             spikes = min(np.int64(v[i] / threshold), most)  # in float64: exact, and faster than an integer's division
             v[i] = 0 if to_zero else v[i] - spikes * threshold
             fired[j] = spikes
         out_offsets[step + 1] = count
-    return offsets.shape[0] - 1, count, over
+    return offsets.shape[0] - 1, count
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy", inline="always")

@@ -1,4 +1,4 @@
-"""Spikes of one sample in time steps, as lists: what travels between layers in the fast time-stepped engine."""
+"""Spikes in time steps, as lists: what travels between layers in the fast time-stepped engine."""
 # mypy: disable-error-code="no-untyped-def,no-untyped-call,call-arg"
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Shape = tuple[int, int, int]
 
 @dataclass(frozen=True, eq=False)
 class StepSpikes:
-    """One sample, one layer: those of step t stand at offsets[t]:offsets[t + 1], in any order.
+    """One layer: those of step t stand at offsets[t]:offsets[t + 1], in any order; samples follow one another.
 
     Args:
         address: int32 [N], (y * W + x) * lanes + c; one may stand several times in a step.
@@ -79,22 +79,23 @@ def _route(source: Source, spikes: StepSpikes, shape: Shape) -> list[NDArray[np.
 
 
 class LazySpikes(Mapping[str, Integers]):
-    """Per layer int32 [B, T, C, H, W], made from the lists when first looked at."""
+    """Per layer int32 [B, T, C, H, W], made from the lists of groups of samples when first looked at."""
 
-    def __init__(self, samples: Sequence[Mapping[str, StepSpikes]]) -> None:
-        self._samples = samples
+    def __init__(self, groups: Sequence[Mapping[str, StepSpikes]], batch: int) -> None:
+        self._groups, self._batch = groups, batch
         self._made: dict[str, Integers] = {}
 
     def __getitem__(self, name: str) -> Integers:
         if name not in self._made:
-            self._made[name] = np.stack([sample[name].dense() for sample in self._samples])
+            counts = np.concatenate([group[name].dense() for group in self._groups])
+            self._made[name] = counts.reshape(self._batch, -1, *counts.shape[1:])
         return self._made[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._samples[0])
+        return iter(self._groups[0])
 
     def __len__(self) -> int:
-        return len(self._samples[0])
+        return len(self._groups[0])
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
