@@ -105,7 +105,7 @@ def _run_group(program: DynapcnnProgram, frames: Integers, start: Mapping[str, N
             convolve(layer, given, v) if dtype is None else scatter(layer, given, v, dtype)
         )
         spikes[layer.name] = fired
-        counts[layer.name] = LayerCounts(fired.total(), synops, over)
+        counts[layer.name] = LayerCounts(fired.total, synops, over)
     outputs = [gather((s,), spikes, _pooled(spikes[s.layer].shape, s.pool)).dense() for s in program.outputs]
     del spikes[INPUT]
     output = np.concatenate([part.reshape(samples, steps, -1) for part in outputs], axis=2)
@@ -114,7 +114,7 @@ def _run_group(program: DynapcnnProgram, frames: Integers, start: Mapping[str, N
 
 def _check_range(layer: CoreLayer, given: StepSpikes, v: NDArray[np.int64]) -> None:
     """Raise _BeyondExact unless arrivals and spikes of a step fit 32 bits and sums are exact in float64."""
-    arriving = int(given.n.max(initial=0)) * _multiplicity(layer)
+    arriving = given.largest * _multiplicity(layer)
     up, down = _extremes(layer, given)
     total = up - down + 128 + int(np.abs(v).max())
     if arriving >= 2**31 or total >= FLOAT64_EXACT or total // layer.threshold >= 2**31:
@@ -123,7 +123,7 @@ def _check_range(layer: CoreLayer, given: StepSpikes, v: NDArray[np.int64]) -> N
 
 def _extremes(layer: CoreLayer, given: StepSpikes, most: int | None = None) -> tuple[int, int]:
     """What the spikes of one step can add to a state at most, and at least; `most` of them reach it (None: any)."""
-    each = int(given.n.max(initial=0)) * _multiplicity(layer)
+    each = given.largest * _multiplicity(layer)
     sums = _largest_sums(layer)
     weights = sums.shape[1] - 1 if most is None else min(sums.shape[1] - 1, -(-most // max(each, 1)))
     return each * int(sums[0, weights]), -each * int(sums[1, weights])
@@ -156,11 +156,11 @@ def _scattered_dtype(layer: CoreLayer, given: StepSpikes, v: NDArray[np.int64]) 
     features, channels, kh, kw = layer.weight.shape
     _, height, width = layer.output_shape
     block = min(height, -(-kh // layer.stride[0])) * min(width, -(-kw // layer.stride[1]))
-    scattered = given.total() * features * block
+    scattered = given.total * features * block
     dense = (len(given.offsets) - 1) * features * height * width * channels * kh * kw
     steps = (len(given.offsets) - 1) // len(v)
     extremes = _extremes(layer, given)
-    few = scattered * DENSE_ADVANTAGE <= dense and int(given.n.max(initial=0)) <= MOST_SCATTERED
+    few = scattered * DENSE_ADVANTAGE <= dense and given.largest <= MOST_SCATTERED
     if not few or not _fits(layer, v, *extremes, steps, 32):
         return None
     if layer.max_spikes is not None:

@@ -74,14 +74,14 @@ def run_steps(start, given, source, edge, tables, blocks, states, w, core, out, 
             neurons, lanes, whether there is a bias, threshold, low, most spikes, whether to reset to zero.
         out: as `given`, written: int32 [room] of each neuron that fired, and how often; int64 [steps + 1].
         count: spikes written so far.
-        totals: int64 [2], added to: pixels reached, states outside 16 bits.
+        totals: int64 [4], brought forward: pixels reached, states outside 16 bits, spikes, most of a neuron in a step.
 
     Returns:
         (next step, spikes written): stops early when `out` may be too small for another step.
     """
     rows, length, state_step, weight_step, neurons, lanes, bias, threshold, low, most, to_zero = core
     (address, fired, out_offsets), offsets = out, given[2]
-    steps = (offsets.shape[0] - 1) // states.shape[0]
+    steps, total, largest = (offsets.shape[0] - 1) // states.shape[0], 0, totals[3]
     for step in range(start, offsets.shape[0] - 1):
         v = states[step // steps]
         if address.shape[0] - count < v.shape[0] + 4:
@@ -109,6 +109,9 @@ def run_steps(start, given, source, edge, tables, blocks, states, w, core, out, 
             spikes = min(np.int64(v[i] / threshold), most)  # in float64: exact, and faster than an integer's division
             v[i] = 0 if to_zero else v[i] - spikes * threshold
             fired[j] = spikes
+            total += spikes
+            largest = max(largest, spikes)
+        totals[2], totals[3], total = totals[2] + total, largest, 0
         out_offsets[step + 1] = count
     return offsets.shape[0] - 1, count
 

@@ -21,7 +21,7 @@ from i2e_deploy.chips.dynapcnn.geometry import (
 )
 from i2e_deploy.chips.dynapcnn.program import CoreLayer
 from i2e_deploy.chips.dynapcnn.step_kernel import fire_dense, run_steps
-from i2e_deploy.chips.dynapcnn.step_spikes import StepSpikes, gather
+from i2e_deploy.chips.dynapcnn.step_spikes import StepSpikes, gather, listed
 
 #: Spikes, states [sample, C, H, W], synaptic operations, states outside 16 bits.
 Ran = tuple[StepSpikes, NDArray[np.int64], int, int]
@@ -33,27 +33,36 @@ NO_LIMIT = 2**62
 
 def scatter(layer: CoreLayer, given: StepSpikes, start: NDArray[np.int64], dtype: Any) -> Ran:
     """Add every spike to the states that it reaches, which are int16 or int32 and must fit."""
-    samples, totals, step, count = len(start), np.zeros(2, np.int64), 0, 0
+    samples, totals, step, count = len(start), np.zeros(4, np.int64), 0, 0
     edge, tables, core = _tables(layer, given.shape, len(layer.sources) > 1)
     laid = [lay_out_state(layer, v_mem, dtype) for v_mem in start]
     states = np.zeros((samples, -(-laid[0].size // 64) * 64), dtype)
     states[:, : laid[0].size] = laid
     weights = _weights(layer, dtype)
     arrays, source = (given.address, given.n, given.offsets), (given.lanes, given.shape[2])
-    most_arrivals = int(np.diff(given.offsets).max(initial=0)) * int(given.n.max(initial=0))
+    most_arrivals = int(np.diff(given.offsets).max(initial=0)) * given.largest
     blocks = np.empty((most_arrivals, 2), np.int32)
-    room, offsets = 4 * states.shape[1] + 1024, np.zeros(len(given.offsets), np.int64)
+    room, offsets = 2 * len(given.address) + 4 * states.shape[1], np.zeros(len(given.offsets), np.int64)
     address, fired = np.empty(room, np.int32), np.empty(room, np.int32)
     while True:
         out = (address, fired, offsets)
         step, count = run_steps(step, arrays, source, edge, tables, blocks, states, weights, core, out, count, totals)
         if step == len(offsets) - 1:
             break
-        address, fired = (np.concatenate([array, np.empty_like(array)]) for array in (address, fired))
-    lanes = padded_features(layer)
-    spikes = StepSpikes(address[:count].copy(), fired[:count].copy(), offsets, layer.output_shape, lanes)
+        address, fired = _longer(address, count), _longer(fired, count)
+    reached, over, total, largest = totals.tolist()
+    spikes = StepSpikes(
+        address[:count], fired[:count], offsets, layer.output_shape, padded_features(layer), total, largest
+    )
     after = np.stack([read_state(layer, v[: laid[0].size]) for v in states]).astype(np.int64)
-    return spikes, after, int(totals[0]) * layer.output_shape[0], int(totals[1])
+    return spikes, after, reached * layer.output_shape[0], over
+
+
+def _longer(values: NDArray[np.int32], count: int) -> NDArray[np.int32]:
+    """The first `count` values, with as much room again."""
+    longer = np.empty(2 * len(values), np.int32)
+    longer[:count] = values[:count]
+    return longer
 
 
 @lru_cache(maxsize=256)
@@ -98,7 +107,7 @@ def convolve(layer: CoreLayer, given: StepSpikes, start: NDArray[np.int64]) -> R
             over += int(more)
     c, pixel = np.divmod(out[0, :count], np.int32(layer.output_shape[1] * layer.output_shape[2]))
     features = layer.output_shape[0]
-    spikes = StepSpikes(pixel * np.int32(features) + c, out[1, :count].copy(), offsets, layer.output_shape, features)
+    spikes = listed(pixel * np.int32(features) + c, out[1, :count].copy(), offsets, layer.output_shape, features)
     per_pixel = frames.sum(axis=(0, 1), dtype=np.int64)
     synops = layer.output_shape[0] * int((per_pixel * fan_out(layer)).sum())
     return spikes, v.reshape(start.shape), synops, over

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.dynapcnn.program import Source
-from i2e_deploy.chips.dynapcnn.simd import lowest_bit, nonzero_64
+from i2e_deploy.chips.dynapcnn.simd import count_bits, lowest_bit, nonzero_64
 from i2e_deploy.chips.trace import Integers
 
 Shape = tuple[int, int, int]
+Addresses = NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,13 +29,16 @@ class StepSpikes:
         offsets: int64 [T + 1].
         shape: (C, H, W).
         lanes: addresses of one pixel, >= C.
+        total, largest: sum and maximum of n; 0 when there is none.
     """
 
-    address: NDArray[np.int32]
-    n: NDArray[np.int32]
+    address: Addresses
+    n: Addresses
     offsets: NDArray[np.int64]
     shape: Shape
     lanes: int
+    total: int
+    largest: int
 
     def dense(self) -> NDArray[np.int32]:
         """Counts int32 [T, C, H, W]."""
@@ -43,9 +47,11 @@ class StepSpikes:
         _scatter(self.address, self.n, self.offsets, self.lanes, counts)
         return counts.reshape(-1, channels, height, width)
 
-    def total(self) -> int:
-        """Spikes of all steps."""
-        return int(self.n.sum(dtype=np.int64))
+
+def listed(address: Addresses, n: Addresses, offsets: NDArray[np.int64], shape: Shape, lanes: int) -> StepSpikes:
+    """With the totals made from the lists."""
+    total, largest = int(n.sum(dtype=np.int64)), int(n.max(initial=0))
+    return StepSpikes(address, n, offsets, shape, lanes, total, largest)
 
 
 def from_frames(frames: Integers) -> StepSpikes:
@@ -54,7 +60,7 @@ def from_frames(frames: Integers) -> StepSpikes:
     flat = np.ascontiguousarray(frames).reshape(-1)
     marks = flat.view(np.uint8) if frames.dtype.itemsize == 1 else (flat != 0).view(np.uint8)
     where, address, offsets = _nonzero(marks, height * width, steps, channels)
-    return StepSpikes(address, flat[where].astype(np.int32), offsets, (channels, height, width), channels)
+    return listed(address, flat[where].astype(np.int32), offsets, (channels, height, width), channels)
 
 
 def gather(sources: Sequence[Source], spikes: Mapping[str, StepSpikes], shape: Shape) -> StepSpikes:
@@ -64,7 +70,7 @@ def gather(sources: Sequence[Source], spikes: Mapping[str, StepSpikes], shape: S
     order = np.argsort(step, kind="stable")
     address, n = (np.concatenate([part[i] for part in parts])[order] for i in range(2))
     offsets = np.searchsorted(step[order], np.arange(len(spikes[sources[0].layer].offsets)))
-    return StepSpikes(address.astype(np.int32), n, offsets, shape, shape[0])
+    return listed(address.astype(np.int32), n, offsets, shape, shape[0])
 
 
 def _route(source: Source, spikes: StepSpikes, shape: Shape) -> list[NDArray[np.integer[Any]]]:
@@ -111,19 +117,23 @@ def _nonzero(marks, plane, steps, channels):
     """Where bytes are not zero (int64), the address of each (int32), and where each step begins (int64)."""
     where, address, offsets, count = np.empty(4096, np.int64), np.empty(4096, np.int32), np.zeros(steps + 1, np.int64), 0
     for start in range(0, steps * channels * plane, plane):
-        if where.shape[0] - count <= plane:
+        if where.shape[0] - count <= plane + 4:
             where = np.concatenate((where, np.empty(where.shape[0] + plane, np.int64)))
-            address = np.concatenate((address, np.empty(address.shape[0] + plane, np.int32)))
-        channel = start // plane % channels
-        for i in range(0, plane // 64 * 64, 64):
-            mask = nonzero_64(marks, start + i)
-            while mask:
-                pixel = i + lowest_bit(mask)
-                where[count], address[count] = start + pixel, pixel * channels + channel
-                mask &= mask - 1
-                count += 1
-        for pixel in range(plane // 64 * 64, plane):
-            where[count], address[count] = start + pixel, pixel * channels + channel
-            count += marks[start + pixel] != 0
+        first, channel = count, start // plane % channels
+        for i in range(start, start + plane // 64 * 64, 64):
+            mask = nonzero_64(marks, i)
+            bits = count_bits(mask)
+            for j in range(count, count + bits, 4):  # four at a time, as in `step_kernel.run_steps`
+                for ahead in range(4):
+                    where[j + ahead] = i + lowest_bit(mask)
+                    mask &= mask - 1
+            count += bits
+        for i in range(start + plane // 64 * 64, start + plane):
+            where[count] = i
+            count += marks[i] != 0
+        if where.shape[0] > address.shape[0]:
+            address = np.concatenate((address, np.empty(where.shape[0] - address.shape[0], np.int32)))
+        for j in range(first, count):
+            address[j] = (where[j] - start) * channels + channel
         offsets[start // (plane * channels) + 1] = count
     return where[:count], address[:count], offsets
