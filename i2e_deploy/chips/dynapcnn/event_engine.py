@@ -29,6 +29,7 @@ from i2e_deploy.chips.dynapcnn.geometry import (
 from i2e_deploy.chips.dynapcnn.program import CoreLayer, DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.spikes import SPIKE, TICK, Spikes, Stimuli
 from i2e_deploy.chips.trace import LayerCounts
+from i2e_deploy.errors import InputError
 from i2e_deploy.network import INPUT
 
 LOW, HIGH = -(2**15), 2**15 - 1
@@ -54,10 +55,16 @@ class EventEngine:
         self._edges = {layer.name: _edge(program, layer, options) for layer in program.layers}
 
     def run(self, stimuli: Stimuli, states: Mapping[str, CoreState] | None = None) -> EventRun:
-        """`event_reference.run_event_reference`."""
+        """`event_reference.run_event_reference`.
+
+        Raises:
+            InputError: an address outside the program's input plane.
+        """
         states = fresh_states(self.program) if states is None else states
         arrivals = np.empty(len(stimuli), SPIKE)
-        number_stimuli(stimuli, arrivals)
+        outside = number_stimuli(stimuli, arrivals, *self.program.input_shape[1:])
+        if outside:
+            raise InputError(f"{outside} events lie outside the input {self.program.input_shape} (C, H, W): drop them")
         spikes, after, counts = {INPUT: arrivals}, {}, {}
         for layer in self.program.layers:
             arrivals = self._arrivals(layer, spikes)

@@ -1,5 +1,5 @@
 """The compiled core of the event engine: one core works through its events."""
-# mypy: disable-error-code="no-untyped-def,no-untyped-call,call-arg"
+# mypy: disable-error-code="no-untyped-def,no-untyped-call,call-arg,assignment"
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ from i2e_deploy.chips.dynapcnn.simd import (
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
-def number_stimuli(stimuli, spikes):
-    """Stimuli as spikes, their index as cause."""
+def number_stimuli(stimuli, spikes, height, width):
+    """Stimuli as spikes, their index as cause; how many of them lie outside the plane."""
+    outside = 0
     for i in range(stimuli.shape[0]):
         spikes[i].t, spikes[i].cause = stimuli[i].t, i
         spikes[i].c, spikes[i].y, spikes[i].x = stimuli[i].c, stimuli[i].y, stimuli[i].x
+        outside += stimuli[i].y < 0 or stimuli[i].y >= height or stimuli[i].x < 0 or stimuli[i].x >= width
+    return outside
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")

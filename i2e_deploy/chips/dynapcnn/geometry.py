@@ -47,7 +47,7 @@ def reach_tables(layer: CoreLayer, shape: Pair, pool: Pair, keep_outside: bool, 
     columns = _reach(layer, 1, shape[1], pool[1], keep_outside, exact)
     rows[:, STATE] *= width * lanes
     rows[:, WEIGHT] *= row_slots(layer) * lanes
-    columns[:, :WEIGHT + 1] *= lanes
+    columns[:, [STATE, WEIGHT]] *= lanes
     return rows, columns
 
 
@@ -85,7 +85,7 @@ def _reach(layer: CoreLayer, axis: int, size: int, pool: int, keep_outside: bool
     start = first if exact else np.clip(origin, 0, out - block)
     slot = position % stride * _slots(layer, axis) + block - 1 + start - origin
     sizes = reached if exact else np.where(reached > 0, block, 0)
-    return np.stack([start, slot, sizes, reached], axis=1).astype(np.int32)
+    return np.asarray(np.stack([start, slot, sizes, reached], axis=1), np.int32)
 
 
 def lay_out_weights(layer: CoreLayer, dtype: Any) -> NDArray[Any]:
@@ -96,8 +96,8 @@ def lay_out_weights(layer: CoreLayer, dtype: Any) -> NDArray[Any]:
     laid = np.zeros((channels, sy, _slots(layer, 0), sx, _slots(layer, 1), padded_features(layer)), dtype)
     for ky in range(kh):
         for kx in range(kw):
-            slot = ky % sy, before_y + taps_y - 1 - ky // sy, kx % sx, before_x + taps_x - 1 - kx // sx
-            laid[:, *slot, :features] = layer.weight[:, :, ky, kx].T
+            slot_y, slot_x = before_y + taps_y - 1 - ky // sy, before_x + taps_x - 1 - kx // sx
+            laid[:, ky % sy, slot_y, kx % sx, slot_x, :features] = layer.weight[:, :, ky, kx].T
     return laid.reshape(-1)
 
 

@@ -1,5 +1,5 @@
 """Spikes in time steps, as lists: what travels between layers in the fast time-stepped engine."""
-# mypy: disable-error-code="no-untyped-def,no-untyped-call,call-arg"
+# mypy: disable-error-code="no-untyped-def,no-untyped-call,call-arg,var-annotated"
 
 from __future__ import annotations
 
@@ -115,7 +115,8 @@ def _scatter(address, n, offsets, lanes, counts):
 @numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 def _nonzero(marks, plane, steps, channels):
     """Where bytes are not zero (int64), the address of each (int32), and where each step begins (int64)."""
-    where, address, offsets, count = np.empty(4096, np.int64), np.empty(4096, np.int32), np.zeros(steps + 1, np.int64), 0
+    where, address = np.empty(4096, np.int64), np.empty(4096, np.int32)
+    offsets, count = np.zeros(steps + 1, np.int64), 0
     for start in range(0, steps * channels * plane, plane):
         if where.shape[0] - count <= plane + 4:
             where = np.concatenate((where, np.empty(where.shape[0] + plane, np.int64)))
