@@ -23,7 +23,11 @@ STEPS, SIDE = 4, 8
 
 
 def layer(generator: torch.Generator, last: bool) -> list[nn.Module]:
-    weighted = [nn.Flatten(), linear(generator, 6 * 16, 2, gain=6.0)] if last else [conv(generator, 2, 6, 3, stride=2, padding=1, gain=5.0)]
+    weighted = (
+        [nn.Flatten(), linear(generator, 6 * 16, 2, gain=6.0)]
+        if last
+        else [conv(generator, 2, 6, 3, stride=2, padding=1, gain=5.0)]
+    )
     return [*weighted, neurons(batch_size=None, num_timesteps=STEPS)]
 
 

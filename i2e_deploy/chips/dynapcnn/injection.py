@@ -8,8 +8,9 @@ before its neighbours have had a chance to inhibit it. Orders:
     interleaved  raster over pixels, channels innermost
     shuffled     random, by a seed
 
-Which is best is measured in `benchmarks/injection.py`. Timestamps: the events of step t are spread evenly over
-[t, t + 1) * step_us; `raster` gives all of them t * step_us, as Sinabs does.
+What each costs is measured in `benchmarks/event_accuracy.py`. Timestamps: the events of step t are spread evenly over
+[t, t + 1) * step_us; `raster` gives all of them t * step_us, as Sinabs does. A recording has an order of its own, which
+no frame can give back: `recorded`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.spikes import STIMULUS, TICK, Stimuli
 from i2e_deploy.chips.trace import Integers
+from i2e_deploy.events.array import Events
 
 
 def inject(frames: Integers, options: EventOptions, ticks: bool) -> Stimuli:
@@ -45,6 +47,30 @@ def inject(frames: Integers, options: EventOptions, ticks: bool) -> Stimuli:
             tick = np.array([((step + (options.tick == "end")) * options.step_us, TICK, 0, 0)], STIMULUS)
             parts.insert(len(parts) - (options.tick == "start"), tick)
     return np.concatenate(parts)
+
+
+def recorded(events: Events, steps: int, options: EventOptions, ticks: bool) -> Stimuli:
+    """A recording as it is: every event at its own time and in its own order, feature = polarity.
+
+    Args:
+        events: event array [N]; those at or after `steps * step_us` are left out.
+        steps: how long to listen, in steps of `options.step_us`.
+        options: `step_us`, `tick`.
+        ticks: whether the slow clock ticks, once a step, before the events of the same microsecond.
+
+    Returns:
+        STIMULUS array in order of injection.
+    """
+    events = events[events["t"] < steps * options.step_us]
+    stimuli = np.zeros(len(events), STIMULUS)
+    for name, field in (("t", "t"), ("c", "p"), ("y", "y"), ("x", "x")):
+        stimuli[name] = events[field]
+    if not ticks:
+        return stimuli
+    clock = np.zeros(steps, STIMULUS)
+    clock["t"], clock["c"] = (np.arange(steps) + (options.tick == "end")) * options.step_us, TICK
+    joined = np.concatenate([clock, stimuli])
+    return np.asarray(joined[np.argsort(joined["t"], kind="stable")])
 
 
 def _events(
