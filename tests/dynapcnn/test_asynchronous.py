@@ -13,7 +13,9 @@ from torch import nn
 
 from i2e_deploy.chips.dynapcnn import DynapcnnChip
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
+from i2e_deploy.chips.dynapcnn.injection import inject
 from i2e_deploy.errors import UnsupportedError
+from i2e_deploy.events.array import empty_events
 from i2e_deploy.network import from_sinabs
 from i2e_deploy.training.asynchronous import FinetuneConfig, event_counts, finetune
 from i2e_deploy.training.bptt import spike_counts
@@ -22,18 +24,14 @@ CHIP = DynapcnnChip("speck2f")
 STEPS, SIDE = 4, 8
 
 
-def layer(generator: torch.Generator, last: bool) -> list[nn.Module]:
-    weighted = (
-        [nn.Flatten(), linear(generator, 6 * 16, 2, gain=6.0)]
-        if last
-        else [conv(generator, 2, 6, 3, stride=2, padding=1, gain=5.0)]
-    )
-    return [*weighted, neurons(batch_size=None, num_timesteps=STEPS)]
+def first_layer(generator: torch.Generator) -> list[nn.Module]:
+    return [conv(generator, 2, 6, 3, stride=2, padding=1, gain=5.0), neurons(batch_size=None, num_timesteps=STEPS)]
 
 
-def network(seed: int = 0) -> nn.Sequential:
-    generator = torch.Generator().manual_seed(seed)
-    return nn.Sequential(*layer(generator, last=False), *layer(generator, last=True))
+def network() -> nn.Sequential:
+    generator = torch.Generator().manual_seed(0)
+    last = linear(generator, 6 * 16, 2, gain=6.0)
+    return nn.Sequential(*first_layer(generator), nn.Flatten(), last, neurons(batch_size=None, num_timesteps=STEPS))
 
 
 def bars(samples: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -69,7 +67,7 @@ def test_the_gradient_is_that_of_the_time_steps() -> None:
     """One layer: the very same. Two: the second's is that of time steps fed with the first one's events."""
     frames, _ = bars(6)
     inputs = torch.from_numpy(frames).float()
-    single = nn.Sequential(*layer(torch.Generator().manual_seed(0), last=False))
+    single = nn.Sequential(*first_layer(torch.Generator().manual_seed(0)))
     gradients = []
     for counts in (event_counts(single, frames, CHIP, EventOptions()), spike_counts(single, inputs)):
         single.zero_grad()
@@ -88,6 +86,26 @@ def test_the_gradient_is_that_of_the_time_steps() -> None:
     double.zero_grad()
     spike_counts(double[2:], events).sum().backward()  # type: ignore[no-untyped-call]
     assert torch.equal(double[3].weight.grad, second)
+
+
+def test_recordings_are_injected_as_they_came() -> None:
+    """EXACT: the events of the frames in raster order, given as recordings, whatever order the options name."""
+    module, (frames, labels), losses = network(), bars(8), []
+    raster, spread = EventOptions(order="raster"), EventOptions(order="spread")
+    recordings = []
+    for sample in frames:
+        stimuli = inject(sample, raster, ticks=False)
+        events = empty_events(len(stimuli))
+        for name, field in (("t", "t"), ("p", "c"), ("y", "y"), ("x", "x")):
+            events[name] = stimuli[field]
+        recordings.append(events)
+    as_recorded = event_counts(module, frames, CHIP, spread, recordings)
+    assert torch.equal(as_recorded, event_counts(module, frames, CHIP, raster))
+    assert not torch.equal(as_recorded, event_counts(module, frames, CHIP, spread))
+    loss = nn.functional.cross_entropy(as_recorded * 0.25, torch.from_numpy(labels))
+    config = FinetuneConfig(batch_size=8)
+    finetune(module, (frames, labels), CHIP, spread, config, lambda _, value: losses.append(value), recordings)
+    assert losses == pytest.approx([float(loss.detach())])  # the samples come in another order
 
 
 def tuned(seed: int) -> tuple[list[NDArray[Any]], list[float]]:

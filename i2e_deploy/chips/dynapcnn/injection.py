@@ -8,7 +8,7 @@ before its neighbours have had a chance to inhibit it. Orders:
     interleaved  raster over pixels, channels innermost
     shuffled     random, by a seed
 
-What each costs is measured in `benchmarks/event_accuracy.py`. Timestamps: the events of step t are spread evenly over
+What each costs is measured in `benchmarks/nmnist.py`. Timestamps: the events of step t are spread evenly over
 [t, t + 1) * step_us; `raster` gives all of them t * step_us, as Sinabs does. A recording has an order of its own, which
 no frame can give back: `recorded`.
 """
