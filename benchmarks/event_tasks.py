@@ -21,6 +21,8 @@ from i2e_deploy.conversion import RATIO, i2e_torch
 from i2e_deploy.datasets.images import resize
 from i2e_deploy.datasets.mnist5k import load_mnist5k
 from i2e_deploy.events.array import Events
+from i2e_deploy.network import from_sinabs
+from i2e_deploy.network.file import read_network, write_network
 from i2e_deploy.training import bptt, digits
 from i2e_deploy.training.fused_iaf import FusedIAF
 
@@ -52,10 +54,16 @@ class Task:
     build: Callable[[int, torch.Generator], nn.Sequential]
     train: Callable[[nn.Sequential, Chosen, int], None]
 
-    def start(self, fold: int) -> nn.Sequential:
-        """A network trained without fold `fold`; the fold is also its seed."""
+    def start(self, fold: int, keep: Path | None = None) -> nn.Sequential:
+        """A network trained without fold `fold`, also its seed; from folder `keep` if it is there, else put there."""
         network = self.build(self.frames.shape[1], torch.Generator().manual_seed(fold))
+        file = None if keep is None else keep / f"{self.name}_{fold}.safetensors"
+        if file is not None and file.exists():
+            stored = read_network(file)
+            return with_weights(network, [layer.op.weight for layer in stored.layers if hasattr(layer.op, "weight")])
         self.train(network, self.split(fold)[0], fold)
+        if file is not None:
+            write_network(from_sinabs(network, self.frames.shape[2:]), file)
         return network
 
     def split(self, fold: int) -> tuple[Chosen, Chosen]:

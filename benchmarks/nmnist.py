@@ -116,14 +116,14 @@ def lowered(network: Network, frames: Frames) -> dict[str, DynapcnnProgram]:
     return {"compatible": CHIP.lower(network), "calibrated": CHIP.calibrate(network, frames)}
 
 
-def nmnist_table(task: Task) -> None:
+def nmnist_table(task: Task, keep: Path | None) -> None:
     """Five networks, pooled."""
     assert task.recordings is not None
     right: list[bool] = []
     tables = {"compatible": Table(), "calibrated": Table()}
     for fold in range(FOLDS):
         chosen, tested = task.split(fold)
-        module, labels = task.start(fold), task.labels[tested]
+        module, labels = task.start(fold, keep), task.labels[tested]
         right += float_right(module, task.frames[tested], labels)
         network = from_sinabs(module, task.frames.shape[2:])
         few = chosen[:: len(chosen) // CALIBRATION][:CALIBRATION]
@@ -155,13 +155,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?", help="of N-MNIST")
     parser.add_argument("--demo", type=Path, help="what `i2e-deploy demo` wrote")
+    parser.add_argument(
+        "--networks", type=Path, help="folder that keeps the networks, `event_gap.py` starts from the same"
+    )
     arguments = parser.parse_args()
     print("correct (95 % interval), and spikes of each layer as a multiple of those in time steps\n")
     folder = nmnist_folder(arguments.folder)
     if folder is None:
         print("N-MNIST: not here, give its folder")
     else:
-        nmnist_table(nmnist(folder))
+        nmnist_table(nmnist(folder), arguments.networks)
     if arguments.demo:
         print()
         demo_table(arguments.demo)
