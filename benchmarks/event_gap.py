@@ -9,7 +9,6 @@ same optimiser. The control is ordinary training in time steps. FOLDER as for `n
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -46,6 +45,8 @@ from i2e_deploy.training.bptt import spike_counts
 CHIP = DynapcnnChip("speck2f")
 #: Steps are cut into so many by the remedy "finer steps"; largest weight, in thresholds, of "clipped weights".
 FINER, CLIP = 4, 0.25
+RECORDINGS = FinetuneConfig(epochs=3, batch_size=40, learning_rate=3e-4)
+DIGITS = FinetuneConfig(epochs=1, batch_size=50, learning_rate=3e-4)
 Remedy = Callable[[Task, nn.Sequential, Chosen, FinetuneConfig], nn.Sequential]
 Right = dict[str, NDArray[np.bool_]]
 
@@ -159,31 +160,37 @@ class Change:
         return f"{self.accuracy:5.1f} ({self.difference:+.1f} +-{self.margin:.1f})"
 
 
-def run(task: Task, folds: int, config: FinetuneConfig, keep: Path | None) -> None:
-    """Every remedy on every fold, pooled."""
-    found: dict[str, list[Right]] = {}
-    for fold in range(folds):
-        chosen, tested = task.split(fold)
-        start = [layer.weight.detach().clone() for layer in weighted(task.start(fold, keep))]
-        for name, remedy in remedies(task).items():
-            network = with_weights(task.build(task.frames.shape[1], torch.Generator()), start)
-            found.setdefault(name, []).append(evaluate(task, remedy(task, network, chosen, config), tested))
-            print(task.name, fold, name, {c: r.mean() for c, r in found[name][-1].items()}, file=sys.stderr, flush=True)
-    samples = sum(len(right["timestep"]) for right in found["start"])
+def measure(task: Task, fold: int, name: str, config: FinetuneConfig, keep: Path | None) -> Right:
+    """One remedy from one start."""
+    chosen, tested = task.split(fold)
+    start = [layer.weight.detach().clone() for layer in weighted(task.start(fold, keep))]
+    network = with_weights(task.build(task.frames.shape[1], torch.Generator()), start)
+    return evaluate(task, remedies(task)[name](task, network, chosen, config), tested)
+
+
+def report(task: Task, found: dict[str, list[Right]], config: FinetuneConfig) -> None:
+    """All starts pooled, and the column that matters by start."""
+    pooled = {name: {c: np.concatenate([r[c] for r in rights]) for c in rights[0]} for name, rights in found.items()}
+    control = pooled["control: time steps"]
     print(
-        f"\n{task.name}: {folds} starts, {samples} samples tested, none by a network trained with it; {config.epochs}"
+        f"\n{task.name}: {len(found['start'])} start(s), {len(control['timestep'])} samples, none tested by a network "
+        f"trained with it; epochs more: {config.epochs}\n"
+        "correct in % (difference from the control with its 95 % interval, paired by sample)"
     )
-    print("epochs more. Correct in % (difference from the control, 95 % interval, paired by sample)")
-    columns = list(found["start"][0])
-    print(f"{'':22s}" + "".join(f"{column:21s}" for column in columns).rstrip())
-    pooled = {name: {c: np.concatenate([r[c] for r in rights]) for c in columns} for name, rights in found.items()}
+    print(f"{'':22s}" + "".join(f"{column:21s}" for column in control).rstrip())
     for name, right in pooled.items():
-        cells = (str(Change.of(right[c], pooled["control: time steps"][c])) for c in columns)
+        cells = (str(Change.of(right[column], control[column])) for column in control)
         print(f"{name:22s}" + "".join(f"{cell:21s}" for cell in cells).rstrip())
-    target = columns[-1]
+    target = list(control)[-1]
     print(f"by start, {target}:")
     for name, rights in found.items():
         print(f"{name:22s}" + " ".join(f"{100 * right[target].mean():5.1f}" for right in rights), flush=True)
+
+
+def run(task: Task, folds: int, config: FinetuneConfig, keep: Path | None) -> None:
+    """Every remedy from every start."""
+    names = list(remedies(task))
+    report(task, {name: [measure(task, fold, name, config, keep) for fold in range(folds)] for name in names}, config)
 
 
 def main() -> None:
@@ -197,9 +204,9 @@ def main() -> None:
     if folder is None:
         print("N-MNIST: not here, give its folder")
     elif arguments.folds:
-        run(nmnist(folder), arguments.folds, FinetuneConfig(epochs=3, batch_size=40, learning_rate=3e-4), keep)
+        run(nmnist(folder), arguments.folds, RECORDINGS, keep)
     if arguments.digit_folds:
-        run(i2e_digits(), arguments.digit_folds, FinetuneConfig(epochs=1, batch_size=50, learning_rate=3e-4), keep)
+        run(i2e_digits(), arguments.digit_folds, DIGITS, keep)
 
 
 if __name__ == "__main__":

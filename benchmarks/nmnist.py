@@ -89,7 +89,7 @@ def report(right: Sequence[bool], tables: dict[str, Table]) -> None:
     for name, table in tables.items():
         print(f"effective bits, {name}: {' '.join(f'{bits:.2f}' for bits in np.mean(table.bits, axis=0))}")
     print(f"spikes a sample in time steps: {' '.join(_per_sample(table) for table in list(tables.values())[:1])}")
-    print(f"\n{'':26s}" + "".join(f"{name:25s}{'spikes / timestep':26s}" for name in tables))
+    print((f"\n{'':26s}" + "".join(f"{name:25s}{'spikes / timestep':26s}" for name in tables)).rstrip())
     for row in next(iter(tables.values())).rows:
         cells = ""
         for table in tables.values():
