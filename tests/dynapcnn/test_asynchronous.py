@@ -28,7 +28,7 @@ def first_layer(generator: torch.Generator) -> list[nn.Module]:
     return [conv(generator, 2, 6, 3, stride=2, padding=1, gain=5.0), neurons(batch_size=None, num_timesteps=STEPS)]
 
 
-def network() -> nn.Sequential:
+def network() -> Any:
     generator = torch.Generator().manual_seed(0)
     last = linear(generator, 6 * 16, 2, gain=6.0)
     return nn.Sequential(*first_layer(generator), nn.Flatten(), last, neurons(batch_size=None, num_timesteps=STEPS))
@@ -67,7 +67,7 @@ def test_the_gradient_is_that_of_the_time_steps() -> None:
     """One layer: the very same. Two: the second's is that of time steps fed with the first one's events."""
     frames, _ = bars(6)
     inputs = torch.from_numpy(frames).float()
-    single = nn.Sequential(*first_layer(torch.Generator().manual_seed(0)))
+    single: Any = nn.Sequential(*first_layer(torch.Generator().manual_seed(0)))
     gradients = []
     for counts in (event_counts(single, frames, CHIP, EventOptions()), spike_counts(single, inputs)):
         single.zero_grad()
