@@ -197,7 +197,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, nargs="?", help="of N-MNIST")
     parser.add_argument("--folds", type=int, default=FOLDS, help="starts, each tested on another fifth")
-    parser.add_argument("--digit-folds", type=int, default=3, help="the same for the 5,000 I2E digits; 0: without")
+    parser.add_argument("--digit-folds", type=int, default=1, help="the same for the 5,000 I2E digits; 0: without")
     parser.add_argument("--networks", type=Path, help="folder that keeps the starts")
     arguments = parser.parse_args()
     folder, keep = nmnist_folder(arguments.folder), arguments.networks
