@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -55,26 +55,15 @@ def nothing(task: Task, network: nn.Sequential, chosen: Chosen, config: Finetune
     return network
 
 
-def time_steps(
-    task: Task, network: nn.Sequential, chosen: Chosen, config: FinetuneConfig, after: Callable[[], None] | None = None
-) -> nn.Sequential:
-    """Ordinary training; `after` each batch."""
+def time_steps(task: Task, network: nn.Sequential, chosen: Chosen, config: FinetuneConfig) -> nn.Sequential:
+    """Ordinary training."""
     frames, labels = task.frames[chosen], task.labels[chosen]
-
-    def counts(batch: Chosen) -> torch.Tensor:
-        return spike_counts(network, torch.from_numpy(frames[batch]).float())
-
-    fit(network, labels, counts, config, None if after is None else lambda _done, _loss: after())
+    fit(network, labels, lambda batch: spike_counts(network, torch.from_numpy(frames[batch]).float()), config)
     return network
 
 
 def clipped(task: Task, network: nn.Sequential, chosen: Chosen, config: FinetuneConfig) -> nn.Sequential:
-    @torch.no_grad()
-    def clip() -> None:
-        for layer in weighted(network):
-            layer.weight.clamp_(-CLIP, CLIP)
-
-    return time_steps(task, network, chosen, config, clip)
+    return time_steps(task, network, chosen, replace(config, weight_limit=CLIP))
 
 
 def single_spikes(task: Task, network: nn.Sequential, chosen: Chosen, config: FinetuneConfig) -> nn.Sequential:

@@ -40,6 +40,9 @@ class FinetuneConfig:
         batch_size: samples a step.
         learning_rate: of Adam.
         logit_scale: the summed output spikes are multiplied by it before the softmax.
+        weight_limit: convolution and linear weights are held within plus and minus this after every step; None:
+            free. Where a threshold is 1 and this 0.25, one event takes a neuron a quarter of its way at most, and
+            the order of events matters less.
         seed: of the order of samples.
     """
 
@@ -47,6 +50,7 @@ class FinetuneConfig:
     batch_size: int = 50
     learning_rate: float = 5e-4
     logit_scale: float = 0.25
+    weight_limit: float | None = None
     seed: int = 0
 
 
@@ -104,9 +108,18 @@ def fit(
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
+            if config.weight_limit is not None:
+                _limit_weights(network, config.weight_limit)
             done += 1
             if on_batch is not None:
                 on_batch(done, float(loss.detach()))
+
+
+@torch.no_grad()
+def _limit_weights(network: nn.Module, limit: float) -> None:
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            layer.weight.clamp_(-limit, limit)
 
 
 def event_counts(

@@ -127,6 +127,15 @@ def test_the_loss_falls_and_a_seed_gives_the_same_bits() -> None:
     assert tuned(seed=4)[1] != losses
 
 
+def test_weights_stay_within_their_limit() -> None:
+    module = network()
+    assert max(float(layer.weight.detach().abs().max()) for layer in (module[0], module[3])) > 0.5
+    config = FinetuneConfig(batch_size=4, weight_limit=0.25)
+    finetune(module, bars(4), CHIP, EventOptions(), config)
+    for layer in (module[0], module[3]):
+        assert float(layer.weight.detach().abs().max()) == 0.25
+
+
 def test_a_network_that_the_chip_cannot_hold_is_refused() -> None:
     """Without a lower bound the whole 16-bit range goes to it, and the threshold of 1 rounds to 0."""
     module = network()
