@@ -170,7 +170,9 @@ def report(task: Task, found: dict[str, list[Right]], config: FinetuneConfig) ->
     for name, right in pooled.items():
         cells = (str(Change.of(right[column], control[column])) for column in control)
         print(f"{name:22s}" + "".join(f"{cell:21s}" for cell in cells).rstrip())
-    target = list(control)[-1]
+    start, target = pooled["start"], list(control)[-1]
+    falls = ((column, Change.of(start[column], start["timestep"])) for column in list(start)[1:])
+    print("start, from time steps to " + ", ".join(f"{c} {f.difference:+.1f} +-{f.margin:.1f}" for c, f in falls))
     print(f"by start, {target}:")
     for name, rights in found.items():
         print(f"{name:22s}" + " ".join(f"{100 * right[target].mean():5.1f}" for right in rights), flush=True)
