@@ -63,6 +63,7 @@ class Task:
             return with_weights(network, [layer.op.weight for layer in stored.layers if hasattr(layer.op, "weight")])
         self.train(network, self.split(fold)[0], fold)
         if file is not None:
+            file.parent.mkdir(parents=True, exist_ok=True)
             write_network(from_sinabs(network, self.frames.shape[2:]), file)
         return network
 
