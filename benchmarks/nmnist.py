@@ -1,141 +1,173 @@
-"""N-MNIST, real camera events: trained in time steps, run as the asynchronous chip, then fine-tuned through it.
+"""Accuracy on N-MNIST, real recordings, and of the demo's network: two lowerings, two semantics, orders of injection.
 
-    python benchmarks/nmnist.py FOLDER > benchmarks/results/nmnist.txt
+    i2e-deploy demo --out demo_output
+    python benchmarks/nmnist.py FOLDER --demo demo_output > benchmarks/results/nmnist.txt
 
-FOLDER holds train/ and test/ with <digit>/<id>.bin as distributed (Orchard et al. 2015, CC BY-SA 4.0).
+FOLDER holds train/ and test/ with <digit>/<id>.bin as distributed (Orchard et al. 2015, CC BY-SA 4.0); without it,
+`nmnist_small` in the folder that I2E_DEPLOY_DATA names. Either part is left out where its data are absent.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from injection import row
+from event_tasks import FOLDS, Frames, Task, nmnist, nmnist_folder, to_frames, with_weights
 from numpy.typing import NDArray
-from sinabs.activation import Heaviside
-from sinabs.layers import IAFSqueeze
-from torch import nn
 
 from i2e_deploy.chips.dynapcnn import DynapcnnChip, DynapcnnProgram
-from i2e_deploy.chips.dynapcnn.event_engine import EventEngine
+from i2e_deploy.chips.dynapcnn.calibrate import effective_bits
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
-from i2e_deploy.chips.dynapcnn.spikes import STIMULUS
-from i2e_deploy.network import from_sinabs
-from i2e_deploy.training.asynchronous import FinetuneConfig, finetune
+from i2e_deploy.chips.dynapcnn.event_run import run_recordings
+from i2e_deploy.chips.trace import Trace
+from i2e_deploy.datasets.images import resize
+from i2e_deploy.datasets.mnist5k import load_mnist5k
+from i2e_deploy.events.array import Events
+from i2e_deploy.network import Network, from_sinabs
+from i2e_deploy.network.file import read_network
+from i2e_deploy.runtime.evaluate import wilson
 from i2e_deploy.training.bptt import spike_counts
+from i2e_deploy.training.digits import SIZE, build_digit_network
 
-SIZE, STEP_US, STEPS = 34, 20_000, 16
 CHIP = DynapcnnChip("speck2f")
-Samples = tuple[list[NDArray[np.void]], NDArray[np.uint8], NDArray[np.int64]]
+Labels = NDArray[np.int64]
+#: Rows of the table: name, order of injection, seed.
+ORDERS = (
+    ("raster, as Sinabs", "raster", 0), ("interleaved", "interleaved", 0), ("spread", "spread", 0),
+    *((f"shuffled, seed {seed}", "shuffled", seed) for seed in range(3)),
+)  # fmt: skip
+#: Samples that `calibrate` sees.
+CALIBRATION = 64
 
 
-def read(folder: Path) -> Samples:
-    """Events as STIMULUS arrays, frames uint8 [N, T, 2, 34, 34], labels."""
-    files = sorted(folder.glob("*/*.bin"))
-    events, frames = [], np.zeros((len(files), STEPS, 2, SIZE, SIZE), np.uint8)
-    for i, file in enumerate(files):
-        raw = np.frombuffer(file.read_bytes(), np.uint8).reshape(-1, 5).astype(np.int64)
-        stimuli = np.zeros(len(raw), STIMULUS)
-        stimuli["x"], stimuli["y"], stimuli["c"] = raw[:, 0], raw[:, 1], raw[:, 2] >> 7
-        stimuli["t"] = (raw[:, 2] & 127) << 16 | raw[:, 3] << 8 | raw[:, 4]
-        stimuli = stimuli[stimuli["t"] < STEPS * STEP_US]
-        np.add.at(frames[i], (stimuli["t"] // STEP_US, stimuli["c"], stimuli["y"], stimuli["x"]), 1)
-        events.append(stimuli)
-    return events, frames, np.array([int(file.parent.name) for file in files])
+@dataclass
+class Score:
+    """Right decisions, and spikes per layer, over one or more networks."""
+
+    right: list[bool] = field(default_factory=list)
+    spikes: list[int] = field(default_factory=list)
+
+    def add(self, trace: Trace, labels: Labels) -> None:
+        self.right += (trace.decisions() == labels).tolist()
+        counts = [count.spikes for count in trace.counts.values()]
+        self.spikes = [a + b for a, b in zip(self.spikes or [0] * len(counts), counts, strict=True)]
+
+    def accuracy(self) -> str:
+        low, high = wilson(sum(self.right), len(self.right))
+        return f"{100 * np.mean(self.right):5.1f} % ({100 * low:.1f} to {100 * high:.1f})"
 
 
-def build() -> nn.Sequential:
-    """Three convolutions and a linear layer; no bias, thresholds 1, lower bounds -1."""
-    layers: list[nn.Module] = []
-    for channels, features, kernel in ((2, 12, 5), (12, 24, 3), (24, 32, 3)):
-        layers += [nn.Conv2d(channels, features, kernel, 2, kernel // 2, bias=False), neurons()]
-    layers += [nn.Flatten(), nn.Linear(32 * 25, 10, bias=False), neurons()]
-    for layer in layers:
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            nn.init.normal_(layer.weight, 0, layer.weight[0].numel() ** -0.5)
-    return nn.Sequential(*layers)
+@dataclass
+class Table:
+    """Scores of one lowering by row, and the bits of every network's layers."""
+
+    rows: dict[str, Score] = field(default_factory=dict)
+    bits: list[list[float]] = field(default_factory=list)
+
+    def add(
+        self, program: DynapcnnProgram, frames: Frames, labels: Labels, recordings: list[Events] | None, step_us: int
+    ) -> None:
+        self.bits.append([effective_bits(layer) for layer in program.layers])
+        self.rows.setdefault("timestep", Score()).add(program.run(frames), labels)
+        if recordings is not None:
+            trace = run_recordings(program, recordings, frames.shape[1], EventOptions(step_us=step_us))
+            self.rows.setdefault("event, own timestamps", Score()).add(trace, labels)
+        for name, order, seed in ORDERS:
+            options = EventOptions(order=order, seed=seed, step_us=step_us)  # type: ignore[arg-type]
+            trace = program.run(frames, "event", options=options)
+            self.rows.setdefault(f"event, {name}", Score()).add(trace, labels)
 
 
-def neurons() -> IAFSqueeze:
-    return IAFSqueeze(num_timesteps=STEPS, min_v_mem=-1.0, surrogate_grad_fn=Heaviside(window=1.0))
+def report(right: Sequence[bool], tables: dict[str, Table]) -> None:
+    """Both lowerings side by side."""
+    low, high = wilson(sum(right), len(right))
+    print(f"float network, time steps: {100 * np.mean(right):.1f} % ({100 * low:.1f} to {100 * high:.1f})")
+    for name, table in tables.items():
+        print(f"effective bits, {name}: {' '.join(f'{bits:.2f}' for bits in np.mean(table.bits, axis=0))}")
+    print(f"spikes a sample in time steps: {' '.join(_per_sample(table) for table in list(tables.values())[:1])}")
+    print((f"\n{'':26s}" + "".join(f"{name:25s}{'spikes / timestep':26s}" for name in tables)).rstrip())
+    for row in next(iter(tables.values())).rows:
+        cells = ""
+        for table in tables.values():
+            ratios = np.array(table.rows[row].spikes) / table.rows["timestep"].spikes
+            shown = " ".join(f"{ratio:.2f}" for ratio in ratios) if row != "timestep" else ""
+            cells += f"{table.rows[row].accuracy():25s}{shown:26s}"
+        print(f"{row:26s}{cells}".rstrip())
 
 
-def train(network: nn.Sequential, data: Samples, epochs: int) -> None:
-    """Backpropagation through the time steps."""
-    _, frames, labels = data
-    optimiser = torch.optim.AdamW(network.parameters(), 5e-3, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1e-2, epochs * -(-len(frames) // 40))
-    for _ in range(epochs):
-        for chosen in torch.split(torch.randperm(len(frames)), 40):
-            counts = spike_counts(network, torch.from_numpy(frames[chosen.numpy()]).float())
-            loss = F.cross_entropy(counts * 0.25, torch.from_numpy(labels[chosen.numpy()]), label_smoothing=0.05)
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            schedule.step()
+def _per_sample(table: Table) -> str:
+    score = table.rows["timestep"]
+    return " ".join(f"{spikes / len(score.right):.0f}" for spikes in score.spikes)
 
 
-class TrueOrder:
-    """What `row` prints, of the recordings themselves: every event in the order in which the camera sent it."""
-
-    def __init__(self, program: DynapcnnProgram, events: list[NDArray[np.void]]) -> None:
-        engine = EventEngine(program, EventOptions())
-        runs = [engine.run(stimuli) for stimuli in events]
-        last = program.layer_names[-1]
-        self._decisions = np.array([np.bincount(r.spikes[last]["c"], minlength=10).argmax() for r in runs])
-        self.counts: dict[str, Any] = {}
-        for name in program.layer_names:
-            total = runs[0].counts[name]
-            for run in runs[1:]:
-                total = total + run.counts[name]
-            self.counts[name] = total
-
-    def decisions(self) -> NDArray[np.int64]:
-        return self._decisions
+def float_right(module: torch.nn.Sequential, frames: Frames, labels: Labels) -> list[bool]:
+    """Of every sample whether the float network is right."""
+    with torch.no_grad():
+        parts = [spike_counts(module, part).argmax(1) for part in torch.from_numpy(frames).float().split(100)]
+    return list((torch.cat(parts).numpy() == labels).tolist())
 
 
-def table(network: nn.Sequential, data: Samples) -> None:
-    events, frames, labels = data
-    program = CHIP.lower(from_sinabs(network, frames.shape[2:]))
-    row("timestep", program.run(frames), labels)
-    row("event, true order", TrueOrder(program, events), labels)
-    for order in ("spread", "raster"):
-        row(f"event, {order}", program.run(frames, "event", options=EventOptions(order=order)), labels)
+def lowered(network: Network, frames: Frames) -> dict[str, DynapcnnProgram]:
+    """Both lowerings; `frames` to calibrate with."""
+    return {"compatible": CHIP.lower(network), "calibrated": CHIP.calibrate(network, frames)}
+
+
+def nmnist_table(task: Task, keep: Path | None) -> None:
+    """Five networks, pooled."""
+    assert task.recordings is not None
+    right: list[bool] = []
+    tables = {"compatible": Table(), "calibrated": Table()}
+    for fold in range(FOLDS):
+        chosen, tested = task.split(fold)
+        module, labels = task.start(fold, keep), task.labels[tested]
+        right += float_right(module, task.frames[tested], labels)
+        network = from_sinabs(module, task.frames.shape[2:])
+        few = chosen[:: len(chosen) // CALIBRATION][:CALIBRATION]
+        for name, program in lowered(network, task.frames[few]).items():
+            recordings = [task.recordings[i] for i in tested]
+            tables[name].add(program, task.frames[tested], labels, recordings, task.step_us)
+    print(
+        f"N-MNIST: {len(task.labels)} recordings, {task.frames.shape[1]} steps of {task.step_us // 1000} ms; "
+        f"{FOLDS} networks, each tested on the fifth of the recordings that it was not trained with"
+    )
+    report(right, tables)
+
+
+def demo_table(folder: Path) -> None:
+    """The demo's network on its 1,000 test digits."""
+    train, test = load_mnist5k(0)
+    frames, few = to_frames(resize(test.images, SIZE)), to_frames(resize(train.images[:CALIBRATION], SIZE))
+    network = read_network(folder / "network.safetensors")
+    module = build_digit_network(frames.shape[1], torch.Generator().manual_seed(0))
+    with_weights(module, [layer.op.weight for layer in network.layers if hasattr(layer.op, "weight")])
+    tables = {"compatible": Table(), "calibrated": Table()}
+    for name, program in lowered(network, few).items():
+        tables[name].add(program, frames, test.labels, None, 1000)
+    print(f"The demo's network, seed 0: {len(frames)} test digits as I2E events, {frames.shape[1]} steps")
+    report(float_right(module, frames, test.labels), tables)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("folder", type=Path, nargs="?", help="of N-MNIST")
+    parser.add_argument("--demo", type=Path, help="what `i2e-deploy demo` wrote")
+    parser.add_argument(
+        "--networks", type=Path, help="folder that keeps the networks, `event_gap.py` starts from the same"
+    )
     arguments = parser.parse_args()
-    torch.manual_seed(0)
-    data, test = read(arguments.folder / "train"), read(arguments.folder / "test")
-    network = build()
-    train(network, data, arguments.epochs)
-    print(f"{len(data[2])} training, {len(test[2])} test recordings")
-    print("correct (95 % interval), spikes per recording and layer")
-    table(network, test)
-    config = FinetuneConfig(epochs=3, batch_size=40, learning_rate=3e-4)
-    state = {name: value.clone() for name, value in network.state_dict().items() if name.endswith("weight")}
-    more = torch.optim.Adam(network.parameters(), config.learning_rate)
-    generator = torch.Generator().manual_seed(config.seed)
-    for _ in range(config.epochs):  # the control: as many epochs more, in time steps
-        for chosen in torch.split(torch.randperm(len(data[1]), generator=generator), config.batch_size):
-            counts = spike_counts(network, torch.from_numpy(data[1][chosen.numpy()]).float())
-            loss = F.cross_entropy(counts * config.logit_scale, torch.from_numpy(data[2][chosen.numpy()]))
-            more.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            more.step()
-    print(f"\ncontrol: {config.epochs} epochs more in time steps")
-    table(network, test)
-    network.load_state_dict(state, strict=False)
-    finetune(network, data[1:], CHIP, EventOptions(order="spread", step_us=STEP_US), config)
-    print(f"\nafter {config.epochs} epochs of fine-tuning through the event semantics")
-    table(network, test)
+    print("correct (95 % interval), and spikes of each layer as a multiple of those in time steps\n")
+    folder = nmnist_folder(arguments.folder)
+    if folder is None:
+        print("N-MNIST: not here, give its folder")
+    else:
+        nmnist_table(nmnist(folder), arguments.networks)
+    if arguments.demo:
+        print()
+        demo_table(arguments.demo)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ training sees what the chip does: quantised weights, one spike per event, the or
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +21,9 @@ from torch import Tensor, nn
 
 from i2e_deploy.chips.dynapcnn import DynapcnnChip, DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
+from i2e_deploy.chips.dynapcnn.event_run import run_recordings
+from i2e_deploy.chips.trace import Trace
+from i2e_deploy.events.array import Events
 from i2e_deploy.network import from_sinabs
 from i2e_deploy.training.bptt import spike_counts
 
@@ -37,6 +40,9 @@ class FinetuneConfig:
         batch_size: samples a step.
         learning_rate: of Adam.
         logit_scale: the summed output spikes are multiplied by it before the softmax.
+        weight_limit: convolution and linear weights are held within plus and minus this after every step; None:
+            free. Where a threshold is 1 and this 0.25, one event takes a neuron a quarter of its way at most, and
+            the order of events matters less.
         seed: of the order of samples.
     """
 
@@ -44,6 +50,7 @@ class FinetuneConfig:
     batch_size: int = 50
     learning_rate: float = 5e-4
     logit_scale: float = 0.25
+    weight_limit: float | None = None
     seed: int = 0
 
 
@@ -54,48 +61,87 @@ def finetune(
     options: EventOptions,
     config: FinetuneConfig,
     on_batch: Callable[[int, float], None] | None = None,
+    recordings: Sequence[Events] | None = None,
 ) -> None:
     """Train `network` in place through the event semantics.
 
     Args:
         network: Sinabs layers in a row, as `from_sinabs` reads them; takes float frames [B * T, C, H, W].
+        options: the order in which the events of a step are injected, and the length of a step.
         on_batch: called with (batches done, loss).
+        recordings: the events of each sample, from which its frames were counted in steps of `options.step_us`;
+            they are injected as they came, and `options.order` does not matter.
 
     Raises:
         UnsupportedError: the network cannot be lowered (at the start, or when training made it so).
     """
     frames, labels = train_set
+
+    def counts(chosen: NDArray[np.int64]) -> Tensor:
+        events = None if recordings is None else [recordings[i] for i in chosen]
+        return event_counts(network, frames[chosen], chip, options, events)
+
+    fit(network, labels, counts, config, on_batch)
+
+
+def fit(
+    network: nn.Module,
+    labels: NDArray[np.int64],
+    counts: Callable[[NDArray[np.int64]], Tensor],
+    config: FinetuneConfig,
+    on_batch: Callable[[int, float], None] | None = None,
+) -> None:
+    """The loop alone: Adam on the cross entropy of output spikes.
+
+    Args:
+        labels: int64 [N].
+        counts: output spikes, float [B, classes], of the samples chosen, int64 [B], of N.
+        on_batch: called with (batches done, loss), after the step.
+    """
     generator = torch.Generator().manual_seed(config.seed)
     optimiser = torch.optim.Adam(network.parameters(), config.learning_rate)
     done = 0
     for _ in range(config.epochs):
-        for chosen in torch.split(torch.randperm(len(frames), generator=generator), config.batch_size):
-            counts = event_counts(network, frames[chosen.numpy()], chip, options)
-            loss = F.cross_entropy(counts * config.logit_scale, torch.from_numpy(labels[chosen.numpy()]))
+        for batch in torch.split(torch.randperm(len(labels), generator=generator), config.batch_size):
+            chosen = batch.numpy()
+            loss = F.cross_entropy(counts(chosen) * config.logit_scale, torch.from_numpy(labels[chosen]))
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
+            if config.weight_limit is not None:
+                _limit_weights(network, config.weight_limit)
             done += 1
             if on_batch is not None:
                 on_batch(done, float(loss.detach()))
 
 
+@torch.no_grad()
+def _limit_weights(network: nn.Module, limit: float) -> None:
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            layer.weight.clamp_(-limit, limit)
+
+
 def event_counts(
-    network: nn.Sequential, frames: NDArray[np.uint8], chip: DynapcnnChip, options: EventOptions
+    network: nn.Sequential,
+    frames: NDArray[np.uint8],
+    chip: DynapcnnChip,
+    options: EventOptions,
+    recordings: Sequence[Events] | None = None,
 ) -> Tensor:
     """Output spikes of the asynchronous chip, float [B, classes], with the gradient of the time-stepped network."""
-    shape = frames.shape[2:]
-    program = chip.lower(from_sinabs(network, shape))
-    with _spikes_of_the_chip(network, program, frames, options):
+    program = chip.lower(from_sinabs(network, frames.shape[2:]))
+    if recordings is None:
+        trace = program.run(frames, "event", options=options)
+    else:
+        trace = run_recordings(program, recordings, frames.shape[1], options)
+    with _spikes_of_the_chip(network, program, trace):
         return spike_counts(network, torch.from_numpy(frames).float())
 
 
 @contextmanager
-def _spikes_of_the_chip(
-    network: nn.Sequential, program: DynapcnnProgram, frames: NDArray[np.uint8], options: EventOptions
-) -> Iterator[None]:
+def _spikes_of_the_chip(network: nn.Sequential, program: DynapcnnProgram, trace: Trace) -> Iterator[None]:
     """While it lasts, each neuron layer gives the spikes of the event engine."""
-    trace = program.run(frames, "event", options=options)
     layers = [layer for layer in network.modules() if isinstance(layer, StatefulLayer)]
 
     def replacing(name: str) -> Callable[[nn.Module, Any, Tensor], Tensor]:

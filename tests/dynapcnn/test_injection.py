@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from i2e_deploy.chips.dynapcnn import CoreLayer, DynapcnnProgram, Source
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions, choices
-from i2e_deploy.chips.dynapcnn.injection import inject
+from i2e_deploy.chips.dynapcnn.event_run import run_recordings
+from i2e_deploy.chips.dynapcnn.injection import inject, recorded
 from i2e_deploy.chips.dynapcnn.spikes import TICK
+from i2e_deploy.errors import InputError
+from i2e_deploy.events.array import EVENT_DTYPE, Events, empty_events
 
 ORDERS = choices()["order"]
 
@@ -36,6 +42,57 @@ def test_events_give_the_frames_back(seed: int, order: str, tick: str, ticks: bo
     back = np.zeros_like(frames)
     np.add.at(back, (events["t"] // step_us, events["c"], events["y"], events["x"]), 1)
     np.testing.assert_array_equal(back, frames)
+
+
+@settings(deadline=None)
+@given(
+    st.integers(0, 2**32 - 1), st.sampled_from(ORDERS), st.sampled_from(["start", "end"]), st.booleans(),
+)  # fmt: skip
+def test_a_recording_keeps_its_order(seed: int, order: str, tick: str, ticks: bool) -> None:
+    """Frames made events, these taken for a recording: the same stimuli."""
+    rng = np.random.default_rng(seed)
+    shape = (rng.integers(1, 5), 2, *rng.integers(1, 7, 2))
+    values: dict[str, Any] = {"order": order, "tick": tick}
+    options = EventOptions(step_us=500, seed=seed, **values)
+    stimuli = inject(rng.integers(0, 3, shape), options, ticks)
+    events = as_recording(stimuli)
+    late = np.concatenate([events, np.array([(shape[0] * 500, 0, 0, 1)], EVENT_DTYPE)])
+    for recording in (events, late):
+        np.testing.assert_array_equal(recorded(recording, int(shape[0]), options, ticks), stimuli)
+
+
+def as_recording(stimuli: NDArray[Any]) -> Events:
+    """Stimuli as an event array, without ticks."""
+    given_events = stimuli[stimuli["c"] != TICK]
+    events = empty_events(len(given_events))
+    for name, field in (("t", "t"), ("p", "c"), ("y", "y"), ("x", "x")):
+        events[name] = given_events[field]
+    return events
+
+
+def test_recordings_run_as_the_frames_they_make() -> None:
+    frames = np.random.default_rng(0).integers(0, 3, (3, 4, 2, 6, 5))
+    weight = np.random.default_rng(1).integers(-60, 60, (4, 2, 3, 3)).astype(np.int8)
+    layer = CoreLayer(
+        "core", (Source("input"),), weight, np.full(4, 5, np.int8), (1, 1), (1, 1), 100, -50, None, "subtract",
+        (2, 6, 5), (4, 6, 5),
+    )  # fmt: skip
+    program, options = DynapcnnProgram((2, 6, 5), (layer,), (Source("core"),)), EventOptions(step_us=800)
+    recordings = [as_recording(inject(sample, options, ticks=False)) for sample in frames]
+    one, other = run_recordings(program, recordings, 4, options), program.run(frames, "event", options=options)
+    assert one.events is not None
+    assert other.events is not None
+    assert len(one.events["core"]) > 100
+    np.testing.assert_array_equal(one.events["core"], other.events["core"])
+    np.testing.assert_array_equal(one.output, other.output)
+    recordings[1]["x"][-1] = 5
+    with pytest.raises(InputError, match="recording 1"):
+        run_recordings(program, recordings, 4, options)
+    with pytest.raises(InputError, match="0 recordings"):
+        run_recordings(program, [], 4, options)
+    single = replace(layer, weight=weight[:, :1], input_shape=(1, 6, 5))
+    with pytest.raises(InputError, match="merge them"):
+        run_recordings(DynapcnnProgram((1, 6, 5), (single,), (Source("core"),)), recordings[:1], 4, options)
 
 
 @pytest.mark.parametrize("seed", range(5))

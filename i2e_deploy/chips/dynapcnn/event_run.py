@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -12,23 +12,62 @@ from i2e_deploy.chips.dynapcnn.engine import sum_counts
 from i2e_deploy.chips.dynapcnn.event_engine import engine_of
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.event_reference import HIGH, LOW, CoreState, EventRun, route, run_event_reference
-from i2e_deploy.chips.dynapcnn.injection import inject
+from i2e_deploy.chips.dynapcnn.injection import inject, recorded
 from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram
-from i2e_deploy.chips.dynapcnn.spikes import Binned, Spikes, join_samples
+from i2e_deploy.chips.dynapcnn.spikes import Binned, Spikes, Stimuli, join_samples
 from i2e_deploy.chips.trace import Integers, States, Trace
 from i2e_deploy.errors import InputError
+from i2e_deploy.events.array import Events, check_events
 
 
 def run_events(
     program: DynapcnnProgram, frames: Integers, engine: str, options: EventOptions, before: States | None
 ) -> Trace:
     """`DynapcnnProgram.run` with `semantics="event"`."""
+
+    def stimuli(sample: int) -> Stimuli:
+        return inject(frames[sample], options, program.has_bias)
+
+    return _run(program, stimuli, frames.shape[:2], engine, options, before)
+
+
+def run_recordings(program: DynapcnnProgram, recordings: Sequence[Events], steps: int, options: EventOptions) -> Trace:
+    """Recordings through the asynchronous chip, every event in its own order and at its own time.
+
+    Frames lose the order inside a step, and `options.order` puts another in its place; this does not.
+
+    Args:
+        recordings: event arrays, polarity = feature; times count from 0, and end at `steps * options.step_us`.
+        steps: steps in which spikes are counted; a slow-clock tick each, where there is a bias.
+
+    Raises:
+        InputError: no recordings, no steps, or an event outside the input of the network.
+    """
+    channels, height, width = program.input_shape
+    if not recordings or steps < 1:
+        raise InputError(f"{len(recordings)} recordings, {steps} steps: give one of each at least")
+    for i, events in enumerate(recordings):
+        check_events(events, width, height, f"recording {i}")
+        if len(events) and int(events["p"].max()) >= channels:
+            raise InputError(f"recording {i} has both polarities, the network's input {channels} channel: merge them")
+
+    def stimuli(sample: int) -> Stimuli:
+        return recorded(recordings[sample], steps, options, program.has_bias)
+
+    return _run(program, stimuli, (len(recordings), steps), "fast", options, None)
+
+
+def _run(
+    program: DynapcnnProgram, stimuli_of: Callable[[int], Stimuli], lead: tuple[int, ...], engine: str,
+    options: EventOptions, before: States | None,
+) -> Trace:  # fmt: skip
+    """Samples 0, 1, ... `lead[0]`, on torch's number of threads."""
     import torch
 
     fast = engine_of(program, options)
 
     def run(sample: int) -> EventRun:
-        stimuli = inject(frames[sample], options, program.has_bias)
+        stimuli = stimuli_of(sample)
         states = None if before is None else _states_of(program, before, sample)
         return (
             run_event_reference(program, stimuli, options, states)
@@ -36,13 +75,13 @@ def run_events(
             else fast.run(stimuli, states)
         )
 
-    threads = min(len(frames), torch.get_num_threads())
+    threads = min(lead[0], torch.get_num_threads())
     if threads == 1:
-        runs = list(map(run, range(len(frames))))
+        runs = list(map(run, range(lead[0])))
     else:
         with ThreadPoolExecutor(threads) as pool:
-            runs = list(pool.map(run, range(len(frames))))
-    return _trace(program, runs, frames.shape[:2], options)
+            runs = list(pool.map(run, range(lead[0])))
+    return _trace(program, runs, lead, options)
 
 
 def _states_of(program: DynapcnnProgram, before: States, sample: int) -> dict[str, CoreState]:

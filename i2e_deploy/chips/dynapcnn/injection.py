@@ -8,11 +8,14 @@ before its neighbours have had a chance to inhibit it. Orders:
     interleaved  raster over pixels, channels innermost
     shuffled     random, by a seed
 
-Which is best is measured in `benchmarks/injection.py`. Timestamps: the events of step t are spread evenly over
-[t, t + 1) * step_us; `raster` gives all of them t * step_us, as Sinabs does.
+What each costs is measured in `benchmarks/nmnist.py`. Timestamps: the events of step t are spread evenly over
+[t, t + 1) * step_us; `raster` gives all of them t * step_us, as Sinabs does. A recording has an order of its own, which
+no frame can give back: `recorded`.
 """
 
 from __future__ import annotations
+
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +23,7 @@ from numpy.typing import NDArray
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.spikes import STIMULUS, TICK, Stimuli
 from i2e_deploy.chips.trace import Integers
+from i2e_deploy.events.array import Events
 
 
 def inject(frames: Integers, options: EventOptions, ticks: bool) -> Stimuli:
@@ -45,6 +49,30 @@ def inject(frames: Integers, options: EventOptions, ticks: bool) -> Stimuli:
             tick = np.array([((step + (options.tick == "end")) * options.step_us, TICK, 0, 0)], STIMULUS)
             parts.insert(len(parts) - (options.tick == "start"), tick)
     return np.concatenate(parts)
+
+
+def recorded(events: Events, steps: int, options: EventOptions, ticks: bool) -> Stimuli:
+    """A recording as it is: every event at its own time and in its own order, feature = polarity.
+
+    Args:
+        events: event array [N]; those at or after `steps * step_us` are left out.
+        steps: how long to listen, in steps of `options.step_us`.
+        options: `step_us`, `tick`.
+        ticks: whether the slow clock ticks, once a step, before the events of the same microsecond.
+
+    Returns:
+        STIMULUS array in order of injection.
+    """
+    events = events[events["t"] < steps * options.step_us]
+    stimuli = np.zeros(len(events), STIMULUS)
+    for name, field in (("t", "t"), ("c", "p"), ("y", "y"), ("x", "x")):
+        stimuli[name] = events[field]
+    if not ticks:
+        return stimuli
+    clock = np.zeros(steps, STIMULUS)
+    clock["t"], clock["c"] = (np.arange(steps) + (options.tick == "end")) * options.step_us, TICK
+    joined = np.concatenate([clock, stimuli])
+    return np.asarray(joined[np.argsort(joined["t"], kind="stable")])
 
 
 def _events(
@@ -78,6 +106,7 @@ def _repetitions(count: NDArray[np.int64], sinabs: bool) -> NDArray[np.int64]:
     return np.concatenate([np.flatnonzero(count >= value) for value in values[::-1]])
 
 
+@lru_cache(maxsize=4)  # a third of the time of a small sample
 def _spread_rank(shape: tuple[int, ...]) -> NDArray[np.int64]:
     """Position of (c, y, x) in an order that halves the plane again and again: int64 [C, H, W].
 

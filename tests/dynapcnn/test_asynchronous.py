@@ -1,0 +1,144 @@
+"""Fine-tuning through the event semantics: the forward pass is the chip's, exactly; the gradient is the time steps'."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from sinabs_networks import conv, linear, neurons
+from torch import nn
+
+from i2e_deploy.chips.dynapcnn import DynapcnnChip
+from i2e_deploy.chips.dynapcnn.event_options import EventOptions
+from i2e_deploy.chips.dynapcnn.injection import inject
+from i2e_deploy.errors import UnsupportedError
+from i2e_deploy.events.array import empty_events
+from i2e_deploy.network import from_sinabs
+from i2e_deploy.training.asynchronous import FinetuneConfig, event_counts, finetune
+from i2e_deploy.training.bptt import spike_counts
+
+CHIP = DynapcnnChip("speck2f")
+STEPS, SIDE = 4, 8
+
+
+def first_layer(generator: torch.Generator) -> list[nn.Module]:
+    return [conv(generator, 2, 6, 3, stride=2, padding=1, gain=5.0), neurons(batch_size=None, num_timesteps=STEPS)]
+
+
+def network() -> Any:
+    generator = torch.Generator().manual_seed(0)
+    last = linear(generator, 6 * 16, 2, gain=6.0)
+    return nn.Sequential(*first_layer(generator), nn.Flatten(), last, neurons(batch_size=None, num_timesteps=STEPS))
+
+
+def bars(samples: int, seed: int = 0) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Noise with more events in the upper (class 0) or lower half."""
+    generator = np.random.default_rng(seed)
+    labels = np.arange(samples) % 2
+    rate = np.full((samples, 1, 1, SIDE, 1), 0.1)
+    for label, half in ((0, slice(SIDE // 2)), (1, slice(SIDE // 2, None))):
+        rate[labels == label, :, :, half] = 0.5
+    frames = generator.random((samples, STEPS, 2, SIDE, SIDE)) < rate
+    return frames.astype(np.uint8), labels.astype(np.int64)
+
+
+@pytest.mark.parametrize("order", ["spread", "raster", "shuffled"])
+def test_the_forward_pass_is_the_event_engine(order: Any) -> None:
+    """EXACT: what the second layer gets, step by step, and the counts at the output."""
+    module, (frames, _), options = network(), bars(6), EventOptions(order=order)
+    program = CHIP.lower(from_sinabs(module, frames.shape[2:]))
+    trace = program.run(frames, "event", options=options)
+    time_stepped = spike_counts(module, torch.from_numpy(frames).float())
+    seen: list[Any] = []
+    module[2].register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0].detach().numpy()))
+    counts = event_counts(module, frames, CHIP, options)
+    first = trace.spikes[program.layer_names[0]]
+    np.testing.assert_array_equal(seen[0].reshape(first.shape), first)
+    np.testing.assert_array_equal(counts.detach().numpy(), trace.output.sum(axis=1))
+    assert not torch.equal(counts, time_stepped)
+    again = spike_counts(module, torch.from_numpy(frames).float())
+    assert torch.equal(again, time_stepped)  # nothing of the chip stays behind
+
+
+def test_the_gradient_is_that_of_the_time_steps() -> None:
+    """One layer: the very same. Two: the second's is that of time steps fed with the first one's events."""
+    frames, _ = bars(6)
+    inputs = torch.from_numpy(frames).float()
+    single: Any = nn.Sequential(*first_layer(torch.Generator().manual_seed(0)))
+    gradients = []
+    for counts in (event_counts(single, frames, CHIP, EventOptions()), spike_counts(single, inputs)):
+        single.zero_grad()
+        counts.sum().backward()  # type: ignore[no-untyped-call]
+        gradients.append(single[0].weight.grad.clone())
+    assert gradients[0].abs().max() > 0
+    assert torch.equal(*gradients)
+
+    double = network()
+    event_counts(double, frames, CHIP, EventOptions()).sum().backward()  # type: ignore[no-untyped-call]
+    first, second = (child.weight.grad.clone() for child in double if hasattr(child, "weight"))
+    assert first.isfinite().all()
+    assert first.abs().max() > 0
+    program = CHIP.lower(from_sinabs(double, frames.shape[2:]))
+    events = torch.from_numpy(program.run(frames, "event").spikes[program.layer_names[0]]).float()
+    double.zero_grad()
+    spike_counts(double[2:], events).sum().backward()  # type: ignore[no-untyped-call]
+    assert torch.equal(double[3].weight.grad, second)
+
+
+def test_recordings_are_injected_as_they_came() -> None:
+    """EXACT: the events of the frames in raster order, given as recordings, whatever order the options name."""
+    module, (frames, labels), losses = network(), bars(8), []
+    raster, spread = EventOptions(order="raster"), EventOptions(order="spread")
+    recordings = []
+    for sample in frames:
+        stimuli = inject(sample, raster, ticks=False)
+        events = empty_events(len(stimuli))
+        for name, field in (("t", "t"), ("p", "c"), ("y", "y"), ("x", "x")):
+            events[name] = stimuli[field]
+        recordings.append(events)
+    as_recorded = event_counts(module, frames, CHIP, spread, recordings)
+    assert torch.equal(as_recorded, event_counts(module, frames, CHIP, raster))
+    assert not torch.equal(as_recorded, event_counts(module, frames, CHIP, spread))
+    loss = nn.functional.cross_entropy(as_recorded * 0.25, torch.from_numpy(labels))
+    config = FinetuneConfig(batch_size=8)
+    finetune(module, (frames, labels), CHIP, spread, config, lambda _, value: losses.append(value), recordings)
+    assert losses == pytest.approx([float(loss.detach())])  # the samples come in another order
+
+
+def tuned(seed: int) -> tuple[list[NDArray[Any]], list[float]]:
+    """Weights and losses of twelve batches."""
+    module, losses = network(), []
+    config = FinetuneConfig(epochs=4, batch_size=16, learning_rate=1e-2, logit_scale=1.0, seed=seed)
+    finetune(module, bars(48), CHIP, EventOptions(), config, lambda _, loss: losses.append(loss))
+    return [weight.detach().numpy() for name, weight in module.named_parameters() if "weight" in name], losses
+
+
+def test_the_loss_falls_and_a_seed_gives_the_same_bits() -> None:
+    weights, losses = tuned(seed=3)
+    assert len(losses) == 12
+    assert np.mean(losses[-3:]) < 0.6 * np.mean(losses[:3])
+    again, same = tuned(seed=3)
+    assert same == losses
+    for one, other in zip(weights, again, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert tuned(seed=4)[1] != losses
+
+
+def test_weights_stay_within_their_limit() -> None:
+    module = network()
+    assert max(float(layer.weight.detach().abs().max()) for layer in (module[0], module[3])) > 0.5
+    config = FinetuneConfig(batch_size=4, weight_limit=0.25)
+    finetune(module, bars(4), CHIP, EventOptions(), config)
+    for layer in (module[0], module[3]):
+        assert float(layer.weight.detach().abs().max()) == 0.25
+
+
+def test_a_network_that_the_chip_cannot_hold_is_refused() -> None:
+    """Without a lower bound the whole 16-bit range goes to it, and the threshold of 1 rounds to 0."""
+    module = network()
+    module[1] = neurons(batch_size=None, num_timesteps=STEPS, min_v_mem=None, spike_threshold=torch.tensor(0.4))
+    with pytest.raises(UnsupportedError, match="rounds to 0"):
+        finetune(module, bars(4), CHIP, EventOptions(), FinetuneConfig())
