@@ -66,13 +66,17 @@ class Program(ABC):
         return Session(self, semantics)
 
     def run_on(self, target: str, frames: Integers, semantics: str = "timestep") -> Trace:
-        """Run on the vendor's software (`"lava"`) or on the chip (`"board"`); see `run`.
+        """Run on the vendor's software (`"lava"`) or on the chip (`"board"`, `"board:NAME"`); see `run`.
 
         Raises:
             UnsupportedError: no such target for this chip.
             MissingDependency: the vendor's software is not installed.
         """
         raise UnsupportedError(f"target {target!r}: programs of this chip run on the simulator only")
+
+    def semantics_on(self, target: str, semantics: str) -> str:
+        """The semantics that a run on `target` has when `semantics` is asked for: a chip may know only one."""
+        return semantics
 
     @abstractmethod
     def to_tensors(self) -> tuple[dict[str, Integers], dict[str, Any]]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import prod
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,9 @@ from i2e_deploy.chips.dynapcnn.event_options import EventOptions
 from i2e_deploy.chips.session import Session
 from i2e_deploy.chips.trace import Integers, States, Trace
 from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
+
+if TYPE_CHECKING:
+    from i2e_deploy.chips.dynapcnn.board.options import BoardOptions
 
 Pair = tuple[int, int]
 
@@ -129,6 +132,27 @@ class DynapcnnProgram(Program):
         if semantics != "timestep" or any(layer.decimation > 1 for layer in self.layers):
             return Session(self, semantics)
         return TimestepSession(self)
+
+    def run_on(
+        self, target: str, frames: Integers, semantics: str = "timestep", board: BoardOptions | None = None
+    ) -> Trace:
+        """See `Program.run_on`: `board` is a Speck board through samna; unverified on silicon.
+
+        The chip is asynchronous, whatever `semantics` says. See `board.run.run_board` for what comes back and raises.
+        """
+        kind, _, name = target.partition(":")
+        if kind != "board":
+            raise UnsupportedError(f"target {target!r}: choose one of simulator, reference, board, board:NAME")
+        from i2e_deploy.chips.dynapcnn.board.options import BoardOptions
+        from i2e_deploy.chips.dynapcnn.board.run import run_board
+
+        check_frames(frames, self.input_shape)
+        options = BoardOptions() if board is None else board
+        return run_board(self, frames, replace(options, name=name) if name else options)
+
+    def semantics_on(self, target: str, semantics: str) -> str:
+        """See `Program.semantics_on`: the chip itself knows no steps."""
+        return "event" if target.partition(":")[0] == "board" else semantics
 
     def _state_shapes(self, semantics: str) -> dict[str, dict[str, tuple[int, ...]]]:
         shapes: dict[str, dict[str, tuple[int, ...]]] = {
