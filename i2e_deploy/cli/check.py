@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 
+from i2e_deploy.cli.common import SHAPE_HELP
+
 
 def command(
-    model: Annotated[Path, typer.Argument(help="A network file (.safetensors) or a bundle folder.")],
+    model: Annotated[Path, typer.Argument(help="A network file (.safetensors, .net) or a bundle folder.")],
     chip: Annotated[str, typer.Option(help="Name of the chip, see `profiles`.")],
+    input_shape: Annotated[str, typer.Option(help=SHAPE_HELP)] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Hold every layer against every rule of a chip and place the layers on its cores.
@@ -22,7 +25,7 @@ def command(
     from i2e_deploy.chips import get
     from i2e_deploy.cli.common import console, print_check, print_json, read_network_of
 
-    report = get(chip).check(read_network_of(model))
+    report = get(chip).check(read_network_of(model, input_shape))
     if as_json:
         print_json(report.to_dict())
     else:
