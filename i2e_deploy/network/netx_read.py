@@ -6,7 +6,7 @@ refused with a reason; `docs/loihi2.md` has the table.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -67,10 +67,20 @@ def read_netx(
 
 
 def from_open_file(
-    file: h5py.File, input_shape: Shape | None = None, input_message_bits: int = 0, spike_exp: int = 6
+    file: h5py.File,
+    input_shape: Shape | None = None,
+    input_message_bits: int = 0,
+    spike_exp: int = 6,
+    sources: Sequence[tuple[int, ...]] | None = None,
 ) -> b.BlockNetwork:
-    """As `read_netx`, from a file that is open (SLAYER modules are read through one in memory)."""
-    return _network(Guarded(file, "SLAYER export"), input_shape, input_message_bits, spike_exp)
+    """As `read_netx`, from a file that is open (SLAYER modules are read through one in memory).
+
+    Args:
+        file: the file.
+        input_shape, input_message_bits, spike_exp: see `read_netx`.
+        sources: for each layer of the file, the layers whose sum feeds it (-1: the input); None: each the one before.
+    """
+    return _network(Guarded(file, "SLAYER export"), input_shape, input_message_bits, spike_exp, sources)
 
 
 class _Reader:
@@ -82,14 +92,28 @@ class _Reader:
         self.notes: list[b.Note] = []
         self.transform: tuple[int, int] | None = None
         self.refused: list[str] = []
+        #: For each layer of the file the blocks that send what leaves it, and those that feed the layer to read.
+        self.senders: dict[int, tuple[str, ...]] = {-1: (b.SOURCE,)}
+        self.feeding: tuple[str, ...] = (b.SOURCE,)
 
     @property
-    def previous(self) -> tuple[str, Shape | None]:
-        """Name and shape of what feeds the next layer."""
-        return (self.blocks[-1].name, self.blocks[-1].shape) if self.blocks else (b.SOURCE, self.input_shape)
+    def given(self) -> Shape | None:
+        """Shape of what feeds the layer to read."""
+        shapes = {block.name: block.shape for block in self.blocks}
+        found = {shapes.get(name, self.input_shape) for name in self.feeding}
+        if len(found) > 1:
+            raise UnsupportedError(f"takes the sum of {', '.join(self.feeding)}, whose shapes differ: {found}")
+        return found.pop()
+
+    def connect(self, synapse: b.Synapse, part: str = "real") -> list[b.Connection]:
+        """From each block that feeds the layer through the same weights: W (a + b) = W a + W b."""
+        return [b.Connection(name, synapse, "imag" if part == "imag" else "real") for name in self.feeding]
 
 
-def _network(root: Guarded, input_shape: Shape | None, input_bits: int, spike_exp: int) -> b.BlockNetwork:
+def _network(
+    root: Guarded, input_shape: Shape | None, input_bits: int, spike_exp: int,
+    sources: Sequence[tuple[int, ...]] | None = None,
+) -> b.BlockNetwork:  # fmt: skip
     if not 0 <= input_bits <= 32 or not 0 <= spike_exp <= 7:
         raise InputError(f"input_message_bits={input_bits} (0..32), spike_exp={spike_exp} (0..7): out of range")
     layers = root.group("layer")
@@ -99,7 +123,8 @@ def _network(root: Guarded, input_shape: Shape | None, input_bits: int, spike_ex
     reader = _Reader(input_shape, input_bits, spike_exp)
     for i in range(len(names)):
         group = layers.group(str(i))
-        kind = group.text("type")
+        kind, before = group.text("type"), len(reader.blocks)
+        reader.feeding = tuple(name for j in (sources[i] if sources else (i - 1,)) for name in reader.senders[j])
         try:
             if kind in _REFUSED:
                 raise UnsupportedError(_REFUSED[kind])
@@ -108,6 +133,7 @@ def _network(root: Guarded, input_shape: Shape | None, input_bits: int, spike_ex
             _READERS[kind](reader, group, i, i == len(names) - 1)
         except UnsupportedError as error:
             reader.refused.append(f"layer {i} ({kind}): {error}")
+        reader.senders[i] = reader.feeding if len(reader.blocks) == before else (reader.blocks[-1].name,)
     if reader.refused:
         raise UnsupportedError(f"{root.file}: " + " | ".join(reader.refused))
     if reader.input_shape is None or not reader.blocks:
@@ -147,7 +173,7 @@ def _average(reader: _Reader, group: Guarded, index: int, last: bool) -> None:
 
 def _dense(reader: _Reader, group: Guarded, index: int, last: bool) -> None:
     name, shape = f"{index}.{group.text('type')}", (prod(_shape(group)),)
-    source, given = reader.previous
+    given = reader.given
     if "neuron" in group:
         neuron, bits, notes = read_neuron(group.group("neuron"), shape, spike_exp=reader.spike_exp)
     else:  # netx/hdf5.py:344-352
@@ -163,7 +189,7 @@ def _dense(reader: _Reader, group: Guarded, index: int, last: bool) -> None:
         raise UnsupportedError("resonators need weight/real and weight/imag; netx cannot connect them otherwise")
     if given is None:
         reader.input_shape = (parts[0][0].weight.shape[1],)
-    connections = [b.Connection(source, synapse, "imag" if part == "imag" else "real") for synapse, part in parts]
+    connections = [connection for synapse, part in parts for connection in reader.connect(synapse, part)]
     if group.text("type") == "dense_rec":
         recurrent = _matrix(group, "weight_rec", shape[0], shape[0])
         delay = parts[0][0].delay
@@ -179,7 +205,7 @@ def _dense(reader: _Reader, group: Guarded, index: int, last: bool) -> None:
 
 def _conv(reader: _Reader, group: Guarded, index: int, last: bool) -> None:
     name, shape = f"{index}.{group.text('type')}", _shape(group)
-    source, given = reader.previous
+    given = reader.given
     if given is None or len(given) != 3:
         raise InputError(f"{group.file}: layer {index} is a convolution: give input_shape=(C, H, W), not {given}")
     if len(shape) != 3:
@@ -208,7 +234,7 @@ def _conv(reader: _Reader, group: Guarded, index: int, last: bool) -> None:
             "the file has delays of a convolution: netx ignores them, here they act, and no .net can carry them"
         )
         synapse = replace(synapse, delay=delay)
-    bias, connections = _bias_and_norm(group, shape, [b.Connection(source, synapse)])
+    bias, connections = _bias_and_norm(group, shape, reader.connect(synapse))
     _add(reader, b.Block(name, neuron, shape, tuple(connections), bias, bits), notes)
 
 
