@@ -62,7 +62,8 @@ def resume(progress: Progress, path: Path) -> int:
         for name, value in tensors.items():
             if name.startswith(_OPTIMISER):
                 index, key = name.removeprefix(_OPTIMISER).split(".")
-                state["state"].setdefault(int(index), {})[key] = torch.from_numpy(np.array(value))
+                array = np.array(value).reshape(() if key == "step" else value.shape)  # the file has no numbers alone
+                state["state"].setdefault(int(index), {})[key] = torch.from_numpy(array)
         progress.optimiser.load_state_dict(state)
         for group, rate in zip(progress.optimiser.param_groups, done["rates"], strict=True):
             group["lr"] = float(rate)
@@ -83,11 +84,11 @@ def load_weights(network: nn.Module, path: Path) -> None:
     tensors, _ = _read(path)
     given = {n.removeprefix(_NETWORK): v for n, v in tensors.items() if n.startswith(_NETWORK)}
     wanted = _lasting(network)
-    if {n: v.shape for n, v in given.items()} != {n: tuple(v.shape) for n, v in wanted.items()}:
+    if {n: v.shape for n, v in given.items()} != {n: tuple(v.shape) or (1,) for n, v in wanted.items()}:
         raise InputError(f"{path} is a checkpoint of another network: build the one that it was written for")
     with torch.no_grad():
         for name, value in wanted.items():
-            value.copy_(torch.from_numpy(np.array(given[name])))
+            value.copy_(torch.from_numpy(np.array(given[name])).reshape(value.shape))
 
 
 def _lasting(network: nn.Module) -> dict[str, torch.Tensor]:

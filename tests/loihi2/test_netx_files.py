@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from loihi_nets import draw_frames, draw_network
 
 from i2e_deploy.chips.loihi2.program import LoihiProgram
+from i2e_deploy.cli.app import run
 from i2e_deploy.errors import FileFormatError, I2EDeployError, InputError, UnsupportedError
 from i2e_deploy.network import read_netx, write_netx
 from i2e_deploy.network.block_file import to_tensors
@@ -244,3 +245,20 @@ def test_a_first_convolution_needs_the_input_shape(valid: bytes, tmp_path: Path)
     with pytest.raises(InputError, match="input_shape"):
         read_netx(path)
     assert read_netx(path, input_shape=(2, 8, 8)).blocks[1].shape == (5,)
+
+
+def test_the_input_shape_on_the_command_line(valid: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, frames, out = tmp_path / "valid.net", tmp_path / "frames.npy", tmp_path / "trace.npz"
+    path.write_bytes(valid)
+    np.save(frames, np.zeros((4, 2, 8, 8), np.uint8))
+    given, chip = ["--input-shape", "2,8,8"], ["--chip", "loihi2"]
+    assert run(["check", str(path), *chip, *given]) == 0
+    assert run(["simulate", str(path), *chip, *given, "--input", str(frames), "--out", str(out)]) == 0
+    assert run(["export", str(path), *chip, *given, "--out", str(tmp_path / "bundle")]) == 0
+    capsys.readouterr()
+    assert run(["check", str(path), *chip]) == 2
+    assert "input_shape" in capsys.readouterr().err
+    assert run(["check", str(path), *chip, "--input-shape", "2,8"]) == 2
+    assert "give C,H,W" in capsys.readouterr().err
+    assert run(["check", str(tmp_path / "bundle"), *chip, *given]) == 2
+    assert "says itself" in capsys.readouterr().err
