@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from i2e_deploy.chips.loihi2.program import LoihiProgram
 from i2e_deploy.cli.app import run
 from i2e_deploy.errors import FileFormatError, InputError
+from i2e_deploy.lava_shim import import_lava
 from i2e_deploy.network import from_slayer
 from i2e_deploy.training.checkpoint import load_weights
 from i2e_deploy.training.digit_data import digit_sets
@@ -107,14 +108,15 @@ def test_fused_neurons_are_slayers(decays: tuple[float, float], threshold: float
     """Forward exact. Gradients to 1e-5 of the largest: SLAYER rounds after each operation, in another order."""
     from importlib import import_module
 
+    import_lava()
     neuron = import_module("lava.lib.dl.slayer").neuron.cuba.Neuron
     options = CubaNeurons(threshold, *decays).parameters()
     ours, theirs = torch.nn.Sequential(neuron(**options)), neuron(**options)
     fuse(ours)
     generator = torch.Generator().manual_seed(seed)
-    given = [torch.randn(3, 4, 5, 11, generator=generator).requires_grad_() for _ in range(1)] * 2
+    current = torch.randn(3, 4, 5, 11, generator=generator).requires_grad_()
     gradients, outputs = [], []
-    for network, current in zip((ours, theirs), given, strict=True):
+    for network in (ours, theirs):
         outputs.append(network(current))
         weights = torch.linspace(-1, 1, outputs[-1].numel()).reshape(outputs[-1].shape)
         (gradient,) = torch.autograd.grad((outputs[-1] * weights).sum(), current)

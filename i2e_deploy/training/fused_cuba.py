@@ -53,8 +53,8 @@ class _Cuba(torch.autograd.Function):
     ) -> Tensor:
         x = given.detach().contiguous()
         voltage, spikes = torch.empty_like(x), torch.empty_like(x)
-        arrays = (array.view(-1, x.shape[-1]).numpy() for array in (x, voltage, spikes))
-        _integrate(*arrays, du, dv, np.float32(scale), threshold * scale, np.float32(threshold))
+        arguments: list[Any] = [array.view(-1, x.shape[-1]).numpy() for array in (x, voltage, spikes)]
+        _integrate(*arguments, *(du, dv, np.float32(scale), threshold * scale, np.float32(threshold)))
         ctx.save_for_backward(voltage)
         ctx.options = (du, dv, threshold, slope, height)
         return spikes
@@ -64,9 +64,10 @@ class _Cuba(torch.autograd.Function):
         (voltage,) = ctx.saved_tensors
         du, dv, threshold, slope, height = ctx.options
         out = torch.empty_like(voltage)
-        arrays = (array.view(-1, voltage.shape[-1]).numpy() for array in (grad.contiguous(), voltage, out))
-        kept = (np.float32(1 - du / 4096), np.float32(1 - dv / 4096))
-        _differentiate(*arrays, *kept, np.float32(threshold), np.float32(slope), np.float32(height / 2 / slope))
+        tensors = (grad.contiguous(), voltage, out)
+        options = (1 - du / 4096, 1 - dv / 4096, threshold, slope, height / 2 / slope)
+        arguments: list[Any] = [tensor.view(-1, voltage.shape[-1]).numpy() for tensor in tensors]
+        _differentiate(*arguments, *map(np.float32, options))
         return out, None, None, None, None, None, None
 
 

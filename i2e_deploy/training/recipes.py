@@ -52,4 +52,4 @@ def read_trained(recipe: Recipe) -> AnyNetwork:
     from i2e_deploy.network import from_sinabs, from_slayer
 
     shape = (2, SIZE, SIZE)
-    return from_sinabs(recipe.network, shape) if recipe.chip == "speck2f" else from_slayer(recipe.network, shape)  # type: ignore[arg-type]
+    return from_sinabs(recipe.network, shape) if recipe.chip == "speck2f" else from_slayer(recipe.network, shape)

@@ -67,7 +67,7 @@ def slayer_output(network: SlayerNetwork, frames: NDArray[np.uint8], batch_size:
     network.eval()
     parts = [network.spikes(torch.from_numpy(frames[i : i + batch_size])) for i in range(0, len(frames), batch_size)]
     scaled: NDArray[Any] = torch.cat(parts).permute(0, 2, 1).double().numpy() * network.timing.output_scale
-    return np.rint(scaled).astype(np.int64)
+    return np.asarray(np.rint(scaled), np.int64)
 
 
 def program_frames(network: SlayerNetwork, frames: NDArray[np.uint8]) -> NDArray[np.int16]:
@@ -91,7 +91,7 @@ def float_weights(network: nn.Module) -> Iterator[None]:
 
     Decays and thresholds stay on theirs, and SLAYER rounds states to 1/4096 either way.
     """
-    synapses = [part for part in network.modules() if hasattr(part, "_pre_hook_fx")]
+    synapses: list[Any] = [part for part in network.modules() if hasattr(part, "_pre_hook_fx")]
     hooks = [part.pre_hook_fx for part in synapses]
     try:
         for part in synapses:

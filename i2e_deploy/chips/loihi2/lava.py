@@ -124,7 +124,7 @@ def _trace(network: BlockNetwork, mended: Mended, folder: Path, frames: Integers
             return values.reshape(samples, -1, *tail)
 
         spikes[layer.name] = read(f"sent{i}.npy", layer.shape).astype(np.int32)
-        states[layer.name] = found = {
+        found: dict[str, Integers] = {
             path.stem.split("-")[1]: read(path.name, layer.shape).astype(np.int64)
             for path in sorted(folder.glob(f"state{i}-*.npy"))
         }
@@ -132,6 +132,7 @@ def _trace(network: BlockNetwork, mended: Mended, folder: Path, frames: Integers
             found[name] = value[:, : depth_of(layer)] if name in IN_FLIGHT else value[:, 0]
         if "step" in extra_shapes(layer):
             found["step"] = np.full(samples, steps)
+        states[layer.name] = found
         counts[layer.name] = LayerCounts(int((spikes[layer.name] != 0).sum()), 0, 0)
     output = spikes[network.blocks[-1].name].reshape(samples, steps, -1)
     return Trace(spikes, states, output, counts)
