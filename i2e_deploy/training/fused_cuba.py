@@ -54,7 +54,8 @@ class _Cuba(torch.autograd.Function):
         x = given.detach().contiguous()
         voltage, spikes = torch.empty_like(x), torch.empty_like(x)
         arguments: list[Any] = [array.view(-1, x.shape[-1]).numpy() for array in (x, voltage, spikes)]
-        _integrate(*arguments, *(du, dv, np.float32(scale), threshold * scale, np.float32(threshold)))
+        arguments += [du, dv, np.float32(scale), threshold * scale, np.float32(threshold)]
+        _integrate(*arguments)
         ctx.save_for_backward(voltage)
         ctx.options = (du, dv, threshold, slope, height)
         return spikes
