@@ -96,7 +96,7 @@ class Chip(ABC):
             UnsupportedError: a layer has no counterpart on the chip; every such layer is named.
         """
 
-    def calibrate(self, network: AnyNetwork, frames: Integers) -> tuple[Finding, ...]:
+    def check_on(self, network: AnyNetwork, frames: Integers) -> tuple[Finding, ...]:
         """What only a run on frames that stand for the use can show; nothing by default.
 
         Args:

@@ -34,7 +34,7 @@ def command(
     network, target = read_network_of(model, input_shape), get(chip)
     report = target.check(network)
     if calibration is not None:
-        report = replace(report, findings=(*report.findings, *target.calibrate(network, read_frames(calibration))))
+        report = replace(report, findings=(*report.findings, *target.check_on(network, read_frames(calibration))))
     if as_json:
         print_json(report.to_dict())
     else:

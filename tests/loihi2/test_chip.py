@@ -165,7 +165,7 @@ def test_calibration_says_what_differs_and_by_how_much() -> None:
     assert found["quiet"] == {}
     assert found["odd"] == {"differ on Lava": differing(odd, odd, "lava")}
     assert found["biased"] == {"differ from SLAYER": differing(biased, biased.with_reset(50, 1, staggered=False))}
-    assert min(*found["odd"].values(), *found["biased"].values()) > 0  # type: ignore[type-var]
+    assert 0 not in (*found["odd"].values(), *found["biased"].values())
 
 
 def test_estimates_are_ranges_that_grow_with_work() -> None:

@@ -60,8 +60,8 @@ class Loihi2Chip(Chip):
             raise UnsupportedError(_refusal())
         return LoihiProgram(network)
 
-    def calibrate(self, network: AnyNetwork, frames: Integers) -> tuple[Finding, ...]:
-        """See `Chip.calibrate`: headroom of the states, and messages that differ on Lava and in SLAYER."""
+    def check_on(self, network: AnyNetwork, frames: Integers) -> tuple[Finding, ...]:
+        """See `Chip.check_on`: headroom of the states, and messages that differ on Lava and in SLAYER."""
         return calibration_findings(self.lower(network), frames, self.profile)
 
     def native_files(self, program: Program, placement: Sequence[Slot]) -> Mapping[str, bytes]:
