@@ -122,6 +122,9 @@ def _dense(config: SlayerConfig, block: Any) -> SlayerNetwork:
         first(dict(neuron), 2 * SIZE**2, config.hidden, weight_scale=3 * t, delay=config.delays),
         cuba.Dense(neuron, config.hidden, config.classes, weight_scale=2 * t),
     ]
+    if config.kind == "recurrent":  # SLAYER draws both matrices alike; such feedback drowns the input
+        with torch.no_grad():
+            blocks[1].recurrent_synapse.weight.mul_(0.1)  # type: ignore[union-attr, operator]
     return SlayerNetwork(blocks, Timing(silence=6 + int(MAX_DELAY) * config.delays))
 
 
