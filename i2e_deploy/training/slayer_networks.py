@@ -152,7 +152,7 @@ _TRAIN = TrainConfig(epochs=12, learning_rate=0.02, logit_scale=1.0)
 #: By name: what to build, and how to train it.
 RECIPES: dict[str, tuple[SlayerConfig, TrainConfig]] = {
     "conv": (SlayerConfig("conv", neurons=_CONV), _TRAIN),
-    "dense": (SlayerConfig("dense", neurons=_DENSE), replace(_TRAIN, epochs=16)),
+    "dense": (SlayerConfig("dense", neurons=_DENSE), replace(_TRAIN, epochs=30)),
     "recurrent": (SlayerConfig("recurrent", hidden=128, neurons=_DENSE), _TRAIN),
     "delays": (SlayerConfig("dense", hidden=128, neurons=_DENSE, delays=True), _TRAIN),
     "channel_decays": (SlayerConfig("dense", hidden=128, neurons=replace(_DENSE, own_decays=True)), _TRAIN),
