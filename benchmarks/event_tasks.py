@@ -23,7 +23,7 @@ from i2e_deploy.datasets.mnist5k import load_mnist5k
 from i2e_deploy.events.array import Events
 from i2e_deploy.network import from_sinabs
 from i2e_deploy.network.file import read_network, write_network
-from i2e_deploy.training import bptt, digits
+from i2e_deploy.training import bptt, digits, loop
 from i2e_deploy.training.fused_iaf import FusedIAF
 
 Frames = NDArray[np.uint8]
@@ -141,8 +141,9 @@ def i2e_digits() -> Task:
     frames = to_frames(images)
 
     def train(network: nn.Sequential, chosen: Chosen, seed: int) -> None:
-        config = bptt.TrainConfig(ratio=RATIO["mnist"], seed=seed)
-        for _ in bptt.train(network, (images[chosen], labels[chosen]), frames[:1], labels[:1], config):
+        config = loop.TrainConfig(ratio=RATIO["mnist"], seed=seed)
+        pictures, unused = (images[chosen], labels[chosen]), (frames[:1], labels[:1])
+        for _ in loop.train(network, bptt.spike_counts, pictures, unused, config):
             pass
 
     return Task("I2E-MNIST", frames, labels, None, 1000, digits.build_digit_network, train)

@@ -14,7 +14,8 @@ from i2e_deploy.cli.app import run
 from i2e_deploy.datasets.images import resize
 from i2e_deploy.datasets.mnist5k import load_mnist5k
 from i2e_deploy.training.augment import Deformation, deform
-from i2e_deploy.training.bptt import TrainConfig, train
+from i2e_deploy.training.bptt import spike_counts
+from i2e_deploy.training.loop import TrainConfig, train
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,7 @@ def test_training_repeats_with_its_seed() -> None:
     def once(seed: int) -> list[float]:
         network = build_digit_network(8, torch.Generator().manual_seed(0))
         config = TrainConfig(epochs=1, batch_size=10, seed=seed)
-        list(train(network, (images, labels), frames, np.zeros(2, np.int64), config))
+        list(train(network, spike_counts, (images, labels), (frames, np.zeros(2, np.int64)), config))
         return [float(weight.detach().double().sum()) for weight in network.parameters()]
 
     assert once(1) == once(1) != once(2)

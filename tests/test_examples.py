@@ -31,13 +31,13 @@ def test_convert_photos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 
 @needs_lava
 def test_deploy_slayer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With 40 pictures; SLAYER and the program agree exactly. In the same process as other tests, so without Lava."""
+    """With 40 pictures; SLAYER and the program agree exactly. Without Lava: the benchmark and other tests have it."""
     main = runpy.run_path(str(EXAMPLES / "deploy_slayer.py"))["main"]
-    main(tmp_path / "bundle", pictures=40, epochs=1, lava=False)
+    main(tmp_path / "out", pictures=40, epochs=1, lava=False)
     printed = capsys.readouterr().out
-    assert "output spikes that differ from SLAYER: 0 of" in printed
+    assert "outputs that differ from SLAYER: 0 of" in printed
     assert "golden vectors exact: True" in printed
-    assert (tmp_path / "bundle" / "program.net").is_file()
+    assert (tmp_path / "out" / "bundle" / "program.net").is_file()
 
 
 def test_the_readme_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Any
 
-from i2e_deploy.chips.check import CheckReport, Slot
+from i2e_deploy.chips.check import CheckReport, Finding, Slot
 from i2e_deploy.chips.profile import Profile
 from i2e_deploy.chips.session import Session
 from i2e_deploy.chips.trace import Integers, States, Trace
@@ -99,6 +99,19 @@ class Chip(ABC):
         Raises:
             UnsupportedError: a layer has no counterpart on the chip; every such layer is named.
         """
+
+    def check_on(self, network: AnyNetwork, frames: Integers) -> tuple[Finding, ...]:
+        """What only a run on frames that stand for the use can show; nothing by default.
+
+        Args:
+            network: as for `lower`.
+            frames: see `Program.run`.
+
+        Raises:
+            UnsupportedError: see `lower`.
+            InputError: see `Program.run`.
+        """
+        return ()
 
     def native_files(self, program: Program, placement: Sequence[Slot]) -> Mapping[str, bytes]:
         """Files in the chip's own terms that a bundle carries, by name; none by default."""

@@ -19,13 +19,16 @@ from i2e_deploy.cli import (
     profiles,
     report,
     simulate,
+    train,
     verify,
 )
 from i2e_deploy.errors import I2EDeployError
 
 # Plain help: rich's costs half of the 0.3 s that `--help` may take.
 app = typer.Typer(name="i2e-deploy", add_completion=False, rich_markup_mode=None)
-for module in (demo, doctor, profiles, convert, check, export, verify, simulate, evaluate, compare, live, report):
+for module in (
+    demo, doctor, profiles, convert, train, check, export, verify, simulate, evaluate, compare, live, report,
+):  # fmt: skip
     app.command(module.__name__.rpartition(".")[2])(module.command)
 
 

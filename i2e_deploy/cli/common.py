@@ -58,12 +58,37 @@ def progress_bar(title: str, total: int | None) -> Iterator[Advance]:
         yield lambda done, note: bar.update(task, completed=done, note=note)
 
 
-def read_network_of(model: Path) -> AnyNetwork:
-    """The network of a bundle (a folder) or of a file: .safetensors, .nir or .net.
+#: Help of the option `--input-shape`.
+SHAPE_HELP = "C,H,W of the frames, for a netx file that does not say it (its first layer is a convolution)."
+
+
+def parse_shape(text: str) -> tuple[int, ...] | None:
+    """`"2,32,32"` to (2, 32, 32); None for an empty text.
 
     Raises:
-        InputError: no such file, or one that holds no network.
+        InputError: not one or three whole numbers from 1.
     """
+    if not text:
+        return None
+    parts = text.split(",")
+    if len(parts) not in (1, 3) or not all(part.strip().isdecimal() and int(part) for part in parts):
+        raise InputError(f"--input-shape is {text!r}: give C,H,W, for example 2,32,32, or the number of inputs")
+    return tuple(map(int, parts))
+
+
+def read_network_of(model: Path, input_shape: str = "") -> AnyNetwork:
+    """The network of a bundle (a folder) or of a file: .safetensors, .nir or .net.
+
+    Args:
+        model: the file or folder.
+        input_shape: see `parse_shape`; only a netx file takes one, every other model knows its own.
+
+    Raises:
+        InputError: no such file, one that holds no network, or an input shape that is not wanted.
+    """
+    shape = parse_shape(input_shape)
+    if shape is not None and model.suffix != ".net":
+        raise InputError(f"--input-shape is for netx files: {model} says itself what it takes; leave it out")
     if model.is_dir():
         from i2e_deploy.bundle import read
 
@@ -71,7 +96,7 @@ def read_network_of(model: Path) -> AnyNetwork:
     if model.suffix == ".net":
         from i2e_deploy.network.netx_read import read_netx
 
-        return read_netx(model)
+        return read_netx(model, shape)
     if model.suffix == ".nir":
         from i2e_deploy.network.nir_read import read_nir
 
@@ -85,8 +110,8 @@ def read_network_of(model: Path) -> AnyNetwork:
     )
 
 
-def read_program_of(model: Path, chip_name: str) -> Program:
-    """The program of a bundle for this chip, or a network file lowered to it.
+def read_program_of(model: Path, chip_name: str, input_shape: str = "") -> Program:
+    """The program of a bundle for this chip, or a network file lowered to it; see `read_network_of`.
 
     Raises:
         InputError: no such file or chip, or a bundle for another chip.
@@ -94,8 +119,8 @@ def read_program_of(model: Path, chip_name: str) -> Program:
     from i2e_deploy.chips import get
 
     chip = get(chip_name)
-    if not model.is_dir():
-        return chip.lower(read_network_of(model))
+    if not model.is_dir() or input_shape:
+        return chip.lower(read_network_of(model, input_shape))
     from i2e_deploy.bundle import read
 
     bundle = read(model)

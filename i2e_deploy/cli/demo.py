@@ -142,8 +142,9 @@ def _train(
     from i2e_deploy.datasets.images import resize
     from i2e_deploy.network import from_sinabs
     from i2e_deploy.network.file import write_network
-    from i2e_deploy.training.bptt import TrainConfig, train
+    from i2e_deploy.training.bptt import spike_counts
     from i2e_deploy.training.digits import build_digit_network
+    from i2e_deploy.training.loop import TrainConfig, train
 
     seed, epochs, size = options
     config = TrainConfig(epochs=epochs, ratio=RATIO["mnist"], seed=seed)
@@ -152,7 +153,9 @@ def _train(
     batches = -(-size // config.batch_size) * epochs
     accuracy = 0.0
     with progress_bar("training", batches) as advance:
-        steps = train(network, data, frames, labels, config, lambda done, loss: advance(done, f"loss {loss:.3f}"))
+        steps = train(
+            network, spike_counts, data, (frames, labels), config, lambda done, loss: advance(done, f"loss {loss:.3f}")
+        )
         for result in steps:
             accuracy = result.test_accuracy
             say.print(

@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from i2e_deploy.cli.common import SHAPE_HELP
+
 if TYPE_CHECKING:
     from i2e_deploy.runtime.agreement import HilEvaluation
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="A bundle folder or a network file (.safetensors).")],
+    model: Annotated[Path, typer.Argument(help="A bundle folder or a network file (.safetensors, .net).")],
     data: Annotated[Path, typer.Argument(help="FRAMES.npz (frames, labels), a recorded session, or class folders.")],
     target: Annotated[list[str], typer.Option(help="Where to run; give it again for each.")] = ["simulator"],  # noqa: B006
     chip: Annotated[str, typer.Option(help="Name of the chip, see `profiles`.")] = "speck2f",
+    input_shape: Annotated[str, typer.Option(help=SHAPE_HELP)] = "",
     semantics: Annotated[str, typer.Option(help="timestep (exact to Sinabs) or event (DYNAP-CNN).")] = "timestep",
     steps: Annotated[int, typer.Option(min=1, help="Time steps of a recording in class folders.")] = 8,
     limit: Annotated[int, typer.Option(min=0, help="At most so many samples; 0 = all.")] = 0,
@@ -42,7 +45,7 @@ def command(
     from i2e_deploy.runtime.agreement import evaluate_targets
     from i2e_deploy.runtime.eval_data import read_samples
 
-    program = read_program_of(model, chip)
+    program = read_program_of(model, chip, input_shape)
     frames, labels = read_samples(data, tuple(program.input_shape), steps, limit)
     with progress_bar("evaluating", -(-len(frames) // 50)) as advance:
         result = evaluate_targets(program, frames, labels, target, semantics, progress=lambda n, _: advance(n, ""))

@@ -7,18 +7,21 @@ from typing import Annotated, Optional
 
 import typer
 
+from i2e_deploy.cli.common import SHAPE_HELP
+
 #: Golden inputs when none are given: samples, steps and share of pixels that fire, drawn from the seed.
 SAMPLES, STEPS, RATE = 2, 8, 0.1
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="A network file (.safetensors) or a bundle folder.")],
+    model: Annotated[Path, typer.Argument(help="A network file (.safetensors, .net) or a bundle folder.")],
     chip: Annotated[str, typer.Option(help="Name of the chip, see `profiles`.")],
     out: Annotated[Path, typer.Option(help="Folder of the bundle; must not exist.")],
     inputs: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option("--input", help="Frames (.npy) for the golden vectors; default: random events from the seed."),
     ] = None,
+    input_shape: Annotated[str, typer.Option(help=SHAPE_HELP)] = "",
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the random events.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -36,7 +39,7 @@ def command(
     from i2e_deploy.reporting.html import write_report
 
     bundle.check_target(out, overwrite=False)
-    network, target = read_network_of(model), get(chip)
+    network, target = read_network_of(model, input_shape), get(chip)
     target.check(network).raise_if_unfit()
     frames: Integers
     if inputs is None:

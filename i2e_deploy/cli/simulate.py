@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from i2e_deploy.cli.common import SHAPE_HELP
 from i2e_deploy.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="A bundle folder or a network file (.safetensors).")],
+    model: Annotated[Path, typer.Argument(help="A bundle folder or a network file (.safetensors, .net).")],
     chip: Annotated[str, typer.Option(help="Name of the chip, see `profiles`.")],
     inputs: Annotated[Path, typer.Option("--input", help="Integers [T, C, H, W] or [B, T, C, H, W] (.npy).")],
     out: Annotated[Path, typer.Option(help="Trace to write (.npz).")],
+    input_shape: Annotated[str, typer.Option(help=SHAPE_HELP)] = "",
     semantics: Annotated[
         str, typer.Option(help="timestep (exact to Sinabs), or event (the asynchronous chip; DYNAP-CNN only).")
     ] = "timestep",
@@ -53,7 +55,7 @@ def command(
 
     if out.suffix != ".npz":
         raise InputError(f"--out is {out}: a trace is an .npz file; give a name that ends so")
-    program, frames = read_program_of(model, chip), read_frames(inputs)
+    program, frames = read_program_of(model, chip, input_shape), read_frames(inputs)
     if target != "simulator":
         if spread_of:
             raise InputError(f"--bound varies the simulator, not {target}: leave out --target")

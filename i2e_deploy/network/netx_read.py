@@ -6,7 +6,7 @@ refused with a reason; `docs/loihi2.md` has the table.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -17,17 +17,23 @@ import numpy as np
 from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
 from i2e_deploy.network import blocks as b
 from i2e_deploy.network.hdf5_guard import Guarded, check_file
-from i2e_deploy.network.layers import Pair, Shape
+from i2e_deploy.network.layers import Shape
 from i2e_deploy.network.netx_neuron import read_neuron
+from i2e_deploy.network.netx_synapse import (
+    MAX_SIDE,
+    WEIGHT,
+    bias_and_norm,
+    delays_of,
+    matrix_of,
+    pair_of,
+    shape_of,
+    weight_keys,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     import h5py
 
 MAX_LAYERS = 1024
-MAX_SIDE = 2**20
-MAX_NEURONS = 2**24
-#: Weights are integers on the grid of 1/64; the chip takes 8 bits and a sign, the check says which do not fit.
-WEIGHT = 2**20
 
 _REFUSED = {
     "convT": "transposed convolution: neither netx nor Lava has it (lava-dl issue 163); use a dense layer",
@@ -67,10 +73,20 @@ def read_netx(
 
 
 def from_open_file(
-    file: h5py.File, input_shape: Shape | None = None, input_message_bits: int = 0, spike_exp: int = 6
+    file: h5py.File,
+    input_shape: Shape | None = None,
+    input_message_bits: int = 0,
+    spike_exp: int = 6,
+    sources: Sequence[tuple[int, ...]] | None = None,
 ) -> b.BlockNetwork:
-    """As `read_netx`, from a file that is open (SLAYER modules are read through one in memory)."""
-    return _network(Guarded(file, "SLAYER export"), input_shape, input_message_bits, spike_exp)
+    """As `read_netx`, from a file that is open (SLAYER modules are read through one in memory).
+
+    Args:
+        file: the file.
+        input_shape, input_message_bits, spike_exp: see `read_netx`.
+        sources: for each layer of the file, the layers whose sum feeds it (-1: the input); None: each the one before.
+    """
+    return _network(Guarded(file, "SLAYER export"), input_shape, input_message_bits, spike_exp, sources)
 
 
 class _Reader:
@@ -82,14 +98,30 @@ class _Reader:
         self.notes: list[b.Note] = []
         self.transform: tuple[int, int] | None = None
         self.refused: list[str] = []
+        #: For each layer of the file the blocks that send what leaves it, and those that feed the layer to read.
+        self.senders: dict[int, tuple[str, ...]] = {-1: (b.SOURCE,)}
+        self.feeding: tuple[str, ...] = (b.SOURCE,)
+        #: Shapes of refused layers, so that those behind them are still read and everything is said at once.
+        self.stand_ins: dict[str, Shape] = {}
 
     @property
-    def previous(self) -> tuple[str, Shape | None]:
-        """Name and shape of what feeds the next layer."""
-        return (self.blocks[-1].name, self.blocks[-1].shape) if self.blocks else (b.SOURCE, self.input_shape)
+    def given(self) -> Shape | None:
+        """Shape of what feeds the layer to read."""
+        shapes = self.stand_ins | {block.name: block.shape for block in self.blocks}
+        found = {shapes.get(name, self.input_shape) for name in self.feeding}
+        if len(found) > 1:
+            raise UnsupportedError(f"takes the sum of {', '.join(self.feeding)}, whose shapes differ: {found}")
+        return found.pop()
+
+    def connect(self, synapse: b.Synapse, part: str = "real") -> list[b.Connection]:
+        """From each block that feeds the layer through the same weights: W (a + b) = W a + W b."""
+        return [b.Connection(name, synapse, "imag" if part == "imag" else "real") for name in self.feeding]
 
 
-def _network(root: Guarded, input_shape: Shape | None, input_bits: int, spike_exp: int) -> b.BlockNetwork:
+def _network(
+    root: Guarded, input_shape: Shape | None, input_bits: int, spike_exp: int,
+    sources: Sequence[tuple[int, ...]] | None = None,
+) -> b.BlockNetwork:  # fmt: skip
     if not 0 <= input_bits <= 32 or not 0 <= spike_exp <= 7:
         raise InputError(f"input_message_bits={input_bits} (0..32), spike_exp={spike_exp} (0..7): out of range")
     layers = root.group("layer")
@@ -99,7 +131,8 @@ def _network(root: Guarded, input_shape: Shape | None, input_bits: int, spike_ex
     reader = _Reader(input_shape, input_bits, spike_exp)
     for i in range(len(names)):
         group = layers.group(str(i))
-        kind = group.text("type")
+        kind, before = group.text("type"), len(reader.blocks)
+        reader.feeding = tuple(name for j in (sources[i] if sources else (i - 1,)) for name in reader.senders[j])
         try:
             if kind in _REFUSED:
                 raise UnsupportedError(_REFUSED[kind])
@@ -108,6 +141,9 @@ def _network(root: Guarded, input_shape: Shape | None, input_bits: int, spike_ex
             _READERS[kind](reader, group, i, i == len(names) - 1)
         except UnsupportedError as error:
             reader.refused.append(f"layer {i} ({kind}): {error}")
+            reader.stand_ins[str(i)], reader.senders[i] = shape_of(group), (str(i),)
+            continue
+        reader.senders[i] = reader.feeding if len(reader.blocks) == before else (reader.blocks[-1].name,)
     if reader.refused:
         raise UnsupportedError(f"{root.file}: " + " | ".join(reader.refused))
     if reader.input_shape is None or not reader.blocks:
@@ -118,7 +154,7 @@ def _network(root: Guarded, input_shape: Shape | None, input_bits: int, spike_ex
 
 
 def _input(reader: _Reader, group: Guarded, index: int, last: bool) -> None:
-    shape = _shape(group)
+    shape = shape_of(group)
     if reader.blocks:
         raise UnsupportedError("an input layer after other layers")
     reader.input_shape = shape
@@ -146,26 +182,26 @@ def _average(reader: _Reader, group: Guarded, index: int, last: bool) -> None:
 
 
 def _dense(reader: _Reader, group: Guarded, index: int, last: bool) -> None:
-    name, shape = f"{index}.{group.text('type')}", (prod(_shape(group)),)
-    source, given = reader.previous
+    name, shape = f"{index}.{group.text('type')}", (prod(shape_of(group)),)
+    given = reader.given
     if "neuron" in group:
         neuron, bits, notes = read_neuron(group.group("neuron"), shape, spike_exp=reader.spike_exp)
     else:  # netx/hdf5.py:344-352
         neuron, bits = b.CubaLif(np.zeros(1, np.int64), np.full(1, 4096), 2**17), 0
         notes = ["no neurons in the file: netx makes integrators that never fire; read their state"]
     parts: list[tuple[b.DenseSynapse, str]] = []
-    for key, part in _weight_keys(group):
-        weight = _matrix(group, key, shape[0], None if given is None else prod(given))
-        parts.append((b.DenseSynapse(weight, _delay(group, weight, notes)), part))
+    for key, part in weight_keys(group):
+        weight = matrix_of(group, key, shape[0], None if given is None else prod(given))
+        parts.append((b.DenseSynapse(weight, delays_of(group, weight, notes)), part))
     if len(parts) > 1 and not isinstance(neuron, b.Resonator):
         raise UnsupportedError("complex weights feed neurons that have no imaginary input")
     if isinstance(neuron, b.Resonator) and len(parts) == 1:
         raise UnsupportedError("resonators need weight/real and weight/imag; netx cannot connect them otherwise")
     if given is None:
         reader.input_shape = (parts[0][0].weight.shape[1],)
-    connections = [b.Connection(source, synapse, "imag" if part == "imag" else "real") for synapse, part in parts]
+    connections = [connection for synapse, part in parts for connection in reader.connect(synapse, part)]
     if group.text("type") == "dense_rec":
-        recurrent = _matrix(group, "weight_rec", shape[0], shape[0])
+        recurrent = matrix_of(group, "weight_rec", shape[0], shape[0])
         delay = parts[0][0].delay
         if delay is not None:
             raise UnsupportedError(
@@ -173,13 +209,13 @@ def _dense(reader: _Reader, group: Guarded, index: int, last: bool) -> None:
                 "and fails on unequal sizes; SLAYER delays the output, so there is nothing exact to map to"
             )
         connections.append(b.Connection(name, b.DenseSynapse(recurrent)))
-    bias, connections = _bias_and_norm(group, shape, connections)
+    bias, connections = bias_and_norm(group, shape, connections)
     _add(reader, b.Block(name, neuron, shape, tuple(connections), bias, bits), notes)
 
 
 def _conv(reader: _Reader, group: Guarded, index: int, last: bool) -> None:
-    name, shape = f"{index}.{group.text('type')}", _shape(group)
-    source, given = reader.previous
+    name, shape = f"{index}.{group.text('type')}", shape_of(group)
+    given = reader.given
     if given is None or len(given) != 3:
         raise InputError(f"{group.file}: layer {index} is a convolution: give input_shape=(C, H, W), not {given}")
     if len(shape) != 3:
@@ -200,7 +236,7 @@ def _conv(reader: _Reader, group: Guarded, index: int, last: bool) -> None:
     elif "groups" in group:
         groups = int(group.integers("groups", 1, MAX_SIDE).reshape(-1)[0])
     synapse = b.ConvSynapse(
-        weight, _pair(group, "stride", 1), _pair(group, "padding", 0), _pair(group, "dilation", 1), groups
+        weight, pair_of(group, "stride", 1), pair_of(group, "padding", 0), pair_of(group, "dilation", 1), groups
     )
     if "delay" in group:
         delay = np.broadcast_to(group.integers("delay", 0, 2**31).reshape(-1), (shape[0],)).clip(0, 62)
@@ -208,7 +244,7 @@ def _conv(reader: _Reader, group: Guarded, index: int, last: bool) -> None:
             "the file has delays of a convolution: netx ignores them, here they act, and no .net can carry them"
         )
         synapse = replace(synapse, delay=delay)
-    bias, connections = _bias_and_norm(group, shape, [b.Connection(source, synapse)])
+    bias, connections = bias_and_norm(group, shape, reader.connect(synapse))
     _add(reader, b.Block(name, neuron, shape, tuple(connections), bias, bits), notes)
 
 
@@ -221,81 +257,3 @@ _READERS: dict[str, Callable[[_Reader, Guarded, int, bool], None]] = {
 def _add(reader: _Reader, block: b.Block, notes: list[str]) -> None:
     reader.blocks.append(block)
     reader.notes += [b.Note(block.name, note) for note in notes]
-
-
-def _shape(group: Guarded) -> Shape:
-    shape = tuple(map(int, group.integers("shape", 1, MAX_SIDE).reshape(-1)))
-    if not 1 <= len(shape) <= 3 or prod(shape) > MAX_NEURONS:
-        raise group.error(f"is {list(shape)}: one to three sizes, at most {MAX_NEURONS} neurons", "shape")
-    return shape
-
-
-def _weight_keys(group: Guarded) -> list[tuple[str, str]]:
-    if "weight" in group and group.is_group("weight"):
-        return [("real", "real"), ("imag", "imag")]
-    return [("weight", "real")]
-
-
-def _matrix(group: Guarded, key: str, rows: int, columns: int | None) -> b.Ints:
-    place = group.group("weight") if key in ("real", "imag") else group
-    weight = place.integers(key, -WEIGHT, WEIGHT)
-    if weight.size % rows or (columns is not None and weight.size != rows * columns):
-        raise place.error(f"has shape {list(weight.shape)}, expected [{rows}, {columns or 'any'}]", key)
-    if weight.ndim not in (1, 2) or (weight.ndim == 2 and weight.shape[0] != rows):
-        raise place.error(f"has shape {list(weight.shape)}, expected [{rows}, {columns or 'any'}]", key)
-    return weight.reshape(rows, -1)
-
-
-def _delay(group: Guarded, weight: b.Ints, notes: list[str]) -> b.Ints | None:
-    """netx/hdf5.py:425-448: clipped to 62; one a neuron of this layer, else one an input."""
-    if "delay" not in group:
-        return None
-    delay = group.integers("delay", 0, 2**31)
-    if delay.max() > 62:
-        notes.append(f"delays up to {delay.max()} are clipped to 62, as netx does")
-        delay = delay.clip(0, 62)
-    rows, columns = weight.shape
-    if delay.shape == weight.shape or delay.ndim == 0:
-        return np.broadcast_to(delay, weight.shape)
-    if delay.shape == (rows,):
-        return np.broadcast_to(delay[:, None], weight.shape)
-    if delay.shape == (columns,):
-        return np.broadcast_to(delay[None, :], weight.shape)
-    raise group.error(f"has shape {list(delay.shape)}, expected [{rows}], [{columns}] or [{rows}, {columns}]", "delay")
-
-
-def _pair(group: Guarded, key: str, default: int) -> Pair:
-    if key not in group:
-        return default, default
-    values = group.integers(key, 0, MAX_SIDE).reshape(-1)
-    if values.size not in (1, 2):
-        raise group.error(f"has {values.size} values, expected (vertical, horizontal)", key)
-    return int(values[0]), int(values[-1])
-
-
-def _bias_and_norm(
-    group: Guarded, shape: Shape, connections: list[b.Connection]
-) -> tuple[b.Ints | None, list[b.Connection]]:
-    bias = None
-    if "bias" in group:
-        bias = group.integers("bias", -(2**31), 2**31).reshape(-1)
-        if bias.size not in (1, shape[0]):
-            raise group.error(f"has {bias.size} values, expected 1 or {shape[0]}", "bias")
-        bias = np.broadcast_to(bias, (shape[0],)) if bias.size == 1 else bias
-    if "neuron" in group and "weight_exp" in group.group("neuron"):
-        exponent = int(group.group("neuron").integers("weight_exp", -64, 64).reshape(-1)[0])
-        connections = [replace(c, synapse=_folded(c.synapse, exponent)) for c in connections]
-    return bias, connections
-
-
-def _folded(synapse: b.Synapse | None, exponent: int) -> b.Synapse | None:
-    """WgtScaleBatchNorm divides the current by 2^exponent (slayer/neuron/norm.py); netx forgets it."""
-    if synapse is None or exponent == 0:
-        return synapse
-    weight = synapse.weight * 2**-exponent if exponent < 0 else synapse.weight // 2**exponent
-    if (exponent > 0 and (weight * 2**exponent != synapse.weight).any()) or np.abs(weight).max() > 256:
-        raise UnsupportedError(
-            f"WgtScaleBatchNorm divides the weights by 2^{exponent}, which leaves the integers or passes 256: netx "
-            "ignores it and gives other spikes; train with MeanOnlyBatchNorm"
-        )
-    return replace(synapse, weight=weight)

@@ -8,8 +8,14 @@ from typing import Any
 
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network.blocks import BlockNetwork
+from i2e_deploy.network.graph import INPUT
 from i2e_deploy.network.layers import Shape
 from i2e_deploy.network.netx_read import from_open_file
+from i2e_deploy.network.torch_graph import calls
+
+#: Class names of SLAYER's blocks, which are not looked into.
+_BLOCKS = ("Input", "Flatten", "Dense", "Conv", "Pool", "Recurrent", "Output", "Average", "ConvT", "Unpool", "Affine",
+           "KWTA")  # fmt: skip
 
 
 def from_slayer(
@@ -18,8 +24,9 @@ def from_slayer(
     """Read a SLAYER network. It is not changed: weight normalisation is folded into a copy.
 
     Args:
-        module: `nn.Sequential`, a list or `nn.ModuleList` of SLAYER blocks, or a module with those in `.blocks`. It
-            must have seen one batch: SLAYER learns its shapes from it.
+        module: `nn.Sequential`, a list or `nn.ModuleList` of SLAYER blocks, a module with those in `.blocks`, or one
+            whose `forward` combines blocks by branches and `+` (a sum of spikes reaches the next block through the
+            same synapses twice). It must have seen one batch: SLAYER learns its shapes from it.
         input_shape: (C, H, W) or (N,); only needed when the first block is a convolution without an input block.
         input_message_bits: see `read_netx`.
         spike_exp: see `read_netx`.
@@ -30,14 +37,36 @@ def from_slayer(
     """
     import h5py
 
-    blocks = getattr(module, "blocks", module)
-    if not isinstance(blocks, Iterable):
-        raise InputError(f"{type(module).__name__} is no SLAYER network: give its blocks in order")
+    blocks, sources = _graph(module)
     with h5py.File("slayer", "w", driver="core", backing_store=False) as file:
         layers = file.create_group("layer")
         for i, block in enumerate(blocks):
             _export(block, layers.create_group(str(i)), i)
-        return from_open_file(file, input_shape, input_message_bits, spike_exp)
+        return from_open_file(file, input_shape, input_message_bits, spike_exp, sources)
+
+
+def _graph(module: Any) -> tuple[list[Any], list[tuple[int, ...]]]:
+    """The blocks in the order in which they run, and for each the blocks whose sum feeds it (-1: the input)."""
+    blocks = getattr(module, "blocks", module)
+    if isinstance(blocks, Iterable):
+        row = list(blocks)
+        return row, [(i - 1,) for i in range(len(row))]
+    if not hasattr(module, "named_children"):
+        raise InputError(f"{type(module).__name__} is no SLAYER network: give its blocks in order")
+    senders: dict[str, tuple[int, ...]] = {INPUT: (-1,)}
+    found: list[Any] = []
+    sources: list[tuple[int, ...]] = []
+    for call in calls(module, _BLOCKS):
+        given = tuple(index for name in call.inputs for index in senders[name])
+        if call.kind == "Add":
+            senders[call.name] = given
+            continue
+        if any(call.module is block for block in found):
+            raise UnsupportedError(f"block {call.name!r} is used twice: give each use a block of its own")
+        senders[call.name] = (len(found),)
+        found.append(call.module)
+        sources.append(given)
+    return found, sources
 
 
 def _export(block: Any, group: Any, index: int) -> None:

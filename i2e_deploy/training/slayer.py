@@ -1,12 +1,13 @@
-"""Training of lava-dl SLAYER networks on I2E frames of pictures."""
+"""How lava-dl SLAYER networks are run: in training, in evaluation, and beside the program they become.
+
+SLAYER's tensors have time last: [B, C, H, W, T] in, [B, classes, T] out.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from fractions import Fraction
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,149 +16,87 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from i2e_deploy.conversion import I2E
-from i2e_deploy.lava_shim import import_lava
-
-#: Steps of silence after the frames: SLAYER's spikes take one step from layer to layer.
-SILENCE = 4
+#: What persists between forward passes of SLAYER's neurons and recurrent blocks (slayer/block/base.py:1457).
+_STATES = ("current_state", "voltage_state", "spike_state")
 
 
 @dataclass(frozen=True)
-class SlayerConfig:
-    """How to train.
+class Timing:
+    """How the steps and numbers of a SLAYER network meet those of its program.
 
     Args:
-        epochs: passes over the training set.
-        batch_size: pictures a step.
-        learning_rate: of Adam, falling to 0 along a cosine.
-        logit_scale: the summed output spikes are multiplied by it before the softmax.
-        ratio: S_th0 of the conversion.
-        seed: everything random is drawn from it.
+        silence: empty steps after the frames; a CUBA spike takes one step from layer to layer in both.
+        late: the program's outputs come so many steps later. Sigma-Delta layers of SLAYER take no time.
+        input_scale: integers of the program for an input of 1.0.
+        output_scale: integers of the program for an output of 1.0.
     """
 
-    epochs: int = 4
-    batch_size: int = 50
-    learning_rate: float = 5e-3
-    logit_scale: float = 1.0
-    ratio: Fraction = Fraction(1, 10)
-    seed: int = 0
+    silence: int = 0
+    late: int = 0
+    input_scale: int = 1
+    output_scale: int = 1
 
 
-@dataclass(frozen=True)
-class SlayerEpoch:
-    """After an epoch: mean training loss, and accuracies from 0 to 1."""
+class SlayerNetwork(nn.Sequential):
+    """SLAYER blocks in a row on frames (2, H, W), and their `timing`."""
 
-    epoch: int
-    loss: float
-    train_accuracy: float
-    test_accuracy: float
+    def __init__(self, blocks: list[nn.Module], timing: Timing) -> None:
+        super().__init__(*blocks)
+        self.timing = timing
 
-
-def build_slayer_digits(seed: int = 0, classes: int = 10) -> nn.Sequential:
-    """Two convolutions and a dense layer of CUBA neurons without bias, on frames [B, 2, 32, 32, T].
-
-    Without bias, what SLAYER computes is what the chip computes, spike for spike (docs/loihi2.md).
-
-    Raises:
-        MissingDependency: lava-dl is not installed.
-    """
-    import_lava("training with SLAYER")
-    cuba = import_module("lava.lib.dl.slayer").block.cuba
-    torch.manual_seed(seed)  # SLAYER draws its weights from the global generator
-    neuron = {"threshold": 1.0, "current_decay": 0.5, "voltage_decay": 0.1, "tau_grad": 0.3, "scale_grad": 1.0}
-    return nn.Sequential(
-        cuba.Conv(neuron, 2, 8, 5, stride=2, padding=2, weight_scale=3),
-        cuba.Conv(neuron, 8, 16, 3, stride=2, padding=1, weight_scale=3),
-        cuba.Flatten(),
-        cuba.Dense(neuron, 16 * 8 * 8, classes, weight_scale=2),
-    )
+    def spikes(self, frames: Tensor) -> Tensor:
+        """Output of every step from a fresh state: frames [B, T, C, H, W] -> float [B, classes, T + silence]."""
+        for part in self.modules():
+            for name in _STATES:
+                if isinstance(state := getattr(part, name, None), Tensor):
+                    setattr(part, name, torch.zeros_like(state))
+        late = F.pad(frames.float().permute(0, 2, 3, 4, 1), (0, self.timing.silence))
+        output: Tensor = self(late)
+        return output
 
 
-def train_slayer(
-    network: nn.Module,
-    train_set: tuple[NDArray[np.uint8], NDArray[np.int64]],
-    test_frames: NDArray[np.uint8],
-    test_labels: NDArray[np.int64],
-    config: SlayerConfig,
-    on_batch: Callable[[int, float], None] | None = None,
-    checkpoint: Path | None = None,
-) -> Iterator[SlayerEpoch]:
-    """Train `network` in place and yield a result after each epoch.
-
-    Args:
-        network: takes float frames [B, 2, H, W, T] and gives spikes [B, classes, T].
-        train_set: pictures uint8 [N, H, W] and labels [N].
-        test_frames: uint8 [M, T, 2, H, W], without the silence.
-        on_batch: called with (batches done in all, loss).
-        checkpoint: a safetensors file, replaced whole after every epoch; see `load_checkpoint`.
-    """
-    images, labels = (torch.from_numpy(array) for array in train_set)
-    generator = torch.Generator().manual_seed(config.seed)
-    convert = I2E(config.ratio, generator=generator).train()
-    batches = -(-len(images) // config.batch_size)
-    optimiser = torch.optim.Adam(network.parameters(), config.learning_rate)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, config.epochs * batches)
-    for epoch in range(config.epochs):
-        network.train()
-        loss_sum, right = 0.0, 0
-        order = torch.randperm(len(images), generator=generator)
-        for i, chosen in enumerate(torch.split(order, config.batch_size)):
-            counts = network(with_silence(convert(images[chosen][:, None]))).sum(-1)
-            loss = F.cross_entropy(counts * config.logit_scale, labels[chosen])
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            schedule.step()
-            loss_sum += float(loss.detach()) * len(chosen)
-            right += int((counts.argmax(1) == labels[chosen]).sum())
-            if on_batch is not None:
-                on_batch(epoch * batches + i + 1, float(loss.detach()))
-        accuracy = slayer_accuracy(network, test_frames, test_labels)
-        if checkpoint is not None:
-            save_checkpoint(network, checkpoint)
-        yield SlayerEpoch(epoch + 1, loss_sum / len(images), right / len(images), accuracy)
-
-
-def with_silence(frames: Tensor, steps: int = SILENCE) -> Tensor:
-    """Frames [B, T, C, H, W] as SLAYER takes them: float [B, C, H, W, T + steps]."""
-    return F.pad(frames.float().permute(0, 2, 3, 4, 1), (0, steps))
+def spike_counts(network: nn.Module, frames: Tensor) -> Tensor:
+    """Output spikes (Sigma-Delta: output values) summed over the steps: [B, T, C, H, W] -> float [B, classes]."""
+    assert isinstance(network, SlayerNetwork)
+    return network.spikes(frames).sum(-1)
 
 
 @torch.no_grad()
-def slayer_spikes(network: nn.Module, frames: NDArray[np.uint8], batch_size: int = 100) -> NDArray[np.int64]:
-    """Output spikes in evaluation mode: frames uint8 [M, T, C, H, W] -> int64 [M, T + SILENCE, classes]."""
+def slayer_output(network: SlayerNetwork, frames: NDArray[np.uint8], batch_size: int = 100) -> NDArray[np.int64]:
+    """Outputs in evaluation mode, in the program's integers: uint8 [M, T, C, H, W] -> int64 [M, T + silence, N]."""
     network.eval()
-    parts = [
-        network(with_silence(torch.from_numpy(frames[i : i + batch_size]))) for i in range(0, len(frames), batch_size)
-    ]
-    spikes: NDArray[np.int64] = torch.cat(parts).permute(0, 2, 1).numpy().astype(np.int64)
-    return spikes
+    parts = [network.spikes(torch.from_numpy(frames[i : i + batch_size])) for i in range(0, len(frames), batch_size)]
+    scaled: NDArray[Any] = torch.cat(parts).permute(0, 2, 1).double().numpy() * network.timing.output_scale
+    return np.asarray(np.rint(scaled), np.int64)
 
 
-def slayer_accuracy(network: nn.Module, frames: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
-    """Share of samples whose most active output is the label (the lowest on a tie), 0 to 1."""
-    return float((slayer_spikes(network, frames).sum(1).argmax(1) == labels).mean())
+def program_frames(network: SlayerNetwork, frames: NDArray[np.uint8]) -> NDArray[np.int16]:
+    """What the program of `network` takes for `frames` [M, T, C, H, W]: scaled, with as much silence as it needs."""
+    timing = network.timing
+    steps = timing.silence + timing.late
+    padded = np.pad(frames.astype(np.int16), ((0, 0), (0, steps), (0, 0), (0, 0), (0, 0)))
+    scaled: NDArray[np.int16] = padded * np.int16(timing.input_scale)
+    return scaled
 
 
-def save_checkpoint(network: nn.Module, path: Path) -> None:
-    """Weights and running statistics as safetensors, whole or not at all."""
-    from i2e_deploy.files import write_tensors
-
-    state: dict[str, Any] = {key: value.detach().cpu().numpy() for key, value in network.state_dict().items()}
-    write_tensors(path, state, {"format": "i2e-deploy-slayer-checkpoint"})
+def aligned(network: SlayerNetwork, output: NDArray[Any]) -> NDArray[Any]:
+    """The program's output [M, T, classes] at the steps of SLAYER's."""
+    late: NDArray[Any] = output[:, network.timing.late :]
+    return late
 
 
-def load_checkpoint(network: nn.Module, path: Path) -> None:
-    """Put what `save_checkpoint` wrote into a network of the same build.
+@contextmanager
+def float_weights(network: nn.Module) -> Iterator[None]:
+    """While it lasts, synapses use their weights as trained, off the chip's grid.
 
-    Raises:
-        InputError: no such file, or of another network.
+    Decays and thresholds stay on theirs, and SLAYER rounds states to 1/4096 either way.
     """
-    from i2e_deploy.errors import InputError
-    from i2e_deploy.files import read_tensors
-
-    tensors, _ = read_tensors(path)
+    synapses: list[Any] = [part for part in network.modules() if hasattr(part, "_pre_hook_fx")]
+    hooks = [part.pre_hook_fx for part in synapses]
     try:
-        network.load_state_dict({key: torch.from_numpy(np.array(value)) for key, value in tensors.items()})
-    except RuntimeError as error:
-        raise InputError(f"{path} is a checkpoint of another network: {str(error).splitlines()[-1].strip()}") from error
+        for part in synapses:
+            part.pre_hook_fx = None
+        yield
+    finally:
+        for part, hook in zip(synapses, hooks, strict=True):
+            part.pre_hook_fx = hook

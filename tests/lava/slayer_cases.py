@@ -20,15 +20,23 @@ from i2e_deploy.network import from_slayer
 STEPS, NEURON = 30, {"threshold": 1.0, "current_decay": 0.25, "voltage_decay": 0.1}
 
 
-def spikes_of(blocks: Any, frames: Any) -> list[Any]:
+def spikes_of(network: Any, frames: Any) -> list[Any]:
     """What each block with neurons gives, [T, ...]: frames [C, H, W, T] or [N, T]."""
     x, found = torch.from_numpy(frames)[None].float(), []
+
+    def keep(_block: Any, _inputs: Any, output: Any) -> None:
+        found.append(np.moveaxis(output[0].detach().numpy(), -1, 0))
+
+    network.eval()
+    hooks = [block.register_forward_hook(keep) for block in network.modules() if hasattr(block, "neuron")]
     with torch.no_grad():
-        for block in blocks:
-            block.eval()
-            x = block(x)
-            if hasattr(block, "neuron"):
-                found.append(np.moveaxis(x[0].numpy(), -1, 0))
+        if isinstance(network, torch.nn.ModuleList):
+            for block in network:
+                x = block(x)
+        else:
+            network(x)
+    for hook in hooks:
+        hook.remove()
     return found
 
 
@@ -96,6 +104,32 @@ def dense(kind: str, rng: np.random.Generator, own_decays: bool = False, **optio
     return blocks, frames
 
 
+class Residual(torch.nn.Module):
+    """Two convolutions, one of them skipped by a sum; two branches that a dense layer takes the sum of; pooling."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        block = import_module("lava.lib.dl.slayer").block.cuba
+        self.first = block.Conv(NEURON, 2, 4, 3, padding=1, weight_scale=3)
+        self.second = block.Conv(NEURON, 4, 4, 3, padding=1, weight_scale=3)
+        self.pool = block.Pool({**NEURON, "threshold": 0.5}, 2, weight_scale=30)
+        self.flat = block.Flatten()
+        self.left = block.Dense(NEURON, 48, 12, weight_scale=3)
+        self.right = block.Dense(NEURON, 48, 12, weight_scale=3)
+        self.last = block.Dense(NEURON, 12, 5, weight_scale=4)
+
+    def forward(self, x: Any) -> Any:
+        x = self.first(x)
+        x = self.flat(self.pool(x + self.second(x)))
+        return self.last(self.left(x) + self.right(x))
+
+
+def residual(rng: np.random.Generator) -> tuple[Any, Any]:
+    network, frames = Residual(), (rng.random((2, 8, 6, STEPS)) < 0.3).astype(np.float32)
+    network(torch.from_numpy(frames)[None])
+    return network, frames
+
+
 def sigma_delta(rng: np.random.Generator) -> tuple[Any, Any]:
     """Input, two layers and an output of Sigma-Delta neurons; inputs on the grid of 2/64."""
     block = import_module("lava.lib.dl.slayer").block.sigma_delta
@@ -131,6 +165,7 @@ def main() -> None:
         found[f"bias, reset {reset or 'none'}"] = mismatches(*biased, reset=reset)
     found["bias above threshold"] = mismatches(*cuba(rng, norm, threshold=0.5), reset="together")
     found["sigma-delta"] = sdnn(*sigma_delta(rng))
+    found["residual sums, branches, pooling"] = mismatches(*residual(rng))
     for case in found.values():
         blocks = case.pop("network").blocks
         case["eager"] = [int((b.bias > b.neuron.threshold).sum()) if b.bias is not None else 0 for b in blocks]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from loihi_nets import draw_frames, draw_network
 
 from i2e_deploy import bundle
 from i2e_deploy.chips import get
-from i2e_deploy.chips.loihi2.chip import headroom
+from i2e_deploy.chips.loihi2.calibration import calibration_findings, headroom
 from i2e_deploy.chips.loihi2.costs import dynamic_energy, step_time
 from i2e_deploy.chips.loihi2.export import mend
 from i2e_deploy.chips.loihi2.lava_weights import lava_dense
@@ -145,6 +146,28 @@ def test_headroom_names_wraps_and_clips() -> None:
     assert all(f.severity == "ok" for f in headroom(quiet, PROFILE))
 
 
+def test_calibration_says_what_differs_and_by_how_much() -> None:
+    """Lava takes 254 for 255 beside a negative weight; SLAYER starts a bias one step later. Both are counted."""
+    frames = (np.random.default_rng(0).random((2, 20, 2)) < 0.3).astype(np.int64)
+    quiet, odd = dense_net(np.array([[20, -6]]), threshold=3), dense_net(np.array([[255, -1]]), threshold=254)
+    biased = dense_net(np.array([[20, -6]]), threshold=30)
+    biased = replace(biased, blocks=(replace(biased.blocks[0], bias=np.array([20])),))
+    found = {}
+    for name, network in (("quiet", quiet), ("odd", odd), ("biased", biased)):
+        findings = calibration_findings(LoihiProgram(network), frames, PROFILE)
+        found[name] = {f.rule: f.value for f in findings if f.severity == "warning"}
+        assert {f.rule for f in findings} >= {"peak of u", "peak of v", "wraps", "saturations", "differ on Lava"}
+
+    def differing(network: BlockNetwork, other: BlockNetwork, semantics: str = "chip") -> int:
+        expected = LoihiProgram(other).run(frames, semantics, "reference").output
+        return int((LoihiProgram(network).run(frames).output != expected).sum())
+
+    assert found["quiet"] == {}
+    assert found["odd"] == {"differ on Lava": differing(odd, odd, "lava")}
+    assert found["biased"] == {"differ from SLAYER": differing(biased, biased.with_reset(50, 1, staggered=False))}
+    assert 0 not in (*found["odd"].values(), *found["biased"].values())
+
+
 def test_estimates_are_ranges_that_grow_with_work() -> None:
     network = dense_net(np.full((20, 400), 2))
     layers = layers_of(network, "chip")
@@ -184,6 +207,7 @@ def test_bundle_and_command_line(tmp_path: Path) -> None:
     write_netx(network, file)
     np.save(frames, draw_frames(network, 0, 2, 10))
     assert run(["check", str(file), "--chip", "loihi2", "--json"]) in (0, 1)
+    assert run(["check", str(file), "--chip", "loihi2", "--calibration", str(frames)]) in (0, 1)
     written = bundle.write(folder, get("loihi2"), network, np.load(frames)[:, :6])
     assert written.manifest["files"].keys() >= {"program.net"}
     assert bundle.verify(bundle.read(folder)).exact

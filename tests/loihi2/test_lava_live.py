@@ -60,7 +60,8 @@ def test_trained_networks_of_the_wheel_equal_lavas_models(name: str, engine: str
         assert sum(count.spikes for count in trace.counts.values()) > 1000
         for i, variables in enumerate(trace.states.values()):
             for key, value in variables.items():
-                assert key == "in_flight" or np.array_equal(value[0], expected[f"state{i}_{key}"])
+                theirs = expected[f"state{i}_{key}"]
+                assert np.array_equal(value[0], theirs[: len(value[0])] if key == "in_flight" else theirs)
 
 
 @pytest.mark.parametrize("seed", [22, 31])  # Sigma-Delta with a convolution; CUBA with one and recurrence

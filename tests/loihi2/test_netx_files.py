@@ -14,9 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loihi_nets import draw_frames, draw_network
+from netx_files import small_file
 
 from i2e_deploy.chips.loihi2.program import LoihiProgram
-from i2e_deploy.errors import FileFormatError, I2EDeployError, InputError, UnsupportedError
+from i2e_deploy.cli.app import run
+from i2e_deploy.errors import FileFormatError, I2EDeployError, InputError
 from i2e_deploy.network import read_netx, write_netx
 from i2e_deploy.network.block_file import to_tensors
 from i2e_deploy.network.blocks import BlockNetwork
@@ -26,25 +28,8 @@ from i2e_deploy.network.blocks import BlockNetwork
 def valid(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A file of a convolution and a dense layer."""
     path = tmp_path_factory.mktemp("net") / "valid.net"
-    with h5py.File(path, "w") as file:
-        conv = group(file, 0, "conv", (4, 4, 4))
-        conv["weight"] = np.full((4, 2, 3, 3), 4.0, np.float32)
-        conv["groups"], conv["stride"] = 1, np.array([2, 2])
-        conv["padding"], conv["dilation"] = np.array([1, 1]), np.array([1, 1])
-        group(file, 1, "flatten", (64, 1, 1), neuron=False)
-        dense = group(file, 2, "dense", (5,))
-        dense["weight"] = np.arange(5 * 64, dtype=np.float32).reshape(5, 64) - 160
+    small_file(path)
     return path.read_bytes()
-
-
-def group(file: h5py.File, index: int, kind: str, shape: tuple[int, ...], neuron: bool = True) -> h5py.Group:
-    made = file.create_group(f"layer/{index}")
-    made.create_dataset("type", (1,), "S10", [kind.encode()])
-    made["shape"] = np.array(shape)
-    if neuron:
-        for key, value in {"type": b"CUBA", "iDecay": 1024, "vDecay": 128, "vThMant": 80}.items():
-            made[f"neuron/{key}"] = value
-    return made
 
 
 @settings(max_examples=60)
@@ -182,35 +167,6 @@ def test_a_bad_file_is_one_clear_error(case: str, valid: bytes, tmp_path: Path) 
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024  # KiB
 
 
-REFUSED = {
-    "ALIF": (_replace("layer/2/neuron/type", b"ALIF"), "ALIF"),
-    "ADRF": (_replace("layer/2/neuron/type", b"ADRF_PHASE"), "drops the adaptation"),
-    "graded CUBA": (_replace("layer/2/neuron/gradedSpike", None), "binary"),
-    "transposed": (_replace("layer/2/type", b"convT"), "transposed convolution"),
-    "concat": (_replace("layer/2/type", b"concat"), "concatenation"),
-    "unknown": (_replace("layer/2/type", b"attention"), "unknown type"),
-    "norm exponent": (_replace("layer/2/neuron/weight_exp", None), "WgtScaleBatchNorm"),
-}
-
-
-@pytest.mark.parametrize("case", REFUSED)
-def test_what_cannot_run_exactly_is_refused_with_the_layer_and_the_reason(
-    case: str, valid: bytes, tmp_path: Path
-) -> None:
-    change, text = REFUSED[case]
-    path = tmp_path / "refused.net"
-    path.write_bytes(valid)
-    with h5py.File(path, "r+") as file:
-        if case == "graded CUBA":
-            file["layer/2/neuron/gradedSpike"] = True
-        elif case == "norm exponent":
-            file["layer/2/neuron/weight_exp"] = 3.0
-        else:
-            change(file)
-    with pytest.raises(UnsupportedError, match=f"layer 2 .*{text}"):
-        read_netx(path, input_shape=(2, 8, 8))
-
-
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_flipped_bytes_never_do_harm(data: st.DataObject, valid: bytes, tmp_path: Path) -> None:
@@ -244,3 +200,20 @@ def test_a_first_convolution_needs_the_input_shape(valid: bytes, tmp_path: Path)
     with pytest.raises(InputError, match="input_shape"):
         read_netx(path)
     assert read_netx(path, input_shape=(2, 8, 8)).blocks[1].shape == (5,)
+
+
+def test_the_input_shape_on_the_command_line(valid: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, frames, out = tmp_path / "valid.net", tmp_path / "frames.npy", tmp_path / "trace.npz"
+    path.write_bytes(valid)
+    np.save(frames, np.zeros((4, 2, 8, 8), np.uint8))
+    given, chip = ["--input-shape", "2,8,8"], ["--chip", "loihi2"]
+    assert run(["check", str(path), *chip, *given]) == 0
+    assert run(["simulate", str(path), *chip, *given, "--input", str(frames), "--out", str(out)]) == 0
+    assert run(["export", str(path), *chip, *given, "--out", str(tmp_path / "bundle")]) == 0
+    capsys.readouterr()
+    assert run(["check", str(path), *chip]) == 2
+    assert "input_shape" in capsys.readouterr().err
+    assert run(["check", str(path), *chip, "--input-shape", "2,8"]) == 2
+    assert "give C,H,W" in capsys.readouterr().err
+    assert run(["check", str(tmp_path / "bundle"), *chip, *given]) == 2
+    assert "says itself" in capsys.readouterr().err

@@ -77,14 +77,16 @@ def model_of(process: Any) -> Any:
     return model
 
 
-def _wire(net: Any) -> tuple[list[Any], list[Any], OutPort]:
-    """All models, the neuron models in order, and the port that feeds the first layer."""
+def _wire(net: Any) -> tuple[list[Any], list[Any], list[dict[str, list[Any]]], OutPort]:
+    """All models, the neuron models in order, the synapse models of each by current, and what feeds the first layer."""
     source = OutPort(np.int32)
     models: list[Any] = []
     neurons: list[Any] = []
+    synapses: list[dict[str, list[Any]]] = []
     feed, shape = source, None
     for layer in net.layers:
         neuron = model_of(layer.neuron)
+        synapses.append({})
         for attribute, target in (("synapse", "a_in"), ("real_synapse", "a_real_in"), ("imag_synapse", "a_imag_in")):
             if not hasattr(layer, attribute):
                 continue
@@ -93,6 +95,7 @@ def _wire(net: Any) -> tuple[list[Any], list[Any], OutPort]:
             feed.connect(synapse.s_in, (lambda d: d.transpose(2, 1, 0).flatten()) if flat else None)
             synapse.a_out.connect(getattr(neuron, target))
             models.append(synapse)
+            synapses[-1].setdefault("in_flight_imag" if "imag" in target else "in_flight", []).append(synapse)
         if not models and not neurons:
             feed.connect(neuron.a_in)
         if hasattr(layer, "synapse_rec"):
@@ -100,21 +103,22 @@ def _wire(net: Any) -> tuple[list[Any], list[Any], OutPort]:
             neuron.s_out.connect(synapse.s_in)
             synapse.a_out.connect(neuron.a_in)
             models.append(synapse)
+            synapses[-1]["in_flight"].append(synapse)
         models.append(neuron)
         neurons.append(neuron)
         neuron.s_out.log = []
         feed, shape = neuron.s_out, layer.shape
-    return models, neurons, source
+    return models, neurons, synapses, source
 
 
 def run_models(net: Any, frames: Ints) -> tuple[list[Ints], list[dict[str, Ints]]]:
-    """Messages [T, *shape] and final states of each layer, as (C, H, W) or (N,).
+    """Messages [T, *shape] and final states of each layer, as (C, H, W) or (N,); currents in flight [depth, ...].
 
     Args:
         net: `lava.lib.dl.netx.hdf5.Network`.
         frames: [T, *shape] with shape (C, H, W) or (N,).
     """
-    models, neurons, source = _wire(net)
+    models, neurons, synapses, source = _wire(net)
     failures: list[BaseException] = []
 
     def loop(model: Any) -> None:
@@ -137,7 +141,15 @@ def run_models(net: Any, frames: Ints) -> tuple[list[Ints], list[dict[str, Ints]
         raise failures[0]
     sent = [np.stack([_chw(m) for m in neuron.s_out.log]) for neuron in neurons]
     states = [{k: _chw(np.asarray(getattr(n, v))) for k, v in _STATES.items() if hasattr(n, v)} for n in neurons]
+    for state, wires in zip(states, synapses, strict=True):
+        state |= {name: np.asarray(sum(_in_flight(m) for m in found), np.int64) for name, found in wires.items()}
     return sent, states
+
+
+def _in_flight(synapse: Any) -> Any:
+    """What a synapse will send: row 0 in the next step (dense/models.py:96, :330; conv/models.py:38)."""
+    array = np.asarray(synapse.a_buff if hasattr(synapse, "a_buff") else synapse.a_buf)
+    return array.T if array.ndim == 2 else _chw(array)[None]
 
 
 _STATES = {"u": "u", "v": "v", "sigma": "sigma", "act": "act", "residue": "residue", "real": "real", "imag": "imag"}

@@ -9,13 +9,14 @@ from typing import Any
 
 from i2e_deploy.chips.base import Chip, Program
 from i2e_deploy.chips.check import CheckReport, Finding, Severity, Slot
+from i2e_deploy.chips.loihi2.calibration import calibration_findings
 from i2e_deploy.chips.loihi2.export import export_netx
 from i2e_deploy.chips.loihi2.layers import layers_of
 from i2e_deploy.chips.loihi2.partition import Cut, place
 from i2e_deploy.chips.loihi2.program import LoihiProgram, read_program
 from i2e_deploy.chips.loihi2.rules import RULES
 from i2e_deploy.chips.profile import Profile, load_profile
-from i2e_deploy.chips.trace import Integers, Trace
+from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network import AnyNetwork, BlockNetwork
 
@@ -58,6 +59,10 @@ class Loihi2Chip(Chip):
         if not isinstance(network, BlockNetwork):
             raise UnsupportedError(_refusal())
         return LoihiProgram(network)
+
+    def check_on(self, network: AnyNetwork, frames: Integers) -> tuple[Finding, ...]:
+        """See `Chip.check_on`: headroom of the states, and messages that differ on Lava and in SLAYER."""
+        return calibration_findings(self.lower(network), frames, self.profile)
 
     def native_files(self, program: Program, placement: Sequence[Slot]) -> Mapping[str, bytes]:
         """`program.net` for netx, mended (see `export`); nothing where a `.net` file cannot hold the network."""
@@ -111,29 +116,4 @@ def _core_findings(cuts: tuple[Cut, ...], homeless: tuple[str, ...], profile: Pr
         findings.append(
             Finding(f"cores of {board.name}", "", text, cores, "cores (estimate)", severity, "", board.source)
         )
-    return findings
-
-
-def headroom(trace: Trace, profile: Profile) -> list[Finding]:
-    """How near the states of a run came to their words; what wrapped or was clipped is an error.
-
-    Args:
-        trace: of a run on calibration data.
-        profile: of the chip.
-    """
-    findings = []
-    bits = int(str(profile.limit("state_bits")))
-    for name, counts in trace.counts.items():
-        for variable, peak in counts.peaks.items():
-            share = f"{peak} ({100 * peak / 2 ** (bits - 1):.1f} %)"
-            near: Severity = "warning" if peak > 2 ** (bits - 2) else "ok"
-            text = "" if near == "ok" else "less than one bit is left: scale the layer down"
-            findings.append(Finding(f"peak of {variable}", name, share, 2 ** (bits - 1), "", near, text))
-        for word, value in (("wraps", counts.wraps), ("saturations", counts.saturations)):
-            text = (
-                ""
-                if not value
-                else "SLAYER never wraps nor clips: results differ; scale weights, bias and threshold down"
-            )
-            findings.append(Finding(word, name, value, 0, "updates", "error" if value else "ok", text))
     return findings

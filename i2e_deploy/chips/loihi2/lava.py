@@ -12,15 +12,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from i2e_deploy.chips.loihi2.export import Mended, export_netx
-from i2e_deploy.chips.loihi2.layers import Layer, layers_of
-from i2e_deploy.chips.loihi2.neurons import IN_FLIGHT, depth_of, extra_shapes, wrap
-from i2e_deploy.chips.loihi2.reference import currents_of
+from i2e_deploy.chips.loihi2.layers import layers_of
+from i2e_deploy.chips.loihi2.neurons import IN_FLIGHT, depth_of, extra_shapes
 from i2e_deploy.chips.trace import Integers, LayerCounts, Trace
 from i2e_deploy.errors import I2EDeployError, MissingDependency
 from i2e_deploy.network.blocks import BlockNetwork, CubaLif
@@ -48,7 +46,8 @@ def run_lava(
         time_limit: seconds after which the child is ended.
 
     Returns:
-        Spikes and final states of every layer. Synaptic operations, wraps and saturations are not known to Lava: 0.
+        Spikes and final states of every layer, currents in flight included, all as Lava has them. Synaptic
+        operations, wraps and saturations are not known to Lava: 0.
 
     Raises:
         MissingDependency: Lava, or for `hardware` Intel's extension, is not installed.
@@ -110,50 +109,30 @@ def _end(child: subprocess.Popen[str]) -> None:
     child.communicate()
 
 
-def _add_in_flight(
-    layers: Sequence[Layer],
-    spikes: Mapping[str, Integers],
-    states: Mapping[str, dict[str, Integers]],
-    frames: Integers,
-    steps: int,
-) -> None:
-    """Currents that have not arrived yet, from what Lava sent: its own buffers have no fixed form."""
-    for layer in layers:
-        shapes, (samples, _) = extra_shapes(layer), frames.shape[:2]
-        for name in shapes.keys() & set(IN_FLIGHT):
-            arriving = np.zeros((samples, depth_of(layer), layer.size), np.int64)
-            for wire in layer.wires:
-                if wire.synapse is None or wire.imag != (name == IN_FLIGHT[1]):
-                    continue
-                source = frames if wire.source < 0 else spikes[layers[wire.source].name].reshape(samples, steps, -1)
-                for late in range(min(wire.depth, steps)):
-                    slots = currents_of(wire, source[:, steps - 1 - late].astype(np.int64))
-                    arriving[:, : wire.depth - late] += slots[:, late:]
-            states[layer.name][name] = wrap(arriving, 32).reshape(samples, -1, *layer.shape)
-        if "step" in shapes:
-            states[layer.name]["step"] = np.full(samples, steps)
-
-
 def _trace(network: BlockNetwork, mended: Mended, folder: Path, frames: Integers, semantics: str) -> Trace:
     spikes: dict[str, Integers] = {}
     states: dict[str, dict[str, Integers]] = {}
     counts: dict[str, LayerCounts] = {}
-    (samples, steps), layers = frames.shape[:2], layers_of(network, semantics)
-    for i, layer in enumerate(layers):
+    samples, steps = frames.shape[:2]
+    for i, layer in enumerate(layers_of(network, semantics)):
         extra = mended.added.get(layer.name, 0)
 
         def read(name: str, tail: tuple[int, ...], extra: int = extra) -> Integers:
             values: Integers = np.load(folder / name, allow_pickle=False)
             if values.shape[-1:] and extra:
                 values = values[..., :-extra]
-            return values.reshape(*tail)
+            return values.reshape(samples, -1, *tail)
 
-        spikes[layer.name] = read(f"sent{i}.npy", (samples, steps, *layer.shape)).astype(np.int32)
-        states[layer.name] = {
-            path.stem.split("-")[1]: read(path.name, (samples, *layer.shape)).astype(np.int64)
+        spikes[layer.name] = read(f"sent{i}.npy", layer.shape).astype(np.int32)
+        found: dict[str, Integers] = {
+            path.stem.split("-")[1]: read(path.name, layer.shape).astype(np.int64)
             for path in sorted(folder.glob(f"state{i}-*.npy"))
         }
+        for name, value in found.items():  # Lava's buffers of delays have 63 slots, ours as many as there are delays
+            found[name] = value[:, : depth_of(layer)] if name in IN_FLIGHT else value[:, 0]
+        if "step" in extra_shapes(layer):
+            found["step"] = np.full(samples, steps)
+        states[layer.name] = found
         counts[layer.name] = LayerCounts(int((spikes[layer.name] != 0).sum()), 0, 0)
-    _add_in_flight(layers, spikes, states, frames, steps)
     output = spikes[network.blocks[-1].name].reshape(samples, steps, -1)
     return Trace(spikes, states, output, counts)

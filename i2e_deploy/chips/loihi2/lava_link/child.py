@@ -20,6 +20,8 @@ from i2e_deploy.errors import MissingDependency
 from i2e_deploy.lava_shim import import_lava
 
 _STATES = ("u", "v", "sigma", "act", "residue", "real", "imag")
+#: Synapses of a layer, by the current that they feed; each keeps in a variable what it will send in later steps.
+_SYNAPSES = {"in_flight": ("synapse", "synapse_rec", "real_synapse"), "in_flight_imag": ("imag_synapse",)}
 
 
 def build(folder: Path, options: dict[str, Any]) -> Any:
@@ -59,14 +61,27 @@ def run_sample(folder: Path, options: dict[str, Any], frames: Any) -> tuple[list
     config = configs.Loihi2HwCfg() if options["hardware"] else configs.Loihi2SimCfg(select_tag="fixed_pt")
     steps = import_module("lava.magma.core.run_conditions").RunSteps(num_steps=len(frames))
     network.run(condition=steps, run_cfg=config)
-    states = [
-        {name: _chw(getattr(layer.neuron, name).get()) for name in _STATES if hasattr(layer.neuron, name)}
-        for layer in network.layers
-    ]
+    states = [states_of(layer) for layer in network.layers]
     stop = Thread(target=network.stop, daemon=True)
     stop.start()
     stop.join(timeout=20)
     return [_chw_steps(np.load(path)) for path in paths], states
+
+
+def states_of(layer: Any) -> dict[str, Any]:
+    """State variables, (C, H, W) or (N,), and currents in flight, [depth, ...]: row 0 arrives in the next step."""
+    found = {name: _chw(getattr(layer.neuron, name).get()) for name in _STATES if hasattr(layer.neuron, name)}
+    for current, attributes in _SYNAPSES.items():
+        synapses = [getattr(layer, attribute) for attribute in attributes if hasattr(layer, attribute)]
+        if synapses:
+            found[current] = sum(_buffer(synapse) for synapse in synapses)
+    return found
+
+
+def _buffer(synapse: Any) -> Any:
+    """Dense [N], with delays [N, 63] (lava proc/dense/process.py:78, 263); convolution (W, H, C) (proc/conv)."""
+    array = (synapse.a_buff if hasattr(synapse, "a_buff") else synapse.a_buf).get()
+    return array.T if array.ndim == 2 else _chw(array)[None]
 
 
 def _chw(array: Any) -> Any:
