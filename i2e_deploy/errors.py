@@ -4,7 +4,8 @@
     ├── InputError            what the user gave cannot be used            exit code 2
     │   └── FileFormatError   a file is damaged, lies or is not what it says
     │   └── CameraNotFound    no camera could be opened; names what was tried
-    ├── SourceLost            a live source went away (unplugged, connection closed)
+    │   └── BoardNotFound     no board could be opened: none attached, or in use; names what is there
+    ├── SourceLost            a live source or a board went away (unplugged, closed, silent)
     ├── UnsupportedError      a network, layer or option that has no counterpart on the chip
     ├── MissingDependency     an optional package is needed and absent (also an ImportError)
     ├── CheckFailed           a network does not fit the chip              exit code 1
@@ -37,8 +38,12 @@ class CameraNotFound(InputError):
     """No camera could be opened; the message names every library that was tried and what each said."""
 
 
+class BoardNotFound(InputError):
+    """No board could be opened: none is attached, or it is in use; the message names what is there."""
+
+
 class SourceLost(I2EDeployError):
-    """A live source went away: unplugged, connection closed, or it sent what its protocol does not allow."""
+    """A live source or a board went away: unplugged, closed, silent, or it sent what its protocol does not allow."""
 
     exit_code = 1
 

@@ -65,6 +65,10 @@ class Program(ABC):
         """
         raise UnsupportedError(f"target {target!r}: programs of this chip run on the simulator only")
 
+    def semantics_on(self, target: str, semantics: str) -> str:
+        """The semantics that a run on `target` has when `semantics` is asked for: a chip may know only one."""
+        return semantics
+
     @abstractmethod
     def to_tensors(self) -> tuple[dict[str, Integers], dict[str, Any]]:
         """Arrays by name and JSON-able data, from which `Chip.program` makes an equal program."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,30 @@ class LayerCounts:
         )
 
 
+@dataclass(frozen=True)
+class Power:
+    """What a board's power monitor read.
+
+    Args:
+        rails_w: mean power of every rail, watts.
+        readings: readings of one rail that the means are over, >= 1.
+    """
+
+    rails_w: Mapping[str, float]
+    readings: int
+
+    @property
+    def total_w(self) -> float:
+        """All rails together, watts."""
+        return sum(self.rails_w.values())
+
+    def __add__(self, other: Power) -> Power:
+        readings = self.readings + other.readings
+        share = other.readings / readings
+        names = self.rails_w.keys() & other.rails_w.keys()
+        return Power({n: self.rails_w[n] * (1 - share) + other.rails_w[n] * share for n in sorted(names)}, readings)
+
+
 @dataclass(frozen=True, eq=False)
 class Trace:
     """Spikes of every layer and the state in which the run ended.
@@ -55,6 +79,10 @@ class Trace:
         output: int32 [B, T, N], what leaves the network (after pooling, if its last layer is pooled).
         counts: per layer.
         events: for semantics without steps, per layer the events themselves (structured arrays).
+        unseen: layers that the target could not report, by their place in network order; `spikes` then holds the
+            others, and `states` and `counts` may be empty: what is not there was not seen, not zero.
+        power: where the target has a power monitor.
+        incidents: what went otherwise than asked, counted, by what it was (e.g. events injected late).
     """
 
     spikes: Mapping[str, Integers]
@@ -62,10 +90,21 @@ class Trace:
     output: Integers
     counts: Mapping[str, LayerCounts]
     events: Mapping[str, NDArray[np.void]] | None = None
+    unseen: Mapping[int, str] = field(default_factory=dict)
+    power: Power | None = None
+    incidents: Mapping[str, int] = field(default_factory=dict)
 
     def decisions(self) -> NDArray[np.int64]:
         """Class with the most output spikes over all steps, the lowest number on a tie: int64 [B]."""
         return np.asarray(self.output.sum(axis=1).argmax(axis=1), np.int64)
+
+    def activity(self) -> dict[str, dict[str, int]]:
+        """What was counted, totals per layer that was seen: spikes, and where the target counts them the rest."""
+        counted = {
+            name: {key: value for key, value in asdict(count).items() if isinstance(value, int)}
+            for name, count in self.counts.items()
+        }
+        return counted or {name: {"spikes": int(spikes.sum())} for name, spikes in self.spikes.items()}
 
     def arrays(self, state: bool = False, binned: bool = False) -> dict[str, NDArray[Any]]:
         """`layer0`, `layer1`, ... in network order, with `state` also `layerN_<variable>`.
@@ -73,7 +112,8 @@ class Trace:
         Events where there are, unless `binned` asks for their counts in steps.
         """
         layers: Mapping[str, NDArray[Any]] = self.spikes if self.events is None or binned else self.events
-        arrays: dict[str, NDArray[Any]] = {f"layer{i}": layers[name] for i, name in enumerate(layers)}
+        places = (i for i in range(len(layers) + len(self.unseen)) if i not in self.unseen)
+        arrays: dict[str, NDArray[Any]] = {f"layer{i}": layers[name] for i, name in zip(places, layers, strict=True)}
         if state:
             for i, variables in enumerate(self.states.values()):
                 arrays |= {f"layer{i}_{name}": value for name, value in variables.items()}

@@ -73,11 +73,11 @@ def _trace(program: DynapcnnProgram, runs: list[EventRun], lead: tuple[int, ...]
         if layer.decimation > 1:
             states[layer.name]["fired"] = np.array([end.fired for end in ends], np.int64)
     binned = Binned(events, {layer.name: layer.output_shape for layer in program.layers}, batch, steps, options.step_us)
-    output = _output(program, events, batch, steps, options)
+    output = count_output(program, events, batch, steps, options)
     return Trace(binned, states, output, counts, events)
 
 
-def _output(
+def count_output(
     program: DynapcnnProgram, events: Mapping[str, Spikes], batch: int, steps: int, options: EventOptions
 ) -> Integers:
     """What leaves the network, counted in steps: int32 [B, T, N]."""

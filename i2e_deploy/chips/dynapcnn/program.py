@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import prod
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from i2e_deploy.chips.base import Program, check_frames, check_states
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
 from i2e_deploy.chips.trace import Integers, States, Trace
 from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
+
+if TYPE_CHECKING:
+    from i2e_deploy.chips.dynapcnn.board.options import BoardOptions
 
 Pair = tuple[int, int]
 
@@ -120,6 +123,25 @@ class DynapcnnProgram(Program):
         if decimated:
             raise UnsupportedError(f"layers {decimated} have a decimator, which counts events: use semantics 'event'")
         return engines[engine](self, frames, states)
+
+    def run_on(
+        self, target: str, frames: Integers, semantics: str = "timestep", board: BoardOptions | None = None
+    ) -> Trace:
+        """See `Program.run_on`: `board` is a Speck board through samna; unverified on silicon.
+
+        The chip is asynchronous, whatever `semantics` says. See `board.run.run_board` for what comes back and raises.
+        """
+        if target != "board":
+            raise UnsupportedError(f"target {target!r}: choose one of simulator, reference, board")
+        from i2e_deploy.chips.dynapcnn.board.run import run_board
+        from i2e_deploy.chips.dynapcnn.board.options import BoardOptions
+
+        check_frames(frames, self.input_shape)
+        return run_board(self, frames, BoardOptions() if board is None else board)
+
+    def semantics_on(self, target: str, semantics: str) -> str:
+        """See `Program.semantics_on`: the chip itself knows no steps."""
+        return "event" if target == "board" else semantics
 
     def _state_shapes(self, semantics: str) -> dict[str, dict[str, tuple[int, ...]]]:
         shapes: dict[str, dict[str, tuple[int, ...]]] = {

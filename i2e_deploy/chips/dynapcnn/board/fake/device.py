@@ -1,0 +1,257 @@
+"""The fake board: a stop watch, a queue of events before the chip, what leaves it, and a power monitor."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from i2e_deploy.chips.dynapcnn.board.fake.chip import FakeChip, Out
+from i2e_deploy.chips.dynapcnn.board.fake.faults import Faults
+from i2e_deploy.chips.dynapcnn.board.fake.objects import (
+    Measurement,
+    NeuronValue,
+    ReadNeuronValue,
+    SpeckConfiguration,
+    Spike,
+    WriteNeuronValue,
+)
+from i2e_deploy.chips.dynapcnn.event_options import EventOptions
+
+WRAP = 2**32
+
+
+class FakeClock:
+    """Time that passes only when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        """Seconds."""
+        return self.now
+
+    def sleep(self, seconds: float, /) -> None:
+        """Let time pass."""
+        self.now += seconds
+
+
+class StopWatch:
+    """Microseconds while it runs."""
+
+    def __init__(self, device: FakeDevice) -> None:
+        self._device, self._held, self._since = device, 0, 0.0
+        self.running = False
+
+    def now(self) -> int:
+        """Microseconds since the reset, not wrapped; the board shows them modulo 2^32."""
+        return self._held + (round((self._device.clock.now - self._since) * 1e6) if self.running else 0)
+
+    def start(self) -> None:
+        """Run on."""
+        self._device.alive()
+        self.running, self._since = True, self._device.clock.now
+
+    def stop(self) -> None:
+        """Hold."""
+        self._device.advance()
+        self._held, self.running = self.now(), False
+
+    def reset(self) -> None:
+        """Back to zero."""
+        self._device.advance()
+        self._held, self._since = 0, self._device.clock.now
+        self._device.behind = 0
+
+
+class IoModule:
+    """The slow clock."""
+
+    def __init__(self, device: FakeDevice) -> None:
+        self._device, self._period_us = device, 100_000
+        self.next_us: int | None = None
+
+    def set_slow_clk_rate(self, hz: int) -> None:
+        """Ticks a second."""
+        self._device.alive()
+        self._period_us = 1_000_000 // hz
+
+    def set_slow_clk(self, on: bool) -> None:
+        """Tick from now on, or no more."""
+        self._device.advance()
+        self.next_us = self._device.watch.now() if on else None
+
+    def ticks(self, until_us: int) -> list[int]:
+        """Ticks that are due, microseconds of the stop watch."""
+        due: list[int] = []
+        while self.next_us is not None and self.next_us <= until_us:
+            due.append(self.next_us)
+            self.next_us += self._period_us
+        return due
+
+
+class PowerMonitor:
+    """Five rails of constant power. Its own node, too."""
+
+    def __init__(self, device: FakeDevice, watts: Sequence[float]) -> None:
+        self._device, self._watts, self._hz = device, watts, 0.0
+        self._since, self._readings = 0.0, 0
+
+    def get_source_node(self) -> PowerMonitor:
+        """Where readings come from."""
+        return self
+
+    def start_auto_power_measurement(self, hz: float) -> None:
+        """So many readings of each rail a second."""
+        self._device.alive()
+        self._hz, self._since, self._readings = hz, self._device.clock.now, 0
+
+    def stop_auto_power_measurement(self) -> None:
+        """No more readings; what was read can be taken still."""
+        self._device.alive()
+        self._readings, self._hz = int((self._device.clock.now - self._since) * self._hz), 0.0
+
+    def get_events(self) -> list[Measurement]:
+        """Readings since the start; their time stamps come in bursts, as others report of the real one."""
+        self._device.alive()
+        count, self._readings = self._readings, 0
+        return [Measurement(channel, watts, 0) for _ in range(count) for channel, watts in enumerate(self._watts)]
+
+
+class FakeDevice:
+    """An open board; also its own model and the nodes before and behind it."""
+
+    def __init__(
+        self, faults: Faults, clock: FakeClock, options: EventOptions, watts: Sequence[float], sensor: Sequence[Any]
+    ) -> None:
+        self.clock, self.behind, self.open = clock, 0, True
+        self.watch, self._io, self._power = StopWatch(self), IoModule(self), PowerMonitor(self, watts)
+        self._faults, self._options, self._sensor = faults, options, sensor
+        self._chip: FakeChip | None = None
+        self._queue: deque[tuple[int, Any]] = deque()
+        self._out: deque[tuple[float, Any]] = deque()
+        self._events = self._spikes = self._resets = 0
+        self._fresh: set[int] = set()
+
+    def get_model(self) -> FakeDevice:
+        """See samna."""
+        return self
+
+    def get_stop_watch(self) -> StopWatch:
+        """See samna."""
+        return self.watch
+
+    def get_io_module(self) -> IoModule:
+        """See samna."""
+        return self._io
+
+    def get_power_monitor(self) -> PowerMonitor:
+        """See samna."""
+        return self._power
+
+    def get_sink_node(self) -> FakeDevice:
+        """Of the model: where events go in."""
+        return self
+
+    def get_source_node(self) -> FakeDevice:
+        """Of the model: where events come out."""
+        return self
+
+    def alive(self) -> None:
+        """Raise RuntimeError, as samna does, when the board is closed or unplugged."""
+        if not self.open or self._events > self._faults.unplug_after:
+            raise RuntimeError("USB transfer failed: no such device")
+
+    def apply_configuration(self, configuration: SpeckConfiguration) -> None:
+        """All states are those of the configuration afterwards: zero."""
+        self.alive()
+        self._chip = FakeChip(configuration, self._options)
+        if configuration.dvs_layer.raw_monitor_enable is True:
+            self._out.extend((self.clock.now, event) for event in self._sensor)
+
+    def write(self, events: Sequence[Any]) -> None:
+        """Take events into the queue before the chip; writing states that is to be ignored ends here."""
+        self.clock.sleep(self._faults.transfer_s)
+        self.advance()
+        if events and isinstance(events[0], WriteNeuronValue):
+            self._resets += 1
+            if self._resets - 1 in self._faults.ignored_resets:
+                return
+        now = self.watch.now()
+        for event in events:
+            if isinstance(event, Spike):
+                self._events += 1
+                self.alive()
+                if self._faults.lose_every and self._events % self._faults.lose_every == 0:
+                    continue
+            self._queue.append((now, event))
+
+    def get_events(self) -> list[Any]:
+        """What has come out by now."""
+        self.advance()
+        found = []
+        while self._out and self._out[0][0] <= self.clock.now:
+            found.append(self._out.popleft()[1])
+        return [] if self._events > self._faults.silent_after else found
+
+    def advance(self) -> None:
+        """Let everything happen that is due by now, in the order of the queue."""
+        self.alive()
+        if self._chip is None:
+            return
+        now = self.watch.now()
+        while self._queue:
+            arrived, event = self._queue[0]
+            if isinstance(event, Spike):
+                due = self._due(event.timestamp, arrived)
+                if due > now:
+                    break
+                self.behind = due
+                self._ticks(due)
+                self._inject(due, event)
+            else:
+                self._emit(self._chip.run())
+                self._memory(event)
+            self._queue.popleft()
+        self._ticks(now)
+        self._emit(self._chip.run())
+
+    def _due(self, stamp: int, arrived: int) -> int:
+        """When the stop watch, of 32 bits, shows at least `stamp` to an event that has come to the head of the queue."""
+        head = max(arrived, self.behind)
+        if not self.watch.running or head % WRAP >= stamp:
+            return head
+        return head - head % WRAP + stamp
+
+    def _ticks(self, until_us: int) -> None:
+        assert self._chip is not None
+        for tick in self._io.ticks(until_us):
+            self._chip.tick(tick)
+
+    def _inject(self, t: int, event: Spike) -> None:
+        assert self._chip is not None
+        place = event.layer if self._faults.loses_first == "core" else -1
+        if place in self._fresh:
+            self._fresh.discard(place)
+            return
+        self._chip.inject(t, event.layer, event.feature, event.y, event.x)
+
+    def _memory(self, event: ReadNeuronValue | WriteNeuronValue) -> None:
+        """Read or write the state of a neuron."""
+        assert self._chip is not None
+        if isinstance(event, WriteNeuronValue):
+            self._chip.write(event.layer, event.address, event.neuron_state)
+            self._fresh = {"none": set[int](), "chip": {-1}, "core": set(self._chip.layers)}[self._faults.loses_first]
+        elif self._faults.answers:
+            value = self._chip.read(event.layer, event.address)
+            self._out.append((self.clock.now, NeuronValue(event.layer, event.address, value)))
+
+    def _emit(self, spikes: list[Out]) -> None:
+        at = self.clock.now + self._faults.delay_s
+        for t, core, c, y, x in spikes:
+            self._spikes += 1
+            if self._faults.lose_spikes_every and self._spikes % self._faults.lose_spikes_every == 0:
+                continue
+            self._out.append((at, Spike(core, c, y, x, t % WRAP)))
+            if self._faults.strays:
+                self._out.append((at, Spike(core, c, y, 127, t % WRAP)))

@@ -1,0 +1,108 @@
+"""The fake module `samna`, with as many fake boards as asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+from i2e_deploy.chips.dynapcnn.board.fake import objects
+from i2e_deploy.chips.dynapcnn.board.fake.device import FakeClock, FakeDevice
+from i2e_deploy.chips.dynapcnn.board.fake.faults import Faults
+from i2e_deploy.chips.dynapcnn.event_options import EventOptions
+from i2e_deploy.events.array import Events
+
+#: Watts of the five rails that the vendor's notebook shows of a Speck2f kit at rest (Sinabs, "power_monitoring").
+IDLE_W = (61.7e-6, 51.7e-6, 367e-6, 78.9e-6, 610.9e-6)
+
+
+class FakeSamna(ModuleType):
+    """As much of samna as boards need; see `fake_samna`.
+
+    Attributes:
+        stand_in_clock: time, for whoever waits for the boards.
+        opened: every board that was opened, in order.
+    """
+
+    def __init__(
+        self,
+        boards: Sequence[str] = ("Speck2fDevKit",),
+        faults: Faults | None = None,
+        options: EventOptions | None = None,
+        watts: Sequence[float] = IDLE_W,
+        sensor: Events | None = None,
+    ) -> None:
+        super().__init__("samna")
+        self.stand_in_clock = FakeClock()
+        self.opened: list[FakeDevice] = []
+        self._faults = Faults() if faults is None else faults
+        self._attached = [objects.DeviceInfo(name, 1, address) for address, name in enumerate(boards)]
+        self._by_info: dict[objects.DeviceInfo, FakeDevice] = {}
+        self._make = lambda: FakeDevice(
+            self._faults, self.stand_in_clock, options or EventOptions(), watts, _sensor_events(sensor)
+        )
+        self.device = SimpleNamespace(
+            get_all_devices=lambda: list(self._attached),
+            get_unopened_devices=self._unopened,
+            open_device=self._open,
+            close_device=self._close,
+        )
+        self.graph = SimpleNamespace(source_to=lambda node: node, sink_from=lambda node: node)
+        self.speck2e = self.speck2f = SimpleNamespace(
+            configuration=SimpleNamespace(SpeckConfiguration=objects.SpeckConfiguration),
+            event=objects,
+            validate_configuration=lambda _: (not self._faults.refuses, self._faults.refuses),
+        )
+
+    def _unopened(self) -> list[objects.DeviceInfo]:
+        return [
+            info
+            for i, info in enumerate(self._attached)
+            if i not in self._faults.busy and not (info in self._by_info and self._by_info[info].open)
+        ]
+
+    def _open(self, info: objects.DeviceInfo) -> FakeDevice:
+        if info not in self._unopened():
+            raise RuntimeError(f"no device {info} is available")
+        self._by_info[info] = device = self._make()
+        self.opened.append(device)
+        return device
+
+    def _close(self, device: FakeDevice) -> None:
+        device.open = False
+
+
+def _sensor_events(events: Events | None) -> list[Any]:
+    if events is None:
+        return []
+    return [objects.DvsEvent(int(e["t"]), int(e["x"]), int(e["y"]), bool(e["p"])) for e in events]
+
+
+@contextlib.contextmanager
+def fake_samna(
+    boards: Sequence[str] = ("Speck2fDevKit",),
+    faults: Faults | None = None,
+    options: EventOptions | None = None,
+    watts: Sequence[float] = IDLE_W,
+    sensor: Events | None = None,
+) -> Iterator[FakeSamna]:
+    """Put a fake samna in the place of the real one while the block lasts.
+
+    Args:
+        boards: types of the attached boards, as samna names them.
+        faults: what goes wrong.
+        options: how the chip settles what public text leaves open.
+        watts: of the five rails.
+        sensor: events that the board's sensor sends when its raw monitor is on.
+    """
+    before, fake = sys.modules.get("samna"), FakeSamna(boards, faults, options, watts, sensor)
+    sys.modules["samna"] = fake
+    try:
+        yield fake
+    finally:
+        if before is None:
+            del sys.modules["samna"]
+        else:
+            sys.modules["samna"] = before
