@@ -6,5 +6,7 @@ from i2e_deploy.bundle.bundle import Provenance as Provenance
 from i2e_deploy.bundle.bundle import check_target as check_target
 from i2e_deploy.bundle.bundle import read as read
 from i2e_deploy.bundle.bundle import write as write
+from i2e_deploy.bundle.evaluation import leave_evaluation as leave_evaluation
+from i2e_deploy.bundle.evaluation import read_evaluation as read_evaluation
 from i2e_deploy.bundle.verify import Verification as Verification
 from i2e_deploy.bundle.verify import verify as verify

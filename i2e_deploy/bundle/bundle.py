@@ -5,6 +5,7 @@ network.safetensors    the float network it was lowered from
 program.safetensors    the chip's integers; their graph stands in the manifest
 golden.safetensors     inputs and what the slow reference made of them: every spike and final state
 NATIVE ...             files in the chip's own terms, where it has any
+evaluation.json        what `evaluate` last found on which targets; it comes later, so without a checksum
 report.html            for people; made from the rest, so without a checksum
 """
 
@@ -31,7 +32,7 @@ from i2e_deploy.network.file import read_network, write_network
 FORMAT = "i2e-deploy-bundle"
 FORMAT_VERSION = 1
 MANIFEST, NETWORK, PROGRAM, GOLDEN = "manifest.json", "network.safetensors", "program.safetensors", "golden.safetensors"
-REPORT = "report.html"
+REPORT, EVALUATION = "report.html", "evaluation.json"
 #: Largest manifest that is read, bytes.
 MAX_MANIFEST = 16 * 2**20
 #: Packages whose version can change a result.
@@ -155,7 +156,7 @@ def check_target(path: Path, overwrite: bool) -> None:
     if not overwrite:
         raise InputError(f"{path} exists: choose another folder")
     try:
-        listed = {MANIFEST, REPORT, *_read_manifest(path / MANIFEST)["files"]}
+        listed = {MANIFEST, REPORT, EVALUATION, *_read_manifest(path / MANIFEST)["files"]}
     except InputError:
         listed = set()
     strangers = (

@@ -5,20 +5,32 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from i2e_deploy.bundle.bundle import Bundle
+from i2e_deploy.bundle.bundle import Bundle, make_golden
+from i2e_deploy.chips import Trace
 from i2e_deploy.errors import ComparisonFailed
 from i2e_deploy.runtime import Difference, compare, run_on
 
 
 @dataclass(frozen=True)
 class Verification:
-    """Result of `verify`: `differences` is empty when everything agreed; one entry an array that differs."""
+    """Result of `verify`.
+
+    Args:
+        target: where the inputs ran.
+        samples, steps: of the golden inputs.
+        values: how many were compared.
+        differences: empty when everything agreed; one entry an array that differs.
+        not_reported: golden arrays that the target does not report, so that they were not compared.
+        semantics: of the run; where it is not the bundle's, the reference was run again for it.
+    """
 
     target: str
     samples: int
     steps: int
     values: int
     differences: tuple[Difference, ...]
+    not_reported: tuple[str, ...] = ()
+    semantics: str = "timestep"
 
     @property
     def exact(self) -> bool:
@@ -39,13 +51,28 @@ class Verification:
 def verify(bundle: Bundle, target: str = "simulator") -> Verification:
     """Run the golden inputs on `target` and compare with what the slow reference gave when it was exported.
 
+    A chip that knows only other semantics (an asynchronous one has no time steps) is compared with what the slow
+    reference makes of the golden inputs in those.
+
     Raises:
         InputError: no such target.
     """
-    golden = bundle.golden
-    trace = run_on(target, bundle.program, golden.inputs, str(bundle.manifest["semantics"]))
+    golden, exported = bundle.golden, str(bundle.manifest["semantics"])
+    semantics = bundle.program.semantics_on(target, exported)
+    trace = run_on(target, bundle.program, golden.inputs, semantics)
+    if semantics != exported:
+        golden = make_golden(bundle.program, golden.inputs, semantics=semantics)
     actual = {**trace.arrays(state=True, binned=True), "output": trace.output}
     labels = {f"layer{i}": name for i, name in enumerate(bundle.program.layer_names)}
-    differences = compare(golden.expected, actual, labels)
-    values = sum(array.size for array in golden.expected.values())
-    return Verification(target, golden.inputs.shape[0], golden.inputs.shape[1], values, tuple(differences))
+    missing = tuple(name for name in golden.expected if name not in actual and _unseen(name, trace))
+    expected = {name: array for name, array in golden.expected.items() if name not in missing}
+    differences = tuple(compare(expected, actual, labels))
+    values = sum(array.size for array in expected.values())
+    samples, steps = golden.inputs.shape[:2]
+    return Verification(target, samples, steps, values, differences, missing, semantics)
+
+
+def _unseen(name: str, trace: Trace) -> bool:
+    """Whether that array is of a layer, or of states, that the target says it does not report."""
+    layer, _, state = name.partition("_")
+    return layer in {f"layer{i}" for i in trace.unseen} or bool(state and not trace.states)

@@ -16,11 +16,12 @@ def command(
     data: Annotated[Path, typer.Argument(help="FRAMES.npz (frames, labels), a recorded session, or class folders.")],
     target: Annotated[list[str], typer.Option(help="Where to run; give it again for each.")] = ["simulator"],  # noqa: B006
     chip: Annotated[str, typer.Option(help="Name of the chip, see `profiles`.")] = "speck2f",
-    semantics: Annotated[str, typer.Option(help="timestep (exact to Sinabs).")] = "timestep",
+    semantics: Annotated[str, typer.Option(help="timestep (exact to Sinabs) or event (DYNAP-CNN).")] = "timestep",
     steps: Annotated[int, typer.Option(min=1, help="Time steps of a recording in class folders.")] = 8,
     limit: Annotated[int, typer.Option(min=0, help="At most so many samples; 0 = all.")] = 0,
     junit: Annotated[Path | None, typer.Option(help="Write JUnit XML here.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write a self-contained page here.")] = None,
+    keep: Annotated[bool, typer.Option(help="Leave the result in the bundle, for its report.")] = True,
     min_accuracy: Annotated[float, typer.Option(min=0, max=1, help="Fail below this share of right decisions.")] = 0,
     min_agreement: Annotated[float, typer.Option(min=0, max=1, help="Fail below this share of equal ones.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -28,7 +29,8 @@ def command(
     """Accuracy, agreement, first divergence, spikes, synaptic operations and latency on each target.
 
     Class folders hold event files: data/<class>/<name>.bin and so on; classes count in sorted order. A recorded
-    session has no labels: then agreement and stability are what is told.
+    session has no labels: then agreement and stability are what is told. A board is asynchronous: compare it with
+    the simulator in --semantics event. In a bundle the result is left as evaluation.json, for `i2e-deploy report`.
 
     Example: i2e-deploy evaluate demo_output/bundle frames.npz --target simulator --target reference
     """
@@ -53,6 +55,8 @@ def command(
         print_json(result.to_dict())
     else:
         _print(result, console())
+    if keep and model.is_dir():
+        _leave(model, result, data.name, semantics, console(stderr=True))
     failed = [
         f"{name}: accuracy {row['accuracy']:.4f} is below {min_accuracy}"
         for name, row in result.to_dict()["targets"].items()
@@ -67,8 +71,21 @@ def command(
         raise CheckFailed("; ".join(failed))
 
 
+def _leave(model: Path, result: HilEvaluation, data: str, semantics: str, err: Any) -> None:
+    """Leave the result in the bundle; one that cannot be written to is no reason to fail."""
+    from i2e_deploy.bundle import leave_evaluation, read
+
+    try:
+        path = leave_evaluation(read(model), result.to_dict(), data, semantics)
+        err.print(f"left {path.name} in {model}: `i2e-deploy report {model}` shows it")
+    except OSError as error:
+        err.print(f"not left in {model}: {error.strerror}")
+
+
 def _print(result: HilEvaluation, out: Any) -> None:
     from rich.table import Table
+
+    from i2e_deploy.reporting.tables import layers_of
 
     data = result.to_dict()
     table = Table("target", "accuracy", "95 % interval", "stability", "p50 ms/sample", "p99", "power")
@@ -81,14 +98,18 @@ def _print(result: HilEvaluation, out: Any) -> None:
                       f"{latency['p99']:.3f}", power)  # fmt: skip
     out.print(table)
     layers = Table("layer", *(f"{name}: {what}" for name in data["targets"] for what in ("spikes", "synops")))
-    first = next(iter(data["targets"].values()))
-    for layer in first["per_sample"]:
-        cells = [row["per_sample"][layer] for row in data["targets"].values()]
-        layers.add_row(layer, *(f"{cell[key]:,.1f}" for cell in cells for key in ("spikes", "synops")))
+    for layer in layers_of(data):
+        cells = [row["per_sample"].get(layer, {}) for row in data["targets"].values()]
+        values = [cell.get(key) for cell in cells for key in ("spikes", "synops")]
+        layers.add_row(layer, *("not reported" if value is None else f"{value:,.1f}" for value in values))
     layers.title = f"per sample, {data['samples']} samples"
     out.print(layers)
     for pair in data["agreement"]:
         verdict = "every spike equal" if pair["exact"] else f"first divergence: {pair['divergence']}"
-        out.print(
-            f"{pair['first']} and {pair['second']}: {pair['same']} of {data['samples']} decisions equal; {verdict}"
-        )
+        left = f"; not compared: {', '.join(pair['not_compared'])}" if pair["not_compared"] else ""
+        same = f"{pair['same']} of {data['samples']} decisions equal"
+        out.print(f"{pair['first']} and {pair['second']}: {same}; {verdict}{left}")
+    for name, row in data["targets"].items():
+        rails = ", ".join(f"{rail} {value:.3f}" for rail, value in row["power_rails_mw"].items())
+        for line in ([f"power in mW: {rails}"] if rails else []) + [f"{w}: {n}" for w, n in row["incidents"].items()]:
+            out.print(f"{name}: {line}")

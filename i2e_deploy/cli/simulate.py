@@ -26,6 +26,9 @@ def command(
     order: Annotated[
         str, typer.Option(help="event: order of injection, spread, raster, interleaved or shuffled.")
     ] = "spread",
+    target: Annotated[
+        str, typer.Option(help="simulator, reference, lava or board; a board is asynchronous by nature.")
+    ] = "simulator",
     step_us: Annotated[int, typer.Option(min=1, help="event: duration of a step, and of a slow-clock tick.")] = 1000,
     spread_of: Annotated[
         bool, typer.Option("--bound", help="event: also run what public text leaves open, and say how far it moves.")
@@ -51,25 +54,57 @@ def command(
     if out.suffix != ".npz":
         raise InputError(f"--out is {out}: a trace is an .npz file; give a name that ends so")
     program, frames = read_program_of(model, chip), read_frames(inputs)
-    trace, spread = _run(program, frames, semantics, order, step_us, spread_of)
+    if target != "simulator":
+        if spread_of:
+            raise InputError(f"--bound varies the simulator, not {target}: leave out --target")
+        trace, spread = _run_elsewhere(program, frames, target, semantics, order, step_us), None
+    else:
+        trace, spread = _run(program, frames, semantics, order, step_us, spread_of)
     with replacing(out) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **trace.arrays(state))
     if as_json:
         print_json({
             "trace": str(out),
             "decisions": trace.decisions().tolist(),
-            "layers": {name: asdict(counts) for name, counts in trace.counts.items()},
+            "layers": trace.activity() if not trace.counts else {n: asdict(c) for n, c in trace.counts.items()},
+            "not_reported": list(trace.unseen.values()),
+            "incidents": dict(trace.incidents),
             **({} if spread is None else {"bound": spread.to_dict()}),
         })  # fmt: skip
         return
-    for i, (name, counts) in enumerate(trace.counts.items()):
-        console().print(
-            f"layer{i} {name}: {counts.spikes:,} spikes, {counts.synops:,} synaptic operations, "
-            f"{counts.saturations:,} saturations"
-        )
+    _print_activity(program, trace)
     if spread is not None:
         _print_bound(spread)
     console().print(f"decisions {trace.decisions().tolist()}; wrote {out}")
+
+
+def _run_elsewhere(program: Program, frames: Integers, target: str, semantics: str, order: str, step_us: int) -> Trace:
+    """On another target; a board takes the order of injection and the length of a step."""
+    from i2e_deploy.chips.dynapcnn import DynapcnnProgram
+    from i2e_deploy.chips.dynapcnn.board import BoardOptions
+    from i2e_deploy.chips.dynapcnn.event_options import EventOptions
+    from i2e_deploy.runtime import run_on
+
+    if target == "board" and isinstance(program, DynapcnnProgram):
+        options = BoardOptions(events=EventOptions(order=order, step_us=step_us))  # type: ignore[arg-type]
+        return program.run_on("board", frames, semantics, options)
+    return run_on(target, program, frames, semantics)
+
+
+def _print_activity(program: Program, trace: Trace) -> None:
+    """Each layer's counts, as far as the target has them; then what went otherwise than asked."""
+    from i2e_deploy.cli.common import console
+
+    words = {"synops": "synaptic operations"}
+    activity = trace.activity()
+    for i, name in enumerate(program.layer_names):
+        shown = {
+            key: activity[name][key] for key in ("spikes", "synops", "saturations") if key in activity.get(name, {})
+        }
+        text = ", ".join(f"{value:,} {words.get(key, key)}" for key, value in shown.items())
+        console().print(f"layer{i} {name}: {text or 'not reported'}")
+    for what, count in trace.incidents.items():
+        console().print(f"{what}: {count}")
 
 
 def _run(

@@ -15,7 +15,8 @@ def command(
 ) -> None:
     """Run the golden vectors of a bundle again and compare every spike and state exactly.
 
-    Exits with 1 and names the first layer, step and neuron that differ.
+    Exits with 1 and names the first layer, step and neuron that differ. A board reports the spikes of its output
+    layers; the asynchronous chips are compared with the slow reference of their own semantics.
 
     Example: i2e-deploy verify demo_output/bundle
     """
@@ -28,6 +29,8 @@ def command(
         print_json(result.to_dict())
         raise typer.Exit(0 if result.exact else 1)
     result.raise_if_different()
+    left = f"; not reported by it: {', '.join(result.not_reported)}" if result.not_reported else ""
     console().print(
-        f"exact: {result.values:,} values of {result.samples} samples over {result.steps} steps agree on {target}"
+        f"exact: {result.values:,} values of {result.samples} samples over {result.steps} steps agree on {target} "
+        f"(semantics {result.semantics}){left}"
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from i2e_deploy.errors import MissingDependency
 from i2e_deploy.files import replacing
+from i2e_deploy.reporting.tables import layers_of
 from i2e_deploy.runtime.agreement import HilEvaluation
 
 
@@ -21,7 +22,7 @@ def write_evaluation(evaluation: HilEvaluation, path: Path) -> None:
     except ModuleNotFoundError as error:
         raise MissingDependency("jinja2", "the HTML report", "pip install 'i2e-deploy[report]'") from error
     environment = Environment(loader=PackageLoader("i2e_deploy.reporting", "."), autoescape=True)
-    layers = list(evaluation.results[0].counts)
-    page = environment.get_template("evaluation.html.j2").render(data=evaluation.to_dict(), layers=layers)
+    data = evaluation.to_dict()
+    page = environment.get_template("evaluation.html.j2").render(data=data, layers=layers_of(data))
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")

@@ -7,11 +7,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from i2e_deploy.bundle import Bundle, verify
-from i2e_deploy.bundle.bundle import MANIFEST, REPORT
+from i2e_deploy.bundle import Bundle, read_evaluation, verify
+from i2e_deploy.bundle.bundle import EVALUATION, MANIFEST, REPORT
 from i2e_deploy.errors import FileFormatError, MissingDependency
 from i2e_deploy.files import replacing
-from i2e_deploy.reporting.tables import rule_table
+from i2e_deploy.reporting.tables import layers_of, rule_table
 
 #: Samples shown as pictures.
 SHOWN = 4
@@ -32,10 +32,17 @@ def write_report(bundle: Bundle, path: Path | str | None = None) -> Path:
     environment = Environment(
         loader=PackageLoader("i2e_deploy.reporting", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
+    where = bundle.path / EVALUATION
     try:
-        page = environment.get_template("report.html.j2").render(**_context(bundle)).encode()
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, TemplateError) as error:
+        found = read_evaluation(bundle)
+        shown = {} if found is None else {"data": found["result"], "layers": layers_of(found["result"])}
+        targets = "" if found is None else environment.get_template("targets.html.j2").render(**shown)
         where = bundle.path / MANIFEST
+        context = {**_context(bundle), "targets": targets, "found": found}
+        page = environment.get_template("report.html.j2").render(**context).encode()
+    except (LookupError, TypeError, AttributeError, ArithmeticError, ValueError, TemplateError) as error:
+        if isinstance(error, FileFormatError):
+            raise
         raise FileFormatError(
             f"{where} does not hold what a report needs: {type(error).__name__} at {error}"
         ) from error

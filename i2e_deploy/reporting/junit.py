@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
 from xml.etree import ElementTree
 
 from i2e_deploy.runtime.agreement import HilEvaluation
@@ -22,16 +24,26 @@ def junit_xml(evaluation: HilEvaluation, min_accuracy: float = 0.0, min_agreemen
         if result["accuracy"] is not None:
             low, high = result["interval95"]
             text = f"accuracy {result['accuracy']:.4f}, 95 % interval {low:.4f} to {high:.4f}, limit {min_accuracy}"
-            failures += _outcome(case, text, result["accuracy"] < min_accuracy)
+            failures += _outcome(case, "\n".join([text, *_measured(result)]), result["accuracy"] < min_accuracy)
+        elif measured := _measured(result):
+            failures += _outcome(case, "\n".join(measured), False)
     for pair in data["agreement"]:
         name = f"{pair['first']} and {pair['second']}"
         case = ElementTree.SubElement(suite, "testcase", classname="agreement", name=name)
         text = f"{pair['same']} of {data['samples']} decisions equal, limit {min_agreement}; "
         text += "every spike equal" if pair["exact"] else f"first divergence: {pair['divergence']}"
+        text += f"; not compared: {', '.join(pair['not_compared'])}" if pair["not_compared"] else ""
         failures += _outcome(case, text, pair["share"] < min_agreement)
     suite.set("tests", str(len(suite)))
     suite.set("failures", str(failures))
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
+
+
+def _measured(result: Mapping[str, Any]) -> list[str]:
+    """Power, and what went otherwise than asked, one a line."""
+    rails = ", ".join(f"{name} {value:.4f}" for name, value in result["power_rails_mw"].items())
+    power = [] if result["power_mw"] is None else [f"power {result['power_mw']:.4f} mW ({rails})"]
+    return power + [f"{what}: {count}" for what, count in result["incidents"].items()]
 
 
 def _outcome(case: ElementTree.Element, text: str, failed: bool) -> int:

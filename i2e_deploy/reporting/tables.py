@@ -23,3 +23,9 @@ def rule_table(findings: Sequence[Mapping[str, Any]], layers: Sequence[str]) -> 
     for row in rows.values():
         row["limit"] = row["limits"][0] if len(row["limits"]) == 1 else "; ".join(row["limits"])
     return sorted(rows.values(), key=lambda row: "" in row["cells"])
+
+
+def layers_of(evaluation: Mapping[str, Any]) -> list[str]:
+    """Layers that any target of an evaluation (`HilEvaluation.to_dict`) reports, those of the fullest target first."""
+    reported = [target["per_sample"] for target in evaluation["targets"].values()]
+    return list(dict.fromkeys(layer for row in sorted(reported, key=len, reverse=True) for layer in row))

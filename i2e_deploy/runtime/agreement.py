@@ -6,8 +6,9 @@ With labels this is hardware-in-the-loop evaluation; without (a recorded live se
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
@@ -15,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips import Program, Trace
-from i2e_deploy.chips.trace import Integers, LayerCounts
+from i2e_deploy.chips.trace import Integers, Power
 from i2e_deploy.errors import InputError
 from i2e_deploy.runtime.compare import Difference, compare
-from i2e_deploy.runtime.evaluate import per_sample, wilson
+from i2e_deploy.runtime.evaluate import wilson
 from i2e_deploy.runtime.targets import run_on
 
 
@@ -29,16 +30,20 @@ class TargetResult:
     Args:
         target: its name.
         decisions: int64 [N].
-        counts: totals per layer.
+        activity: totals per layer of what the target counts, see `Trace.activity`.
         milliseconds: float64 [batches], wall time a sample, batch by batch.
-        power_mw: mean power where the target measures it, else None.
+        unseen: layers that the target does not report.
+        power: where the target measures it, else None.
+        incidents: what went otherwise than asked, counted.
     """
 
     target: str
     decisions: NDArray[np.int64]
-    counts: dict[str, LayerCounts]
+    activity: dict[str, dict[str, int]]
     milliseconds: NDArray[np.float64]
-    power_mw: float | None = None
+    unseen: tuple[str, ...] = ()
+    power: Power | None = None
+    incidents: Mapping[str, int] = field(default_factory=dict)
 
     def accuracy(self, labels: NDArray[np.int64]) -> tuple[int, tuple[float, float]]:
         """Right decisions, and the 95 % interval of their share."""
@@ -61,8 +66,9 @@ class Agreement:
         first, second: their names.
         same: samples with the same decision.
         interval: 95 % interval of that share.
-        exact: whether every spike of every layer was equal.
+        exact: whether every spike of every layer that both report was equal.
         divergence: where they part first; None if `exact`.
+        unseen: layers that were not compared, as one of the two does not report them.
     """
 
     first: str
@@ -71,6 +77,7 @@ class Agreement:
     interval: tuple[float, float]
     exact: bool
     divergence: Difference | None
+    unseen: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +103,7 @@ class HilEvaluation:
                     "interval95": list(a.interval),
                     "exact": a.exact,
                     "divergence": None if a.exact else str(a.divergence),
+                    "not_compared": list(a.unseen),
                 }
                 for a in self.agreements
             ],
@@ -109,8 +117,14 @@ class HilEvaluation:
             "interval95": None if interval is None else list(interval),
             "stability": result.stability,
             "latency_ms": {f"p{q}": float(np.percentile(result.milliseconds, q)) for q in (50, 99)},
-            "power_mw": result.power_mw,
-            "per_sample": per_sample(result.counts, self.total),
+            "power_mw": None if result.power is None else 1e3 * result.power.total_w,
+            "power_rails_mw": {n: 1e3 * w for n, w in (result.power.rails_w if result.power else {}).items()},
+            "per_sample": {
+                layer: {key: value / self.total for key, value in counts.items()}
+                for layer, counts in result.activity.items()
+            },
+            "not_reported": list(result.unseen),
+            "incidents": dict(result.incidents),
         }
 
 
@@ -139,7 +153,7 @@ def evaluate_targets(
     if not targets or len(set(targets)) != len(targets):
         raise InputError(f"targets {list(targets)}: name at least one, each once")
     starts = range(0, len(frames), batch_size)
-    parts: dict[str, list[tuple[NDArray[np.int64], dict[str, LayerCounts], float]]] = {name: [] for name in targets}
+    parts: dict[str, list[_Part]] = {name: [] for name in targets}
     divergences: dict[tuple[str, str], Difference] = {}
     for done, start in enumerate(starts):
         batch = frames[start : start + batch_size]
@@ -148,7 +162,7 @@ def evaluate_targets(
             began = time.perf_counter()
             trace = traces[name] = run_on(name, program, batch, semantics)
             seconds = time.perf_counter() - began
-            parts[name].append((trace.decisions(), dict(trace.counts), 1e3 * seconds / len(batch)))
+            parts[name].append(_keep(trace, 1e3 * seconds / len(batch)))
         for pair in combinations(targets, 2):
             if pair not in divergences and (found := _divergence(program, traces[pair[0]], traces[pair[1]])):
                 divergences[pair] = replace(found, sample=found.sample + start)
@@ -160,21 +174,48 @@ def evaluate_targets(
     return HilEvaluation(results, agreements, labels, len(frames))
 
 
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """What is kept of one batch on one target."""
+
+    decisions: NDArray[np.int64]
+    milliseconds: float
+    activity: dict[str, dict[str, int]]
+    unseen: tuple[str, ...]
+    power: Power | None
+    incidents: Mapping[str, int]
+
+
+def _keep(trace: Trace, milliseconds: float) -> _Part:
+    unseen = tuple(trace.unseen.values())
+    return _Part(trace.decisions(), milliseconds, trace.activity(), unseen, trace.power, trace.incidents)
+
+
 def _divergence(program: Program, expected: Trace, actual: Trace) -> Difference | None:
+    """The first difference in what both report, counted in steps."""
     names = {f"layer{i}": name for i, name in enumerate(program.layer_names)}
-    differences = compare(expected.arrays(), actual.arrays(), names)
+    first, second = ({**t.arrays(binned=True), "output": t.output} for t in (expected, actual))
+    differences = compare({name: a for name, a in first.items() if name in second}, second, names)
     return differences[0] if differences else None
 
 
-def _join(name: str, parts: list[tuple[NDArray[np.int64], dict[str, LayerCounts], float]]) -> TargetResult:
-    counts: dict[str, LayerCounts] = {}
-    for _, part, _ in parts:
-        for layer, count in part.items():
-            counts[layer] = counts[layer] + count if layer in counts else count
-    decisions = np.concatenate([decisions for decisions, _, _ in parts])
-    return TargetResult(name, decisions, counts, np.array([ms for _, _, ms in parts]))
+def _join(name: str, parts: list[_Part]) -> TargetResult:
+    activity: dict[str, dict[str, int]] = {}
+    incidents: Counter[str] = Counter()
+    power: Power | None = None
+    for part in parts:
+        incidents.update(part.incidents)
+        power = part.power if power is None else power if part.power is None else power + part.power
+        for layer, counts in part.activity.items():
+            total = activity.setdefault(layer, {})
+            for key, value in counts.items():
+                total[key] = total.get(key, 0) + value
+    decisions = np.concatenate([part.decisions for part in parts])
+    milliseconds = np.array([part.milliseconds for part in parts])
+    return TargetResult(name, decisions, activity, milliseconds, parts[0].unseen, power, dict(incidents))
 
 
 def _agree(first: TargetResult, second: TargetResult, divergence: Difference | None, total: int) -> Agreement:
     same = int((first.decisions == second.decisions).sum())
-    return Agreement(first.target, second.target, same, wilson(same, total), divergence is None, divergence)
+    unseen = tuple(dict.fromkeys((*first.unseen, *second.unseen)))
+    return Agreement(first.target, second.target, same, wilson(same, total), divergence is None, divergence, unseen)

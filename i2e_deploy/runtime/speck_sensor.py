@@ -1,16 +1,13 @@
 """`speck://`: the event sensor of a Speck board, through samna.
 
-Written against SynSense's documentation of samna 0.46 and a stand-in: no board was here, unverified on silicon.
+Written against SynSense's documentation of samna 0.46 and a fake board: no board was here, unverified on silicon.
 """
 
 from __future__ import annotations
 
-import time
-from typing import Any
-
 import numpy as np
 
-from i2e_deploy.errors import CameraNotFound, MissingDependency, SourceLost
+from i2e_deploy.chips.dynapcnn.board.link import open_board, unwrap, usb
 from i2e_deploy.events.array import EVENT_DTYPE, Events, empty_events
 from i2e_deploy.events.sources import SourceUri
 
@@ -19,60 +16,46 @@ SENSOR_SIZE = (128, 128)
 
 
 class SpeckSensor:
-    """The raw events of the sensor, before any core. `speck://` opens the first board, `?board=` names one."""
+    """The raw events of the sensor, before any core. `speck://` opens the first free board, `?board=` names one."""
 
     sensor_size = SENSOR_SIZE
 
     def __init__(self, uri: SourceUri) -> None:
         uri.only("board")
-        samna = _load_samna()
-        found = [str(device.device_type_name) for device in samna.device.get_unopened_devices()]
-        boards = [name for name in found if "speck" in name.lower()]
-        wanted = uri.options.get("board", f"{boards[0]}:0" if boards else "")
-        if not wanted or wanted.partition(":")[0] not in boards:
-            raise CameraNotFound(
-                f"no Speck board found{f' named {wanted}' if wanted else ''}; samna sees {found or 'no device'}; "
-                'on Linux it usually lacks its udev rule: SUBSYSTEM=="usb", ATTRS{idVendor}=="337d", MODE="0666"'
-            )
-        self._board: Any = samna.device.open_device(wanted)
-        module = getattr(samna, "speck2f" if "2f" in wanted.lower() else "speck2e")
-        configuration = module.configuration.SpeckConfiguration()
-        configuration.dvs_layer.raw_monitor_enable = True
-        model = self._board.get_model()
-        self._sink = samna.graph.sink_from(model.get_source_node())
-        model.apply_configuration(configuration)
+        self._last = 0
+        self._board = open_board("speck://", uri.options.get("board"))
+        try:
+            configuration = self._board.module.configuration.SpeckConfiguration()
+            configuration.dvs_layer.raw_monitor_enable = True
+            with usb("while its sensor was set up"):
+                model = self._board.device.get_model()
+                self._sink = self._board.samna.graph.sink_from(model.get_source_node())
+                model.apply_configuration(configuration)
+                self._board.device.get_stop_watch().start()
+        except BaseException:
+            self._board.close()
+            raise
 
     def read(self, timeout: float) -> Events | None:
         """See `Source.read`."""
-        deadline = time.monotonic() + timeout
+        clock = self._board.clock
+        deadline = clock.monotonic() + timeout
         while True:
-            try:
+            with usb("while its sensor was read"):
                 theirs = self._sink.get_events()
-            except (RuntimeError, OSError) as error:
-                raise SourceLost(f"speck: {' '.join(str(error).split())[:200]}") from error
             rows = [(e.timestamp, e.x, e.y, e.p) for e in theirs if hasattr(e, "p")]
             if rows:
-                return np.array(rows, EVENT_DTYPE)
-            if time.monotonic() >= deadline:
+                return self._with_times(np.array(rows, EVENT_DTYPE))
+            if clock.monotonic() >= deadline:
                 return empty_events()
-            time.sleep(0.001)
+            clock.sleep(0.001)
+
+    def _with_times(self, events: Events) -> Events:
+        """Time stamps wrap every 71.6 minutes; the sensor is never silent for half of that."""
+        for event in events:
+            event["t"] = self._last = unwrap(int(event["t"]), self._last)
+        return events
 
     def close(self) -> None:
         """See `Source.close`."""
-        self._board = self._sink = None
-
-
-def _load_samna() -> Any:
-    """The real samna; the one on the public index is an installer that runs pip when imported: told by its files."""
-    import sys
-
-    if "samna" in sys.modules:
-        return sys.modules["samna"]
-    from i2e_deploy.environment import SAMNA_INSTALL
-    from i2e_deploy.environment import samna as installed
-
-    if installed().status != "ok":
-        raise MissingDependency("samna", "speck://", SAMNA_INSTALL)
-    import samna
-
-    return samna
+        self._board.close()

@@ -133,8 +133,8 @@ class DynapcnnProgram(Program):
         """
         if target != "board":
             raise UnsupportedError(f"target {target!r}: choose one of simulator, reference, board")
-        from i2e_deploy.chips.dynapcnn.board.run import run_board
         from i2e_deploy.chips.dynapcnn.board.options import BoardOptions
+        from i2e_deploy.chips.dynapcnn.board.run import run_board
 
         check_frames(frames, self.input_shape)
         return run_board(self, frames, BoardOptions() if board is None else board)

@@ -16,6 +16,8 @@ from i2e_deploy.errors import BoardNotFound, MissingDependency, SourceLost
 
 #: Chips whose boards are opened, and samna's module of the same name.
 CHIPS = ("speck2e", "speck2f")
+#: The stop watch of a board, and so every time stamp, has 32 bits of microseconds: 71.6 minutes.
+WRAP = 2**32
 _UDEV = 'on Linux it usually lacks its udev rule: SUBSYSTEM=="usb", ATTRS{idVendor}=="337d", MODE="0666"'
 
 
@@ -124,6 +126,14 @@ def usb(where: str) -> Iterator[None]:
         yield
     except (RuntimeError, OSError) as error:
         raise SourceLost(f"board lost {where}: {_text(error)}") from error
+
+
+def unwrap(stamp: int, near: int) -> int:
+    """The time that is `stamp` modulo 2^32 and nearest to `near`, microseconds.
+
+    Right as long as the two clocks differ by less than 2^31 microseconds (36 minutes).
+    """
+    return near + (stamp - near + WRAP // 2) % WRAP - WRAP // 2
 
 
 def _chip(kind: str) -> str | None:

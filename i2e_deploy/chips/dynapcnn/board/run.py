@@ -14,7 +14,8 @@ import numpy as np
 from i2e_deploy.chips.dynapcnn import samna_link
 from i2e_deploy.chips.dynapcnn.board.link import Board, open_board, usb
 from i2e_deploy.chips.dynapcnn.board.options import BoardOptions
-from i2e_deploy.chips.dynapcnn.board.session import SENT, BoardSession, Events, Rail
+from i2e_deploy.chips.dynapcnn.board.power import Rail, mean_power
+from i2e_deploy.chips.dynapcnn.board.session import SENT, BoardSession, Events
 from i2e_deploy.chips.dynapcnn.config import build_config
 from i2e_deploy.chips.dynapcnn.event_reference import as_spikes, route
 from i2e_deploy.chips.dynapcnn.event_run import count_output
@@ -23,12 +24,10 @@ from i2e_deploy.chips.dynapcnn.placement import place
 from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.spikes import SPIKE, Binned, Spikes, join_samples
 from i2e_deploy.chips.profile import load_profile
-from i2e_deploy.chips.trace import Integers, Power, Trace
+from i2e_deploy.chips.trace import Integers, Trace
 from i2e_deploy.errors import CheckFailed, InputError, UnsupportedError
 from i2e_deploy.network import INPUT
 
-#: Channels of the power monitor (Speck Dev Kit Datasheet, Aug 2023; Sinabs' notebook "power_monitoring").
-RAILS = ("io", "ram", "logic", "pixel_digital", "pixel_analog")
 #: The slow clock of the board, Hz (Datasheet).
 SLOW_CLOCK_HZ = (10, 10_000)
 OUTSIDE = "spikes with an address that their layer does not have"
@@ -91,9 +90,7 @@ def _tick(program: DynapcnnProgram, options: BoardOptions) -> int | None:
     return options.events.step_us
 
 
-def _configure(
-    board: Board, program: DynapcnnProgram, watched: Sequence[str], options: BoardOptions
-) -> dict[str, int]:
+def _configure(board: Board, program: DynapcnnProgram, watched: Sequence[str], options: BoardOptions) -> dict[str, int]:
     """Place the program on the board's chip and write its configuration; the core of every layer."""
     slots, crowded = place(program.layers, load_profile(board.chip))
     if crowded:
@@ -158,14 +155,12 @@ def _trace(
         {},
         events,
         unseen={i: name for i, name in enumerate(program.layer_names) if name not in watched},
-        power=_power(rails),
+        power=mean_power(rails),
         incidents={what: count for what, count in sorted(incidents.items()) if count},
     )
 
 
-def _spikes_of(
-    core: int, shape: tuple[int, int, int], received: Events, options: BoardOptions
-) -> tuple[Spikes, int]:
+def _spikes_of(core: int, shape: tuple[int, int, int], received: Events, options: BoardOptions) -> tuple[Spikes, int]:
     """Spikes of one core, with times from the first step on and without a cause, which no board tells."""
     mine = received[received["core"] == core]
     inside = np.ones(len(mine), np.bool_)
@@ -177,10 +172,3 @@ def _spikes_of(
     spikes["t"] = np.maximum(mine["t"][inside] - options.lead_us, 0)
     spikes["cause"] = -1
     return spikes, len(mine) - len(spikes)
-
-
-def _power(rails: list[Rail]) -> Power | None:
-    """Means of every channel; a channel without a name is left out."""
-    values = {name: [rail.watts for rail in rails if rail.channel == i] for i, name in enumerate(RAILS)}
-    readings = max((len(found) for found in values.values()), default=0)
-    return Power({name: sum(v) / len(v) for name, v in values.items() if v}, readings) if readings else None

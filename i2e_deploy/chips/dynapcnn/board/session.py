@@ -16,30 +16,27 @@ No board was here: unverified on silicon. Every wait has an end; a call that blo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.chips.dynapcnn.board.link import Board, usb
+from i2e_deploy.chips.dynapcnn.board.link import WRAP, Board, unwrap, usb
+from i2e_deploy.chips.dynapcnn.board.neurons import addresses, some, trial_of
 from i2e_deploy.chips.dynapcnn.board.options import BoardOptions
+from i2e_deploy.chips.dynapcnn.board.power import Rail, Readings
 from i2e_deploy.chips.dynapcnn.program import CoreLayer
-from i2e_deploy.chips.dynapcnn.stages import words
 from i2e_deploy.errors import SourceLost
 
 #: What goes to the board: `t` microseconds since the stop watch began, the core, and the address on it.
 SENT = np.dtype([("t", "<i8"), ("core", "<i2"), ("c", "<i2"), ("y", "<i2"), ("x", "<i2")])
 #: What comes back, `t` unwrapped.
 RECEIVED = SENT
-WRAP = 2**32
 #: Around a wrap the host's clock and the board's may differ so far: 100 ppm of 71 minutes.
 GUARD_US = 500_000
 #: Events handed to samna at once.
 CHUNK = 2048
-#: Neurons of each core that are read back after a reset.
-CHECKED = 32
 _POLL_S = 0.001
 
 LATE = "events that may have been injected late"
@@ -52,14 +49,6 @@ NEVER_QUIET = "samples cut off while spikes still came"
 NO_POWER = "samples without a reading of the power monitor"
 
 Events = NDArray[np.void]
-
-
-@dataclass(frozen=True)
-class Rail:
-    """One reading of the power monitor: channel, watts."""
-
-    channel: int
-    watts: float
 
 
 class BoardSession:
@@ -92,7 +81,7 @@ class BoardSession:
         self._answers: dict[tuple[int, int], int] = {}
         self._where = "while it was set up"
         self._zeros = [self._write_neuron(core, a) for core, layer in layers.items() for a in addresses(layer)]
-        self._checked = [(core, a) for core, layer in layers.items() for a in _some(addresses(layer))]
+        self._checked = [(core, a) for core, layer in layers.items() for a in some(addresses(layer))]
         self._reads_back = self._read(self._checked[:1], needed=False) is not None
         self._loses_first = self._try_first_event()
 
@@ -121,7 +110,7 @@ class BoardSession:
         self.incidents[LEFT_OVER] += len(self._spikes)
         self._spikes.clear()
         with usb(where):
-            readings = _Readings(self._board, self._options.power_hz)
+            readings = Readings(self._board, self._options.power_hz)
             self._start()
         if first is not None:
             self._send(*first)
@@ -173,7 +162,7 @@ class BoardSession:
 
     def _try_first_event(self) -> set[int]:
         """Cores whose first event after a reset is lost; empty where that cannot be told."""
-        trials = {core: found for core in self._inputs if (found := _trial(self._layers[core])) is not None}
+        trials = {core: found for core in self._inputs if (found := trial_of(self._layers[core])) is not None}
         if not self._reads_back or not trials or not self._reset():
             return set()
         with usb(self._where):
@@ -285,56 +274,3 @@ class BoardSession:
         event = self._event.ReadNeuronValue()
         event.layer, event.address = core, address
         return event
-
-
-class _Readings:
-    """The power monitor while a sample runs."""
-
-    def __init__(self, board: Board, hz: float) -> None:
-        self._monitor = board.device.get_power_monitor() if hz else None
-        if self._monitor is not None:
-            self._sink = board.samna.graph.sink_from(self._monitor.get_source_node())
-            self._sink.get_events()
-            self._monitor.start_auto_power_measurement(hz)
-
-    def stop(self) -> list[Rail]:
-        """What was read. Its time stamps come in bursts, so they are not used: readings are to be averaged."""
-        if self._monitor is None:
-            return []
-        self._monitor.stop_auto_power_measurement()
-        return [Rail(int(event.channel), float(event.value)) for event in self._sink.get_events()]
-
-
-def unwrap(stamp: int, near: int) -> int:
-    """The time that is `stamp` modulo 2^32 and nearest to `near`, microseconds.
-
-    Right as long as the two clocks differ by less than 2^31 microseconds (36 minutes).
-    """
-    return near + (stamp - near + WRAP // 2) % WRAP - WRAP // 2
-
-
-def addresses(layer: CoreLayer) -> range:
-    """Every address that a neuron of the layer can have on its core.
-
-    Feature in the lowest bits, then x, then y, each with the bits that it needs (Sinabs 3.1.3 io.py
-    `calculate_neuron_address`, whose y is shifted by its own bits instead of those of x: both layouts are covered).
-    """
-    features, height, width = layer.output_shape
-    feature_bits, y_bits, x_bits = ((n - 1).bit_length() for n in (features, height, width))
-    return range(max(words(layer)["neuron"], 2 ** (feature_bits + 2 * max(y_bits, x_bits))))
-
-
-def _some(places: range) -> Iterable[int]:
-    return places[:: max(1, len(places) // CHECKED)]
-
-
-def _trial(layer: CoreLayer) -> tuple[int, int, int, int] | None:
-    """(c, y, x) of an event and the address of a neuron at (0, 0) that it leaves at another value than zero."""
-    (py, px), (_, height, width) = layer.padding, layer.input_shape
-    for f, c, ky, kx in np.argwhere(layer.weight).tolist():
-        v = max(int(layer.weight[f, c, ky, kx]), layer.min_v)
-        if v >= layer.threshold:
-            v = 0 if layer.reset == "zero" else v - layer.threshold
-        if v and 0 <= ky - py < height and 0 <= kx - px < width:
-            return c, ky - py, kx - px, f  # the lowest bits of an address are the feature
-    return None

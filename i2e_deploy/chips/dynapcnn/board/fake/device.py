@@ -217,7 +217,7 @@ class FakeDevice:
         self._emit(self._chip.run())
 
     def _due(self, stamp: int, arrived: int) -> int:
-        """When the stop watch, of 32 bits, shows at least `stamp` to an event that has come to the head of the queue."""
+        """When the stop watch, of 32 bits, shows at least `stamp` to the event at the head of the queue."""
         head = max(arrived, self.behind)
         if not self.watch.running or head % WRAP >= stamp:
             return head

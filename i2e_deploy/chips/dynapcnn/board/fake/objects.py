@@ -23,7 +23,8 @@ class SpeckConfiguration(Fields):
     def __init__(self) -> None:
         self.cnn_layers = [Fields() for _ in range(9)]
         self.dvs_layer = Fields()
-        for part in (*self.cnn_layers, self.dvs_layer):
+        parts: list[Any] = [*self.cnn_layers, self.dvs_layer]
+        for part in parts:
             part.monitor_enable = False
             part.destinations = [Fields(), Fields()]
             for destination in part.destinations:

@@ -40,9 +40,7 @@ class FakeSamna(ModuleType):
         self._faults = Faults() if faults is None else faults
         self._attached = [objects.DeviceInfo(name, 1, address) for address, name in enumerate(boards)]
         self._by_info: dict[objects.DeviceInfo, FakeDevice] = {}
-        self._make = lambda: FakeDevice(
-            self._faults, self.stand_in_clock, options or EventOptions(), watts, _sensor_events(sensor)
-        )
+        self._settings = (options or EventOptions(), watts, _sensor_events(sensor))
         self.device = SimpleNamespace(
             get_all_devices=lambda: list(self._attached),
             get_unopened_devices=self._unopened,
@@ -66,7 +64,7 @@ class FakeSamna(ModuleType):
     def _open(self, info: objects.DeviceInfo) -> FakeDevice:
         if info not in self._unopened():
             raise RuntimeError(f"no device {info} is available")
-        self._by_info[info] = device = self._make()
+        self._by_info[info] = device = FakeDevice(self._faults, self.stand_in_clock, *self._settings)
         self.opened.append(device)
         return device
 
