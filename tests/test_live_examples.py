@@ -28,7 +28,12 @@ def test_live_from_file(tmp_path: Path) -> None:
 
 
 def test_hardware_in_the_loop(capsys: pytest.CaptureFixture[str]) -> None:
-    result = load("hil_fake_board.py")["main"]()
-    assert not result.agreements[0].exact
-    assert "readout" in str(result.agreements[0].divergence)
+    example = load("hil_fake_board.py")
+    works = example["main"](example["Faults"]())
+    assert works.agreements[0].exact
+    assert works.results[1].power is not None
+    assert "every spike that the board reports is equal" in capsys.readouterr().out
+    loses = example["main"](example["Faults"](lose_every=20))
+    assert not loses.agreements[0].exact
+    assert "readout" in str(loses.agreements[0].divergence)
     assert "<testsuite" in capsys.readouterr().out

@@ -65,8 +65,8 @@ class Power:
     def __add__(self, other: Power) -> Power:
         readings = self.readings + other.readings
         share = other.readings / readings
-        names = self.rails_w.keys() & other.rails_w.keys()
-        return Power({n: self.rails_w[n] * (1 - share) + other.rails_w[n] * share for n in sorted(names)}, readings)
+        both = [name for name in self.rails_w if name in other.rails_w]
+        return Power({n: self.rails_w[n] * (1 - share) + other.rails_w[n] * share for n in both}, readings)
 
 
 @dataclass(frozen=True, eq=False)

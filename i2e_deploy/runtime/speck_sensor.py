@@ -22,7 +22,7 @@ class SpeckSensor:
 
     def __init__(self, uri: SourceUri) -> None:
         uri.only("board")
-        self._last = 0
+        self._last: int | None = None
         self._board = open_board("speck://", uri.options.get("board"))
         try:
             configuration = self._board.module.configuration.SpeckConfiguration()
@@ -52,8 +52,10 @@ class SpeckSensor:
 
     def _with_times(self, events: Events) -> Events:
         """Time stamps wrap every 71.6 minutes; the sensor is never silent for half of that."""
+        last = int(events["t"][0]) if self._last is None else self._last
         for event in events:
-            event["t"] = self._last = unwrap(int(event["t"]), self._last)
+            event["t"] = last = unwrap(int(event["t"]), last)
+        self._last = last
         return events
 
     def close(self) -> None:

@@ -1,17 +1,20 @@
-"""Pictures shown to a virtual camera, the Speck board's sensor (a stand-in), and the log to Rerun (a stand-in)."""
+"""Pictures shown to a virtual camera, the sensor of a fake Speck board, and the log to Rerun (a stand-in)."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from event_strategies import random_events
 
+from i2e_deploy.chips.dynapcnn.board.fake import fake_samna
 from i2e_deploy.conversion import as_ratio, i2e_reference
-from i2e_deploy.errors import CameraNotFound, MissingDependency, SourceLost
+from i2e_deploy.errors import BoardNotFound, MissingDependency, SourceLost
+from i2e_deploy.events.array import EVENT_DTYPE
 from i2e_deploy.events.frames import FrameSpec
 from i2e_deploy.events.sources import open_source
 from i2e_deploy.events.stream import StreamSpec, Windower
@@ -35,46 +38,39 @@ def test_pictures_become_the_frames_of_i2e(tmp_path: Path) -> None:
         np.testing.assert_array_equal(window.frames, frames)
 
 
-class Samna(ModuleType):
-    """As much of samna 0.46 as the source uses."""
-
-    def __init__(self, boards: list[str]) -> None:
-        super().__init__("samna")
-        self.applied: list[Any] = []
-        event = SimpleNamespace(timestamp=5, x=3, y=4, p=True)
-        batches: list[Any] = [[event, SimpleNamespace(timestamp=6)], RuntimeError("usb transfer failed")]
-
-        def get_events() -> Any:
-            batch = batches.pop(0)
-            if isinstance(batch, Exception):
-                raise batch
-            return batch
-
-        model = SimpleNamespace(get_source_node=object, apply_configuration=self.applied.append)
-        names = [SimpleNamespace(device_type_name=name) for name in boards]
-        self.device = SimpleNamespace(
-            get_unopened_devices=lambda: names, open_device=lambda _: SimpleNamespace(get_model=lambda: model)
-        )
-        self.graph = SimpleNamespace(sink_from=lambda _: SimpleNamespace(get_events=get_events))
-        configuration = SimpleNamespace(SpeckConfiguration=lambda: SimpleNamespace(dvs_layer=SimpleNamespace()))
-        self.speck2f = self.speck2e = SimpleNamespace(configuration=configuration)
-
-
-def test_the_board_s_sensor(monkeypatch: pytest.MonkeyPatch) -> None:
-    samna = Samna(["Speck2fDevKit"])
-    monkeypatch.setitem(sys.modules, "samna", samna)
-    source = open_source("speck://")
-    assert source.sensor_size == (128, 128)
-    assert samna.applied[0].dvs_layer.raw_monitor_enable
-    packet = source.read(0)
-    assert packet is not None
-    assert packet.tolist() == [(5, 3, 4, 1)]
-    with pytest.raises(SourceLost, match="usb transfer failed"):
-        source.read(0)
-    source.close()
-    monkeypatch.setitem(sys.modules, "samna", Samna([]))
-    with pytest.raises(CameraNotFound, match=r"samna sees no device; on Linux .*337d"):
+def test_the_board_s_sensor() -> None:
+    sent = random_events(50, 128, 128, seed=1)
+    with fake_samna(sensor=sent) as samna:
+        source = open_source("speck://")
+        assert source.sensor_size == (128, 128)
+        packet = source.read(0)
+        assert packet is not None
+        np.testing.assert_array_equal(packet, sent)
+        again = source.read(0.5)
+        assert again is not None
+        assert not len(again)
+        with pytest.raises(BoardNotFound, match="is in use"):
+            open_source("speck://")
+        source.close()
+        with pytest.raises(SourceLost, match="while its sensor was read: USB transfer failed"):
+            source.read(0)
+        open_source("speck://?board=Speck2fDevKit:0").close()
+        assert [board.open for board in samna.opened] == [False, False]
+    with fake_samna([]), pytest.raises(BoardNotFound, match=r"samna sees no device; on Linux .*337d"):
         open_source("speck://")
+
+
+def test_the_sensor_s_time_stamps_wrap() -> None:
+    """The board's stop watch has 32 bits of microseconds; time goes on."""
+    before, after = (np.array([(t, 1, 2, 1)], EVENT_DTYPE) for t in (2**32 - 5, 7))
+    with fake_samna(sensor=before) as samna:
+        source = open_source("speck://")
+        first = source.read(0)
+        samna.opened[0].sense(after)
+        second = source.read(0)
+    assert first is not None
+    assert second is not None
+    assert int(second["t"][0] - first["t"][0]) == 12
 
 
 def test_the_stub_of_the_public_index_is_not_imported(monkeypatch: pytest.MonkeyPatch) -> None:

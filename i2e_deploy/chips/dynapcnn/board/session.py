@@ -44,8 +44,10 @@ NOT_ZERO = "samples that began from states that were not zero"
 REPEATED = "resets that had to be repeated"
 UNCHECKED = "samples whose reset could not be checked"
 SENT_TWICE = "first events sent twice, as this board loses the first after a reset"
+UNTRIED = "samples whose first event may be lost, as that could not be tried on this board"
 LEFT_OVER = "spikes that came after the end of their sample"
 NEVER_QUIET = "samples cut off while spikes still came"
+DECIMATED = "samples that began from an unknown count of a decimator, which nothing resets"
 NO_POWER = "samples without a reading of the power monitor"
 
 Events = NDArray[np.void]
@@ -79,10 +81,12 @@ class BoardSession:
         self._started = self._clock.monotonic()
         self._spikes: list[tuple[int, int, int, int, int]] = []
         self._answers: dict[tuple[int, int], int] = {}
-        self._where = "while it was set up"
+        self._where, self._ran = "while it was set up", False
+        self._decimates = any(layer.decimation > 1 for layer in layers.values())
         self._zeros = [self._write_neuron(core, a) for core, layer in layers.items() for a in addresses(layer)]
         self._checked = [(core, a) for core, layer in layers.items() for a in some(addresses(layer))]
         self._reads_back = self._read(self._checked[:1], needed=False) is not None
+        self._untried = True
         self._loses_first = self._try_first_event()
 
     def run(self, events: Events, end_us: int, where: str) -> tuple[Events, list[Rail]]:
@@ -103,6 +107,9 @@ class BoardSession:
         if not self._reset():
             self.incidents[NOT_ZERO] += 1
         self.incidents[UNCHECKED] += not self._reads_back
+        self.incidents[UNTRIED] += self._untried
+        self.incidents[DECIMATED] += self._decimates and self._ran
+        self._ran = True
         events = self._with_first_again(events)
         chunks = self._chunks(events)
         first = next(chunks, None)
@@ -175,6 +182,7 @@ class BoardSession:
         self._poll()
         self._spikes.clear()
         self.incidents.clear()
+        self._untried = len(trials) < len(self._inputs)
         return {core for core, trial in trials.items() if not values[core, trial[3]]}
 
     def _with_first_again(self, events: Events) -> Events:

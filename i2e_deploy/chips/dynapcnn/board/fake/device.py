@@ -9,6 +9,7 @@ from typing import Any
 from i2e_deploy.chips.dynapcnn.board.fake.chip import FakeChip, Out
 from i2e_deploy.chips.dynapcnn.board.fake.faults import Faults
 from i2e_deploy.chips.dynapcnn.board.fake.objects import (
+    DvsEvent,
     Measurement,
     NeuronValue,
     ReadNeuronValue,
@@ -17,6 +18,7 @@ from i2e_deploy.chips.dynapcnn.board.fake.objects import (
     WriteNeuronValue,
 )
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
+from i2e_deploy.events.array import Events
 
 WRAP = 2**32
 
@@ -122,7 +124,7 @@ class FakeDevice:
     """An open board; also its own model and the nodes before and behind it."""
 
     def __init__(
-        self, faults: Faults, clock: FakeClock, options: EventOptions, watts: Sequence[float], sensor: Sequence[Any]
+        self, faults: Faults, clock: FakeClock, options: EventOptions, watts: Sequence[float], sensor: Events
     ) -> None:
         self.clock, self.behind, self.open = clock, 0, True
         self.watch, self._io, self._power = StopWatch(self), IoModule(self), PowerMonitor(self, watts)
@@ -167,7 +169,12 @@ class FakeDevice:
         self.alive()
         self._chip = FakeChip(configuration, self._options)
         if configuration.dvs_layer.raw_monitor_enable is True:
-            self._out.extend((self.clock.now, event) for event in self._sensor)
+            self.sense(self._sensor)
+
+    def sense(self, events: Events) -> None:
+        """The sensor sees something, and its raw monitor is on."""
+        for t, x, y, p in events.tolist():
+            self._out.append((self.clock.now, DvsEvent(t % WRAP, x, y, bool(p))))
 
     def write(self, events: Sequence[Any]) -> None:
         """Take events into the queue before the chip; writing states that is to be ignored ends here."""

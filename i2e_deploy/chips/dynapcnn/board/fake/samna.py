@@ -6,13 +6,12 @@ import contextlib
 import sys
 from collections.abc import Iterator, Sequence
 from types import ModuleType, SimpleNamespace
-from typing import Any
 
 from i2e_deploy.chips.dynapcnn.board.fake import objects
 from i2e_deploy.chips.dynapcnn.board.fake.device import FakeClock, FakeDevice
 from i2e_deploy.chips.dynapcnn.board.fake.faults import Faults
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
-from i2e_deploy.events.array import Events
+from i2e_deploy.events.array import Events, empty_events
 
 #: Watts of the five rails that the vendor's notebook shows of a Speck2f kit at rest (Sinabs, "power_monitoring").
 IDLE_W = (61.7e-6, 51.7e-6, 367e-6, 78.9e-6, 610.9e-6)
@@ -40,7 +39,7 @@ class FakeSamna(ModuleType):
         self._faults = Faults() if faults is None else faults
         self._attached = [objects.DeviceInfo(name, 1, address) for address, name in enumerate(boards)]
         self._by_info: dict[objects.DeviceInfo, FakeDevice] = {}
-        self._settings = (options or EventOptions(), watts, _sensor_events(sensor))
+        self._settings = (options or EventOptions(), watts, empty_events() if sensor is None else sensor)
         self.device = SimpleNamespace(
             get_all_devices=lambda: list(self._attached),
             get_unopened_devices=self._unopened,
@@ -70,12 +69,6 @@ class FakeSamna(ModuleType):
 
     def _close(self, device: FakeDevice) -> None:
         device.open = False
-
-
-def _sensor_events(events: Events | None) -> list[Any]:
-    if events is None:
-        return []
-    return [objects.DvsEvent(int(e["t"]), int(e["x"]), int(e["y"]), bool(e["p"])) for e in events]
 
 
 @contextlib.contextmanager
