@@ -54,7 +54,8 @@ def branched(seed: int, merging: bool = False) -> DynapcnnProgram:
     pooled = shape[0], shape[1] // 2, shape[2] // 2
     first = core("first", random, (Source("input"),), shape)
     second = core("second", random, (Source("input", (2, 2)),), pooled)
-    sources, channels = (Source("first"),), first.output_shape[0]
+    sources: tuple[Source, ...] = (Source("first"),)
+    channels = first.output_shape[0]
     size = first.output_shape[1:]
     if merging:
         second = replace(first, name="second", weight=first.weight[::-1].copy())
