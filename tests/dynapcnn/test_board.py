@@ -259,6 +259,13 @@ def test_spikes_that_come_late_or_from_nowhere_are_counted() -> None:
     assert strays.incidents[board_run.OUTSIDE] == expected.output.sum()
 
 
+def test_a_chip_that_is_never_quiet_is_cut_off() -> None:
+    with fake_samna(faults=Faults(babbles=True)) as samna:
+        trace = PROGRAM.run_on("board", FRAMES, board=BoardOptions(timeout_s=0.5))
+        assert trace.incidents[board_session.NEVER_QUIET] == len(FRAMES)
+        assert samna.stand_in_clock.now < 1 + len(FRAMES)
+
+
 def test_biases_are_added_by_the_slow_clock_once_a_step() -> None:
     """One neuron, bias 10, threshold 10: a spike a tick. The clock's phase is not ours, so one more or less."""
     layer = CoreLayer(

@@ -17,6 +17,7 @@ from i2e_deploy.chips.dynapcnn.board.fake import Faults, fake_samna
 from i2e_deploy.cli.app import run
 from i2e_deploy.errors import ComparisonFailed, FileFormatError
 from i2e_deploy.network import Conv2d, Flatten, IntegrateAndFire, Linear, chain
+from i2e_deploy.runtime.agreement import evaluate_targets
 
 BOTH = ["--target", "simulator", "--target", "board", "--semantics", "event"]
 #: The chip has no time steps, so a board and a simulator in time steps part; how often they do is not the point here.
@@ -115,6 +116,18 @@ def test_evaluate_shows_power_and_what_a_board_cannot_report(bundle: Path, data:
     assert "15.000 mW" in page
     assert "not reported" in page
     assert "http" not in page
+
+
+def test_batches_are_joined(bundle: Path) -> None:
+    program = bundles.read(bundle).program
+    frames = np.random.default_rng(2).integers(0, 2, (7, 4, 2, 8, 8)).astype(np.int32)
+    with fake_samna(watts=(1e-3, 2e-3, 3e-3, 4e-3, 5e-3)):
+        (whole,) = evaluate_targets(program, frames, None, ["board"], "event").results
+        (parts,) = evaluate_targets(program, frames, None, ["board"], "event", batch_size=3).results
+    assert (parts.activity, parts.incidents, parts.unseen) == (whole.activity, whole.incidents, ("conv",))
+    assert parts.power is not None
+    assert list(parts.power.rails_w) == ["io", "ram", "logic", "pixel_digital", "pixel_analog"]
+    assert parts.power.total_w == pytest.approx(0.015)
 
 
 def test_a_faulty_board_fails_the_evaluation_with_its_first_wrong_spike(bundle: Path, data: str, capsys: Any) -> None:

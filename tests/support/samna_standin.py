@@ -10,6 +10,8 @@ import sys
 from types import ModuleType
 from typing import Any
 
+from i2e_deploy.chips.dynapcnn.board.fake.objects import SpeckConfiguration
+
 NAMES = (
     "samna",
     "samna.speck2e",
@@ -24,38 +26,6 @@ NAMES = (
     "samna.graph",
     "samnagui",
 )
-
-
-class Recorder:
-    """An object that keeps what is set on it; a field not set before is another recorder."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        made = Recorder()
-        object.__setattr__(self, name, made)
-        return made
-
-    def fields(self) -> dict[str, Any]:
-        """What was set, as plain data."""
-        return {name: _plain(value) for name, value in vars(self).items()}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Recorder):
-        return value.fields()
-    return [_plain(item) for item in value] if isinstance(value, list) else value
-
-
-class SpeckConfiguration(Recorder):
-    """Nine cores and a sensor, with two destinations each, as samna's object of this name."""
-
-    def __init__(self) -> None:
-        self.cnn_layers = [Recorder() for _ in range(9)]
-        for part in (*self.cnn_layers, self.dvs_layer):
-            part.destinations = [Recorder(), Recorder()]
-            for destination in part.destinations:
-                destination.pooling = 1
 
 
 def validate_configuration(configuration: SpeckConfiguration) -> tuple[bool, str]:

@@ -196,7 +196,7 @@ class FakeDevice:
     def get_events(self) -> list[Any]:
         """What has come out by now."""
         self.advance()
-        found = []
+        found = [Spike(min(self._chip.monitored))] if self._faults.babbles and self._chip is not None else []
         while self._out and self._out[0][0] <= self.clock.now:
             found.append(self._out.popleft()[1])
         return [] if self._events > self._faults.silent_after else found

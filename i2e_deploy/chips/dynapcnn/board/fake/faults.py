@@ -23,6 +23,7 @@ class Faults:
         loses_first: the first event after states were written is lost: one of the chip, one of each core, or none.
         lose_every: every so manieth input event is lost; 0: none.
         lose_spikes_every: every so manieth output spike is lost; 0: none.
+        babbles: an output spike comes out whenever the host looks.
         strays: every output spike is followed by one from a place that its core does not have.
         ignored_resets: transfers that write states and have no effect, by number from 0.
     """
@@ -37,5 +38,6 @@ class Faults:
     loses_first: Literal["chip", "core", "none"] = "chip"
     lose_every: int = 0
     lose_spikes_every: int = 0
+    babbles: bool = False
     strays: bool = False
     ignored_resets: Collection[int] = ()

@@ -16,6 +16,16 @@ class Fields:
         object.__setattr__(self, name, made)
         return made
 
+    def fields(self) -> dict[str, Any]:
+        """What was set, as plain data."""
+        return {name: _plain(value) for name, value in vars(self).items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Fields):
+        return value.fields()
+    return [_plain(item) for item in value] if isinstance(value, list) else value
+
 
 class SpeckConfiguration(Fields):
     """Nine cores and a sensor, with two destinations each."""
