@@ -12,6 +12,8 @@ from typing import Any
 
 from i2e_deploy.chips.dynapcnn.board.fake.objects import SpeckConfiguration
 
+__all__ = ["NAMES", "SpeckConfiguration", "install", "validate_configuration"]
+
 NAMES = (
     "samna",
     "samna.speck2e",
