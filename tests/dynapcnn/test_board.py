@@ -20,7 +20,9 @@ from i2e_deploy.chips.dynapcnn.board import run as board_run
 from i2e_deploy.chips.dynapcnn.board import session as board_session
 from i2e_deploy.chips.dynapcnn.board.fake import Faults, fake_samna
 from i2e_deploy.chips.dynapcnn.board.link import WRAP, open_board, unwrap
+from i2e_deploy.chips.dynapcnn.energy import calibrate_power, reading
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
+from i2e_deploy.chips.trace import Power
 from i2e_deploy.errors import BoardNotFound, CheckFailed, InputError, MissingDependency, SourceLost, UnsupportedError
 
 PROGRAM = tiny_program(bias=False)
@@ -72,7 +74,7 @@ def assert_equal_events(trace: Trace, expected: Trace) -> None:
             np.testing.assert_array_equal(events[field], expected.events[name][field], err_msg=f"{name} {field}")
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     seed=st.integers(0, 2**16),
     loses_first=st.sampled_from(["chip", "core", "none"]),
@@ -124,6 +126,25 @@ def test_power_is_the_mean_of_the_rails() -> None:
     assert power.readings >= len(FRAMES)
     none = on_board(power_hz=0)
     assert (none.power, board_session.NO_POWER in none.incidents) == (None, False)
+
+
+def test_readings_of_a_board_calibrate_the_estimate() -> None:
+    """Watts that follow 1 nJ a synaptic operation and 2 nJ a spike give these back."""
+    readings = []
+    for channels, steps in ((1, 5), (3, 5), (3, 9)):
+        program = tiny_program(bias=False, channels=channels)
+        frames = np.random.default_rng(channels).integers(0, 2, (2, steps, *program.input_shape))
+        counts, seconds = program.run(frames, "event").counts, 2 * steps * 1e-3
+        synops, spikes = (sum(getattr(c, name) for c in counts.values()) / seconds for name in ("synops", "spikes"))
+        logic = 1e-9 * synops + 2e-9 * spikes
+        with fake_samna(watts=(1e-4, 1e-4, logic, 9.0, 9.0)):
+            power = program.run_on("board", frames).power
+        assert power is not None
+        readings.append(reading(counts, seconds, power))
+    fitted = calibrate_power(readings, "the fake board")
+    np.testing.assert_allclose([fitted.idle_w, fitted.synop_j, fitted.spike_j], [2e-4, 1e-9, 2e-9], rtol=1e-6)
+    with pytest.raises(InputError, match=r"rails without a reading: \['ram', 'logic'\]"):
+        reading({}, 1.0, Power({"io": 1.0}, 1))
 
 
 # faults, each with its outcome

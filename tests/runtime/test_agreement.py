@@ -15,7 +15,6 @@ from tiny_programs import tiny_program
 
 from i2e_deploy.chips import Trace
 from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram
-from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.events.files import write_events
 from i2e_deploy.reporting.junit import junit_xml
@@ -30,7 +29,7 @@ FRAMES = np.random.default_rng(0).integers(0, 2, (12, 5, *PROGRAM.input_shape)).
 class OneSpikeOff(DynapcnnProgram):
     """Its board adds one spike of layer `conv` in sample 1 of each batch."""
 
-    def run_on(self, target: str, frames: Integers, semantics: str = "timestep", board: Any = None) -> Trace:
+    def run_on(self, target: str, frames: Any, semantics: str = "timestep", board: Any = None) -> Trace:
         return one_spike_off(self.run(frames, semantics))
 
 

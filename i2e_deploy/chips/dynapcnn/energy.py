@@ -15,8 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from i2e_deploy.chips.profile import Profile
-from i2e_deploy.chips.trace import LayerCounts
+from i2e_deploy.chips.trace import LayerCounts, Power
 from i2e_deploy.errors import InputError
+
+#: The processor's part of a board's rails; the pixels have two more.
+PROCESSOR_RAILS = ("io", "ram", "logic")
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,25 @@ class Reading:
     watts: float
 
 
+def reading(counts: Mapping[str, LayerCounts], duration_s: float, power: Power) -> Reading:
+    """What a board's power monitor read during a run whose operations the simulator counted.
+
+    Args:
+        counts: of the same inputs on the simulator, `Trace.counts`; a board does not count.
+        duration_s: time that the inputs cover.
+        power: `Trace.power` of the board; the rails of the processor alone enter, as in `estimate_power`.
+
+    Raises:
+        InputError: the duration is not positive, or a rail was not read.
+    """
+    missing = [name for name in PROCESSOR_RAILS if name not in power.rails_w]
+    if duration_s <= 0 or missing:
+        raise InputError(f"duration {duration_s} s, rails without a reading: {missing}; give a longer run")
+    synops, spikes = (sum(getattr(count, name) for count in counts.values()) for name in ("synops", "spikes"))
+    watts = sum(power.rails_w[name] for name in PROCESSOR_RAILS)
+    return Reading(synops / duration_s, spikes / duration_s, watts)
+
+
 @dataclass(frozen=True)
 class PowerEstimate:
     """Average power over a run; `dynamic_w` is None where no coefficients are known."""
@@ -66,7 +88,7 @@ def estimate_power(
     if duration_s <= 0:
         raise InputError(f"duration is {duration_s} s: give the time that the events cover")
     if coefficients is None:
-        rails = [profile.limit(name) for name in ("idle_io_nw", "idle_ram_nw", "idle_logic_nw")]
+        rails = [profile.limit(f"idle_{name}_nw") for name in PROCESSOR_RAILS]
         idle = sum(rail.value for rail in rails if isinstance(rail.value, int)) * 1e-9
         return PowerEstimate(idle, None, f"{rails[0].source} [{rails[0].certainty}]; no energy per operation is public")
     synops = sum(count.synops for count in counts.values())

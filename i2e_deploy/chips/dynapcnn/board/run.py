@@ -15,7 +15,7 @@ from i2e_deploy.chips.dynapcnn import samna_link
 from i2e_deploy.chips.dynapcnn.board.link import Board, open_board, usb
 from i2e_deploy.chips.dynapcnn.board.options import BoardOptions
 from i2e_deploy.chips.dynapcnn.board.power import Rail, mean_power
-from i2e_deploy.chips.dynapcnn.board.session import SENT, BoardSession, Events
+from i2e_deploy.chips.dynapcnn.board.session import SENT, BoardSession, CoreEvents
 from i2e_deploy.chips.dynapcnn.config import build_config
 from i2e_deploy.chips.dynapcnn.event_reference import as_spikes, route
 from i2e_deploy.chips.dynapcnn.event_run import count_output
@@ -109,7 +109,7 @@ def _input_layers(program: DynapcnnProgram) -> list[str]:
     return [layer.name for layer in program.layers if any(source.layer == INPUT for source in layer.sources)]
 
 
-def _to_send(program: DynapcnnProgram, frame: Integers, cores: dict[str, int], options: BoardOptions) -> Events:
+def _to_send(program: DynapcnnProgram, frame: Integers, cores: dict[str, int], options: BoardOptions) -> CoreEvents:
     """Events of one sample in the project's order of injection, one for each core that takes input."""
     stimuli = as_spikes(inject(frame, options.events, ticks=False))
     parts = []
@@ -130,7 +130,7 @@ def _to_send(program: DynapcnnProgram, frame: Integers, cores: dict[str, int], o
 
 def _trace(
     program: DynapcnnProgram,
-    received: list[Events],
+    received: list[CoreEvents],
     rails: list[Rail],
     lead: tuple[int, ...],
     watched: Sequence[str],
@@ -160,7 +160,9 @@ def _trace(
     )
 
 
-def _spikes_of(core: int, shape: tuple[int, int, int], received: Events, options: BoardOptions) -> tuple[Spikes, int]:
+def _spikes_of(
+    core: int, shape: tuple[int, int, int], received: CoreEvents, options: BoardOptions
+) -> tuple[Spikes, int]:
     """Spikes of one core, with times from the first step on and without a cause, which no board tells."""
     mine = received[received["core"] == core]
     inside = np.ones(len(mine), np.bool_)

@@ -30,7 +30,7 @@ from i2e_deploy.chips.dynapcnn.program import CoreLayer
 from i2e_deploy.errors import SourceLost
 
 #: What goes to the board: `t` microseconds since the stop watch began, the core, and the address on it.
-SENT = np.dtype([("t", "<i8"), ("core", "<i2"), ("c", "<i2"), ("y", "<i2"), ("x", "<i2")])
+SENT = np.dtype([("t", "<i8"), ("core", "<i4"), ("c", "<i4"), ("y", "<i4"), ("x", "<i4")])
 #: What comes back, `t` unwrapped.
 RECEIVED = SENT
 #: Around a wrap the host's clock and the board's may differ so far: 100 ppm of 71 minutes.
@@ -50,7 +50,7 @@ NEVER_QUIET = "samples cut off while spikes still came"
 DECIMATED = "samples that began from an unknown count of a decimator, which nothing resets"
 NO_POWER = "samples without a reading of the power monitor"
 
-Events = NDArray[np.void]
+CoreEvents = NDArray[np.void]
 
 
 class BoardSession:
@@ -89,7 +89,7 @@ class BoardSession:
         self._untried = True
         self._loses_first = self._try_first_event()
 
-    def run(self, events: Events, end_us: int, where: str) -> tuple[Events, list[Rail]]:
+    def run(self, events: CoreEvents, end_us: int, where: str) -> tuple[CoreEvents, list[Rail]]:
         """Send one sample from zero states.
 
         Args:
@@ -185,7 +185,7 @@ class BoardSession:
         self._untried = len(trials) < len(self._inputs)
         return {core for core, trial in trials.items() if not values[core, trial[3]]}
 
-    def _with_first_again(self, events: Events) -> Events:
+    def _with_first_again(self, events: CoreEvents) -> CoreEvents:
         """The first event of every core that loses it, once more in front."""
         losing = [core for core in self._inputs if core in self._loses_first]
         firsts = [int(i) for core in losing for i in np.flatnonzero(events["core"] == core)[:1]]
@@ -194,7 +194,7 @@ class BoardSession:
         again["t"] = events["t"][:1]
         return np.concatenate([again, events])
 
-    def _chunks(self, events: Events) -> Iterator[tuple[int, list[Any]]]:
+    def _chunks(self, events: CoreEvents) -> Iterator[tuple[int, list[Any]]]:
         """(first time, samna's events) of at most CHUNK events, none across a wrap of the stop watch."""
         if not len(events):
             return
