@@ -57,7 +57,7 @@ class Program(ABC):
         """
 
     def run_on(self, target: str, frames: Integers, semantics: str = "timestep") -> Trace:
-        """Run on the vendor's software (`"lava"`) or on the chip (`"board"`); see `run`.
+        """Run on the vendor's software (`"lava"`) or on the chip (`"board"`, `"board:NAME"`); see `run`.
 
         Raises:
             UnsupportedError: no such target for this chip.

@@ -27,7 +27,7 @@ def command(
         str, typer.Option(help="event: order of injection, spread, raster, interleaved or shuffled.")
     ] = "spread",
     target: Annotated[
-        str, typer.Option(help="simulator, reference, lava or board; a board is asynchronous by nature.")
+        str, typer.Option(help="simulator, reference, lava, board or board:NAME; a board is asynchronous by nature.")
     ] = "simulator",
     step_us: Annotated[int, typer.Option(min=1, help="event: duration of a step, and of a slow-clock tick.")] = 1000,
     spread_of: Annotated[
@@ -69,6 +69,7 @@ def command(
             "layers": trace.activity() if not trace.counts else {n: asdict(c) for n, c in trace.counts.items()},
             "not_reported": list(trace.unseen.values()),
             "incidents": dict(trace.incidents),
+            "power_w": None if trace.power is None else dict(trace.power.rails_w),
             **({} if spread is None else {"bound": spread.to_dict()}),
         })  # fmt: skip
         return
@@ -85,9 +86,9 @@ def _run_elsewhere(program: Program, frames: Integers, target: str, semantics: s
     from i2e_deploy.chips.dynapcnn.event_options import EventOptions
     from i2e_deploy.runtime import run_on
 
-    if target == "board" and isinstance(program, DynapcnnProgram):
+    if target.partition(":")[0] == "board" and isinstance(program, DynapcnnProgram):
         options = BoardOptions(events=EventOptions(order=order, step_us=step_us))  # type: ignore[arg-type]
-        return program.run_on("board", frames, semantics, options)
+        return program.run_on(target, frames, semantics, options)
     return run_on(target, program, frames, semantics)
 
 
@@ -103,6 +104,9 @@ def _print_activity(program: Program, trace: Trace) -> None:
         }
         text = ", ".join(f"{value:,} {words.get(key, key)}" for key, value in shown.items())
         console().print(f"layer{i} {name}: {text or 'not reported'}")
+    if trace.power is not None:
+        rails = ", ".join(f"{name} {1e3 * watts:.3f}" for name, watts in trace.power.rails_w.items())
+        console().print(f"power {1e3 * trace.power.total_w:.3f} mW: {rails}")
     for what, count in trace.incidents.items():
         console().print(f"{what}: {count}")
 

@@ -10,7 +10,7 @@ import typer
 
 def command(
     bundle: Annotated[Path, typer.Argument(help="A bundle folder.")],
-    target: Annotated[str, typer.Option(help="simulator, reference, lava or board.")] = "simulator",
+    target: Annotated[str, typer.Option(help="simulator, reference, lava, board or board:NAME.")] = "simulator",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Run the golden vectors of a bundle again and compare every spike and state exactly.

@@ -1,4 +1,7 @@
-"""Where a program runs: `simulator` and `reference` everywhere; `lava` and `board` where the chip's software is."""
+"""Where a program runs: `simulator` and `reference` everywhere; `lava` and `board` where the chip's software is.
+
+`board:NAME` is a certain board, e.g. `board:Speck2fDevKit:1`, so that two boards can be compared.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,8 @@ def run_on(target: str, program: Program, frames: Integers, semantics: str = "ti
         UnsupportedError: the program's chip has no such target.
         MissingDependency: the vendor's software is not installed.
     """
-    if target not in TARGETS:
-        raise InputError(f"no target {target!r}: choose one of {', '.join(TARGETS)}")
+    if target not in TARGETS and not target.startswith("board:"):
+        raise InputError(f"no target {target!r}: choose one of {', '.join(TARGETS)}, board:NAME")
     if target == "simulator":
         return program.run(frames, semantics)
     if target == "reference":

@@ -83,6 +83,8 @@ def test_simulate_on_a_board(bundle: Path, data: str, tmp_path: Path, capsys: An
         told = json.loads(capsys.readouterr().out)
         assert run([*command, "--bound"]) == 2
     assert told["not_reported"] == ["conv"]
+    assert told["power_w"]["logic"] == pytest.approx(367e-6)
+    assert "power 1.170 mW: io 0.062" in out
     with np.load(tmp_path / "trace.npz") as trace:
         assert list(trace) == ["layer1"]
         assert told["layers"]["readout"] == {"spikes": len(trace["layer1"])}
@@ -128,6 +130,18 @@ def test_batches_are_joined(bundle: Path) -> None:
     assert parts.power is not None
     assert list(parts.power.rails_w) == ["io", "ram", "logic", "pixel_digital", "pixel_analog"]
     assert parts.power.total_w == pytest.approx(0.015)
+
+
+def test_two_boards_are_compared_by_name(bundle: Path, data: str, capsys: Any) -> None:
+    command = ["evaluate", str(bundle), data, "--no-keep", "--json"]
+    with fake_samna(["Speck2fDevKit", "Speck2fDevKit"]) as samna:
+        assert run([*command, "--target", "board:Speck2fDevKit:1", "--target", "board:Speck2fDevKit:0"]) == 0
+        assert run([*command, "--target", "board:Speck2fDevKit:2"]) == 2
+        assert run(["verify", str(bundle), "--target", "board:Speck2fDevKit"]) == 0
+        assert len(samna.opened) == 3
+    out = capsys.readouterr()
+    assert '"exact": true' in out.out
+    assert "no Speck board found named Speck2fDevKit:2; samna sees Speck2fDevKit, Speck2fDevKit" in out.err
 
 
 def test_a_faulty_board_fails_the_evaluation_with_its_first_wrong_spike(bundle: Path, data: str, capsys: Any) -> None:

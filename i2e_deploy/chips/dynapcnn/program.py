@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -131,17 +131,19 @@ class DynapcnnProgram(Program):
 
         The chip is asynchronous, whatever `semantics` says. See `board.run.run_board` for what comes back and raises.
         """
-        if target != "board":
-            raise UnsupportedError(f"target {target!r}: choose one of simulator, reference, board")
+        kind, _, name = target.partition(":")
+        if kind != "board":
+            raise UnsupportedError(f"target {target!r}: choose one of simulator, reference, board, board:NAME")
         from i2e_deploy.chips.dynapcnn.board.options import BoardOptions
         from i2e_deploy.chips.dynapcnn.board.run import run_board
 
         check_frames(frames, self.input_shape)
-        return run_board(self, frames, BoardOptions() if board is None else board)
+        options = BoardOptions() if board is None else board
+        return run_board(self, frames, replace(options, name=name) if name else options)
 
     def semantics_on(self, target: str, semantics: str) -> str:
         """See `Program.semantics_on`: the chip itself knows no steps."""
-        return "event" if target == "board" else semantics
+        return "event" if target.partition(":")[0] == "board" else semantics
 
     def _state_shapes(self, semantics: str) -> dict[str, dict[str, tuple[int, ...]]]:
         shapes: dict[str, dict[str, tuple[int, ...]]] = {
