@@ -55,6 +55,7 @@ def run_board(program: DynapcnnProgram, frames: Integers, options: BoardOptions)
         with usb("while it was set up"):
             if tick_us is not None:
                 board.device.get_io_module().set_slow_clk_rate(1_000_000 // tick_us)
+                board.device.get_io_module().set_slow_clk(False)
             session = BoardSession(board, layers, inputs, options, tick_us)
         received, rails = [], []
         for sample, frame in enumerate(frames):
