@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+import samna_standin
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_programs import tiny_program
@@ -19,7 +21,10 @@ from i2e_deploy.chips.dynapcnn.board import BoardOptions
 from i2e_deploy.chips.dynapcnn.board import run as board_run
 from i2e_deploy.chips.dynapcnn.board import session as board_session
 from i2e_deploy.chips.dynapcnn.board.fake import Faults, fake_samna
+from i2e_deploy.chips.dynapcnn.board.fake.chip import places
+from i2e_deploy.chips.dynapcnn.board.fake.objects import Spike
 from i2e_deploy.chips.dynapcnn.board.link import WRAP, open_board, unwrap
+from i2e_deploy.chips.dynapcnn.board.neurons import addresses
 from i2e_deploy.chips.dynapcnn.energy import calibrate_power, reading
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
 from i2e_deploy.chips.trace import Power
@@ -93,6 +98,42 @@ def test_the_fake_board_equals_the_simulator(
     assert_equal_events(trace, expected)
     np.testing.assert_array_equal(trace.output, expected.output)
     assert set(trace.incidents) <= {board_session.SENT_TWICE}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_in_raster_order_a_board_is_sent_what_sinabs_sends(seed: int) -> None:
+    """The oracle is Sinabs' `ChipFactory.raster_to_events`, run here; time stamps are ahead by `lead_us`."""
+    samna_standin.install()
+    from sinabs.backend.dynapcnn.chip_factory import ChipFactory
+
+    random = np.random.default_rng(seed)
+    frames = random.integers(0, 4, (1, 3, *PROGRAM.input_shape)) * (random.random((1, 3, *PROGRAM.input_shape)) < 0.3)
+    options = BoardOptions(events=EventOptions(order="raster"))
+    with fake_samna(faults=Faults(loses_first="none")) as samna:
+        PROGRAM.run_on("board", frames, board=options)
+        sent = samna.opened[0].received
+    ours = [
+        (e.timestamp - options.lead_us, e.layer, e.feature, e.y, e.x)
+        for e in sent
+        if isinstance(e, Spike) and e.timestamp
+    ]
+    theirs = ChipFactory("speck2fmodule").raster_to_events(torch.from_numpy(frames[0]), layer=ours[0][1], dt=1e-3)
+    assert ours == [(e.timestamp, e.layer, int(e.feature), int(e.y), int(e.x)) for e in theirs]
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 8), (16, 1, 1), (5, 7, 6), (1, 16, 3), (2, 4, 16)])
+def test_a_reset_writes_every_address_that_sinabs_computes(shape: tuple[int, int, int]) -> None:
+    """The oracle is Sinabs' `calculate_neuron_address`; where a map is wide its addresses collide, see `addresses`."""
+    samna_standin.install()
+    from sinabs.backend.dynapcnn.io import calculate_neuron_address
+
+    features, height, width = shape
+    layer = replace(PROGRAM.layers[0], output_shape=shape)
+    theirs = {
+        calculate_neuron_address(x, y, c, shape) for c in range(features) for y in range(height) for x in range(width)
+    }
+    assert theirs <= set(addresses(layer))
+    assert max(places(layer)) in addresses(layer)  # the fake's layout, which has no collisions
 
 
 @pytest.mark.parametrize("seed", range(6))

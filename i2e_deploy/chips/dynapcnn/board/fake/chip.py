@@ -33,7 +33,7 @@ class FakeChip:
         self._options = options
         self._states = {core: CoreState(np.zeros(layer.output_shape, np.int16)) for core, layer in self.layers.items()}
         self._engines: dict[frozenset[int], EventEngine] = {}
-        self._places = {core: _places(layer) for core, layer in self.layers.items()}
+        self._places = {core: places(layer) for core, layer in self.layers.items()}
         self._waiting: deque[tuple[set[int], tuple[int, int, int, int]]] = deque()
         self._inputs = {core for core, layer in self.layers.items() if not layer.sources}
 
@@ -130,7 +130,7 @@ def _shape(sizes: Mapping[str, Any]) -> tuple[int, int, int]:
     return sizes["feature_count"], sizes["size"]["y"], sizes["size"]["x"]
 
 
-def _places(layer: CoreLayer) -> dict[int, tuple[int, int, int]]:
+def places(layer: CoreLayer) -> dict[int, tuple[int, int, int]]:
     """(c, y, x) by address: feature in the lowest bits, then x, then y."""
     features, height, width = layer.output_shape
     c_bits, x_bits = (features - 1).bit_length(), (width - 1).bit_length()

@@ -121,7 +121,7 @@ class PowerMonitor:
 
 
 class FakeDevice:
-    """An open board; also its own model and the nodes before and behind it."""
+    """An open board; also its own model and the nodes before and behind it. `received` is all that came to it."""
 
     def __init__(
         self, faults: Faults, clock: FakeClock, options: EventOptions, watts: Sequence[float], sensor: Events
@@ -130,6 +130,7 @@ class FakeDevice:
         self.watch, self._io, self._power = StopWatch(self), IoModule(self), PowerMonitor(self, watts)
         self._faults, self._options, self._sensor = faults, options, sensor
         self._chip: FakeChip | None = None
+        self.received: list[Any] = []
         self._queue: deque[tuple[int, Any]] = deque()
         self._out: deque[tuple[float, Any]] = deque()
         self._events = self._spikes = self._resets = 0
@@ -184,6 +185,7 @@ class FakeDevice:
             self._resets += 1
             if self._resets - 1 in self._faults.ignored_resets:
                 return
+        self.received.extend(events)
         now = self.watch.now()
         for event in events:
             if isinstance(event, Spike):
