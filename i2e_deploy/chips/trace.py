@@ -68,13 +68,14 @@ class Trace:
         return np.asarray(self.output.sum(axis=1).argmax(axis=1), np.int64)
 
     def arrays(self, state: bool = False, binned: bool = False) -> dict[str, NDArray[Any]]:
-        """`layer0`, `layer1`, ... in network order, with `state` also `layerN_<variable>`.
+        """`layer0`, `layer1`, ... in network order, with `state` also `layerN_<variable>` and `input_<variable>`.
 
         Events where there are, unless `binned` asks for their counts in steps.
         """
         layers: Mapping[str, NDArray[Any]] = self.spikes if self.events is None or binned else self.events
         arrays: dict[str, NDArray[Any]] = {f"layer{i}": layers[name] for i, name in enumerate(layers)}
         if state:
-            for i, variables in enumerate(self.states.values()):
-                arrays |= {f"layer{i}_{name}": value for name, value in variables.items()}
+            names = {layer: f"layer{i}" for i, layer in enumerate(layers)}
+            for layer, variables in self.states.items():
+                arrays |= {f"{names.get(layer, layer)}_{name}": value for name, value in variables.items()}
         return arrays

@@ -16,7 +16,7 @@ from i2e_deploy.chips.dynapcnn.placement import place
 from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram, Source, read_program
 from i2e_deploy.chips.dynapcnn.quantise import Quantised, core_layer, quantise
 from i2e_deploy.chips.dynapcnn.rules import RULES, pool_finding
-from i2e_deploy.chips.dynapcnn.stages import Stage, arrange, words
+from i2e_deploy.chips.dynapcnn.stages import Stage, arrange, sensor_of, words
 from i2e_deploy.chips.profile import Profile, load_profile
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import UnsupportedError
@@ -52,7 +52,7 @@ class DynapcnnChip(Chip):
         _refuse_unusable(stages, integers)
         channels, height, width = _float(network).input_shape
         layers = tuple(core_layer(stage, q) for stage, q in zip(stages, integers, strict=True))
-        return DynapcnnProgram((channels, height, width), layers, outputs)
+        return DynapcnnProgram((channels, height, width), layers, outputs, sensor_of(_float(network)))
 
     def calibrate(self, network: Network, frames: Integers) -> DynapcnnProgram:
         """Lower with scales chosen on frames [B, T, C, H, W], see `calibrate`; `lower` is exact to Sinabs."""

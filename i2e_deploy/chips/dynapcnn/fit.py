@@ -74,7 +74,7 @@ def split_layer(program: DynapcnnProgram, name: str) -> DynapcnnProgram:
         layer = replace(layer, sources=_redirected(layer.sources, program, name))  # noqa: PLW2901
         layers += _halves(layer) if layer.name == name else [layer]
     outputs = tuple(replace(s, feature_shift=0) for s in _redirected(program.outputs, program, name))
-    return DynapcnnProgram(program.input_shape, tuple(layers), outputs)
+    return replace(program, layers=tuple(layers), outputs=outputs)
 
 
 def split_to_fit(program: DynapcnnProgram, profile: Profile) -> tuple[DynapcnnProgram, tuple[Slot, ...]]:

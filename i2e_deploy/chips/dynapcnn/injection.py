@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.spikes import STIMULUS, TICK, Stimuli
 from i2e_deploy.chips.trace import Integers
+from i2e_deploy.errors import InputError
+from i2e_deploy.events import Events
 
 
 def inject(frames: Integers, options: EventOptions, ticks: bool) -> Stimuli:
@@ -45,6 +47,50 @@ def inject(frames: Integers, options: EventOptions, ticks: bool) -> Stimuli:
             tick = np.array([((step + (options.tick == "end")) * options.step_us, TICK, 0, 0)], STIMULUS)
             parts.insert(len(parts) - (options.tick == "start"), tick)
     return np.concatenate(parts)
+
+
+#: Steps of one recording, at most: what a run counts by step stays small.
+MAX_STEPS = 2**24
+
+
+def inject_events(
+    events: Events, shape: tuple[int, int, int], options: EventOptions, ticks: bool
+) -> tuple[Stimuli, int]:
+    """A recording as it is: its order and its times, the first event at the start of the first step.
+
+    Args:
+        events: sorted by time.
+        shape: (C, H, W) that the program takes; the polarity is the channel, with one channel it is left out.
+
+    Returns:
+        STIMULUS array, and how many steps of `options.step_us` it lasts.
+
+    Raises:
+        InputError: no event, more channels than polarities, an event outside, or too long.
+    """
+    channels, height, width = shape
+    if not len(events):
+        raise InputError("the recording holds no events: nothing to simulate")
+    if channels > 2:
+        raise InputError(f"the program takes {channels} channels: a recording has two polarities")
+    if int(events["x"].max()) >= width or int(events["y"].max()) >= height:
+        raise InputError(
+            f"the recording has events up to x={events['x'].max()}, y={events['y'].max()}: the program takes "
+            f"{width}x{height} pixels; crop or downsample it, or put a Sensor layer first"
+        )
+    times = events["t"] - events["t"][0]
+    steps = int(times[-1]) // options.step_us + 1
+    if steps > MAX_STEPS:
+        raise InputError(f"the recording lasts {steps} steps of {options.step_us} us: at most {MAX_STEPS}; cut it")
+    stimuli = np.zeros(len(events), STIMULUS)
+    stimuli["t"], stimuli["y"], stimuli["x"] = times, events["y"], events["x"]
+    stimuli["c"] = events["p"] if channels == 2 else 0
+    if not ticks:
+        return stimuli, steps
+    clock = np.zeros(steps, STIMULUS)
+    clock["t"], clock["c"] = (np.arange(steps) + (options.tick == "end")) * options.step_us, TICK
+    joined = np.concatenate([clock, stimuli])  # stable: at one time the tick comes first
+    return joined[np.argsort(joined["t"], kind="stable")], steps
 
 
 def _events(

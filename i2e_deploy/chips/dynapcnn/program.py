@@ -11,9 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.base import Program, check_frames, check_states
+from i2e_deploy.chips.dynapcnn.event_filter import EventFilter
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
+from i2e_deploy.chips.dynapcnn.preprocess import preprocess_frames
 from i2e_deploy.chips.trace import Integers, States, Trace
 from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
+from i2e_deploy.events import Events
+from i2e_deploy.network import INPUT, Sensor
 
 Pair = tuple[int, int]
 
@@ -71,11 +75,20 @@ class CoreLayer:
 
 @dataclass(frozen=True, eq=False)
 class DynapcnnProgram(Program):
-    """A whole network as integers. `outputs` are what leaves the network, one behind the other."""
+    """A whole network as integers.
+
+    Args:
+        input_shape: (C, H, W) of the events that go in, before any pre-processing.
+        outputs: what leaves the network, one behind the other.
+        sensor: pre-processing between the pixels and the first layer; None: events reach it as they are.
+        event_filter: noise filter behind the pre-processing. Only `event` semantics know it.
+    """
 
     input_shape: tuple[int, int, int]
     layers: tuple[CoreLayer, ...]
     outputs: tuple[Source, ...]
+    sensor: Sensor | None = None
+    event_filter: EventFilter | None = None
 
     @property
     def layer_names(self) -> tuple[str, ...]:
@@ -83,8 +96,9 @@ class DynapcnnProgram(Program):
         return tuple(layer.name for layer in self.layers)
 
     def shapes(self) -> dict[str, tuple[int, int, int]]:
-        """(C, H, W) of the input and of every layer, by name."""
-        return {"input": self.input_shape, **{layer.name: layer.output_shape for layer in self.layers}}
+        """(C, H, W) of the input as it reaches the cores, and of every layer, by name."""
+        reaching = self.input_shape if self.sensor is None else self.sensor.shape(self.input_shape)
+        return {INPUT: reaching, **{layer.name: layer.output_shape for layer in self.layers}}
 
     def run(
         self,
@@ -100,7 +114,7 @@ class DynapcnnProgram(Program):
         as documented, with `options` for what is not.
 
         Raises:
-            UnsupportedError: a decimator in `timestep`.
+            UnsupportedError: a decimator or an event filter in `timestep`.
         """
         from i2e_deploy.chips.dynapcnn.engine import run_engine
         from i2e_deploy.chips.dynapcnn.event_run import run_events
@@ -119,7 +133,30 @@ class DynapcnnProgram(Program):
         decimated = [layer.name for layer in self.layers if layer.decimation > 1]
         if decimated:
             raise UnsupportedError(f"layers {decimated} have a decimator, which counts events: use semantics 'event'")
+        if self.event_filter is not None:
+            raise UnsupportedError("the event filter compares the times of events: use semantics 'event'")
+        if self.sensor is not None:
+            frames = preprocess_frames(self.sensor, frames)
         return engines[engine](self, frames, states)
+
+    def run_recording(
+        self, events: Events, engine: str = "fast", states: States | None = None, options: EventOptions | None = None
+    ) -> Trace:
+        """A recording through the asynchronous chip, each event at its own time: a `Trace` with one sample.
+
+        Args:
+            events: at least one; the first is the start of time. Steps of the trace last `options.step_us`.
+
+        Raises:
+            InputError: an event outside the input, or see `run`.
+        """
+        from i2e_deploy.chips.dynapcnn.event_run import run_recording
+
+        if engine not in ("fast", "reference"):
+            raise InputError(f"engine {engine!r}: choose one of fast, reference")
+        if states is not None:
+            check_states(states, self._state_shapes("event"), 1)
+        return run_recording(self, events, engine, EventOptions() if options is None else options, states)
 
     def _state_shapes(self, semantics: str) -> dict[str, dict[str, tuple[int, ...]]]:
         shapes: dict[str, dict[str, tuple[int, ...]]] = {
@@ -128,6 +165,8 @@ class DynapcnnProgram(Program):
         for layer in self.layers:
             if semantics == "event" and layer.decimation > 1:
                 shapes[layer.name]["fired"] = ()
+        if semantics == "event" and self.event_filter is not None:
+            shapes[INPUT] = {"last": self.shapes()[INPUT][1:]}
         return shapes
 
     @property
@@ -147,7 +186,9 @@ class DynapcnnProgram(Program):
                     tensors[f"{layer.name}.{key}"] = array
             rows.append(row)
         outputs = [asdict(source) for source in self.outputs]
-        return tensors, {"input_shape": list(self.input_shape), "layers": rows, "outputs": outputs}
+        data = {"input_shape": list(self.input_shape), "layers": rows, "outputs": outputs}
+        front = {"sensor": self.sensor, "event_filter": self.event_filter}
+        return tensors, data | {name: asdict(record) for name, record in front.items() if record is not None}
 
 
 def read_program(tensors: Mapping[str, Integers], data: Mapping[str, Any]) -> DynapcnnProgram:
@@ -158,8 +199,16 @@ def read_program(tensors: Mapping[str, Integers], data: Mapping[str, Any]) -> Dy
     """
     try:
         layers = tuple(_read_layer(row, tensors) for row in data["layers"])
-        program = DynapcnnProgram(_shape(data["input_shape"]), layers, tuple(map(_source, data["outputs"])))
+        program = DynapcnnProgram(
+            _shape(data["input_shape"]),
+            layers,
+            tuple(map(_source, data["outputs"])),
+            _record(Sensor, data.get("sensor")),
+            _record(EventFilter, data.get("event_filter")),
+        )
         _check_graph(program)
+    except InputError as error:
+        raise FileFormatError(f"not a DYNAP-CNN program: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise FileFormatError(f"not a DYNAP-CNN program: {type(error).__name__} at {error}") from error
     return program
@@ -195,7 +244,7 @@ def _read_layer(row: Mapping[str, Any], tensors: Mapping[str, Integers]) -> Core
 
 def _check_graph(program: DynapcnnProgram) -> None:
     """Shapes and sources agree from layer to layer."""
-    shapes = {"input": program.input_shape}
+    shapes = {INPUT: program.shapes()[INPUT]}
 
     def pooled(source: Source) -> tuple[int, int, int]:
         c, h, w = shapes[source.layer]
@@ -241,3 +290,12 @@ def _source(row: Mapping[str, Any]) -> Source:
     if min(pool) < 1:
         raise ValueError(f"pooling {pool}")
     return Source(str(row["layer"]), pool, _integer(row.get("feature_shift", 0), 0, 2**15))
+
+
+def _record(kind: Any, data: Any) -> Any:
+    """One of the records in front of the cores, from JSON; None stays None."""
+    return None if data is None else kind(**{str(key): _tuples(value) for key, value in dict(data).items()})
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
