@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
+
+from i2e_deploy.errors import InputError
+
+if TYPE_CHECKING:
+    from i2e_deploy.chips import CheckReport, Chip, Program
+    from i2e_deploy.chips.trace import Integers
+    from i2e_deploy.network import AnyNetwork
 
 #: Golden inputs when none are given: samples, steps and share of pixels that fire, drawn from the seed.
 SAMPLES, STEPS, RATE = 2, 8, 0.1
@@ -19,10 +26,22 @@ def command(
         Optional[Path],  # noqa: UP045
         typer.Option("--input", help="Frames (.npy) for the golden vectors; default: random events from the seed."),
     ] = None,
+    semantics: Annotated[
+        str, typer.Option(help="What the golden vectors are of: timestep, or event (the asynchronous chip).")
+    ] = "timestep",
+    calibration: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--calibrate", help="Frames (.npy) on which scales are chosen; default: exact to Sinabs."),
+    ] = None,
+    split: Annotated[
+        bool, typer.Option("--split", help="Put layers that find no core on two cores each; no retraining.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the random events.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check and lower a network, and write it with golden vectors, manifest and report.
+
+    --calibrate and --split are for chips of the DYNAP-CNN family; `check` says when --split would help.
 
     Example: i2e-deploy export demo_output/network.safetensors --chip speck2f --out my_bundle
     """
@@ -30,21 +49,24 @@ def command(
 
     from i2e_deploy import bundle
     from i2e_deploy.chips import get
-    from i2e_deploy.chips.trace import Integers
     from i2e_deploy.cli.common import console, print_json, read_frames, read_network_of
     from i2e_deploy.errors import FileFormatError, MissingDependency
     from i2e_deploy.reporting.html import write_report
 
     bundle.check_target(out, overwrite=False)
     network, target = read_network_of(model), get(chip)
-    target.check(network).raise_if_unfit()
+    lowered = _lower(target, network, None if calibration is None else read_frames(calibration), split)
     frames: Integers
     if inputs is None:
         random = np.random.default_rng(seed).random((SAMPLES, STEPS, *network.input_shape))
         frames, seeds = (random < RATE).astype(np.uint8), {"golden inputs": seed}
     else:
         frames, seeds = read_frames(inputs), {}
-    written = bundle.write(out, target, network, frames, provenance=bundle.Provenance(seeds=seeds))
+    notes = {"lowering": "compatible" if calibration is None else "calibrated"} | ({"split": True} if split else {})
+    written = bundle.write(
+        out, target, network, frames, provenance=bundle.Provenance(seeds=seeds, notes=notes), semantics=semantics,
+        lowered=lowered,
+    )  # fmt: skip
     if not any(written.golden.expected[f"layer{i}"].any() for i in range(len(written.program.layer_names))):
         console(stderr=True).print("no neuron fires on the golden inputs: give frames that it answers to with --input")
     try:
@@ -56,3 +78,23 @@ def command(
         print_json({"bundle": str(out), "report": report, "manifest": dict(written.manifest)})
     else:
         console().print(f"wrote {out}: {len(written.program.layer_names)} layers for {chip}; look at {report or out}")
+
+
+def _lower(chip: Chip, network: AnyNetwork, calibration: Integers | None, split: bool) -> tuple[CheckReport, Program]:
+    """The check, which must pass, and the program."""
+    from i2e_deploy.chips.dynapcnn import DynapcnnChip
+
+    if not isinstance(chip, DynapcnnChip):
+        if split or calibration is not None:
+            raise InputError(f"--calibrate and --split are for chips of the DYNAP-CNN family, not {chip.profile.name}")
+        report = chip.check(network)
+        report.raise_if_unfit()
+        return report, chip.lower(network)
+    if calibration is None:
+        report = chip.check(network, split)
+        report.raise_if_unfit()
+        return report, chip.lower(network, split)
+    program = chip.calibrate(network, calibration, split)
+    report = chip.check(network, split, program)
+    report.raise_if_unfit()
+    return report, program

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -13,12 +13,16 @@ if TYPE_CHECKING:
     from i2e_deploy.chips import Program, Trace
     from i2e_deploy.chips.dynapcnn.bound import Bound
     from i2e_deploy.chips.trace import Integers
+    from i2e_deploy.events import Events
 
 
 def command(
     model: Annotated[Path, typer.Argument(help="A bundle folder or a network file (.safetensors).")],
     chip: Annotated[str, typer.Option(help="Name of the chip, see `profiles`.")],
-    inputs: Annotated[Path, typer.Option("--input", help="Integers [T, C, H, W] or [B, T, C, H, W] (.npy).")],
+    inputs: Annotated[
+        Path,
+        typer.Option("--input", help="Integers [T, C, H, W] or [B, T, C, H, W] (.npy), or a recording."),
+    ],
     out: Annotated[Path, typer.Option(help="Trace to write (.npz).")],
     semantics: Annotated[
         str, typer.Option(help="timestep (exact to Sinabs), or event (the asynchronous chip; DYNAP-CNN only).")
@@ -26,7 +30,9 @@ def command(
     order: Annotated[
         str, typer.Option(help="event: order of injection, spread, raster, interleaved or shuffled.")
     ] = "spread",
-    step_us: Annotated[int, typer.Option(min=1, help="event: duration of a step, and of a slow-clock tick.")] = 1000,
+    step_us: Annotated[
+        int, typer.Option(min=1, help="event, recordings: duration of a step, of a slow-clock tick.")
+    ] = 1000,
     spread_of: Annotated[
         bool, typer.Option("--bound", help="event: also run what public text leaves open, and say how far it moves.")
     ] = False,
@@ -37,7 +43,8 @@ def command(
 
     The trace holds layer0, layer1, ... in network order, each [B, T, C, H, W]; with --state also
     layerN_<state>, e.g. layer0_v_mem. With --semantics event each layer is an array of events (sample, t in
-    microseconds, cause, c, y, x).
+    microseconds, cause, c, y, x). A recording runs at its own times with --semantics event, and is counted into steps
+    of --step-us otherwise.
 
     Example: i2e-deploy simulate demo_output/bundle --chip speck2f --input frames.npy --out trace.npz
     """
@@ -45,12 +52,12 @@ def command(
 
     import numpy as np
 
-    from i2e_deploy.cli.common import console, print_json, read_frames, read_program_of
+    from i2e_deploy.cli.common import console, print_json, read_input, read_program_of
     from i2e_deploy.files import replacing
 
     if out.suffix != ".npz":
         raise InputError(f"--out is {out}: a trace is an .npz file; give a name that ends so")
-    program, frames = read_program_of(model, chip), read_frames(inputs)
+    program, frames = read_program_of(model, chip), read_input(inputs)
     trace, spread = _run(program, frames, semantics, order, step_us, spread_of)
     with replacing(out) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **trace.arrays(state))
@@ -73,22 +80,32 @@ def command(
 
 
 def _run(
-    program: Program, frames: Integers, semantics: str, order: str, step_us: int, with_bound: bool
+    program: Program, given: Integers | Events, semantics: str, order: str, step_us: int, with_bound: bool
 ) -> tuple[Trace, Bound | None]:
     """The run, and the spread over everything that is open when asked for."""
     if semantics != "event":
         if with_bound:
             raise InputError("--bound asks what an asynchronous chip leaves open: add --semantics event")
-        return program.run(frames, semantics), None
+        return program.run(_in_steps(given, program, step_us), semantics), None
     from i2e_deploy.chips.dynapcnn import DynapcnnProgram
     from i2e_deploy.chips.dynapcnn.bound import bound
     from i2e_deploy.chips.dynapcnn.event_options import EventOptions
 
     if not isinstance(program, DynapcnnProgram):
-        return program.run(frames, semantics), None
+        return program.run(_in_steps(given, program, step_us), semantics), None
     options = EventOptions(order=order, step_us=step_us)  # type: ignore[arg-type]
-    trace = program.run(frames, "event", options=options)
-    return trace, bound(program, frames, options) if with_bound else None
+    trace = program.run_events(given, options=options)
+    return trace, bound(program, given, options) if with_bound else None
+
+
+def _in_steps(given: Integers | Events, program: Program, step_us: int) -> Integers:
+    """Frames as they are; a recording counted into steps."""
+    from i2e_deploy.chips.dynapcnn.injection import count_events
+
+    if given.dtype.names is None:
+        return cast("Integers", given)
+    channels, height, width = program.input_shape
+    return count_events(cast("Events", given), (channels, height, width), step_us)
 
 
 def _print_bound(spread: Bound) -> None:

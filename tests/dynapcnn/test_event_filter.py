@@ -113,8 +113,8 @@ FILTERED: dict[str, Any] = {
 def test_a_recording_runs_at_its_own_times_with_the_filter_in_front() -> None:
     program = replace(single_core(**FILTERED), event_filter=EventFilter("noise", (3, 3), 1))
     events = recording(400)
-    slow, fast = (program.run_recording(events, engine) for engine in ("reference", "fast"))
-    bare = replace(program, event_filter=None).run_recording(events)
+    slow, fast = (program.run_events(events, engine) for engine in ("reference", "fast"))
+    bare = replace(program, event_filter=None).run_events(events)
     assert slow.events is not None
     assert fast.events is not None
     np.testing.assert_array_equal(slow.events["core"], fast.events["core"])
@@ -161,8 +161,8 @@ def test_refusals() -> None:
         with pytest.raises(InputError, match=r"event filter|own_pixel"):
             EventFilter(**wrong)
     with pytest.raises(InputError, match=r"up to x=5, y=5: the program takes 1x1"):
-        program.run_recording(recording(200))
+        program.run_events(recording(200))
     with pytest.raises(InputError, match="no events"):
-        program.run_recording(recording(0))
+        program.run_events(recording(0))
     with pytest.raises(InputError, match="choose one of fast"):
-        program.run_recording(recording(1), "quick")
+        program.run_events(recording(1), "quick")

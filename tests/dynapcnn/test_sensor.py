@@ -147,7 +147,7 @@ def test_swapped_axes_reach_the_next_core_which_sinabs_forgets() -> None:
     """Sinabs 3.1.3 `DVSLayer.get_output_shape` ignores swap_xy."""
     options = {"input_shape": (12, 18), "swap_xy": True}
     made = module(1, options)
-    assert made[0].get_output_shape() == (2, 12, 18)
+    assert dvs_layer(**options).get_output_shape() == (2, 12, 18)
     data = build_config(lowered(made, (2, 12, 18)), {"1": 0, "4": 3}, "speck2f")
     assert data["cnn_layers"]["0"]["dimensions"]["input_shape"]["size"] == {"x": 12, "y": 18}
 

@@ -7,9 +7,9 @@ pixel the count at its last event, whether that passed or not.
     low_pass   an event passes unless its own pixel had one less than `threshold` ticks ago (flicker of lamps)
     hot_pixel  noise and hot-pixel filter together
 
-Modes exclude each other. What no public text settles is an option here: whether a pixel's own last event supports it in
-mode `noise` (with a window of 1x1 it must), and how hot pixels are told: `own` (their own events do not support them) or
-`interval` (an event less than `threshold` ticks behind one of its own pixel is blocked as well). Assumed: both
+Modes exclude each other. What no public text settles is an option here: whether a pixel's own last event supports it
+in mode `noise` (with a window of 1x1 it must), and how hot pixels are told: `own` (their own events do not support
+them) or `interval` (an event less than `threshold` ticks behind one of its own pixel is blocked as well). Assumed: both
 polarities share a pixel's count (the memory has 16 Ki words, a pixel one), a pixel without an event so far supports
 nobody, windows are odd, and the 16-bit counter does not wrap (it does after 65,536 ticks).
 """

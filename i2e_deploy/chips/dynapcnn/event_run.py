@@ -40,7 +40,7 @@ def run_events(
 def run_recording(
     program: DynapcnnProgram, events: Events, engine: str, options: EventOptions, before: States | None
 ) -> Trace:
-    """`DynapcnnProgram.run_recording`."""
+    """`DynapcnnProgram.run_events` of a recording."""
     stimuli, steps = inject_events(events, program.input_shape, options, program.has_bias)
     return _run(program, lambda _: stimuli, (1, steps), engine, options, before)
 

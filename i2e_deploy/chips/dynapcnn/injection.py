@@ -14,6 +14,8 @@ Which is best is measured in `benchmarks/injection.py`. Timestamps: the events o
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -91,6 +93,27 @@ def inject_events(
     clock["t"], clock["c"] = (np.arange(steps) + (options.tick == "end")) * options.step_us, TICK
     joined = np.concatenate([clock, stimuli])  # stable: at one time the tick comes first
     return joined[np.argsort(joined["t"], kind="stable")], steps
+
+
+#: Values of a recording counted into steps, at most.
+MAX_COUNTED = 2**28
+
+
+def count_events(events: Events, shape: tuple[int, int, int], step_us: int) -> Integers:
+    """A recording counted into steps: int32 [1, T, C, H, W]; see `inject_events` for errors.
+
+    Raises:
+        InputError: more than 2^28 values.
+    """
+    stimuli, steps = inject_events(events, shape, EventOptions(step_us=step_us), ticks=False)
+    lead = (1, steps, *shape)
+    if prod(lead) > MAX_COUNTED:
+        raise InputError(
+            f"the recording counted into {step_us} us is {list(lead)} values: cut it, or take longer steps"
+        )
+    where = (np.zeros_like(stimuli["t"]), stimuli["t"] // step_us, stimuli["c"], stimuli["y"], stimuli["x"])
+    flat = np.ravel_multi_index(where, lead)
+    return np.bincount(flat, minlength=prod(lead)).astype(np.int32).reshape(lead)
 
 
 def _events(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from math import prod
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -139,24 +139,32 @@ class DynapcnnProgram(Program):
             frames = preprocess_frames(self.sensor, frames)
         return engines[engine](self, frames, states)
 
-    def run_recording(
-        self, events: Events, engine: str = "fast", states: States | None = None, options: EventOptions | None = None
+    def run_events(
+        self,
+        given: Integers | Events,
+        engine: str = "fast",
+        states: States | None = None,
+        options: EventOptions | None = None,
     ) -> Trace:
-        """A recording through the asynchronous chip, each event at its own time: a `Trace` with one sample.
+        """Frames as `run(semantics="event")`, or a recording, each event at its own time: a `Trace` with one sample.
 
         Args:
-            events: at least one; the first is the start of time. Steps of the trace last `options.step_us`.
+            given: frames, or at least one event; the first is the start of time, a step lasts `options.step_us`.
 
         Raises:
             InputError: an event outside the input, or see `run`.
         """
         from i2e_deploy.chips.dynapcnn.event_run import run_recording
 
+        if given.dtype.names is None:
+            return self.run(cast("Integers", given), "event", engine, states, options)
         if engine not in ("fast", "reference"):
             raise InputError(f"engine {engine!r}: choose one of fast, reference")
         if states is not None:
             check_states(states, self._state_shapes("event"), 1)
-        return run_recording(self, events, engine, EventOptions() if options is None else options, states)
+        return run_recording(
+            self, cast("Events", given), engine, EventOptions() if options is None else options, states
+        )
 
     def _state_shapes(self, semantics: str) -> dict[str, dict[str, tuple[int, ...]]]:
         shapes: dict[str, dict[str, tuple[int, ...]]] = {
@@ -168,6 +176,11 @@ class DynapcnnProgram(Program):
         if semantics == "event" and self.event_filter is not None:
             shapes[INPUT] = {"last": self.shapes()[INPUT][1:]}
         return shapes
+
+    @property
+    def counts_events(self) -> bool:
+        """Whether a decimator or the event filter makes it a program for `event` semantics alone."""
+        return self.event_filter is not None or any(layer.decimation > 1 for layer in self.layers)
 
     @property
     def has_bias(self) -> bool:
