@@ -10,7 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 from i2e_deploy.chips import Trace, get
-from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram, read_program
+from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram
+from i2e_deploy.chips.dynapcnn.program_file import read_program
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.network import Conv2d, Flatten, IntegrateAndFire, Linear, chain
 from i2e_deploy.reporting.junit import junit_xml

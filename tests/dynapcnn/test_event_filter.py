@@ -18,7 +18,7 @@ from i2e_deploy.chips.dynapcnn.event_filter import EventFilter, filter_reference
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.filter_kernel import filter_fast
 from i2e_deploy.chips.dynapcnn.injection import inject_events
-from i2e_deploy.chips.dynapcnn.program import read_program
+from i2e_deploy.chips.dynapcnn.program_file import read_program
 from i2e_deploy.chips.dynapcnn.spikes import STIMULUS, TICK, Stimuli
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.events import EVENT_DTYPE, Events

@@ -24,7 +24,7 @@ from i2e_deploy.chips.dynapcnn.config import build_config
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.injection import inject
 from i2e_deploy.chips.dynapcnn.preprocess import preprocess_events, preprocess_frames
-from i2e_deploy.chips.dynapcnn.program import read_program
+from i2e_deploy.chips.dynapcnn.program_file import read_program
 from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
 from i2e_deploy.network import Conv2d, IntegrateAndFire, Layer, Network, Pool2d, Sensor, chain, from_sinabs
 from i2e_deploy.network.file import read_network, write_network

@@ -14,7 +14,8 @@ from i2e_deploy.chips.check import CheckReport, Finding, Severity, Slot
 from i2e_deploy.chips.dynapcnn.config import build_config
 from i2e_deploy.chips.dynapcnn.fit import changes, enough, sizes_of, smallest_changes
 from i2e_deploy.chips.dynapcnn.placement import holding, place
-from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram, Source, read_program
+from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram, Source
+from i2e_deploy.chips.dynapcnn.program_file import read_program
 from i2e_deploy.chips.dynapcnn.quantise import Quantised, core_layer, of_layer, quantise
 from i2e_deploy.chips.dynapcnn.rules import RULES, pool_finding
 from i2e_deploy.chips.dynapcnn.split import halves, split_all, split_to_fit, splits_that_fit

@@ -20,6 +20,9 @@ the input: from `dvs_layer` where its `destinations` name them, else from events
 
     dvs_layer    merge, mirror {x, y}, mirror_diagonal, origin, cut {x, y} (inclusive, pooled pixels), pooling {x, y},
                  on_channel, off_channel, pass_sensor_events, monitor_enable, destinations of {layer, enable}
+    readout      enable, readout_configuration_sel, output_mode_sel, output_neuron_num, threshold,
+                 override_threshold_max, low_pass_filter_disable, low_pass_filter32_not16, readout_pin_monitor_enable;
+                 its core has destination 12
     dvs_filter   enable, filter_size {x, y}, threshold, hot_pixel_filter_enable, low_pass_mode_enable
 """
 
@@ -32,6 +35,7 @@ import numpy as np
 
 from i2e_deploy.chips.dynapcnn.front_config import front_sections
 from i2e_deploy.chips.dynapcnn.program import CoreLayer, DynapcnnProgram
+from i2e_deploy.chips.dynapcnn.readout import DESTINATION
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network import INPUT
 
@@ -66,6 +70,7 @@ def build_config(
         "layers": dict(cores),
         "cnn_layers": layers,
         **front_sections(program, destinations[INPUT], INPUT in watched),
+        **({} if program.readout is None else {"readout": program.readout.section()}),
         "input_cores": sorted(cores[layer.name] for layer in program.layers if _takes_input(layer)),
     }
 
@@ -87,6 +92,9 @@ def _destinations(program: DynapcnnProgram, cores: Mapping[str, int]) -> dict[st
             if source.feature_shift:
                 destination["feature_shift"] = source.feature_shift
             found[source.layer].append(destination)
+    if program.readout is not None:
+        (output,) = program.outputs
+        found[output.layer].append({"layer": DESTINATION, "enable": True, "pooling": 1})
     return found
 
 

@@ -138,4 +138,4 @@ def _output(
         pooled = {"output": (c, height // source.pool[0], width // source.pool[1])}
         binned = Binned({"output": spikes}, pooled, batch, steps, options.step_us)["output"]
         parts.append(binned.reshape(batch, steps, -1))
-    return np.concatenate(parts, axis=2)
+    return program.classes(np.concatenate(parts, axis=2))

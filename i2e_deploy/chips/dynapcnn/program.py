@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from math import prod
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -14,15 +12,13 @@ from i2e_deploy.chips.base import Program, check_frames, check_states
 from i2e_deploy.chips.dynapcnn.event_filter import EventFilter
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.preprocess import preprocess_frames
+from i2e_deploy.chips.dynapcnn.readout import CLASSES, SPACING, Readout, spread
 from i2e_deploy.chips.trace import Integers, States, Trace
-from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
+from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.events import Events
 from i2e_deploy.network import INPUT, Sensor
 
 Pair = tuple[int, int]
-
-#: Neurons of one layer of a program read from a file; a core has at most 2^16.
-MAX_NEURONS = 2**24
 
 
 @dataclass(frozen=True)
@@ -82,6 +78,7 @@ class DynapcnnProgram(Program):
         outputs: what leaves the network, one behind the other.
         sensor: pre-processing between the pixels and the first layer; None: events reach it as they are.
         event_filter: noise filter behind the pre-processing. Only `event` semantics know it.
+        readout: the chip's own readout takes the output; see `with_readout`.
     """
 
     input_shape: tuple[int, int, int]
@@ -89,6 +86,7 @@ class DynapcnnProgram(Program):
     outputs: tuple[Source, ...]
     sensor: Sensor | None = None
     event_filter: EventFilter | None = None
+    readout: Readout | None = None
 
     @property
     def layer_names(self) -> tuple[str, ...]:
@@ -137,7 +135,8 @@ class DynapcnnProgram(Program):
             raise UnsupportedError("the event filter compares the times of events: use semantics 'event'")
         if self.sensor is not None:
             frames = preprocess_frames(self.sensor, frames)
-        return engines[engine](self, frames, states)
+        trace = engines[engine](self, frames, states)
+        return replace(trace, output=self.classes(trace.output))
 
     def run_events(
         self,
@@ -177,6 +176,28 @@ class DynapcnnProgram(Program):
             shapes[INPUT] = {"last": self.shapes()[INPUT][1:]}
         return shapes
 
+    def with_readout(self, readout: Readout) -> DynapcnnProgram:
+        """The program with the chip's readout behind its output layer, silent channels between the classes.
+
+        `Trace.output` has the classes alone, as before; `readout.read_out` says what the block makes of it.
+
+        Raises:
+            UnsupportedError: several outputs, an output of more than one pixel, or of more than 15 classes.
+        """
+        names = {source.layer for source in self.outputs}
+        last = next(layer for layer in self.layers if layer.name in names)
+        if len(self.outputs) > 1 or last.output_shape[1:] != (1, 1) or last.output_shape[0] > CLASSES:
+            raise UnsupportedError(
+                f"outputs {sorted(names)}, the first of shape {last.output_shape}: the readout takes one layer of at "
+                f"most {CLASSES} neurons (classes), e.g. a linear one; otherwise count spikes on the host"
+            )
+        layers = tuple(spread(layer) if layer is last else layer for layer in self.layers)
+        return replace(self, layers=layers, readout=readout)
+
+    def classes(self, output: Integers) -> Integers:
+        """What leaves the network [..., N]; with a readout the channels that it reads."""
+        return output if self.readout is None else np.ascontiguousarray(output[..., ::SPACING])
+
     @property
     def counts_events(self) -> bool:
         """Whether a decimator or the event filter makes it a program for `event` semantics alone."""
@@ -200,115 +221,5 @@ class DynapcnnProgram(Program):
             rows.append(row)
         outputs = [asdict(source) for source in self.outputs]
         data = {"input_shape": list(self.input_shape), "layers": rows, "outputs": outputs}
-        front = {"sensor": self.sensor, "event_filter": self.event_filter}
+        front = {"sensor": self.sensor, "event_filter": self.event_filter, "readout": self.readout}
         return tensors, data | {name: asdict(record) for name, record in front.items() if record is not None}
-
-
-def read_program(tensors: Mapping[str, Integers], data: Mapping[str, Any]) -> DynapcnnProgram:
-    """The inverse of `DynapcnnProgram.to_tensors`, with every value checked.
-
-    Raises:
-        FileFormatError: a key, a type, a shape or a range is wrong.
-    """
-    try:
-        layers = tuple(_read_layer(row, tensors) for row in data["layers"])
-        program = DynapcnnProgram(
-            _shape(data["input_shape"]),
-            layers,
-            tuple(map(_source, data["outputs"])),
-            _record(Sensor, data.get("sensor")),
-            _record(EventFilter, data.get("event_filter")),
-        )
-        _check_graph(program)
-    except InputError as error:
-        raise FileFormatError(f"not a DYNAP-CNN program: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise FileFormatError(f"not a DYNAP-CNN program: {type(error).__name__} at {error}") from error
-    return program
-
-
-def _read_layer(row: Mapping[str, Any], tensors: Mapping[str, Integers]) -> CoreLayer:
-    name = str(row["name"])
-    weight = tensors[f"{name}.weight"]
-    bias: NDArray[Any] | None = tensors.get(f"{name}.bias")
-    layer = CoreLayer(
-        name=name,
-        sources=tuple(map(_source, row["sources"])),
-        weight=np.asarray(weight),
-        bias=None if bias is None else np.asarray(bias),
-        stride=_pair(row["stride"]),
-        padding=_pair(row["padding"]),
-        threshold=_integer(row["threshold"], 1, 2**15 - 1),
-        min_v=_integer(row["min_v"], -(2**15), 0),
-        max_spikes=None if row["max_spikes"] is None else _integer(row["max_spikes"], 1, 2**15),
-        reset=row["reset"],
-        input_shape=_shape(row["input_shape"]),
-        output_shape=_shape(row["output_shape"]),
-        decimation=_integer(row.get("decimation", 1), 1, 512),
-    )
-    if layer.reset not in ("subtract", "zero"):
-        raise ValueError(f"reset {layer.reset!r} of layer {name!r}")
-    if weight.dtype != np.int8 or weight.ndim != 4 or (bias is not None and bias.dtype not in (np.int8, np.int16)):
-        raise ValueError(f"weights of layer {name!r}: {weight.dtype} {weight.shape}")
-    if min(layer.weight.shape) < 1 or min(layer.stride) < 1 or (bias is not None and bias.shape != weight.shape[:1]):
-        raise ValueError(f"stride or bias of layer {name!r}")
-    return layer
-
-
-def _check_graph(program: DynapcnnProgram) -> None:
-    """Shapes and sources agree from layer to layer."""
-    shapes = {INPUT: program.shapes()[INPUT]}
-
-    def pooled(source: Source) -> tuple[int, int, int]:
-        c, h, w = shapes[source.layer]
-        return c + source.feature_shift, h // source.pool[0], w // source.pool[1]
-
-    for layer in program.layers:
-        if layer.name in shapes or not layer.sources:
-            raise ValueError(f"name or sources of layer {layer.name!r}")
-        arriving = [pooled(source) for source in layer.sources]
-        if any(c > layer.input_shape[0] or size != list(layer.input_shape[1:]) for c, *size in arriving):
-            raise ValueError(f"input shape of layer {layer.name!r}")
-        c, *size = layer.input_shape
-        window = zip(size, layer.weight.shape[2:], layer.stride, layer.padding, strict=True)
-        out = (layer.weight.shape[0], *((n + 2 * p - k) // s + 1 for n, k, s, p in window))
-        if layer.weight.shape[1] != c or out != layer.output_shape or min(out) < 1 or prod(out) > MAX_NEURONS:
-            raise ValueError(f"output shape of layer {layer.name!r}")
-        shapes[layer.name] = layer.output_shape
-    if not program.outputs:
-        raise ValueError("outputs are empty")
-    for source in program.outputs:
-        if min(pooled(source)) < 1:
-            raise ValueError(f"output {source.layer!r} pooled by {source.pool} leaves nothing")
-
-
-def _integer(value: Any, low: int, high: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise ValueError(f"{value!r}: expected an integer in {low}..{high}")
-    return value
-
-
-def _pair(value: Any) -> Pair:
-    first, second = value
-    return _integer(first, 0, 2**15), _integer(second, 0, 2**15)
-
-
-def _shape(value: Any) -> tuple[int, int, int]:
-    c, h, w = value
-    return _integer(c, 1, 2**15), _integer(h, 1, 2**15), _integer(w, 1, 2**15)
-
-
-def _source(row: Mapping[str, Any]) -> Source:
-    pool = _pair(row["pool"])
-    if min(pool) < 1:
-        raise ValueError(f"pooling {pool}")
-    return Source(str(row["layer"]), pool, _integer(row.get("feature_shift", 0), 0, 2**15))
-
-
-def _record(kind: Any, data: Any) -> Any:
-    """One of the records in front of the cores, from JSON; None stays None."""
-    return None if data is None else kind(**{str(key): _tuples(value) for key, value in dict(data).items()})
-
-
-def _tuples(value: Any) -> Any:
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
