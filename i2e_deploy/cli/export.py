@@ -36,12 +36,16 @@ def command(
     split: Annotated[
         bool, typer.Option("--split", help="Put layers that find no core on two cores each; no retraining.")
     ] = False,
+    readout: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=0, max=2**16 - 1, help="Use the chip's own readout, with this threshold (spikes a tick)."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the random events.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check and lower a network, and write it with golden vectors, manifest and report.
 
-    --calibrate and --split are for chips of the DYNAP-CNN family; `check` says when --split would help.
+    --calibrate, --split and --readout are for chips of the DYNAP-CNN family; `check` says when --split would help.
 
     Example: i2e-deploy export demo_output/network.safetensors --chip speck2f --out my_bundle
     """
@@ -55,7 +59,7 @@ def command(
 
     bundle.check_target(out, overwrite=False)
     network, target = read_network_of(model), get(chip)
-    lowered = _lower(target, network, None if calibration is None else read_frames(calibration), split)
+    lowered = _lower(target, network, None if calibration is None else read_frames(calibration), split, readout)
     frames: Integers
     if inputs is None:
         random = np.random.default_rng(seed).random((SAMPLES, STEPS, *network.input_shape))
@@ -80,21 +84,28 @@ def command(
         console().print(f"wrote {out}: {len(written.program.layer_names)} layers for {chip}; look at {report or out}")
 
 
-def _lower(chip: Chip, network: AnyNetwork, calibration: Integers | None, split: bool) -> tuple[CheckReport, Program]:
+def _lower(
+    chip: Chip, network: AnyNetwork, calibration: Integers | None, split: bool, threshold: int | None
+) -> tuple[CheckReport, Program]:
     """The check, which must pass, and the program."""
     from i2e_deploy.chips.dynapcnn import DynapcnnChip
+    from i2e_deploy.chips.dynapcnn.readout import Readout
 
     if not isinstance(chip, DynapcnnChip):
-        if split or calibration is not None:
-            raise InputError(f"--calibrate and --split are for chips of the DYNAP-CNN family, not {chip.profile.name}")
+        if split or calibration is not None or threshold is not None:
+            raise InputError(
+                f"--calibrate, --split and --readout are for chips of the DYNAP-CNN family, not {chip.profile.name}"
+            )
         report = chip.check(network)
         report.raise_if_unfit()
         return report, chip.lower(network)
     if calibration is None:
-        report = chip.check(network, split)
-        report.raise_if_unfit()
-        return report, chip.lower(network, split)
-    program = chip.calibrate(network, calibration, split)
+        chip.check(network, split).raise_if_unfit()
+        program = chip.lower(network, split)
+    else:
+        program = chip.calibrate(network, calibration, split)
+    if threshold is not None:
+        program = program.with_readout(Readout(threshold))
     report = chip.check(network, split, program)
     report.raise_if_unfit()
     return report, program

@@ -10,20 +10,23 @@ from typing import Any
 import numpy as np
 
 from i2e_deploy.chips.base import Chip, Program
-from i2e_deploy.chips.check import CheckReport, Finding, Severity, Slot
+from i2e_deploy.chips.check import CheckReport, Finding, Slot
+from i2e_deploy.chips.dynapcnn.activity import Activity
 from i2e_deploy.chips.dynapcnn.config import build_config
 from i2e_deploy.chips.dynapcnn.fit import changes, enough, sizes_of, smallest_changes
+from i2e_deploy.chips.dynapcnn.network_rules import NETWORK_RULES, Whole
 from i2e_deploy.chips.dynapcnn.placement import holding, place
 from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram, Source
 from i2e_deploy.chips.dynapcnn.program_file import read_program
 from i2e_deploy.chips.dynapcnn.quantise import Quantised, core_layer, of_layer, quantise
-from i2e_deploy.chips.dynapcnn.rules import RULES, pool_finding
+from i2e_deploy.chips.dynapcnn.readout import spread
+from i2e_deploy.chips.dynapcnn.rules import RULES
 from i2e_deploy.chips.dynapcnn.split import halves, split_all, split_to_fit, splits_that_fit
 from i2e_deploy.chips.dynapcnn.stages import Stage, arrange, sensor_of, words
 from i2e_deploy.chips.profile import Profile, load_profile
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import UnsupportedError
-from i2e_deploy.network import INPUT, AnyNetwork, Network
+from i2e_deploy.network import AnyNetwork, Network
 
 
 class DynapcnnChip(Chip):
@@ -36,16 +39,23 @@ class DynapcnnChip(Chip):
     def __init__(self, name: str) -> None:
         self.profile = load_profile(name)
 
-    def check(self, network: AnyNetwork, split: bool = False, program: DynapcnnProgram | None = None) -> CheckReport:
+    def check(
+        self,
+        network: AnyNetwork,
+        split: bool = False,
+        program: DynapcnnProgram | None = None,
+        activity: Activity | None = None,
+    ) -> CheckReport:
         """See `Chip.check`.
 
         Args:
             split: look at what `lower(network, split=True)` makes, where that is possible.
             program: what was made of the network, if not by `lower`: its integers are looked at.
+            activity: of that program; placement and rules then know the load of every core.
         """
         try:
             stages, outputs = arrange(_float(network))
-            sensor_of(_float(network))
+            sensor = sensor_of(_float(network))
         except UnsupportedError as error:
             finding = Finding("structure", "", str(error), "one convolution and its neurons a core", "", "error")
             return CheckReport(self.profile.name, (), (finding,), ())
@@ -54,9 +64,13 @@ class DynapcnnChip(Chip):
             stages, integers, outputs = _split(stages, integers, outputs, self.profile)
         if program is not None:
             integers = {layer.name: of_layer(layer) for layer in program.layers}
+            wide = set() if program.readout is None else {source.layer for source in outputs}
+            stages = tuple(spread(stage) if stage.name in wide else stage for stage in stages)
         findings = [f for s in stages for rule in RULES for f in rule(s, integers[s.name], self.profile)]
-        slots, crowded = place(stages, self.profile)
-        findings += [_cores_finding(stages, crowded, self.profile), *_readout(stages, outputs, self.profile)]
+        slots, crowded = place(stages, self.profile, None if activity is None else activity.synops)
+        whole = Whole(_float(network).input_shape, stages, outputs, sensor, slots, self.profile, activity)
+        findings.append(_cores_finding(stages, crowded, self.profile))
+        findings += [finding for network_rule in NETWORK_RULES for finding in network_rule(whole)]
         return CheckReport(self.profile.name, tuple(s.name for s in stages), tuple(findings), slots)
 
     def lower(self, network: AnyNetwork, split: bool = False) -> DynapcnnProgram:
@@ -175,28 +189,3 @@ def _holding(stage: Stage, profile: Profile) -> list[int]:
 
 def _needs(stage: Stage) -> str:
     return ", ".join(f"{used} {kind} words" for kind, used in words(stage).items() if used)
-
-
-def _input_fan_out(stages: Sequence[Stage], profile: Profile) -> list[Finding]:
-    """The chip's own sensor feeds as many cores as a core does; the host can send an event to any number."""
-    limit = profile.limit("destinations")
-    fed = [stage.name for stage in stages if any(source.layer == INPUT for source in stage.sources)]
-    many = not limit.allows(len(fed))
-    fix = "from the chip's own camera only so many; events from the host must be sent to each" if many else ""
-    severity: Severity = "warning" if many else "ok"
-    return [Finding("input destinations", "", len(fed), str(limit), limit.unit, severity, fix, limit.source)]
-
-
-def _readout(stages: Sequence[Stage], outputs: Sequence[Source], profile: Profile) -> list[Finding]:
-    """What the chip's own readout block can do with the output layer; counting on the host is never limited."""
-    classes, by_name = profile.limit("readout_classes"), {stage.name: stage for stage in stages}
-    erratum = next((e for e in profile.errata if e.id == "readout-channel-spacing"), None)
-    findings = _input_fan_out(stages, profile)
-    for source in outputs:
-        channels = by_name[source.layer].output_shape[0]
-        findings.append(pool_finding("output pooling", by_name[source.layer], source.pool, profile.limit("pooling")))
-        fix = "" if erratum is None else f"{erratum.text} {erratum.workaround}".strip()
-        findings.append(
-            Finding("readout classes", source.layer, channels, str(classes), classes.unit, "info", fix, classes.source)
-        )
-    return findings
