@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Golden inputs when none are given: samples, steps and share of pixels that fire, drawn from the seed.
 SAMPLES, STEPS, RATE = 2, 8, 0.1
+#: Frames have no duration; the load of cores is told for this one.
+STEP_US = 1000
 
 
 def command(
@@ -46,11 +49,10 @@ def command(
     """Check and lower a network, and write it with golden vectors, manifest and report.
 
     --calibrate, --split and --readout are for chips of the DYNAP-CNN family; `check` says when --split would help.
+    With --input, layers get cores by the load that these frames make at 1 ms a step.
 
     Example: i2e-deploy export demo_output/network.safetensors --chip speck2f --out my_bundle
     """
-    import numpy as np
-
     from i2e_deploy import bundle
     from i2e_deploy.chips import get
     from i2e_deploy.cli.common import console, print_json, read_frames, read_network_of
@@ -59,13 +61,9 @@ def command(
 
     bundle.check_target(out, overwrite=False)
     network, target = read_network_of(model), get(chip)
-    lowered = _lower(target, network, None if calibration is None else read_frames(calibration), split, readout)
-    frames: Integers
-    if inputs is None:
-        random = np.random.default_rng(seed).random((SAMPLES, STEPS, *network.input_shape))
-        frames, seeds = (random < RATE).astype(np.uint8), {"golden inputs": seed}
-    else:
-        frames, seeds = read_frames(inputs), {}
+    frames, seeds = _golden_inputs(network, inputs, seed)
+    wanted = Wanted(None if calibration is None else read_frames(calibration), split, readout)
+    lowered = _lower(target, network, wanted, None if inputs is None else frames)
     notes = {"lowering": "compatible" if calibration is None else "calibrated"} | ({"split": True} if split else {})
     written = bundle.write(
         out, target, network, frames, provenance=bundle.Provenance(seeds=seeds, notes=notes), semantics=semantics,
@@ -84,28 +82,54 @@ def command(
         console().print(f"wrote {out}: {len(written.program.layer_names)} layers for {chip}; look at {report or out}")
 
 
-def _lower(
-    chip: Chip, network: AnyNetwork, calibration: Integers | None, split: bool, threshold: int | None
-) -> tuple[CheckReport, Program]:
-    """The check, which must pass, and the program."""
+@dataclass(frozen=True, eq=False)
+class Wanted:
+    """What only chips of the DYNAP-CNN family can: frames to calibrate on, splitting, the readout's threshold."""
+
+    calibration: Integers | None
+    split: bool
+    readout: int | None
+
+    @property
+    def anything(self) -> bool:
+        """Whether any of it is."""
+        return self.calibration is not None or self.split or self.readout is not None
+
+
+def _golden_inputs(network: AnyNetwork, inputs: Path | None, seed: int) -> tuple[Integers, dict[str, int]]:
+    """The frames of a file, or random ones and their seed."""
+    import numpy as np
+
+    from i2e_deploy.cli.common import read_frames
+
+    if inputs is not None:
+        return read_frames(inputs), {}
+    random = np.random.default_rng(seed).random((SAMPLES, STEPS, *network.input_shape))
+    return (random < RATE).astype(np.uint8), {"golden inputs": seed}
+
+
+def _lower(chip: Chip, network: AnyNetwork, wanted: Wanted, frames: Integers | None) -> tuple[CheckReport, Program]:
+    """The check, which must pass, and the program; with frames of the user's, cores are chosen by load."""
     from i2e_deploy.chips.dynapcnn import DynapcnnChip
+    from i2e_deploy.chips.dynapcnn.activity import measure
     from i2e_deploy.chips.dynapcnn.readout import Readout
 
     if not isinstance(chip, DynapcnnChip):
-        if split or calibration is not None or threshold is not None:
+        if wanted.anything:
             raise InputError(
                 f"--calibrate, --split and --readout are for chips of the DYNAP-CNN family, not {chip.profile.name}"
             )
         report = chip.check(network)
         report.raise_if_unfit()
         return report, chip.lower(network)
-    if calibration is None:
-        chip.check(network, split).raise_if_unfit()
-        program = chip.lower(network, split)
+    if wanted.calibration is None:
+        chip.check(network, wanted.split).raise_if_unfit()
+        program = chip.lower(network, wanted.split)
     else:
-        program = chip.calibrate(network, calibration, split)
-    if threshold is not None:
-        program = program.with_readout(Readout(threshold))
-    report = chip.check(network, split, program)
+        program = chip.calibrate(network, wanted.calibration, wanted.split)
+    if wanted.readout is not None:
+        program = program.with_readout(Readout(wanted.readout))
+    activity = None if frames is None else measure(program, frames, STEP_US)
+    report = chip.check(network, wanted.split, program, activity)
     report.raise_if_unfit()
     return report, program

@@ -190,6 +190,34 @@ def test_export_and_check_with_split(tmp_path: Path, capsys: Captured) -> None:
     data = json.loads((tmp_path / "out" / "speck2f.json").read_text())
     shifts = [d.get("feature_shift", 0) for core in data["cnn_layers"].values() for d in core["destinations"]]
     assert sorted(shifts) == [0, 0, 0, 256]
+    for flags in (["--calibrate", "f.npy"], ["--split"], ["--readout", "3"]):
+        assert run(["export", model, "--chip", "loihi2", "--out", str(tmp_path / "no"), *flags]) in (1, 2)
+        assert capsys.readouterr().err
     for flag in (["check", model, "--chip", "loihi2", "--split"],):
         assert run(flag) == 2
         assert "DYNAP-CNN family, not loihi2" in capsys.readouterr().err
+
+
+def test_export_with_the_chips_readout(tmp_path: Path) -> None:
+    weight = np.random.default_rng(0).normal(0.1, 0.4, (3, 2, 8, 8)).astype(np.float32)
+    write_network(
+        chain((2, 8, 8), {"c": Conv2d(weight), "n": IntegrateAndFire(1.0, -1.0)}), tmp_path / "net.safetensors"
+    )
+    np.save(tmp_path / "frames.npy", FRAMES)
+    written = exported(tmp_path, "--readout", "2", "--input", str(tmp_path / "frames.npy"))
+    data = json.loads((tmp_path / "out" / "speck2f.json").read_text())
+    assert data["readout"]["threshold"] == 2
+    (core,) = data["cnn_layers"].values()
+    assert core["dimensions"]["output_shape"]["feature_count"] == 9
+    assert written.golden.expected["output"].shape == (2, 5, 3)
+    assert bundle.verify(written).exact
+    assert "synaptic operations" in {finding["rule"] for finding in written.manifest["check"]["findings"]}
+
+
+def test_check_with_events_looks_at_the_load(tmp_path: Path, arguments: list[str], capsys: Captured) -> None:
+    command = ["check", arguments[1], "--chip", "speck2f", "--input", str(tmp_path / "frames.npy"), "--json"]
+    assert run(command) == 0
+    rules = {f["rule"]: f for f in json.loads(capsys.readouterr().out)["findings"]}
+    synops = get("speck2f").lower(network()).run(FRAMES, "event").counts["conv"].synops
+    assert rules["synaptic operations"]["value"] == round(synops / (2 * 5 * 1e-3))
+    assert run([*command[:-1], "--step-us", "10"]) == 0
