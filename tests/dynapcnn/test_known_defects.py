@@ -117,7 +117,8 @@ def test_chained_average_pools_multiply() -> None:
 
 def test_batch_norm_makes_a_bias_and_the_check_says_that_it_needs_the_clock() -> None:
     module = nn.Sequential(conv(G().manual_seed(4), 2, 4, 3), nn.BatchNorm2d(4), neurons())
-    module[1].bias.data += 0.5
+    with torch.no_grad():
+        next(p for name, p in module[1].named_parameters() if name == "bias").add_(0.5)
     module.eval()
     report = get("speck2f").check(from_sinabs(module, (2, 8, 8)))
     (warning,) = [w for w in report.warnings if w.rule == "bias"]

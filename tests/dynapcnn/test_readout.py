@@ -138,5 +138,5 @@ def test_refusals() -> None:
         read_out(Readout(), np.zeros((1, 1, 16), np.int64))
     for wrong in ({"threshold": -1}, {"window": 8}, {"mode": 4}, {"selected": 16}, {"tie": "first"}):
         with pytest.raises(InputError, match="readout"):
-            Readout(**wrong)  # type: ignore[arg-type]
+            Readout(**wrong)
     assert replace(Readout(), threshold=1).threshold == 1
