@@ -100,10 +100,13 @@ def _run(
 
 def _in_steps(given: Integers | Events, program: Program, step_us: int) -> Integers:
     """Frames as they are; a recording counted into steps."""
+    from i2e_deploy.chips.dynapcnn import DynapcnnProgram
     from i2e_deploy.chips.dynapcnn.injection import count_events
 
     if given.dtype.names is None:
         return cast("Integers", given)
+    if isinstance(program, DynapcnnProgram):
+        return program.count(cast("Events", given), step_us)
     channels, height, width = program.input_shape
     return count_events(cast("Events", given), (channels, height, width), step_us)
 

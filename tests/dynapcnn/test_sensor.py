@@ -20,12 +20,14 @@ from torch import nn
 
 from i2e_deploy.chips import get
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram, samna_link
+from i2e_deploy.chips.dynapcnn.bound import bound
 from i2e_deploy.chips.dynapcnn.config import build_config
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.injection import inject
 from i2e_deploy.chips.dynapcnn.preprocess import preprocess_events, preprocess_frames
 from i2e_deploy.chips.dynapcnn.program_file import read_program
 from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
+from i2e_deploy.events import EVENT_DTYPE
 from i2e_deploy.network import Conv2d, IntegrateAndFire, Layer, Network, Pool2d, Sensor, chain, from_sinabs
 from i2e_deploy.network.file import read_network, write_network
 
@@ -289,3 +291,34 @@ def test_linear_layers_behind_a_sensor_equal_sinabs() -> None:
     expected = run_oracle(oracle(made, (2, 16, 16), batch_size=2), frames)
     assert expected.sum() > 0
     np.testing.assert_array_equal(lowered(made, (2, 16, 16)).run(frames).output, expected.reshape(2, 4, -1))
+
+
+def test_a_recording_through_a_sensor_that_merges_its_polarities() -> None:
+    program = lowered(module(1, {"input_shape": (12, 16), "merge_polarities": True}), (1, 12, 16))
+    generator = np.random.default_rng(0)
+    events = np.zeros(600, EVENT_DTYPE)
+    events["t"] = np.sort(generator.integers(0, 8000, 600))
+    for name, most in (("p", 2), ("x", 16), ("y", 12)):
+        events[name] = generator.integers(0, most, 600)
+    counted = program.count(events, 1000)
+    assert counted.shape == (1, 8, 1, 12, 16)
+    assert counted.sum() == 600
+    slow, fast = (program.run_events(events, engine) for engine in ("reference", "fast"))
+    assert slow.output.sum() > 0
+    np.testing.assert_array_equal(slow.output, fast.output)
+    assert bound(program, events).samples == 1
+
+
+def test_an_ann_behind_a_dvs_layer_is_converted_and_equals_sinabs() -> None:
+    import sinabs
+
+    g = G().manual_seed(0)
+    ann = nn.Sequential(
+        dvs_layer(input_shape=(12, 12), crop=((1, 11), (0, 10))), conv(g, 2, 6, 3), nn.ReLU(), nn.AvgPool2d(2),
+        conv(g, 6, 5, 4), nn.ReLU(),
+    )  # fmt: skip
+    converted = sinabs.from_model(ann, input_shape=(2, 12, 12), batch_size=2, add_spiking_output=False)
+    frames = counts(0, (2, 12, 12))
+    expected = run_oracle(oracle(converted.spiking_model, (2, 12, 12), batch_size=2), frames)
+    assert expected.sum() > 0
+    np.testing.assert_array_equal(lowered(converted, (2, 12, 12)).run(frames).output, expected.reshape(2, 4, -1))

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions, Order, alternatives, choices
-from i2e_deploy.chips.dynapcnn.injection import count_events
 from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram
 from i2e_deploy.chips.trace import Integers, Trace
 from i2e_deploy.errors import InputError
@@ -85,7 +84,7 @@ def bound(
         ways |= {f"order={o}": replace(base, order=o) for o in _orders(base)}
         ways |= {f"shuffle {seed}": replace(base, order="shuffled", seed=seed) for seed in range(shuffles)}
     else:
-        frames = count_events(cast("Events", given), program.input_shape, base.step_us)
+        frames = program.count(cast("Events", given), base.step_us)
     default: Trace = program.run_events(given, options=base)
     reference = _output(default)
     lowest, highest = reference.copy(), reference.copy()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -15,13 +15,13 @@ from i2e_deploy.chips.dynapcnn.event_filter import filter_reference, fresh_memor
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.event_reference import HIGH, LOW, CoreState, EventRun, route, run_event_reference
 from i2e_deploy.chips.dynapcnn.filter_kernel import filter_fast
-from i2e_deploy.chips.dynapcnn.injection import inject, inject_events
+from i2e_deploy.chips.dynapcnn.injection import check_recording, inject, recorded
 from i2e_deploy.chips.dynapcnn.preprocess import preprocess_events
 from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.spikes import Binned, Spikes, Stimuli, join_samples
 from i2e_deploy.chips.trace import Integers, States, Trace
 from i2e_deploy.errors import InputError
-from i2e_deploy.events import Events
+from i2e_deploy.events.array import Events
 from i2e_deploy.network import INPUT
 
 #: What the event filter remembers behind a sample: int64 [H, W].
@@ -32,17 +32,37 @@ def run_events(
     program: DynapcnnProgram, frames: Integers, engine: str, options: EventOptions, before: States | None
 ) -> Trace:
     """`DynapcnnProgram.run` with `semantics="event"`."""
-    return _run(
-        program, lambda b: inject(frames[b], options, program.has_bias), frames.shape[:2], engine, options, before
-    )
+
+    def stimuli(sample: int) -> Stimuli:
+        return inject(frames[sample], options, program.has_bias)
+
+    return _run(program, stimuli, frames.shape[:2], engine, options, before)
 
 
-def run_recording(
-    program: DynapcnnProgram, events: Events, engine: str, options: EventOptions, before: States | None
-) -> Trace:
-    """`DynapcnnProgram.run_events` of a recording."""
-    stimuli, steps = inject_events(events, program.input_shape, options, program.has_bias)
-    return _run(program, lambda _: stimuli, (1, steps), engine, options, before)
+def run_recordings(
+    program: DynapcnnProgram, recordings: Sequence[Events], steps: int, options: EventOptions,
+    engine: str = "fast", before: States | None = None,
+) -> Trace:  # fmt: skip
+    """Recordings through the asynchronous chip, every event in its own order and at its own time.
+
+    Frames lose the order inside a step, and `options.order` puts another in its place; this does not.
+
+    Args:
+        recordings: event arrays, polarity = feature; times count from 0, and end at `steps * options.step_us`.
+        steps: steps in which spikes are counted; a slow-clock tick each, where there is a bias.
+
+    Raises:
+        InputError: no recordings, no steps, or an event outside the input of the network.
+    """
+    if not recordings or steps < 1:
+        raise InputError(f"{len(recordings)} recordings, {steps} steps: give one of each at least")
+    for i, events in enumerate(recordings):
+        check_recording(events, program.input_shape, f"recording {i}")
+
+    def stimuli(sample: int) -> Stimuli:
+        return recorded(recordings[sample], steps, options, program.has_bias)
+
+    return _run(program, stimuli, (len(recordings), steps), engine, options, before)
 
 
 def front_end(

@@ -8,12 +8,14 @@ before its neighbours have had a chance to inhibit it. Orders:
     interleaved  raster over pixels, channels innermost
     shuffled     random, by a seed
 
-Which is best is measured in `benchmarks/injection.py`. Timestamps: the events of step t are spread evenly over
-[t, t + 1) * step_us; `raster` gives all of them t * step_us, as Sinabs does.
+What each costs is measured in `benchmarks/nmnist.py`. Timestamps: the events of step t are spread evenly over
+[t, t + 1) * step_us; `raster` gives all of them t * step_us, as Sinabs does. A recording has an order of its own, which
+no frame can give back: `recorded`.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -23,7 +25,7 @@ from i2e_deploy.chips.dynapcnn.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.spikes import STIMULUS, TICK, Stimuli
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import InputError
-from i2e_deploy.events import Events
+from i2e_deploy.events.array import Events, check_events
 
 
 def inject(frames: Integers, options: EventOptions, ticks: bool) -> Stimuli:
@@ -51,69 +53,72 @@ def inject(frames: Integers, options: EventOptions, ticks: bool) -> Stimuli:
     return np.concatenate(parts)
 
 
-#: Steps of one recording, at most: what a run counts by step stays small.
-MAX_STEPS = 2**24
-
-
-def inject_events(
-    events: Events, shape: tuple[int, int, int], options: EventOptions, ticks: bool
-) -> tuple[Stimuli, int]:
-    """A recording as it is: its order and its times, the first event at the start of the first step.
+def recorded(events: Events, steps: int, options: EventOptions, ticks: bool) -> Stimuli:
+    """A recording as it is: every event at its own time and in its own order, feature = polarity.
 
     Args:
-        events: sorted by time.
-        shape: (C, H, W) that the program takes; the polarity is the channel, with one channel it is left out.
+        events: event array [N]; those at or after `steps * step_us` are left out.
+        steps: how long to listen, in steps of `options.step_us`.
+        options: `step_us`, `tick`.
+        ticks: whether the slow clock ticks, once a step, before the events of the same microsecond.
 
     Returns:
-        STIMULUS array, and how many steps of `options.step_us` it lasts.
-
-    Raises:
-        InputError: no event, more channels than polarities, an event outside, or too long.
+        STIMULUS array in order of injection.
     """
-    channels, height, width = shape
-    if not len(events):
-        raise InputError("the recording holds no events: nothing to simulate")
-    if channels > 2:
-        raise InputError(f"the program takes {channels} channels: a recording has two polarities")
-    if int(events["x"].max()) >= width or int(events["y"].max()) >= height:
-        raise InputError(
-            f"the recording has events up to x={events['x'].max()}, y={events['y'].max()}: the program takes "
-            f"{width}x{height} pixels; crop or downsample it, or put a Sensor layer first"
-        )
-    times = events["t"] - events["t"][0]
-    steps = int(times[-1]) // options.step_us + 1
-    if steps > MAX_STEPS:
-        raise InputError(f"the recording lasts {steps} steps of {options.step_us} us: at most {MAX_STEPS}; cut it")
+    events = events[events["t"] < steps * options.step_us]
     stimuli = np.zeros(len(events), STIMULUS)
-    stimuli["t"], stimuli["y"], stimuli["x"] = times, events["y"], events["x"]
-    stimuli["c"] = events["p"] if channels == 2 else 0
+    for name, field in (("t", "t"), ("c", "p"), ("y", "y"), ("x", "x")):
+        stimuli[name] = events[field]
     if not ticks:
-        return stimuli, steps
+        return stimuli
     clock = np.zeros(steps, STIMULUS)
     clock["t"], clock["c"] = (np.arange(steps) + (options.tick == "end")) * options.step_us, TICK
-    joined = np.concatenate([clock, stimuli])  # stable: at one time the tick comes first
-    return joined[np.argsort(joined["t"], kind="stable")], steps
+    joined = np.concatenate([clock, stimuli])
+    return np.asarray(joined[np.argsort(joined["t"], kind="stable")])
 
 
-#: Values of a recording counted into steps, at most.
-MAX_COUNTED = 2**28
+#: Steps of one recording, at most, and values of one counted into steps.
+MAX_STEPS, MAX_COUNTED = 2**24, 2**28
 
 
-def count_events(events: Events, shape: tuple[int, int, int], step_us: int) -> Integers:
-    """A recording counted into steps: int32 [1, T, C, H, W]; see `inject_events` for errors.
+def from_start(events: Events, step_us: int) -> tuple[Events, int]:
+    """A recording with its first event at time 0, and how many steps it lasts.
 
     Raises:
-        InputError: more than 2^28 values.
+        InputError: no event, or too long.
     """
-    stimuli, steps = inject_events(events, shape, EventOptions(step_us=step_us), ticks=False)
+    if not len(events):
+        raise InputError("the recording holds no events: nothing to simulate")
+    moved = events.copy()
+    moved["t"] -= events["t"][0]
+    steps = int(moved["t"][-1]) // step_us + 1
+    if steps > MAX_STEPS:
+        raise InputError(f"the recording lasts {steps} steps of {step_us} us: at most {MAX_STEPS}; cut it")
+    return moved, steps
+
+
+def count_events(events: Events, shape: tuple[int, int, int], step_us: int) -> NDArray[np.int32]:
+    """A recording counted into steps from its first event: int32 [1, T, C, H, W], channel = polarity.
+
+    Raises:
+        InputError: see `from_start`; an event outside the shape (C, H, W); more than 2^28 values.
+    """
+    moved, steps = from_start(events, step_us)
+    check_recording(moved, shape, "the recording")
     lead = (1, steps, *shape)
     if prod(lead) > MAX_COUNTED:
-        raise InputError(
-            f"the recording counted into {step_us} us is {list(lead)} values: cut it, or take longer steps"
-        )
-    where = (np.zeros_like(stimuli["t"]), stimuli["t"] // step_us, stimuli["c"], stimuli["y"], stimuli["x"])
+        raise InputError(f"the recording counted into {step_us} us is {list(lead)}: cut it, or take longer steps")
+    where = (np.zeros_like(moved["t"]), moved["t"] // step_us, moved["p"], moved["y"], moved["x"])
     flat = np.ravel_multi_index(where, lead)
     return np.bincount(flat, minlength=prod(lead)).astype(np.int32).reshape(lead)
+
+
+def check_recording(events: Events, shape: tuple[int, int, int], name: str) -> None:
+    """Raise InputError unless every event lies in the input (C, H, W) of a program, polarity = channel."""
+    channels, height, width = shape
+    check_events(events, width, height, name)
+    if len(events) and int(events["p"].max()) >= channels:
+        raise InputError(f"{name} has both polarities, the network's input {channels} channel: merge them")
 
 
 def _events(
@@ -147,6 +152,7 @@ def _repetitions(count: NDArray[np.int64], sinabs: bool) -> NDArray[np.int64]:
     return np.concatenate([np.flatnonzero(count >= value) for value in values[::-1]])
 
 
+@lru_cache(maxsize=4)  # a third of the time of a small sample
 def _spread_rank(shape: tuple[int, ...]) -> NDArray[np.int64]:
     """Position of (c, y, x) in an order that halves the plane again and again: int64 [C, H, W].
 

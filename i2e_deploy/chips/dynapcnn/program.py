@@ -153,7 +153,8 @@ class DynapcnnProgram(Program):
         Raises:
             InputError: an event outside the input, or see `run`.
         """
-        from i2e_deploy.chips.dynapcnn.event_run import run_recording
+        from i2e_deploy.chips.dynapcnn.event_run import run_recordings
+        from i2e_deploy.chips.dynapcnn.injection import from_start
 
         if given.dtype.names is None:
             return self.run(cast("Integers", given), "event", engine, states, options)
@@ -161,9 +162,23 @@ class DynapcnnProgram(Program):
             raise InputError(f"engine {engine!r}: choose one of fast, reference")
         if states is not None:
             check_states(states, self._state_shapes("event"), 1)
-        return run_recording(
-            self, cast("Events", given), engine, EventOptions() if options is None else options, states
-        )
+        options = EventOptions() if options is None else options
+        events, steps = from_start(self._merged(cast("Events", given)), options.step_us)
+        return run_recordings(self, [events], steps, options, engine, states)
+
+    def count(self, events: Events, step_us: int) -> Integers:
+        """A recording counted into steps, as `run` takes it; see `injection.count_events`."""
+        from i2e_deploy.chips.dynapcnn.injection import count_events
+
+        return count_events(self._merged(events), self.input_shape, step_us)
+
+    def _merged(self, events: Events) -> Events:
+        """One polarity where a merging sensor takes one channel, as Sinabs' does."""
+        if self.sensor is None or not self.sensor.merge_polarities or self.input_shape[0] > 1:
+            return events
+        merged = events.copy()
+        merged["p"] = 0
+        return merged
 
     def _state_shapes(self, semantics: str) -> dict[str, dict[str, tuple[int, ...]]]:
         shapes: dict[str, dict[str, tuple[int, ...]]] = {
