@@ -18,18 +18,22 @@ from sinabs.layers import SumPool2d
 from sinabs_networks import conv, linear, neurons, oracle, run_oracle
 from torch import nn
 
+from i2e_deploy import bundle
 from i2e_deploy.chips import get
-from i2e_deploy.chips.dynapcnn import DynapcnnProgram, samna_link
+from i2e_deploy.chips.dynapcnn import DynapcnnChip, DynapcnnProgram, samna_link
 from i2e_deploy.chips.dynapcnn.bound import bound
 from i2e_deploy.chips.dynapcnn.config import build_config
+from i2e_deploy.chips.dynapcnn.event_filter import EventFilter
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.injection import inject
 from i2e_deploy.chips.dynapcnn.preprocess import preprocess_events, preprocess_frames
 from i2e_deploy.chips.dynapcnn.program_file import read_program
+from i2e_deploy.chips.dynapcnn.readout import Readout
 from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
 from i2e_deploy.events import EVENT_DTYPE
 from i2e_deploy.network import Conv2d, IntegrateAndFire, Layer, Network, Pool2d, Sensor, chain, from_sinabs
 from i2e_deploy.network.file import read_network, write_network
+from i2e_deploy.reporting.html import write_report
 
 G = torch.Generator
 NEURON = IntegrateAndFire(1.0, -1.0)
@@ -322,3 +326,22 @@ def test_an_ann_behind_a_dvs_layer_is_converted_and_equals_sinabs() -> None:
     expected = run_oracle(oracle(converted.spiking_model, (2, 12, 12), batch_size=2), frames)
     assert expected.sum() > 0
     np.testing.assert_array_equal(lowered(converted, (2, 12, 12)).run(frames).output, expected.reshape(2, 4, -1))
+
+
+def test_a_bundle_with_sensor_filter_and_readout_verifies(tmp_path: Path) -> None:
+    sensor = Sensor((2, 2), flip_x=True, merge_polarities=True)
+    conv_ = Conv2d(weights(4, 1, 8, 8))
+    net = chain((2, 16, 16), {"camera": sensor, "c": conv_, "n": NEURON})
+    chip = DynapcnnChip("speck2f")
+    program = replace(chip.lower(net), event_filter=EventFilter("noise", (3, 3), 1)).with_readout(Readout(1))
+    frames = counts(1, (2, 16, 16))
+    lowered_ = chip.check(net, program=program), program
+    written = bundle.write(tmp_path / "b", chip, net, frames, semantics="event", lowered=lowered_)
+    assert written.golden.expected["output"].sum() > 0
+    assert bundle.verify(written).exact
+    assert isinstance(written.program, DynapcnnProgram)
+    assert (written.program.sensor, written.program.event_filter) == (program.sensor, program.event_filter)
+    assert written.program.readout == program.readout
+    data = json.loads((tmp_path / "b" / "speck2f.json").read_text())
+    assert {"dvs_layer", "dvs_filter", "readout", "factory_config"} <= set(data)
+    write_report(written)
