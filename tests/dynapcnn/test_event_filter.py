@@ -34,7 +34,7 @@ FILTERS = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(chosen=FILTERS, events=event_arrays(9, 7, 60, span=2000), step_us=st.integers(1, 2000), ticks=st.booleans())
 def test_the_kernel_equals_the_definition(chosen: EventFilter, events: Events, step_us: int, ticks: bool) -> None:
     shape, options = (2, 7, 9), EventOptions(step_us=step_us)
