@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 
@@ -11,18 +11,39 @@ import typer
 def command(
     model: Annotated[Path, typer.Argument(help="A network file (.safetensors) or a bundle folder.")],
     chip: Annotated[str, typer.Option(help="Name of the chip, see `profiles`.")],
+    split: Annotated[
+        bool, typer.Option("--split", help="DYNAP-CNN: put layers that find no core on two, as `export --split` does.")
+    ] = False,
+    inputs: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--input", help="DYNAP-CNN: frames (.npy) or a recording, to look at the load of cores too."),
+    ] = None,
+    step_us: Annotated[int, typer.Option(min=1, help="With --input: duration of a step.")] = 1000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Hold every layer against every rule of a chip and place the layers on its cores.
 
-    Exits with 1 when the network does not fit.
+    Exits with 1 when the network does not fit. With --input the network is also run on those events, as the
+    asynchronous chip would: cores are chosen by load, and the load is held against what a core can do.
 
     Example: i2e-deploy check demo_output/network.safetensors --chip speck2f
     """
     from i2e_deploy.chips import get
-    from i2e_deploy.cli.common import console, print_check, print_json, read_network_of
+    from i2e_deploy.chips.dynapcnn import DynapcnnChip
+    from i2e_deploy.chips.dynapcnn.activity import measure
+    from i2e_deploy.cli.common import console, print_check, print_json, read_input, read_network_of
+    from i2e_deploy.errors import InputError
 
-    report = get(chip).check(read_network_of(model))
+    target, network = get(chip), read_network_of(model)
+    if isinstance(target, DynapcnnChip):
+        report = target.check(network, split)
+        if inputs is not None and report.fits:
+            program = target.lower(network, split)
+            report = target.check(network, split, program, measure(program, read_input(inputs), step_us))
+    elif split or inputs is not None:
+        raise InputError(f"--split and --input are for chips of the DYNAP-CNN family, not {chip}")
+    else:
+        report = target.check(network)
     if as_json:
         print_json(report.to_dict())
     else:
