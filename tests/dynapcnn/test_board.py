@@ -143,11 +143,15 @@ def test_a_reset_writes_every_address_that_sinabs_computes(shape: tuple[int, int
 def test_a_recording_behind_the_chip_s_pre_processing_runs_at_its_own_times() -> None:
     """Pre-processing, event filter and the spread classes of the readout are the host's, and equal the simulator's."""
     recording = random_events(4000, 32, 24, seed=3)
-    sensor = Sensor(pool=(2, 2), crop=((2, 10), (3, 11)), flip_x=True)
+    sensor = Sensor(pool=(2, 2), crop=((2, 10), (3, 11)), flip_x=True, pixel_array=True)
     program = replace(PROGRAM, input_shape=(2, 24, 32), sensor=sensor, event_filter=EventFilter(threshold=3))
     for each in (program, program.with_readout(Readout())):
-        with fake_samna():
+        with fake_samna() as samna:
             trace = each.run_on("board", recording, board=BoardOptions(power_hz=0))
+        configuration = samna.opened[0].configuration
+        assert configuration is not None
+        assert configuration.dvs_layer.fields()["pass_sensor_events"] is False  # the camera adds nothing
+        assert "readout" not in configuration.fields()
         expected = each.run_events(recording)
         assert_equal_events(trace, expected)
         np.testing.assert_array_equal(trace.output, expected.output)
