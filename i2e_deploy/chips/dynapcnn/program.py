@@ -13,6 +13,7 @@ from i2e_deploy.chips.dynapcnn.event_filter import EventFilter
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.preprocess import preprocess_frames
 from i2e_deploy.chips.dynapcnn.readout import CLASSES, SPACING, Readout, spread
+from i2e_deploy.chips.session import Session
 from i2e_deploy.chips.trace import Integers, States, Trace
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.events import Events
@@ -211,6 +212,14 @@ class DynapcnnProgram(Program):
     def semantics_on(self, target: str, semantics: str) -> str:
         """See `Program.semantics_on`: the chip itself knows no steps."""
         return "event" if target.partition(":")[0] == "board" else semantics
+
+    def session(self, semantics: str = "timestep") -> Session:
+        """See `Program.session`."""
+        from i2e_deploy.chips.dynapcnn.session import TimestepSession
+
+        if semantics != "timestep" or any(layer.decimation > 1 for layer in self.layers):
+            return Session(self, semantics)
+        return TimestepSession(self)
 
     def _state_shapes(self, semantics: str) -> dict[str, dict[str, tuple[int, ...]]]:
         shapes: dict[str, dict[str, tuple[int, ...]]] = {
