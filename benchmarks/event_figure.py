@@ -55,15 +55,19 @@ def main() -> None:
     for axis, stimuli, title in ((axes[1], raster, "raster order"), (axes[2], mixed, "mixed order")):
         values, fired = after_every_event(program, stimuli)
         axis.step(range(13), [0, *values], where="post", color="tab:orange", marker="o", ms=3)
-        for i in fired:
-            axis.annotate("spike", (i + 1, 100), ha="center", fontsize=8, color="tab:red")
-        axis.set_title(f"event, {title}: {len(fired)} spikes")
+        for i in fired:  # what it had before the reset took the threshold off
+            axis.plot(i + 1, values[i] + 100, "v", color="tab:red")
+            axis.annotate("fires", (i + 1, values[i] + 107), ha="center", fontsize=8, color="tab:red")
+        axis.set_title(f"event, {title}: {len(fired)} spike{'s' * (len(fired) != 1)}")
     for axis in axes:
         axis.axhline(100, color="grey", ls=":", lw=1)
         axis.axhline(-100, color="grey", ls=":", lw=1)
         axis.axvline(6, color="lightgrey", lw=1)
         axis.set_xlabel("events seen (step 1 | step 2)")
     axes[0].set_ylabel("membrane state")
+    axes[0].set_ylim(-115, 145)
+    axes[0].annotate("threshold", (0, 104), fontsize=8, color="grey")
+    axes[0].annotate("lower bound", (0, -96), fontsize=8, color="grey")
     figure.tight_layout()
     OUT.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(OUT, dpi=110, metadata={"Software": None})

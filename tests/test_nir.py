@@ -23,6 +23,7 @@ from i2e_deploy.network import (
     Network,
     Op,
     Pool2d,
+    Sensor,
     chain,
     from_sinabs,
     read_nir,
@@ -229,4 +230,11 @@ def test_what_cannot_be_written(tmp_path: Path) -> None:
     for network, text in ((two, "2 outputs"), (chain((2, 8, 8), {"output": conv}), "rename it")):
         with pytest.raises((UnsupportedError, InputError), match=text):
             write_nir(network, tmp_path / "n.nir")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_sensor_has_no_node(tmp_path: Path) -> None:
+    network = chain((2, 8, 8), {"camera": Sensor((2, 2)), "c": Conv2d(weights(2, 2, 3, 3)), "n": IntegrateAndFire()})
+    with pytest.raises(UnsupportedError, match="'camera' is a Sensor: NIR has no node for it"):
+        write_nir(network, tmp_path / "a.nir")
     assert not list(tmp_path.iterdir())

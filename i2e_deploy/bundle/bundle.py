@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.chips import Chip, Program, get
+from i2e_deploy.chips import CheckReport, Chip, Program, get
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.files import check_exists, read_tensors, replacing_folder, sha256, write_tensors
@@ -99,12 +99,14 @@ def write(
     provenance: Provenance | None = None,
     semantics: str = "timestep",
     overwrite: bool = False,
+    lowered: tuple[CheckReport, Program] | None = None,
 ) -> Bundle:
     """Check, lower and write a network as a bundle; the folder appears whole or not at all.
 
     Args:
         path: the folder; must not exist unless `overwrite` and it is a bundle.
         golden_inputs: integers [B, T, C, H, W], a few samples.
+        lowered: the check and the program, where they are not `chip.check(network)` and `chip.lower(network)`.
 
     Raises:
         CheckFailed: the network does not fit the chip.
@@ -113,9 +115,9 @@ def write(
     """
     path = Path(path)
     check_target(path, overwrite)
-    report = chip.check(network)
+    report = chip.check(network) if lowered is None else lowered[0]
     report.raise_if_unfit()
-    program = chip.lower(network)
+    program = chip.lower(network) if lowered is None else lowered[1]
     native = chip.native_files(program, report.placement)
     golden = make_golden(program, golden_inputs, images, labels, semantics)
     tensors, graph = program.to_tensors()

@@ -107,7 +107,7 @@ class Trace:
         return counted or {name: {"spikes": int(spikes.sum())} for name, spikes in self.spikes.items()}
 
     def arrays(self, state: bool = False, binned: bool = False) -> dict[str, NDArray[Any]]:
-        """`layer0`, `layer1`, ... in network order, with `state` also `layerN_<variable>`.
+        """`layer0`, `layer1`, ... in network order, with `state` also `layerN_<variable>` and `input_<variable>`.
 
         Events where there are, unless `binned` asks for their counts in steps.
         """
@@ -115,6 +115,7 @@ class Trace:
         places = (i for i in range(len(layers) + len(self.unseen)) if i not in self.unseen)
         arrays: dict[str, NDArray[Any]] = {f"layer{i}": layers[name] for i, name in zip(places, layers, strict=True)}
         if state:
-            for i, variables in enumerate(self.states.values()):
-                arrays |= {f"layer{i}_{name}": value for name, value in variables.items()}
+            names = {layer: f"layer{i}" for i, layer in enumerate(layers)}
+            for layer, variables in self.states.items():
+                arrays |= {f"{names.get(layer, layer)}_{name}": value for name, value in variables.items()}
         return arrays

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 
@@ -14,27 +14,46 @@ def command(
     model: Annotated[Path, typer.Argument(help="A network file (.safetensors, .net) or a bundle folder.")],
     chip: Annotated[str, typer.Option(help="Name of the chip, see `profiles`.")],
     input_shape: Annotated[str, typer.Option(help=SHAPE_HELP)] = "",
-    calibration: Annotated[
-        Path | None,
-        typer.Option(help="Frames (.npy) that stand for the use: headroom of the states, what differs elsewhere."),
+    split: Annotated[
+        bool, typer.Option("--split", help="DYNAP-CNN: put layers that find no core on two, as `export --split` does.")
+    ] = False,
+    inputs: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            "--input", help="Frames (.npy) or a recording that stand for the use: load of cores; headroom of states."
+        ),
     ] = None,
+    step_us: Annotated[int, typer.Option(min=1, help="DYNAP-CNN, with --input: duration of a step.")] = 1000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Hold every layer against every rule of a chip and place the layers on its cores.
 
-    Exits with 1 when the network does not fit.
+    Exits with 1 when the network does not fit. With --input the network is also run on those events. DYNAP-CNN: as the
+    asynchronous chip would; cores are chosen by load, and the load is held against what a core can do. Loihi 2: how
+    near the states come to their limits, and what would differ on Lava and in SLAYER.
 
     Example: i2e-deploy check demo_output/network.safetensors --chip speck2f
     """
     from dataclasses import replace
 
     from i2e_deploy.chips import get
-    from i2e_deploy.cli.common import console, print_check, print_json, read_frames, read_network_of
+    from i2e_deploy.chips.dynapcnn import DynapcnnChip
+    from i2e_deploy.chips.dynapcnn.activity import measure
+    from i2e_deploy.cli.common import console, print_check, print_json, read_frames, read_input, read_network_of
+    from i2e_deploy.errors import InputError
 
-    network, target = read_network_of(model, input_shape), get(chip)
-    report = target.check(network)
-    if calibration is not None:
-        report = replace(report, findings=(*report.findings, *target.check_on(network, read_frames(calibration))))
+    target, network = get(chip), read_network_of(model, input_shape)
+    if isinstance(target, DynapcnnChip):
+        report = target.check(network, split)
+        if inputs is not None and report.fits:
+            program = target.lower(network, split)
+            report = target.check(network, split, program, measure(program, read_input(inputs), step_us))
+    elif split:
+        raise InputError(f"--split is for chips of the DYNAP-CNN family, not {chip}")
+    else:
+        report = target.check(network)
+        if inputs is not None:
+            report = replace(report, findings=(*report.findings, *target.check_on(network, read_frames(inputs))))
     if as_json:
         print_json(report.to_dict())
     else:

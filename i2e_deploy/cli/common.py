@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from i2e_deploy.chips import CheckReport, Program
     from i2e_deploy.chips.trace import Integers
+    from i2e_deploy.events import Events
     from i2e_deploy.network import AnyNetwork
 
 Advance = Callable[[int, str], None]
@@ -141,12 +142,26 @@ def read_frames(path: Path) -> Integers:
 
     frames = read_array(path)
     if frames.dtype.names:
-        raise InputError(f"{path} holds an event stream: this version simulates frames; bin it to [T, C, H, W] first")
+        raise InputError(f"{path} holds a recording: give frames, integers [T, C, H, W]")
     if frames.dtype.kind not in "bui" or frames.ndim not in (4, 5):
         raise InputError(
             f"{path} is {frames.dtype} {list(frames.shape)}: give integers [T, C, H, W] or [B, T, C, H, W]"
         )
     return np.asarray(frames if frames.ndim == 5 else frames[None])
+
+
+def read_input(path: Path) -> Integers | Events:
+    """Frames as `read_frames`, or a recording: an event file of any kind, or `.npy` with fields t, x, y, p.
+
+    Raises:
+        InputError: no such file, an unknown kind, or see `read_frames`.
+    """
+    from i2e_deploy.events.files import read_events
+    from i2e_deploy.files import read_array
+
+    if path.suffix == ".npy" and not read_array(path).dtype.names:
+        return read_frames(path)
+    return read_events(path).events
 
 
 def print_check(report: CheckReport, out: Console) -> None:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from i2e_deploy.cli.common import SHAPE_HELP
+from i2e_deploy.errors import InputError
+
+if TYPE_CHECKING:
+    from i2e_deploy.chips import CheckReport, Chip, Program
+    from i2e_deploy.chips.trace import Integers
+    from i2e_deploy.network import AnyNetwork
 
 #: Golden inputs when none are given: samples, steps and share of pixels that fire, drawn from the seed.
 SAMPLES, STEPS, RATE = 2, 8, 0.1
+#: Frames have no duration; the load of cores is told for this one.
+STEP_US = 1000
 
 
 def command(
@@ -22,32 +31,46 @@ def command(
         typer.Option("--input", help="Frames (.npy) for the golden vectors; default: random events from the seed."),
     ] = None,
     input_shape: Annotated[str, typer.Option(help=SHAPE_HELP)] = "",
+    semantics: Annotated[
+        str, typer.Option(help="What the golden vectors are of: timestep, or event (the asynchronous chip).")
+    ] = "timestep",
+    calibration: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--calibrate", help="Frames (.npy) on which scales are chosen; default: exact to Sinabs."),
+    ] = None,
+    split: Annotated[
+        bool, typer.Option("--split", help="Put layers that find no core on two cores each; no retraining.")
+    ] = False,
+    readout: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=0, max=2**16 - 1, help="Use the chip's own readout, with this threshold (spikes a tick)."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the random events.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check and lower a network, and write it with golden vectors, manifest and report.
 
+    --calibrate, --split and --readout are for chips of the DYNAP-CNN family; `check` says when --split would help.
+    With --input, layers get cores by the load that these frames make at 1 ms a step.
+
     Example: i2e-deploy export demo_output/network.safetensors --chip speck2f --out my_bundle
     """
-    import numpy as np
-
     from i2e_deploy import bundle
     from i2e_deploy.chips import get
-    from i2e_deploy.chips.trace import Integers
     from i2e_deploy.cli.common import console, print_json, read_frames, read_network_of
     from i2e_deploy.errors import FileFormatError, MissingDependency
     from i2e_deploy.reporting.html import write_report
 
     bundle.check_target(out, overwrite=False)
     network, target = read_network_of(model, input_shape), get(chip)
-    target.check(network).raise_if_unfit()
-    frames: Integers
-    if inputs is None:
-        random = np.random.default_rng(seed).random((SAMPLES, STEPS, *network.input_shape))
-        frames, seeds = (random < RATE).astype(np.uint8), {"golden inputs": seed}
-    else:
-        frames, seeds = read_frames(inputs), {}
-    written = bundle.write(out, target, network, frames, provenance=bundle.Provenance(seeds=seeds))
+    frames, seeds = _golden_inputs(network, inputs, seed)
+    wanted = Wanted(None if calibration is None else read_frames(calibration), split, readout)
+    lowered = _lower(target, network, wanted, None if inputs is None else frames)
+    notes = {"lowering": "compatible" if calibration is None else "calibrated"} | ({"split": True} if split else {})
+    written = bundle.write(
+        out, target, network, frames, provenance=bundle.Provenance(seeds=seeds, notes=notes), semantics=semantics,
+        lowered=lowered,
+    )  # fmt: skip
     if not any(written.golden.expected[f"layer{i}"].any() for i in range(len(written.program.layer_names))):
         console(stderr=True).print("no neuron fires on the golden inputs: give frames that it answers to with --input")
     try:
@@ -59,3 +82,56 @@ def command(
         print_json({"bundle": str(out), "report": report, "manifest": dict(written.manifest)})
     else:
         console().print(f"wrote {out}: {len(written.program.layer_names)} layers for {chip}; look at {report or out}")
+
+
+@dataclass(frozen=True, eq=False)
+class Wanted:
+    """What only chips of the DYNAP-CNN family can: frames to calibrate on, splitting, the readout's threshold."""
+
+    calibration: Integers | None
+    split: bool
+    readout: int | None
+
+    @property
+    def anything(self) -> bool:
+        """Whether any of it is."""
+        return self.calibration is not None or self.split or self.readout is not None
+
+
+def _golden_inputs(network: AnyNetwork, inputs: Path | None, seed: int) -> tuple[Integers, dict[str, int]]:
+    """The frames of a file, or random ones and their seed."""
+    import numpy as np
+
+    from i2e_deploy.cli.common import read_frames
+
+    if inputs is not None:
+        return read_frames(inputs), {}
+    random = np.random.default_rng(seed).random((SAMPLES, STEPS, *network.input_shape))
+    return (random < RATE).astype(np.uint8), {"golden inputs": seed}
+
+
+def _lower(chip: Chip, network: AnyNetwork, wanted: Wanted, frames: Integers | None) -> tuple[CheckReport, Program]:
+    """The check, which must pass, and the program; with frames of the user's, cores are chosen by load."""
+    from i2e_deploy.chips.dynapcnn import DynapcnnChip
+    from i2e_deploy.chips.dynapcnn.activity import measure
+    from i2e_deploy.chips.dynapcnn.readout import Readout
+
+    if not isinstance(chip, DynapcnnChip):
+        if wanted.anything:
+            raise InputError(
+                f"--calibrate, --split and --readout are for chips of the DYNAP-CNN family, not {chip.profile.name}"
+            )
+        report = chip.check(network)
+        report.raise_if_unfit()
+        return report, chip.lower(network)
+    if wanted.calibration is None:
+        chip.check(network, wanted.split).raise_if_unfit()
+        program = chip.lower(network, wanted.split)
+    else:
+        program = chip.calibrate(network, wanted.calibration, wanted.split)
+    if wanted.readout is not None:
+        program = program.with_readout(Readout(wanted.readout))
+    activity = None if frames is None else measure(program, frames, STEP_US)
+    report = chip.check(network, wanted.split, program, activity)
+    report.raise_if_unfit()
+    return report, program

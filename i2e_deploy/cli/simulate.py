@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from i2e_deploy.chips import Program, Trace
     from i2e_deploy.chips.dynapcnn.bound import Bound
     from i2e_deploy.chips.trace import Integers
+    from i2e_deploy.events import Events
 
 
 def command(
     model: Annotated[Path, typer.Argument(help="A bundle folder or a network file (.safetensors, .net).")],
     chip: Annotated[str, typer.Option(help="Name of the chip, see `profiles`.")],
-    inputs: Annotated[Path, typer.Option("--input", help="Integers [T, C, H, W] or [B, T, C, H, W] (.npy).")],
+    inputs: Annotated[
+        Path,
+        typer.Option("--input", help="Integers [T, C, H, W] or [B, T, C, H, W] (.npy), or a recording."),
+    ],
     out: Annotated[Path, typer.Option(help="Trace to write (.npz).")],
     input_shape: Annotated[str, typer.Option(help=SHAPE_HELP)] = "",
     semantics: Annotated[
@@ -31,7 +35,9 @@ def command(
     target: Annotated[
         str, typer.Option(help="simulator, reference, lava, board or board:NAME; a board is asynchronous by nature.")
     ] = "simulator",
-    step_us: Annotated[int, typer.Option(min=1, help="event: duration of a step, and of a slow-clock tick.")] = 1000,
+    step_us: Annotated[
+        int, typer.Option(min=1, help="event, recordings: duration of a step, of a slow-clock tick.")
+    ] = 1000,
     spread_of: Annotated[
         bool, typer.Option("--bound", help="event: also run what public text leaves open, and say how far it moves.")
     ] = False,
@@ -42,7 +48,8 @@ def command(
 
     The trace holds layer0, layer1, ... in network order, each [B, T, C, H, W]; with --state also
     layerN_<state>, e.g. layer0_v_mem. With --semantics event each layer is an array of events (sample, t in
-    microseconds, cause, c, y, x).
+    microseconds, cause, c, y, x). A recording runs at its own times with --semantics event, and is counted into steps
+    of --step-us otherwise.
 
     Example: i2e-deploy simulate demo_output/bundle --chip speck2f --input frames.npy --out trace.npz
     """
@@ -50,12 +57,12 @@ def command(
 
     import numpy as np
 
-    from i2e_deploy.cli.common import console, print_json, read_frames, read_program_of
+    from i2e_deploy.cli.common import console, print_json, read_input, read_program_of
     from i2e_deploy.files import replacing
 
     if out.suffix != ".npz":
         raise InputError(f"--out is {out}: a trace is an .npz file; give a name that ends so")
-    program, frames = read_program_of(model, chip, input_shape), read_frames(inputs)
+    program, frames = read_program_of(model, chip, input_shape), read_input(inputs)
     if target != "simulator":
         if spread_of:
             raise InputError(f"--bound varies the simulator, not {target}: leave out --target")
@@ -81,7 +88,9 @@ def command(
     console().print(f"decisions {trace.decisions().tolist()}; wrote {out}")
 
 
-def _run_elsewhere(program: Program, frames: Integers, target: str, semantics: str, order: str, step_us: int) -> Trace:
+def _run_elsewhere(
+    program: Program, given: Integers | Events, target: str, semantics: str, order: str, step_us: int
+) -> Trace:
     """On another target; a board takes the order of injection and the length of a step."""
     from i2e_deploy.chips.dynapcnn import DynapcnnProgram
     from i2e_deploy.chips.dynapcnn.board import BoardOptions
@@ -90,8 +99,8 @@ def _run_elsewhere(program: Program, frames: Integers, target: str, semantics: s
 
     if target.partition(":")[0] == "board" and isinstance(program, DynapcnnProgram):
         options = BoardOptions(events=EventOptions(order=order, step_us=step_us))  # type: ignore[arg-type]
-        return program.run_on(target, frames, semantics, options)
-    return run_on(target, program, frames, semantics)
+        return program.run_on(target, given, semantics, options)
+    return run_on(target, program, _in_steps(given, program, step_us), semantics)
 
 
 def _print_activity(program: Program, trace: Trace) -> None:
@@ -114,22 +123,35 @@ def _print_activity(program: Program, trace: Trace) -> None:
 
 
 def _run(
-    program: Program, frames: Integers, semantics: str, order: str, step_us: int, with_bound: bool
+    program: Program, given: Integers | Events, semantics: str, order: str, step_us: int, with_bound: bool
 ) -> tuple[Trace, Bound | None]:
     """The run, and the spread over everything that is open when asked for."""
     if semantics != "event":
         if with_bound:
             raise InputError("--bound asks what an asynchronous chip leaves open: add --semantics event")
-        return program.run(frames, semantics), None
+        return program.run(_in_steps(given, program, step_us), semantics), None
     from i2e_deploy.chips.dynapcnn import DynapcnnProgram
     from i2e_deploy.chips.dynapcnn.bound import bound
     from i2e_deploy.chips.dynapcnn.event_options import EventOptions
 
     if not isinstance(program, DynapcnnProgram):
-        return program.run(frames, semantics), None
+        return program.run(_in_steps(given, program, step_us), semantics), None
     options = EventOptions(order=order, step_us=step_us)  # type: ignore[arg-type]
-    trace = program.run(frames, "event", options=options)
-    return trace, bound(program, frames, options) if with_bound else None
+    trace = program.run_events(given, options=options)
+    return trace, bound(program, given, options) if with_bound else None
+
+
+def _in_steps(given: Integers | Events, program: Program, step_us: int) -> Integers:
+    """Frames as they are; a recording counted into steps."""
+    from i2e_deploy.chips.dynapcnn import DynapcnnProgram
+    from i2e_deploy.chips.dynapcnn.injection import count_events
+
+    if given.dtype.names is None:
+        return cast("Integers", given)
+    if isinstance(program, DynapcnnProgram):
+        return program.count(cast("Events", given), step_us)
+    channels, height, width = program.input_shape
+    return count_events(cast("Events", given), (channels, height, width), step_us)
 
 
 def _print_bound(spread: Bound) -> None:

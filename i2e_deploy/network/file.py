@@ -13,10 +13,12 @@ from i2e_deploy.network.block_file import from_tensors, to_tensors
 from i2e_deploy.network.blocks import BlockNetwork
 from i2e_deploy.network.graph import AnyNetwork, Layer, Network
 from i2e_deploy.network.layers import Add, Array, Conv2d, Flatten, IntegrateAndFire, Linear, Op, Pool2d
+from i2e_deploy.network.sensor import Sensor
 
 FORMAT = "i2e-deploy-network"
 FORMAT_VERSION = 1
-_OPS: dict[str, type[Op]] = {kind.__name__: kind for kind in (Conv2d, Linear, IntegrateAndFire, Pool2d, Flatten, Add)}
+_KINDS: tuple[type[Op], ...] = (Conv2d, Linear, IntegrateAndFire, Pool2d, Flatten, Add, Sensor)
+_OPS = {kind.__name__: kind for kind in _KINDS}
 _ARRAYS = ("weight", "bias")
 
 
@@ -65,10 +67,13 @@ def read_network(path: Path) -> AnyNetwork:
 
 def _layer(row: Mapping[str, Any], tensors: Mapping[str, Any]) -> Layer:
     kind, name = _OPS[row["op"]], str(row["name"])
-    options: dict[str, Any] = {
-        key: tuple(value) if isinstance(value, list) else value for key, value in row["options"].items()
-    }
+    options: dict[str, Any] = {key: _tuples(value) for key, value in row["options"].items()}
     for key in _ARRAYS:
         if key in (field.name for field in fields(kind)):
             options[key] = tensors.get(f"{name}.{key}")
     return Layer(name, kind(**options), tuple(map(str, row["inputs"])))
+
+
+def _tuples(value: Any) -> Any:
+    """JSON's lists as the tuples they were."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value

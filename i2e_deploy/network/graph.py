@@ -9,6 +9,7 @@ from math import prod
 from i2e_deploy.errors import InputError
 from i2e_deploy.network.blocks import BlockNetwork
 from i2e_deploy.network.layers import MAX_VALUES, Add, Conv2d, Flatten, IntegrateAndFire, Linear, Op, Pool2d, Shape
+from i2e_deploy.network.sensor import Sensor
 
 #: Name by which a layer refers to the input of the network.
 INPUT = "input"
@@ -85,6 +86,11 @@ def _output_shape(layer: Layer, shapes: Mapping[str, Shape]) -> Shape:
         raise InputError(f"layer {layer.name!r} has {len(given)} inputs: join them with an Add layer first")
     if isinstance(op, IntegrateAndFire):
         return shape
+    if isinstance(op, Sensor):
+        try:
+            return op.shape(shape)
+        except InputError as error:
+            raise InputError(f"layer {layer.name!r}: {error}") from error
     if isinstance(op, Flatten):
         return (prod(shape),)
     if isinstance(op, Linear):

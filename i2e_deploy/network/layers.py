@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.errors import InputError
+from i2e_deploy.network.sensor import Sensor
 
 Array = NDArray[np.float32]
 Pair = tuple[int, int]
@@ -124,4 +125,4 @@ def _check_pair(name: str, pair: Pair, lowest: int) -> None:
         raise InputError(f"{name} is {pair!r}: give two whole numbers from {lowest}")
 
 
-Op = Conv2d | Linear | IntegrateAndFire | Pool2d | Flatten | Add
+Op = Conv2d | Linear | IntegrateAndFire | Pool2d | Flatten | Add | Sensor

@@ -21,7 +21,7 @@ def write_nir(network: AnyNetwork, path: str | Path) -> None:
     Lower bound, limit of spikes and reset go into the metadata of IF nodes, which other readers of NIR ignore.
 
     Raises:
-        UnsupportedError: integer blocks (write a `.net` file instead), or no or several outputs.
+        UnsupportedError: integer blocks (write a `.net` file instead), a sensor, or no or several outputs.
         InputError: a layer is called "output", which names the node of the output.
         MissingDependency: the nir package is not installed.
     """
@@ -77,7 +77,10 @@ def _node(nir: Any, layer: Layer, given: Shape, made: Shape) -> Any:
         return kind(np.array(op.kernel), np.array(op.kernel), np.array((0, 0)))
     if isinstance(op, Flatten):
         return nir.Flatten({"input": np.array(given)}, 0, -1)
-    assert isinstance(op, IntegrateAndFire)
+    if not isinstance(op, IntegrateAndFire):
+        raise UnsupportedError(
+            f"layer {layer.name!r} is a {type(op).__name__}: NIR has no node for it; pre-process the events before"
+        )
     notes = {"reset": op.reset, "min_v": op.min_v, "max_spikes": op.max_spikes}
     return nir.IF(
         r=np.ones(made, np.float32),

@@ -10,6 +10,7 @@ import numpy as np
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network.graph import INPUT, Layer, Network
 from i2e_deploy.network.layers import Add, Array, Conv2d, Flatten, IntegrateAndFire, Linear, Op, Pair, Pool2d, Shape
+from i2e_deploy.network.sensor import Sensor
 from i2e_deploy.network.torch_graph import calls
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ def from_sinabs(module: nn.Module, input_shape: Shape) -> Network:
     Args:
         module: `nn.Sequential`, nested or not, or a module whose `forward` combines layers (branches, `+` or
             Sinabs' Merge, several outputs), or what `sinabs.from_torch.from_model` returns. Layers: Conv2d, Linear,
-            AvgPool2d, Sinabs SumPool2d, Flatten, IAF / IAFSqueeze; batch norm is folded into the weights before
-            it (eps included); dropout and identity are ignored.
+            AvgPool2d, Sinabs SumPool2d, Flatten, IAF / IAFSqueeze, DVSLayer (first); batch norm is folded into
+            the weights before it (eps included); dropout and identity are ignored.
         input_shape: (C, H, W).
 
     Membrane potentials that a forward pass has left in the module are not part of the network: it starts from
@@ -123,6 +124,21 @@ def _sum_pool(name: str, module: Any) -> Op:
     return Pool2d(kernel, "sum")
 
 
+def _sensor(name: str, module: Any) -> Op:
+    """Sinabs' DVSLayer (sinabs 3.1.3 backend/dynapcnn/dvs_layer.py), by its attributes: its package needs samna."""
+    crop, flip = module.crop_layer, module.flip_layer
+    edges = (crop.top_crop, crop.bottom_crop), (crop.left_crop, crop.right_crop)
+    return Sensor(
+        pool=_pair(module.pool_layer.kernel_size),
+        crop=(_pair(edges[0]), _pair(edges[1])),
+        merge_polarities=bool(module.merge_polarities),
+        flip_y=bool(flip.flip_y),
+        flip_x=bool(flip.flip_x),
+        swap_xy=bool(flip.swap_xy),
+        pixel_array=not module.disable_pixel_array,
+    )
+
+
 def _flatten(name: str, module: Any) -> Op:
     return Flatten()
 
@@ -170,6 +186,7 @@ _READERS = {
     "AvgPool2d": _average_pool,
     "SumPool2d": _sum_pool,
     "Flatten": _flatten,
+    "DVSLayer": _sensor,
     "IAF": _iaf,
     "IAFSqueeze": _iaf,
 }

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import samna_standin
 import torch
+from event_strategies import random_events
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_programs import tiny_program
@@ -26,9 +27,12 @@ from i2e_deploy.chips.dynapcnn.board.fake.objects import Spike
 from i2e_deploy.chips.dynapcnn.board.link import WRAP, open_board, unwrap
 from i2e_deploy.chips.dynapcnn.board.neurons import addresses
 from i2e_deploy.chips.dynapcnn.energy import calibrate_power, reading
+from i2e_deploy.chips.dynapcnn.event_filter import EventFilter
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
+from i2e_deploy.chips.dynapcnn.readout import Readout
 from i2e_deploy.chips.trace import Power
 from i2e_deploy.errors import BoardNotFound, CheckFailed, InputError, MissingDependency, SourceLost, UnsupportedError
+from i2e_deploy.network import Sensor
 
 PROGRAM = tiny_program(bias=False)
 FRAMES = np.random.default_rng(0).integers(0, 2, (4, 5, *PROGRAM.input_shape)).astype(np.int32)
@@ -134,6 +138,24 @@ def test_a_reset_writes_every_address_that_sinabs_computes(shape: tuple[int, int
     }
     assert theirs <= set(addresses(layer))
     assert max(places(layer)) in addresses(layer)  # the fake's layout, which has no collisions
+
+
+def test_a_recording_behind_the_chip_s_pre_processing_runs_at_its_own_times() -> None:
+    """Pre-processing, event filter and the spread classes of the readout are the host's, and equal the simulator's."""
+    recording = random_events(4000, 32, 24, seed=3)
+    sensor = Sensor(pool=(2, 2), crop=((2, 10), (3, 11)), flip_x=True, pixel_array=True)
+    program = replace(PROGRAM, input_shape=(2, 24, 32), sensor=sensor, event_filter=EventFilter(threshold=3))
+    for each in (program, program.with_readout(Readout())):
+        with fake_samna() as samna:
+            trace = each.run_on("board", recording, board=BoardOptions(power_hz=0))
+        configuration = samna.opened[0].configuration
+        assert configuration is not None
+        assert configuration.dvs_layer.fields()["pass_sensor_events"] is False  # the camera adds nothing
+        assert "readout" not in configuration.fields()
+        expected = each.run_events(recording)
+        assert_equal_events(trace, expected)
+        np.testing.assert_array_equal(trace.output, expected.output)
+        assert expected.output.any()
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -207,7 +207,7 @@ def test_bundle_and_command_line(tmp_path: Path) -> None:
     write_netx(network, file)
     np.save(frames, draw_frames(network, 0, 2, 10))
     assert run(["check", str(file), "--chip", "loihi2", "--json"]) in (0, 1)
-    assert run(["check", str(file), "--chip", "loihi2", "--calibration", str(frames)]) in (0, 1)
+    assert run(["check", str(file), "--chip", "loihi2", "--input", str(frames)]) in (0, 1)
     written = bundle.write(folder, get("loihi2"), network, np.load(frames)[:, :6])
     assert written.manifest["files"].keys() >= {"program.net"}
     assert bundle.verify(bundle.read(folder)).exact

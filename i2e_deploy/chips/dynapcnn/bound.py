@@ -7,7 +7,7 @@ of what comes out is a bound that was observed, not a proof; it is honest about 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from i2e_deploy.chips.dynapcnn.event_options import EventOptions, Order, alterna
 from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram
 from i2e_deploy.chips.trace import Integers, Trace
 from i2e_deploy.errors import InputError
+from i2e_deploy.events import Events
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,13 @@ class Bound:
         }
 
 
-def bound(program: DynapcnnProgram, frames: Integers, options: EventOptions | None = None, shuffles: int = 8) -> Bound:
+def bound(
+    program: DynapcnnProgram, given: Integers | Events, options: EventOptions | None = None, shuffles: int = 8
+) -> Bound:
     """Run frames [B, T, C, H, W] in `timestep`, in `event` by default, and in every alternative.
+
+    A recording has an order of its own: then only what the chip leaves open varies, and `timestep` counts its events
+    into steps of `options.step_us`.
 
     Raises:
         InputError: wrong frames, or a negative number of shuffles.
@@ -72,20 +78,26 @@ def bound(program: DynapcnnProgram, frames: Integers, options: EventOptions | No
     if shuffles < 0:
         raise InputError(f"shuffles is {shuffles}: give 0 or more")
     base = EventOptions() if options is None else options
-    ways = {"default": base} | alternatives(base) | {f"order={o}": replace(base, order=o) for o in _orders(base)}
-    ways |= {f"shuffle {seed}": replace(base, order="shuffled", seed=seed) for seed in range(shuffles)}
-    default: Trace = program.run(frames, "event", options=base)
+    ways = {"default": base} | alternatives(base)
+    if given.dtype.names is None:
+        frames = cast("Integers", given)
+        ways |= {f"order={o}": replace(base, order=o) for o in _orders(base)}
+        ways |= {f"shuffle {seed}": replace(base, order="shuffled", seed=seed) for seed in range(shuffles)}
+    else:
+        frames = program.count(cast("Events", given), base.step_us)
+    default: Trace = program.run_events(given, options=base)
     reference = _output(default)
     lowest, highest = reference.copy(), reference.copy()
-    firm, variants = np.ones(len(frames), np.bool_), []
+    firm, variants = np.ones(len(reference), np.bool_), []
     for name, way in ways.items():
-        trace = default if name == "default" else program.run(frames, "event", options=way)
+        trace = default if name == "default" else program.run_events(given, options=way)
         output = _output(trace)
         lowest, highest = np.minimum(lowest, output), np.maximum(highest, output)
         firm &= trace.decisions() == default.decisions()
         variants.append(_variant(name, trace, default))
-    variants.append(_variant("timestep", program.run(frames), default))
-    return Bound(tuple(variants), len(frames), lowest, highest, firm)
+    if not program.counts_events:
+        variants.append(_variant("timestep", program.run(frames), default))
+    return Bound(tuple(variants), len(reference), lowest, highest, firm)
 
 
 def _orders(base: EventOptions) -> list[Order]:

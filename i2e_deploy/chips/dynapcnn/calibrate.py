@@ -13,10 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from i2e_deploy.chips.dynapcnn.preprocess import preprocess_frames
 from i2e_deploy.chips.dynapcnn.program import CoreLayer, DynapcnnProgram, Source
 from i2e_deploy.chips.dynapcnn.quantise import NO_LOWER_BOUND, Quantised, core_layer, quantise
 from i2e_deploy.chips.dynapcnn.reference import gather
-from i2e_deploy.chips.dynapcnn.stages import Stage, arrange
+from i2e_deploy.chips.dynapcnn.stages import Stage, arrange, sensor_of
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.network import INPUT, Network
 
@@ -32,7 +33,9 @@ def calibrate(network: Network, frames: Integers) -> DynapcnnProgram:
         UnsupportedError: a layer that no core can be.
     """
     stages, outputs = arrange(network)
-    exact: dict[str, NDArray[np.int64]] = {INPUT: frames.astype(np.int64)}
+    sensor = sensor_of(network)
+    seen = frames.astype(np.int64) if sensor is None else preprocess_frames(sensor, frames)
+    exact: dict[str, NDArray[np.int64]] = {INPUT: seen}
     rounded = dict(exact)
     layers = []
     for stage in stages:
@@ -49,7 +52,7 @@ def calibrate(network: Network, frames: Integers) -> DynapcnnProgram:
         exact[stage.name], (_, rounded[stage.name], chosen) = target, best
         layers.append(chosen)
     channels, height, width = network.input_shape
-    return DynapcnnProgram((channels, height, width), tuple(layers), outputs)
+    return DynapcnnProgram((channels, height, width), tuple(layers), outputs, sensor)
 
 
 def effective_bits(layer: CoreLayer) -> float:

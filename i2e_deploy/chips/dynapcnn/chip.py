@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from i2e_deploy.chips.base import Chip, Program
-from i2e_deploy.chips.check import CheckReport, Finding, Severity, Slot
+from i2e_deploy.chips.check import CheckReport, Finding, Slot
+from i2e_deploy.chips.dynapcnn.activity import Activity
 from i2e_deploy.chips.dynapcnn.config import build_config
-from i2e_deploy.chips.dynapcnn.fit import Sizes, proposals, sizes_of
-from i2e_deploy.chips.dynapcnn.placement import place
-from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram, Source, read_program
-from i2e_deploy.chips.dynapcnn.quantise import Quantised, core_layer, quantise
-from i2e_deploy.chips.dynapcnn.rules import RULES, pool_finding
-from i2e_deploy.chips.dynapcnn.stages import Stage, arrange, words
+from i2e_deploy.chips.dynapcnn.fit import changes, enough, sizes_of, smallest_changes
+from i2e_deploy.chips.dynapcnn.network_rules import NETWORK_RULES, Whole
+from i2e_deploy.chips.dynapcnn.placement import holding, place
+from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram, Source
+from i2e_deploy.chips.dynapcnn.program_file import read_program
+from i2e_deploy.chips.dynapcnn.quantise import Quantised, core_layer, of_layer, quantise
+from i2e_deploy.chips.dynapcnn.readout import spread
+from i2e_deploy.chips.dynapcnn.rules import RULES
+from i2e_deploy.chips.dynapcnn.split import halves, split_all, split_to_fit, splits_that_fit
+from i2e_deploy.chips.dynapcnn.stages import Stage, arrange, sensor_of, words
 from i2e_deploy.chips.profile import Profile, load_profile
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import UnsupportedError
-from i2e_deploy.network import INPUT, AnyNetwork, Network
+from i2e_deploy.network import AnyNetwork, Network
 
 
 class DynapcnnChip(Chip):
@@ -33,32 +39,63 @@ class DynapcnnChip(Chip):
     def __init__(self, name: str) -> None:
         self.profile = load_profile(name)
 
-    def check(self, network: AnyNetwork) -> CheckReport:
-        """See `Chip.check`."""
+    def check(
+        self,
+        network: AnyNetwork,
+        split: bool = False,
+        program: DynapcnnProgram | None = None,
+        activity: Activity | None = None,
+    ) -> CheckReport:
+        """See `Chip.check`.
+
+        Args:
+            split: look at what `lower(network, split=True)` makes, where that is possible.
+            program: what was made of the network, if not by `lower`: its integers are looked at.
+            activity: of that program; placement and rules then know the load of every core.
+        """
         try:
             stages, outputs = arrange(_float(network))
+            sensor = sensor_of(_float(network))
         except UnsupportedError as error:
             finding = Finding("structure", "", str(error), "one convolution and its neurons a core", "", "error")
             return CheckReport(self.profile.name, (), (finding,), ())
-        findings = [f for s in stages for q in [quantise(s)] for rule in RULES for f in rule(s, q, self.profile)]
-        slots, crowded = place(stages, self.profile)
-        findings += [_cores_finding(stages, crowded, self.profile), *_readout(stages, outputs, self.profile)]
+        integers = {stage.name: quantise(stage) for stage in stages}
+        if split:
+            stages, integers, outputs = _split(stages, integers, outputs, self.profile)
+        if program is not None:
+            integers = {layer.name: of_layer(layer) for layer in program.layers}
+            wide = set() if program.readout is None else {source.layer for source in outputs}
+            stages = tuple(spread(stage) if stage.name in wide else stage for stage in stages)
+        findings = [f for s in stages for rule in RULES for f in rule(s, integers[s.name], self.profile)]
+        slots, crowded = place(stages, self.profile, None if activity is None else activity.synops)
+        whole = Whole(_float(network).input_shape, stages, outputs, sensor, slots, self.profile, activity)
+        findings.append(_cores_finding(stages, crowded, self.profile))
+        findings += [finding for network_rule in NETWORK_RULES for finding in network_rule(whole)]
         return CheckReport(self.profile.name, tuple(s.name for s in stages), tuple(findings), slots)
 
-    def lower(self, network: AnyNetwork) -> DynapcnnProgram:
-        """See `Chip.lower`. One scale a layer, as Sinabs discretises; see `quantise`."""
+    def lower(self, network: AnyNetwork, split: bool = False) -> DynapcnnProgram:
+        """See `Chip.lower`. One scale a layer, as Sinabs discretises; see `quantise`.
+
+        Args:
+            split: put layers that find no core on two, where that makes the network fit; see `split`.
+
+        Raises:
+            CheckFailed: with `split`, it does not help.
+        """
         stages, outputs = arrange(_float(network))
         integers = [quantise(stage) for stage in stages]
         _refuse_unusable(stages, integers)
         channels, height, width = _float(network).input_shape
         layers = tuple(core_layer(stage, q) for stage, q in zip(stages, integers, strict=True))
-        return DynapcnnProgram((channels, height, width), layers, outputs)
+        program = DynapcnnProgram((channels, height, width), layers, outputs, sensor_of(_float(network)))
+        return split_to_fit(program, self.profile) if split else program
 
-    def calibrate(self, network: Network, frames: Integers) -> DynapcnnProgram:
+    def calibrate(self, network: AnyNetwork, frames: Integers, split: bool = False) -> DynapcnnProgram:
         """Lower with scales chosen on frames [B, T, C, H, W], see `calibrate`; `lower` is exact to Sinabs."""
         from i2e_deploy.chips.dynapcnn.calibrate import calibrate
 
-        return calibrate(network, frames)
+        program = calibrate(_float(network), frames)
+        return split_to_fit(program, self.profile) if split else program
 
     def native_files(self, program: Program, placement: Sequence[Slot]) -> dict[str, bytes]:
         """`speck2f.json`: the chip's complete configuration, see `config`."""
@@ -78,6 +115,22 @@ def _float(network: AnyNetwork) -> Network:
             "this chip takes float networks of integrate-and-fire neurons, not SLAYER's integer blocks"
         )
     return network
+
+
+def _split(
+    stages: Sequence[Stage], integers: dict[str, Quantised], outputs: Sequence[Source], profile: Profile
+) -> tuple[tuple[Stage, ...], dict[str, Quantised], tuple[Source, ...]]:
+    """Stages and their integers as `split_to_fit` makes them; unchanged where splitting does not help."""
+    names = splits_that_fit(stages, outputs, profile) or ()
+    by_name = {stage.name: stage for stage in stages}
+    parts, outputs = split_all(stages, outputs, names)
+    fed = [source.layer for part in parts for source in part.sources] + [source.layer for source in outputs]
+    parts = [replace(part, destinations=fed.count(part.name)) for part in parts]
+    for name in names:
+        whole = integers[name]
+        layers = halves(core_layer(by_name[name], whole), name)
+        integers |= {half.name: replace(whole, weight=half.weight, bias=half.bias) for half in layers}
+    return tuple(parts), integers, tuple(outputs)
 
 
 def _refuse_unusable(stages: Sequence[Stage], integers: Sequence[Quantised]) -> None:
@@ -107,46 +160,32 @@ def _cores_finding(stages: Sequence[Stage], crowded: Sequence[str], profile: Pro
     cores = sorted({index for name in names for index in _holding(by_name[name], profile)})
     needs = ", ".join(f"{name!r} ({_needs(by_name[name])})" for name in names)
     value = f"no core for {needs}" if not cores else f"{len(names)} layers share cores {cores}: {needs}"
-    fix = "use fewer channels, smaller kernels, larger strides or earlier pooling in these layers, or fewer layers"
-    changes = {name: proposals(_sizes(by_name[name]), profile) for name in alone}
-    if any(changes.values()):
-        fix = "; ".join(f"{name!r}: " + ", or ".join(found) for name, found in changes.items() if found)
+    fix = _proposal(stages, names, profile)
     return Finding("cores", "", value, f"{total} cores, one layer each", "", "error", fix, source)
 
 
-def _sizes(stage: Stage) -> Sizes:
-    return sizes_of(stage.weight.shape, stage.output_shape, stage.bias is not None)
+def _proposal(stages: Sequence[Stage], names: Sequence[str], profile: Profile) -> str:
+    """The smallest set of changes found, then what else would do for the first of its layers."""
+    if len(stages) > len(profile.cores):
+        return f"leave out {len(stages) - len(profile.cores)} of the {len(stages)} layers, or use a second chip"
+    chosen = smallest_changes(stages, profile)
+    if not chosen:
+        return f"make {', '.join(map(repr, names))} smaller: fewer channels, smaller kernels, larger strides"
+    fix = "; ".join(f"{change.layer!r}: {change}" for change in chosen)
+    if len(chosen) > 1:
+        return fix
+    first = next(stage for stage in stages if stage.name == chosen[0].layer)
+    kinds = {chosen[0].kind: chosen[0]}
+    sizes = {stage.name: sizes_of(stage) for stage in stages}
+    for change in changes(first.name, sizes[first.name], profile, may_split=False):
+        if enough(sizes, [change], profile):
+            kinds.setdefault(change.kind, change)
+    return ", or ".join([fix, *(str(change) for kind, change in kinds.items() if kind != chosen[0].kind)])
 
 
 def _holding(stage: Stage, profile: Profile) -> list[int]:
-    used = words(stage)
-    return [core.index for core in profile.cores if all(used[kind] <= core.memory[kind] for kind in used)]
+    return [core.index for core in holding(words(stage), profile)]
 
 
 def _needs(stage: Stage) -> str:
     return ", ".join(f"{used} {kind} words" for kind, used in words(stage).items() if used)
-
-
-def _input_fan_out(stages: Sequence[Stage], profile: Profile) -> list[Finding]:
-    """The chip's own sensor feeds as many cores as a core does; the host can send an event to any number."""
-    limit = profile.limit("destinations")
-    fed = [stage.name for stage in stages if any(source.layer == INPUT for source in stage.sources)]
-    many = not limit.allows(len(fed))
-    fix = "from the chip's own camera only so many; events from the host must be sent to each" if many else ""
-    severity: Severity = "warning" if many else "ok"
-    return [Finding("input destinations", "", len(fed), str(limit), limit.unit, severity, fix, limit.source)]
-
-
-def _readout(stages: Sequence[Stage], outputs: Sequence[Source], profile: Profile) -> list[Finding]:
-    """What the chip's own readout block can do with the output layer; counting on the host is never limited."""
-    classes, by_name = profile.limit("readout_classes"), {stage.name: stage for stage in stages}
-    erratum = next((e for e in profile.errata if e.id == "readout-channel-spacing"), None)
-    findings = _input_fan_out(stages, profile)
-    for source in outputs:
-        channels = by_name[source.layer].output_shape[0]
-        findings.append(pool_finding("output pooling", by_name[source.layer], source.pool, profile.limit("pooling")))
-        fix = "" if erratum is None else f"{erratum.text} {erratum.workaround}".strip()
-        findings.append(
-            Finding("readout classes", source.layer, channels, str(classes), classes.unit, "info", fix, classes.source)
-        )
-    return findings

@@ -15,7 +15,15 @@ samna's configuration object (Speck Dev Kit Datasheet, Aug 2023, 3.2.2), so that
     output_decimator_enable, output_decimator_interval
 
 `dvs_layer`, `dvs_filter`, `readout`, `factory_config` hold the fields that are set; every other field keeps the
-chip's default, which no public text gives. `layers` says which layer is on which core.
+chip's default, which no public text gives. `layers` says which layer is on which core, `input_cores` which of them take
+the input: from `dvs_layer` where its `destinations` name them, else from events sent to each.
+
+    dvs_layer    merge, mirror {x, y}, mirror_diagonal, origin, cut {x, y} (inclusive, pooled pixels), pooling {x, y},
+                 on_channel, off_channel, pass_sensor_events, monitor_enable, destinations of {layer, enable}
+    readout      enable, readout_configuration_sel, output_mode_sel, output_neuron_num, threshold,
+                 override_threshold_max, low_pass_filter_disable, low_pass_filter32_not16, readout_pin_monitor_enable;
+                 its core has destination 12
+    dvs_filter   enable, filter_size {x, y}, threshold, hot_pixel_filter_enable, low_pass_mode_enable
 """
 
 from __future__ import annotations
@@ -25,7 +33,9 @@ from typing import Any
 
 import numpy as np
 
+from i2e_deploy.chips.dynapcnn.front_config import front_sections
 from i2e_deploy.chips.dynapcnn.program import CoreLayer, DynapcnnProgram
+from i2e_deploy.chips.dynapcnn.readout import DESTINATION
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network import INPUT
 
@@ -42,7 +52,7 @@ def build_config(
     Args:
         cores: the core of every layer, as `place` gives them.
         chip: name of the profile.
-        monitor: layers whose spikes are sent out; default those that leave the network.
+        monitor: layers whose spikes are sent out, `"input"` for pre-processed events; default what leaves the network.
 
     Raises:
         UnsupportedError: a kernel or a pooling that is not square, a decimation that the chip lacks.
@@ -59,7 +69,8 @@ def build_config(
         "chip": chip,
         "layers": dict(cores),
         "cnn_layers": layers,
-        "dvs_layer": {"pass_sensor_events": False},
+        **front_sections(program, destinations[INPUT], INPUT in watched),
+        **({} if program.readout is None else {"readout": program.readout.section()}),
         "input_cores": sorted(cores[layer.name] for layer in program.layers if _takes_input(layer)),
     }
 
@@ -81,6 +92,9 @@ def _destinations(program: DynapcnnProgram, cores: Mapping[str, int]) -> dict[st
             if source.feature_shift:
                 destination["feature_shift"] = source.feature_shift
             found[source.layer].append(destination)
+    if program.readout is not None:
+        (output,) = program.outputs
+        found[output.layer].append({"layer": DESTINATION, "enable": True, "pooling": 1})
     return found
 
 

@@ -1,4 +1,4 @@
-"""Frames through the asynchronous chip: samples in, `Trace` out."""
+"""Frames, or a recording, through the asynchronous chip: samples in, `Trace` out."""
 
 from __future__ import annotations
 
@@ -7,17 +7,25 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from i2e_deploy.chips.dynapcnn.engine import sum_counts
 from i2e_deploy.chips.dynapcnn.event_engine import engine_of
+from i2e_deploy.chips.dynapcnn.event_filter import filter_reference, fresh_memory
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.event_reference import HIGH, LOW, CoreState, EventRun, route, run_event_reference
-from i2e_deploy.chips.dynapcnn.injection import inject, recorded
+from i2e_deploy.chips.dynapcnn.filter_kernel import filter_fast
+from i2e_deploy.chips.dynapcnn.injection import check_recording, inject, recorded
+from i2e_deploy.chips.dynapcnn.preprocess import preprocess_events
 from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.spikes import Binned, Spikes, Stimuli, join_samples
 from i2e_deploy.chips.trace import Integers, States, Trace
 from i2e_deploy.errors import InputError
-from i2e_deploy.events.array import Events, check_events
+from i2e_deploy.events.array import Events
+from i2e_deploy.network import INPUT
+
+#: What the event filter remembers behind a sample: int64 [H, W].
+Memory = NDArray[np.int64]
 
 
 def run_events(
@@ -31,7 +39,10 @@ def run_events(
     return _run(program, stimuli, frames.shape[:2], engine, options, before)
 
 
-def run_recordings(program: DynapcnnProgram, recordings: Sequence[Events], steps: int, options: EventOptions) -> Trace:
+def run_recordings(
+    program: DynapcnnProgram, recordings: Sequence[Events], steps: int, options: EventOptions,
+    engine: str = "fast", before: States | None = None,
+) -> Trace:  # fmt: skip
     """Recordings through the asynchronous chip, every event in its own order and at its own time.
 
     Frames lose the order inside a step, and `options.order` puts another in its place; this does not.
@@ -43,45 +54,65 @@ def run_recordings(program: DynapcnnProgram, recordings: Sequence[Events], steps
     Raises:
         InputError: no recordings, no steps, or an event outside the input of the network.
     """
-    channels, height, width = program.input_shape
     if not recordings or steps < 1:
         raise InputError(f"{len(recordings)} recordings, {steps} steps: give one of each at least")
     for i, events in enumerate(recordings):
-        check_events(events, width, height, f"recording {i}")
-        if len(events) and int(events["p"].max()) >= channels:
-            raise InputError(f"recording {i} has both polarities, the network's input {channels} channel: merge them")
+        check_recording(events, program.input_shape, f"recording {i}")
 
     def stimuli(sample: int) -> Stimuli:
         return recorded(recordings[sample], steps, options, program.has_bias)
 
-    return _run(program, stimuli, (len(recordings), steps), "fast", options, None)
+    return _run(program, stimuli, (len(recordings), steps), engine, options, before)
+
+
+def front_end(
+    program: DynapcnnProgram,
+    stimuli: Stimuli,
+    options: EventOptions,
+    engine: str = "fast",
+    memory: Memory | None = None,
+) -> tuple[Stimuli, Memory]:
+    """What of the events reaches the cores: pre-processed and filtered; and the filter's memory behind them."""
+    if program.sensor is not None:
+        stimuli = preprocess_events(program.sensor, stimuli, program.input_shape)
+    memory = fresh_memory(program.shapes()[INPUT]) if memory is None else memory
+    if program.event_filter is None:
+        return stimuli, memory
+    run = filter_reference if engine == "reference" else filter_fast
+    return run(program.event_filter, stimuli, memory, options.step_us)
 
 
 def _run(
-    program: DynapcnnProgram, stimuli_of: Callable[[int], Stimuli], lead: tuple[int, ...], engine: str,
-    options: EventOptions, before: States | None,
-) -> Trace:  # fmt: skip
-    """Samples 0, 1, ... `lead[0]`, on torch's number of threads."""
+    program: DynapcnnProgram,
+    given: Callable[[int], Stimuli],
+    lead: tuple[int, ...],
+    engine: str,
+    options: EventOptions,
+    before: States | None,
+) -> Trace:
     import torch
 
-    fast = engine_of(program, options)
+    fast, batch = engine_of(program, options), lead[0]
 
-    def run(sample: int) -> EventRun:
-        stimuli = stimuli_of(sample)
+    def run(sample: int) -> tuple[EventRun, Memory]:
+        memory = None if before is None or program.event_filter is None else before[INPUT]["last"][sample]
+        stimuli, last = front_end(program, given(sample), options, engine, memory)
         states = None if before is None else _states_of(program, before, sample)
-        return (
-            run_event_reference(program, stimuli, options, states)
-            if engine == "reference"
-            else fast.run(stimuli, states)
-        )
+        if engine == "reference":
+            return run_event_reference(program, stimuli, options, states), last
+        return fast.run(stimuli, states), last
 
-    threads = min(lead[0], torch.get_num_threads())
+    threads = min(batch, torch.get_num_threads())
     if threads == 1:
-        runs = list(map(run, range(lead[0])))
+        done = list(map(run, range(batch)))
     else:
         with ThreadPoolExecutor(threads) as pool:
-            runs = list(pool.map(run, range(lead[0])))
-    return _trace(program, runs, lead, options)
+            done = list(pool.map(run, range(batch)))
+    trace = _trace(program, [each for each, _ in done], lead, options)
+    if program.event_filter is None:
+        return trace
+    last = np.stack([memory for _, memory in done]) - lead[1]  # counts start again with the next run
+    return replace(trace, states={**trace.states, INPUT: {"last": last}})
 
 
 def _states_of(program: DynapcnnProgram, before: States, sample: int) -> dict[str, CoreState]:
@@ -127,4 +158,4 @@ def count_output(
         pooled = {"output": (c, height // source.pool[0], width // source.pool[1])}
         binned = Binned({"output": spikes}, pooled, batch, steps, options.step_us)["output"]
         parts.append(binned.reshape(batch, steps, -1))
-    return np.concatenate(parts, axis=2)
+    return program.classes(np.concatenate(parts, axis=2))

@@ -1,22 +1,26 @@
-"""When a layer fits no core: the changes that would make it fit, smallest first; one of them needs no training.
+"""When layers find no cores: the smallest set of changes that would make them fit.
 
-Splitting a layer over two cores keeps the network as it is: each core has half of the output features, and whoever they
-feed takes the second half with a feature shift. The others (fewer channels, a smaller kernel, pooling earlier) need the
-network trained again, so they are only proposed.
+Splitting a layer over two cores keeps the network as it is, see `split`. The others (fewer channels, a smaller kernel,
+pooling earlier) need the network trained again, so they are only proposed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations, product
+from typing import Any, Literal
 
-from i2e_deploy.chips.check import Slot
-from i2e_deploy.chips.dynapcnn.placement import place
-from i2e_deploy.chips.dynapcnn.program import CoreLayer, DynapcnnProgram, Source
-from i2e_deploy.chips.dynapcnn.stages import memory_words
-from i2e_deploy.chips.profile import Profile
-from i2e_deploy.errors import CheckFailed
+from i2e_deploy.chips.dynapcnn.placement import holding, match
+from i2e_deploy.chips.dynapcnn.stages import Sized, memory_words
+from i2e_deploy.chips.profile import Core, Profile
 from i2e_deploy.network import INPUT
+
+#: More changes than these beyond one for each layer that fits no core are not looked for.
+MORE_CHANGES = 2
+#: Sets of changes that are tried.
+TRIES = 20_000
 
 
 @dataclass(frozen=True)
@@ -30,98 +34,125 @@ class Sizes:
     width: int
     bias: bool
 
+    def words(self) -> dict[str, int]:
+        """Memory words by kind."""
+        return memory_words(self.features, self.channels, self.kernel, (self.height, self.width), self.bias)
+
     def fits(self, profile: Profile) -> bool:
         """Whether any core holds it."""
-        used = memory_words(self.features, self.channels, self.kernel, (self.height, self.width), self.bias)
-        return any(all(used[kind] <= core.memory[kind] for kind in used) for core in profile.cores)
+        return bool(holding(self.words(), profile))
 
 
-def sizes_of(weight_shape: tuple[int, ...], output_shape: tuple[int, ...], bias: bool) -> Sizes:
+@dataclass(frozen=True)
+class Change:
+    """One change of one layer; `cost` is the share of it that is lost, 0 where the network stays as it is."""
+
+    layer: str
+    kind: Literal["split", "channels", "kernel", "pool"]
+    value: int
+    before: Sizes
+    cost: float
+
+    def __str__(self) -> str:
+        if self.kind == "split":
+            return f"split it over two cores of {self.value} features each (no retraining: export --split)"
+        if self.kind == "channels":
+            return f"use {self.value} output channels instead of {self.before.features}"
+        if self.kind == "kernel":
+            return f"use a {self.value}x{self.value} kernel instead of {'x'.join(map(str, self.before.kernel))}"
+        return f"pool by {self.value} before it, or use a stride {self.value} times as large"
+
+    def after(self) -> dict[str, Sizes]:
+        """What stands in place of the layer."""
+        old = self.before
+        if self.kind == "split":
+            sizes = {"a": self.value, "b": old.features - self.value}
+            return {f"{self.layer}.{part}": replace(old, features=n) for part, n in sizes.items()}
+        if self.kind == "channels":
+            return {self.layer: replace(old, features=self.value)}
+        if self.kind == "kernel":
+            return {self.layer: replace(old, kernel=(self.value, self.value))}
+        height, width = -(-old.height // self.value), -(-old.width // self.value)
+        return {self.layer: replace(old, height=height, width=width)}
+
+
+def sizes_of(stage: Sized) -> Sizes:
     """Sizes of a stage or a core layer."""
-    features, channels, kh, kw = weight_shape
-    return Sizes(features, channels, (kh, kw), output_shape[1], output_shape[2], bias)
+    features, channels, kh, kw = stage.weight.shape
+    return Sizes(features, channels, (kh, kw), stage.output_shape[1], stage.output_shape[2], stage.bias is not None)
 
 
-def proposals(sizes: Sizes, profile: Profile) -> list[str]:
-    """Changes of this layer alone after which a core holds it, the smallest first; empty when none was found."""
+def changes(layer: str, sizes: Sizes, profile: Profile, may_split: bool = True) -> list[Change]:
+    """Changes of one layer alone that let it fit a core, or a core that it did not fit before; the cheapest first."""
+    before = {core.index for core in holding(sizes.words(), profile)}
     found = []
-    half = replace(sizes, features=-(-sizes.features // 2))
-    if sizes.features > 1 and half.fits(profile):
-        found.append(f"split it over two cores of {half.features} features each (`fit.split_to_fit`; no retraining)")
-    channels = _largest(sizes.features, lambda n: replace(sizes, features=n), profile)
-    if channels:
-        found.append(f"use {channels} output channels instead of {sizes.features}")
-    side = min(sizes.kernel)
-    kernel = _largest(side, lambda n: replace(sizes, kernel=(n, n)), profile) if side > 1 else 0
-    if kernel:
-        found.append(f"use a {kernel}x{kernel} kernel instead of {sizes.kernel[0]}x{sizes.kernel[1]}")
+
+    def add(kind: Any, value: int, cost: float) -> None:
+        change = Change(layer, kind, value, sizes, cost)
+        if all({core.index for core in holding(part.words(), profile)} - before for part in change.after().values()):
+            found.append(change)
+
+    if sizes.features > 1 and may_split:
+        add("split", -(-sizes.features // 2), 0.0)
+    for core in profile.cores:
+        channels = _largest(sizes.features, lambda n: replace(sizes, features=n), core)
+        if channels:
+            add("channels", channels, 1 - channels / sizes.features)
+        side = min(sizes.kernel)
+        kernel = _largest(side, lambda n: replace(sizes, kernel=(n, n)), core) if side > 1 else 0
+        if kernel:
+            add("kernel", kernel, 1 - kernel**2 / (sizes.kernel[0] * sizes.kernel[1]))
     for factor in (2, 4):
-        if replace(sizes, height=-(-sizes.height // factor), width=-(-sizes.width // factor)).fits(profile):
-            found.append(f"pool by {factor} before it, or use a stride {factor} times as large")
-            break
-    return found
+        add("pool", factor, 1 - 1 / factor**2)
+    return sorted(dict.fromkeys(found), key=lambda change: change.cost)
 
 
-def _largest(now: int, change: Callable[[int], Sizes], profile: Profile) -> int:
-    """Largest value below `now` that fits, 0 for none."""
-    return next((value for value in range(now - 1, 0, -1) if change(value).fits(profile)), 0)
+def smallest_changes(stages: Sequence[Sized], profile: Profile) -> tuple[Change, ...]:
+    """The smallest set of changes found after which every layer has a core; empty when none is, or none is needed.
 
-
-def split_layer(program: DynapcnnProgram, name: str) -> DynapcnnProgram:
-    """The same network with one layer on two cores: `NAME.a` has the first half of its features, `NAME.b` the rest."""
-    layers: list[CoreLayer] = []
-    for layer in program.layers:
-        layer = replace(layer, sources=_redirected(layer.sources, program, name))  # noqa: PLW2901
-        layers += _halves(layer) if layer.name == name else [layer]
-    outputs = tuple(replace(s, feature_shift=0) for s in _redirected(program.outputs, program, name))
-    return DynapcnnProgram(program.input_shape, tuple(layers), outputs)
-
-
-def split_to_fit(program: DynapcnnProgram, profile: Profile) -> tuple[DynapcnnProgram, tuple[Slot, ...]]:
-    """Split every layer that fits no core, once; the program and its placement.
-
-    Raises:
-        CheckFailed: it still cannot be placed, or a layer would feed more cores than the chip has destinations for.
+    One change for each layer that fits no core, and up to two more; among sets of one size the one that loses least.
+    That fewer channels also shrink the next layer is left out, so a proposal may do more than it must.
     """
-    for layer in program.layers:
-        if not sizes_of(layer.weight.shape, layer.output_shape, layer.bias is not None).fits(profile):
-            program = split_layer(program, layer.name)
-    slots, crowded = place(program.layers, profile)
-    if crowded:
-        raise CheckFailed(f"the network does not fit {profile.name} even with layers split: {', '.join(crowded)}")
-    fed = [source.layer for layer in program.layers for source in layer.sources if source.layer != INPUT]
+    sizes = {stage.name: sizes_of(stage) for stage in stages}
+    if placeable(sizes, profile):
+        return ()
     limit = profile.limit("destinations")
-    wide = sorted({name for name in fed if not limit.allows(fed.count(name))})
-    if wide:
-        raise CheckFailed(f"layers {', '.join(wide)} would feed more than {limit} {limit.unit} after splitting")
-    return program, slots
+    fed = [source.layer for stage in stages for source in stage.sources if source.layer != INPUT]
+    full = {name for name in fed if not limit.allows(fed.count(name) + 1)}
+    options = {
+        s.name: changes(s.name, sizes[s.name], profile, not full & {source.layer for source in s.sources})
+        for s in stages
+    }
+    alone = [name for name in sizes if not sizes[name].fits(profile)]
+    others = [name for name in sizes if name not in alone]
+    for extra in range(not alone, MORE_CHANGES + 1):
+        sets = (s for more in combinations(others, extra) for s in product(*(options[n] for n in (*alone, *more))))
+        tried = [chosen for chosen, _ in zip(sets, range(TRIES), strict=False)]
+        for chosen in sorted(tried, key=lambda chosen: sum(change.cost for change in chosen)):
+            if enough(sizes, chosen, profile):
+                return chosen
+    return ()
 
 
-def _halves(layer: CoreLayer) -> list[CoreLayer]:
-    middle = -(-layer.output_shape[0] // 2)
-    halves = []
-    for name, part in (("a", slice(None, middle)), ("b", slice(middle, None))):
-        weight = layer.weight[part]
-        halves.append(
-            replace(
-                layer,
-                name=f"{layer.name}.{name}",
-                weight=weight,
-                bias=None if layer.bias is None else layer.bias[part],
-                output_shape=(len(weight), *layer.output_shape[1:]),
-            )
-        )
-    return halves
+def _largest(now: int, change: Callable[[int], Sizes], core: Core) -> int:
+    """Largest value below `now` that the core holds, 0 for none; memory grows with the value."""
+
+    def held(value: int) -> bool:
+        return all(used <= core.memory[kind] for kind, used in change(value).words().items())
+
+    return bisect_left(range(1, now), 1, key=lambda value: not held(value))
 
 
-def _redirected(sources: tuple[Source, ...], program: DynapcnnProgram, name: str) -> tuple[Source, ...]:
-    """Sources with both halves in place of the layer."""
-    middle = -(-program.shapes()[name][0] // 2)
-    found: list[Source] = []
-    for source in sources:
-        if source.layer != name:
-            found.append(source)
-            continue
-        found.append(replace(source, layer=f"{name}.a"))
-        found.append(replace(source, layer=f"{name}.b", feature_shift=source.feature_shift + middle))
-    return tuple(found)
+def enough(sizes: Mapping[str, Sizes], chosen: Sequence[Change], profile: Profile) -> bool:
+    """Whether every layer finds a core of its own once these changes are made."""
+    changed = {change.layer: change.after() for change in chosen}
+    after: dict[str, Sizes] = {}
+    for name, old in sizes.items():
+        after |= changed.get(name, {name: old})
+    return placeable(after, profile)
+
+
+def placeable(sizes: Mapping[str, Sizes], profile: Profile) -> bool:
+    """Whether every layer finds a core of its own."""
+    options = {name: [core.index for core in holding(each.words(), profile)] for name, each in sizes.items()}
+    return not match(options)[1]

@@ -1,49 +1,101 @@
-"""Which layer goes on which core: a matching between stages and cores whose memories hold them."""
+"""Which layer goes on which core: a matching between layers and cores whose memories hold them, and the best of them.
+
+Of all placements that fit, that one is taken whose layers are done soonest where their load is known, else the one
+that puts layers fed by the input on the parallel cores (Speck Dev Kit Datasheet, Aug 2023, 2.4: "can be used as input
+layers"); a single neuron keeps away from those (the vendor's own test of one does). Among equals the smallest cores.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import prod
 
 from i2e_deploy.chips.check import Slot
 from i2e_deploy.chips.dynapcnn.stages import Sized, words
 from i2e_deploy.chips.profile import Core, Profile
 from i2e_deploy.network import INPUT
 
+#: (seconds of work a second, or preferences not met; words of memory taken): smaller is better.
+Cost = tuple[float, int]
 
-def place(stages: Sequence[Sized], profile: Profile) -> tuple[tuple[Slot, ...], tuple[str, ...]]:
+
+def place(
+    stages: Sequence[Sized], profile: Profile, loads: Mapping[str, float] | None = None
+) -> tuple[tuple[Slot, ...], tuple[str, ...]]:
     """Give every stage a core of its own.
 
-    Stages fed by the input prefer parallel cores, all others the rest; among those the smallest that holds them.
+    Args:
+        loads: synaptic operations a second of every stage, where they are known.
 
     Returns:
-        (slots in network order, ()) when all fit; else ((), the smallest found group of stages that
-        together have fewer cores to choose from than members, by Hall's theorem).
+        (slots in network order, ()) when all fit; else ((), a group of stages that together have fewer cores to choose
+        from than members, by Hall's theorem).
     """
-    options = {stage.name: _options(stage, profile) for stage in stages}
+    options = {stage.name: holding(words(stage), profile) for stage in stages}
+    _, crowded = match({name: [core.index for core in cores] for name, cores in options.items()})
+    if crowded:
+        return (), tuple(stage.name for stage in stages if stage.name in crowded)
+    chosen = _best(stages, options, profile, loads)
+    return tuple(Slot(s.name, c.index, words(s), c.memory) for s, c in zip(stages, chosen, strict=True)), ()
+
+
+def holding(used: Mapping[str, int], profile: Profile) -> list[Core]:
+    """Cores whose every memory holds so many words."""
+    return [core for core in profile.cores if all(used[kind] <= core.memory[kind] for kind in used)]
+
+
+def match(options: Mapping[str, Sequence[int]]) -> tuple[dict[str, int], tuple[str, ...]]:
+    """A core for each name out of its options; or ({}, a group that shares too few), by augmenting paths (Kuhn)."""
     owner: dict[int, str] = {}
 
     def assign(name: str, seen: set[int]) -> bool:
-        """Augmenting path (Kuhn): take a free core, or one whose owner can move."""
         for core in options[name]:
-            if core.index in seen:
+            if core in seen:
                 continue
-            seen.add(core.index)
-            if core.index not in owner or assign(owner[core.index], seen):
-                owner[core.index] = name
+            seen.add(core)
+            if core not in owner or assign(owner[core], seen):
+                owner[core] = name
                 return True
         return False
 
-    for stage in sorted(stages, key=lambda stage: len(options[stage.name])):
+    for name in sorted(options, key=lambda name: len(options[name])):
         seen: set[int] = set()
-        if not assign(stage.name, seen):
-            return (), tuple(s.name for s in stages if s.name == stage.name or s.name in {owner[i] for i in seen})
-    cores = {core.index: core for core in profile.cores}
-    index = {name: core for core, name in owner.items()}
-    return tuple(Slot(s.name, index[s.name], words(s), cores[index[s.name]].memory) for s in stages), ()
+        if not assign(name, seen):
+            return {}, (name, *(owner[core] for core in seen))
+    return {name: core for core, name in owner.items()}, ()
 
 
-def _options(stage: Sized, profile: Profile) -> list[Core]:
-    """Cores whose every memory holds the stage, best first."""
-    used, from_input = words(stage), any(source.layer == INPUT for source in stage.sources)
-    holding = [core for core in profile.cores if all(used[kind] <= core.memory[kind] for kind in used)]
-    return sorted(holding, key=lambda core: (core.parallel != from_input, sum(core.memory.values()), core.index))
+def rate_of(core: Core, profile: Profile) -> float:
+    """Synaptic operations a second that a core can do, as the profile has it (secondary source, unverified)."""
+    value = profile.limit("synops_rate_parallel" if core.parallel else "synops_rate").value
+    assert isinstance(value, int)
+    return float(value)
+
+
+def _best(
+    stages: Sequence[Sized], options: Mapping[str, Sequence[Core]], profile: Profile, loads: Mapping[str, float] | None
+) -> tuple[Core, ...]:
+    """The cheapest placement, exactly: for each set of cores in use the cheapest way to fill it, layer by layer."""
+    ways: dict[int, tuple[Cost, tuple[Core, ...]]] = {0: ((0.0, 0), ())}
+    for stage in stages:
+        longer: dict[int, tuple[Cost, tuple[Core, ...]]] = {}
+        for taken, ((work, size), cores) in ways.items():
+            for core in options[stage.name]:
+                if taken >> core.index & 1:
+                    continue
+                more, memory = _cost(stage, core, profile, loads)
+                way = ((work + more, size + memory), (*cores, core))
+                key = taken | 1 << core.index
+                if key not in longer or way[0] < longer[key][0]:
+                    longer[key] = way
+        ways = longer
+    return min(ways.values(), key=lambda way: way[0])[1]
+
+
+def _cost(stage: Sized, core: Core, profile: Profile, loads: Mapping[str, float] | None) -> Cost:
+    memory = sum(core.memory.values())
+    if loads is not None:
+        return loads[stage.name] / rate_of(core, profile), memory
+    from_input = any(source.layer == INPUT for source in stage.sources)
+    lonely = core.parallel and prod(stage.output_shape) == 1
+    return float(core.parallel != from_input) + 2.0 * lonely, memory

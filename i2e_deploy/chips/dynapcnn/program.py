@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from math import prod
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.base import Program, check_frames, check_states
+from i2e_deploy.chips.dynapcnn.event_filter import EventFilter
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
+from i2e_deploy.chips.dynapcnn.preprocess import preprocess_frames
+from i2e_deploy.chips.dynapcnn.readout import CLASSES, SPACING, Readout, spread
 from i2e_deploy.chips.session import Session
 from i2e_deploy.chips.trace import Integers, States, Trace
-from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
+from i2e_deploy.errors import InputError, UnsupportedError
+from i2e_deploy.events import Events
+from i2e_deploy.network import INPUT, Sensor
 
 if TYPE_CHECKING:
     from i2e_deploy.chips.dynapcnn.board.options import BoardOptions
 
 Pair = tuple[int, int]
-
-#: Neurons of one layer of a program read from a file; a core has at most 2^16.
-MAX_NEURONS = 2**24
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,22 @@ class CoreLayer:
 
 @dataclass(frozen=True, eq=False)
 class DynapcnnProgram(Program):
-    """A whole network as integers. `outputs` are what leaves the network, one behind the other."""
+    """A whole network as integers.
+
+    Args:
+        input_shape: (C, H, W) of the events that go in, before any pre-processing.
+        outputs: what leaves the network, one behind the other.
+        sensor: pre-processing between the pixels and the first layer; None: events reach it as they are.
+        event_filter: noise filter behind the pre-processing. Only `event` semantics know it.
+        readout: the chip's own readout takes the output; see `with_readout`.
+    """
 
     input_shape: tuple[int, int, int]
     layers: tuple[CoreLayer, ...]
     outputs: tuple[Source, ...]
+    sensor: Sensor | None = None
+    event_filter: EventFilter | None = None
+    readout: Readout | None = None
 
     @property
     def layer_names(self) -> tuple[str, ...]:
@@ -87,8 +98,9 @@ class DynapcnnProgram(Program):
         return tuple(layer.name for layer in self.layers)
 
     def shapes(self) -> dict[str, tuple[int, int, int]]:
-        """(C, H, W) of the input and of every layer, by name."""
-        return {"input": self.input_shape, **{layer.name: layer.output_shape for layer in self.layers}}
+        """(C, H, W) of the input as it reaches the cores, and of every layer, by name."""
+        reaching = self.input_shape if self.sensor is None else self.sensor.shape(self.input_shape)
+        return {INPUT: reaching, **{layer.name: layer.output_shape for layer in self.layers}}
 
     def run(
         self,
@@ -104,7 +116,7 @@ class DynapcnnProgram(Program):
         as documented, with `options` for what is not.
 
         Raises:
-            UnsupportedError: a decimator in `timestep`.
+            UnsupportedError: a decimator or an event filter in `timestep`.
         """
         from i2e_deploy.chips.dynapcnn.engine import run_engine
         from i2e_deploy.chips.dynapcnn.event_run import run_events
@@ -123,7 +135,83 @@ class DynapcnnProgram(Program):
         decimated = [layer.name for layer in self.layers if layer.decimation > 1]
         if decimated:
             raise UnsupportedError(f"layers {decimated} have a decimator, which counts events: use semantics 'event'")
-        return engines[engine](self, frames, states)
+        if self.event_filter is not None:
+            raise UnsupportedError("the event filter compares the times of events: use semantics 'event'")
+        if self.sensor is not None:
+            frames = preprocess_frames(self.sensor, frames)
+        trace = engines[engine](self, frames, states)
+        return replace(trace, output=self.classes(trace.output))
+
+    def run_events(
+        self,
+        given: Integers | Events,
+        engine: str = "fast",
+        states: States | None = None,
+        options: EventOptions | None = None,
+    ) -> Trace:
+        """Frames as `run(semantics="event")`, or a recording, each event at its own time: a `Trace` with one sample.
+
+        Args:
+            given: frames, or at least one event; the first is the start of time, a step lasts `options.step_us`.
+
+        Raises:
+            InputError: an event outside the input, or see `run`.
+        """
+        from i2e_deploy.chips.dynapcnn.event_run import run_recordings
+        from i2e_deploy.chips.dynapcnn.injection import from_start
+
+        if given.dtype.names is None:
+            return self.run(cast("Integers", given), "event", engine, states, options)
+        if engine not in ("fast", "reference"):
+            raise InputError(f"engine {engine!r}: choose one of fast, reference")
+        if states is not None:
+            check_states(states, self._state_shapes("event"), 1)
+        options = EventOptions() if options is None else options
+        events, steps = from_start(self._merged(cast("Events", given)), options.step_us)
+        return run_recordings(self, [events], steps, options, engine, states)
+
+    def count(self, events: Events, step_us: int) -> Integers:
+        """A recording counted into steps, as `run` takes it; see `injection.count_events`."""
+        from i2e_deploy.chips.dynapcnn.injection import count_events
+
+        return count_events(self._merged(events), self.input_shape, step_us)
+
+    def _merged(self, events: Events) -> Events:
+        """One polarity where a merging sensor takes one channel, as Sinabs' does."""
+        if self.sensor is None or not self.sensor.merge_polarities or self.input_shape[0] > 1:
+            return events
+        merged = events.copy()
+        merged["p"] = 0
+        return merged
+
+    def run_on(
+        self,
+        target: str,
+        frames: Integers | Events,
+        semantics: str = "timestep",
+        board: BoardOptions | None = None,
+    ) -> Trace:
+        """See `Program.run_on`: `board` is a Speck board through samna; unverified on silicon.
+
+        The chip is asynchronous, whatever `semantics` says; a recording runs at its own times, as in `run_events`.
+        See `board.run.run_board` for what comes back and what raises.
+        """
+        kind, _, name = target.partition(":")
+        if kind != "board":
+            raise UnsupportedError(f"target {target!r}: choose one of simulator, reference, board, board:NAME")
+        from i2e_deploy.chips.dynapcnn.board.options import BoardOptions
+        from i2e_deploy.chips.dynapcnn.board.run import run_board
+
+        if frames.dtype.names is None:
+            check_frames(cast("Integers", frames), self.input_shape)
+        else:
+            frames = self._merged(cast("Events", frames))
+        options = BoardOptions() if board is None else board
+        return run_board(self, frames, replace(options, name=name) if name else options)
+
+    def semantics_on(self, target: str, semantics: str) -> str:
+        """See `Program.semantics_on`: the chip itself knows no steps."""
+        return "event" if target.partition(":")[0] == "board" else semantics
 
     def session(self, semantics: str = "timestep") -> Session:
         """See `Program.session`."""
@@ -133,27 +221,6 @@ class DynapcnnProgram(Program):
             return Session(self, semantics)
         return TimestepSession(self)
 
-    def run_on(
-        self, target: str, frames: Integers, semantics: str = "timestep", board: BoardOptions | None = None
-    ) -> Trace:
-        """See `Program.run_on`: `board` is a Speck board through samna; unverified on silicon.
-
-        The chip is asynchronous, whatever `semantics` says. See `board.run.run_board` for what comes back and raises.
-        """
-        kind, _, name = target.partition(":")
-        if kind != "board":
-            raise UnsupportedError(f"target {target!r}: choose one of simulator, reference, board, board:NAME")
-        from i2e_deploy.chips.dynapcnn.board.options import BoardOptions
-        from i2e_deploy.chips.dynapcnn.board.run import run_board
-
-        check_frames(frames, self.input_shape)
-        options = BoardOptions() if board is None else board
-        return run_board(self, frames, replace(options, name=name) if name else options)
-
-    def semantics_on(self, target: str, semantics: str) -> str:
-        """See `Program.semantics_on`: the chip itself knows no steps."""
-        return "event" if target.partition(":")[0] == "board" else semantics
-
     def _state_shapes(self, semantics: str) -> dict[str, dict[str, tuple[int, ...]]]:
         shapes: dict[str, dict[str, tuple[int, ...]]] = {
             layer.name: {"v_mem": layer.output_shape} for layer in self.layers
@@ -161,7 +228,36 @@ class DynapcnnProgram(Program):
         for layer in self.layers:
             if semantics == "event" and layer.decimation > 1:
                 shapes[layer.name]["fired"] = ()
+        if semantics == "event" and self.event_filter is not None:
+            shapes[INPUT] = {"last": self.shapes()[INPUT][1:]}
         return shapes
+
+    def with_readout(self, readout: Readout) -> DynapcnnProgram:
+        """The program with the chip's readout behind its output layer, silent channels between the classes.
+
+        `Trace.output` has the classes alone, as before; `readout.read_out` says what the block makes of it.
+
+        Raises:
+            UnsupportedError: several outputs, an output of more than one pixel, or of more than 15 classes.
+        """
+        names = {source.layer for source in self.outputs}
+        last = next(layer for layer in self.layers if layer.name in names)
+        if len(self.outputs) > 1 or last.output_shape[1:] != (1, 1) or last.output_shape[0] > CLASSES:
+            raise UnsupportedError(
+                f"outputs {sorted(names)}, the first of shape {last.output_shape}: the readout takes one layer of at "
+                f"most {CLASSES} neurons (classes), e.g. a linear one; otherwise count spikes on the host"
+            )
+        layers = tuple(spread(layer) if layer is last else layer for layer in self.layers)
+        return replace(self, layers=layers, readout=readout)
+
+    def classes(self, output: Integers) -> Integers:
+        """What leaves the network [..., N]; with a readout the channels that it reads."""
+        return output if self.readout is None else np.ascontiguousarray(output[..., ::SPACING])
+
+    @property
+    def counts_events(self) -> bool:
+        """Whether a decimator or the event filter makes it a program for `event` semantics alone."""
+        return self.event_filter is not None or any(layer.decimation > 1 for layer in self.layers)
 
     @property
     def has_bias(self) -> bool:
@@ -180,97 +276,6 @@ class DynapcnnProgram(Program):
                     tensors[f"{layer.name}.{key}"] = array
             rows.append(row)
         outputs = [asdict(source) for source in self.outputs]
-        return tensors, {"input_shape": list(self.input_shape), "layers": rows, "outputs": outputs}
-
-
-def read_program(tensors: Mapping[str, Integers], data: Mapping[str, Any]) -> DynapcnnProgram:
-    """The inverse of `DynapcnnProgram.to_tensors`, with every value checked.
-
-    Raises:
-        FileFormatError: a key, a type, a shape or a range is wrong.
-    """
-    try:
-        layers = tuple(_read_layer(row, tensors) for row in data["layers"])
-        program = DynapcnnProgram(_shape(data["input_shape"]), layers, tuple(map(_source, data["outputs"])))
-        _check_graph(program)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise FileFormatError(f"not a DYNAP-CNN program: {type(error).__name__} at {error}") from error
-    return program
-
-
-def _read_layer(row: Mapping[str, Any], tensors: Mapping[str, Integers]) -> CoreLayer:
-    name = str(row["name"])
-    weight = tensors[f"{name}.weight"]
-    bias: NDArray[Any] | None = tensors.get(f"{name}.bias")
-    layer = CoreLayer(
-        name=name,
-        sources=tuple(map(_source, row["sources"])),
-        weight=np.asarray(weight),
-        bias=None if bias is None else np.asarray(bias),
-        stride=_pair(row["stride"]),
-        padding=_pair(row["padding"]),
-        threshold=_integer(row["threshold"], 1, 2**15 - 1),
-        min_v=_integer(row["min_v"], -(2**15), 0),
-        max_spikes=None if row["max_spikes"] is None else _integer(row["max_spikes"], 1, 2**15),
-        reset=row["reset"],
-        input_shape=_shape(row["input_shape"]),
-        output_shape=_shape(row["output_shape"]),
-        decimation=_integer(row.get("decimation", 1), 1, 512),
-    )
-    if layer.reset not in ("subtract", "zero"):
-        raise ValueError(f"reset {layer.reset!r} of layer {name!r}")
-    if weight.dtype != np.int8 or weight.ndim != 4 or (bias is not None and bias.dtype not in (np.int8, np.int16)):
-        raise ValueError(f"weights of layer {name!r}: {weight.dtype} {weight.shape}")
-    if min(layer.weight.shape) < 1 or min(layer.stride) < 1 or (bias is not None and bias.shape != weight.shape[:1]):
-        raise ValueError(f"stride or bias of layer {name!r}")
-    return layer
-
-
-def _check_graph(program: DynapcnnProgram) -> None:
-    """Shapes and sources agree from layer to layer."""
-    shapes = {"input": program.input_shape}
-
-    def pooled(source: Source) -> tuple[int, int, int]:
-        c, h, w = shapes[source.layer]
-        return c + source.feature_shift, h // source.pool[0], w // source.pool[1]
-
-    for layer in program.layers:
-        if layer.name in shapes or not layer.sources:
-            raise ValueError(f"name or sources of layer {layer.name!r}")
-        arriving = [pooled(source) for source in layer.sources]
-        if any(c > layer.input_shape[0] or size != list(layer.input_shape[1:]) for c, *size in arriving):
-            raise ValueError(f"input shape of layer {layer.name!r}")
-        c, *size = layer.input_shape
-        window = zip(size, layer.weight.shape[2:], layer.stride, layer.padding, strict=True)
-        out = (layer.weight.shape[0], *((n + 2 * p - k) // s + 1 for n, k, s, p in window))
-        if layer.weight.shape[1] != c or out != layer.output_shape or min(out) < 1 or prod(out) > MAX_NEURONS:
-            raise ValueError(f"output shape of layer {layer.name!r}")
-        shapes[layer.name] = layer.output_shape
-    if not program.outputs:
-        raise ValueError("outputs are empty")
-    for source in program.outputs:
-        if min(pooled(source)) < 1:
-            raise ValueError(f"output {source.layer!r} pooled by {source.pool} leaves nothing")
-
-
-def _integer(value: Any, low: int, high: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise ValueError(f"{value!r}: expected an integer in {low}..{high}")
-    return value
-
-
-def _pair(value: Any) -> Pair:
-    first, second = value
-    return _integer(first, 0, 2**15), _integer(second, 0, 2**15)
-
-
-def _shape(value: Any) -> tuple[int, int, int]:
-    c, h, w = value
-    return _integer(c, 1, 2**15), _integer(h, 1, 2**15), _integer(w, 1, 2**15)
-
-
-def _source(row: Mapping[str, Any]) -> Source:
-    pool = _pair(row["pool"])
-    if min(pool) < 1:
-        raise ValueError(f"pooling {pool}")
-    return Source(str(row["layer"]), pool, _integer(row.get("feature_shift", 0), 0, 2**15))
+        data = {"input_shape": list(self.input_shape), "layers": rows, "outputs": outputs}
+        front = {"sensor": self.sensor, "event_filter": self.event_filter, "readout": self.readout}
+        return tensors, data | {name: asdict(record) for name, record in front.items() if record is not None}

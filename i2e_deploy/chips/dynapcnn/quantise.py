@@ -59,6 +59,11 @@ def quantise(stage: Stage) -> Quantised:
     )
 
 
+def of_layer(layer: CoreLayer) -> Quantised:
+    """The integers of a core layer; the scale that made them is the ratio of the thresholds, not kept."""
+    return Quantised(layer.weight, layer.bias, layer.threshold, layer.min_v, float("nan"))
+
+
 def core_layer(stage: Stage, integers: Quantised) -> CoreLayer:
     """The stage with its integers in place of its floats."""
     c_in, h_in, w_in = stage.input_shape

@@ -15,9 +15,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from i2e_deploy.chips.dynapcnn.front_end import sensor_layer, with_pooling
 from i2e_deploy.chips.dynapcnn.program import Source
 from i2e_deploy.errors import UnsupportedError
-from i2e_deploy.network import INPUT, Add, Conv2d, IntegrateAndFire, Layer, Linear, Network, Pool2d
+from i2e_deploy.network import INPUT, Add, Conv2d, IntegrateAndFire, Layer, Linear, Network, Pool2d, Sensor
 from i2e_deploy.network.layers import Array, Pair, Shape
 
 
@@ -66,19 +67,42 @@ def arrange(network: Network) -> tuple[tuple[Stage, ...], tuple[Source, ...]]:
     problems = _problems(network, layers)
     if problems:
         raise UnsupportedError("; ".join(problems))
-    neurons = {layer.inputs[0]: layer for layer in network.layers if isinstance(layer.op, IntegrateAndFire)}
+    sensor_of(network)
+    neurons, ways = _ways(network)
     stage_of = {neuron.name: synapse for synapse, neuron in neurons.items()} | {INPUT: INPUT}
     outputs = [p for layer in network.layers if not consumers[layer.name] for p in _paths(layer.name, layers)]
-    ways = {name: [p for source in layers[name].inputs for p in _paths(source, layers)] for name in neurons}
     fan_out = [path.source for paths in (*ways.values(), outputs) for path in paths]
+
+    def source(path: _Path) -> Source:
+        from_sensor = path.source in layers and isinstance(layers[path.source].op, Sensor)
+        return Source(INPUT) if from_sensor else Source(stage_of[path.source], path.pool)
 
     stages = []
     for name, neuron in neurons.items():
         assert isinstance(neuron.op, IntegrateAndFire)
         stage = _stage(layers[name], neuron.op, ways[name], shapes)
-        sources = tuple(Source(stage_of[p.source], p.pool) for p in ways[name])
-        stages.append(replace(stage, sources=sources, destinations=fan_out.count(neuron.name)))
-    return tuple(stages), tuple(Source(stage_of[p.source], p.pool) for p in outputs)
+        stages.append(replace(stage, sources=tuple(map(source, ways[name])), destinations=fan_out.count(neuron.name)))
+    return tuple(stages), tuple(map(source, outputs))
+
+
+def sensor_of(network: Network) -> Sensor | None:
+    """The pre-processing of the input with the pooling behind it taken in; None when the network has none.
+
+    Raises:
+        UnsupportedError: see `front_end`.
+    """
+    layer = sensor_layer(network)
+    if layer is None:
+        return None
+    _, ways = _ways(network)
+    return with_pooling(layer, [path.pool for paths in ways.values() for path in paths if path.source == layer.name])
+
+
+def _ways(network: Network) -> tuple[dict[str, Layer], dict[str, list[_Path]]]:
+    """By the name of each layer with weights: its neurons, and the ways back to what feeds it."""
+    layers = {layer.name: layer for layer in network.layers}
+    neurons = {layer.inputs[0]: layer for layer in network.layers if isinstance(layer.op, IntegrateAndFire)}
+    return neurons, {name: [p for n in layers[name].inputs for p in _paths(n, layers)] for name in neurons}
 
 
 def _problems(network: Network, layers: dict[str, Layer]) -> list[str]:
@@ -99,13 +123,15 @@ def _problems(network: Network, layers: dict[str, Layer]) -> list[str]:
         elif not behind and isinstance(layer.op, Add):
             problems.append(f"layer {layer.name!r}: a sum cannot be the output; put a convolution and neurons behind")
         if isinstance(layer.op, Pool2d) and INPUT in layer.inputs:
-            problems.append(f"layer {layer.name!r} pools the input: pool the event frames before, or use a stride")
+            problems.append(
+                f"layer {layer.name!r} pools the input: put a Sensor (Sinabs: DVSLayer) before it, or use a stride"
+            )
     return problems
 
 
 def _paths(name: str, layers: dict[str, Layer]) -> list[_Path]:
     """All ways from the output of `name` back to neurons or the input, with the pooling between."""
-    if name == INPUT or isinstance(layers[name].op, IntegrateAndFire):
+    if name == INPUT or isinstance(layers[name].op, IntegrateAndFire | Sensor):
         return [_Path(name)]
     layer = layers[name]
     paths = [path for source in layer.inputs for path in _paths(source, layers)]

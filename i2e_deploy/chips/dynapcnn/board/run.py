@@ -7,7 +7,9 @@ these. Spikes are sorted into steps by the board's own time stamps.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import cast
 
 import numpy as np
 
@@ -18,14 +20,15 @@ from i2e_deploy.chips.dynapcnn.board.power import Rail, mean_power
 from i2e_deploy.chips.dynapcnn.board.session import SENT, BoardSession, CoreEvents
 from i2e_deploy.chips.dynapcnn.config import build_config
 from i2e_deploy.chips.dynapcnn.event_reference import as_spikes, route
-from i2e_deploy.chips.dynapcnn.event_run import count_output
-from i2e_deploy.chips.dynapcnn.injection import inject
+from i2e_deploy.chips.dynapcnn.event_run import count_output, front_end
+from i2e_deploy.chips.dynapcnn.injection import check_recording, from_start, inject, recorded
 from i2e_deploy.chips.dynapcnn.placement import place
 from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram
-from i2e_deploy.chips.dynapcnn.spikes import SPIKE, Binned, Spikes, join_samples
+from i2e_deploy.chips.dynapcnn.spikes import SPIKE, Binned, Spikes, Stimuli, join_samples
 from i2e_deploy.chips.profile import load_profile
 from i2e_deploy.chips.trace import Integers, Trace
 from i2e_deploy.errors import CheckFailed, InputError, UnsupportedError
+from i2e_deploy.events import Events
 from i2e_deploy.network import INPUT
 
 #: The slow clock of the board, Hz (Datasheet).
@@ -34,8 +37,14 @@ OUTSIDE = "spikes with an address that their layer does not have"
 BEYOND = "spikes after the last step, counted in it"
 
 
-def run_board(program: DynapcnnProgram, frames: Integers, options: BoardOptions) -> Trace:
-    """Run `frames` [B, T, C, H, W], each sample from zero states, on the first free board or `options.name`.
+def run_board(program: DynapcnnProgram, given: Integers | Events, options: BoardOptions) -> Trace:
+    """Run on the first free board or on `options.name`, each sample from zero states.
+
+    Pre-processing and event filter stand behind the chip's own pixels: for what the host sends the host does them and
+    it counts the spikes of the classes, too: the chip's readout block is left off.
+
+    Args:
+        given: frames [B, T, C, H, W], or a recording, which is one sample at its own times.
 
     Raises:
         MissingDependency: samna is not installed.
@@ -57,13 +66,13 @@ def run_board(program: DynapcnnProgram, frames: Integers, options: BoardOptions)
                 board.device.get_io_module().set_slow_clk_rate(1_000_000 // tick_us)
                 board.device.get_io_module().set_slow_clk(False)
             session = BoardSession(board, layers, inputs, options, tick_us)
-        received, rails = [], []
-        for sample, frame in enumerate(frames):
-            events, end_us = _to_send(program, frame, cores, options), options.lead_us + len(frame) * step_us
+        received, rails, steps = [], [], 0
+        for sample, (stimuli, steps) in enumerate(_samples(program, given, options)):
+            events, end_us = _to_send(program, stimuli, cores, options), options.lead_us + steps * step_us
             spikes, readings = session.run(events, end_us, f"in sample {sample}")
             received.append(spikes)
             rails += readings
-        return _trace(program, received, rails, frames.shape[:2], watched, cores, session, options)
+        return _trace(program, received, rails, (len(received), steps), watched, cores, session, options)
     finally:
         board.close()
 
@@ -98,7 +107,8 @@ def _configure(board: Board, program: DynapcnnProgram, watched: Sequence[str], o
         raise CheckFailed(f"the program does not fit {board.chip}: no cores for {', '.join(crowded)}")
     cores = {slot.layer: slot.core for slot in slots}
     configuration = board.module.configuration.SpeckConfiguration()
-    samna_link.apply(configuration, build_config(program, cores, board.chip, watched))
+    bare = replace(program, input_shape=program.shapes()[INPUT], sensor=None, event_filter=None, readout=None)
+    samna_link.apply(configuration, build_config(bare, cores, board.chip, watched))
     samna_link.validate(board.module, configuration)
     with usb("while its configuration was written"):
         board.device.get_model().apply_configuration(configuration)
@@ -110,13 +120,26 @@ def _input_layers(program: DynapcnnProgram) -> list[str]:
     return [layer.name for layer in program.layers if any(source.layer == INPUT for source in layer.sources)]
 
 
-def _to_send(program: DynapcnnProgram, frame: Integers, cores: dict[str, int], options: BoardOptions) -> CoreEvents:
-    """Events of one sample in the project's order of injection, one for each core that takes input."""
-    stimuli = as_spikes(inject(frame, options.events, ticks=False))
+def _samples(
+    program: DynapcnnProgram, given: Integers | Events, options: BoardOptions
+) -> Iterator[tuple[Stimuli, int]]:
+    """What reaches the cores in every sample, in the project's order of injection, and how many steps it lasts."""
+    if given.dtype.names is None:
+        for frame in cast("Integers", given):
+            yield front_end(program, inject(frame, options.events, ticks=False), options.events)[0], len(frame)
+    else:
+        recording, steps = from_start(cast("Events", given), options.events.step_us)
+        check_recording(recording, program.input_shape, "the recording")
+        yield front_end(program, recorded(recording, steps, options.events, ticks=False), options.events)[0], steps
+
+
+def _to_send(program: DynapcnnProgram, stimuli: Stimuli, cores: dict[str, int], options: BoardOptions) -> CoreEvents:
+    """Events of one sample, one for each core that takes input."""
+    caused = as_spikes(stimuli)
     parts = []
     for layer in program.layers:
         for source in (source for source in layer.sources if source.layer == INPUT):
-            routed = route(source, stimuli, program.input_shape, options.events)
+            routed = route(source, caused, program.shapes()[INPUT], options.events)
             part = np.empty(len(routed), [*SENT.descr, ("cause", "<i4")])
             for name in ("t", "c", "y", "x", "cause"):
                 part[name] = routed[name]

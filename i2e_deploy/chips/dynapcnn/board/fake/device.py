@@ -131,6 +131,7 @@ class FakeDevice:
         self._faults, self._options, self._sensor = faults, options, sensor
         self._chip: FakeChip | None = None
         self.received: list[Any] = []
+        self.configuration: SpeckConfiguration | None = None
         self._queue: deque[tuple[int, Any]] = deque()
         self._out: deque[tuple[float, Any]] = deque()
         self._events = self._spikes = self._resets = 0
@@ -168,7 +169,7 @@ class FakeDevice:
     def apply_configuration(self, configuration: SpeckConfiguration) -> None:
         """All states are those of the configuration afterwards: zero."""
         self.alive()
-        self._chip = FakeChip(configuration, self._options)
+        self.configuration, self._chip = configuration, FakeChip(configuration, self._options)
         if configuration.dvs_layer.raw_monitor_enable is True:
             self.sense(self._sensor)
 

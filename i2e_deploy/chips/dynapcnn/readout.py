@@ -1,0 +1,168 @@
+"""The chip's readout block: moving averages of up to 15 classes on the slow clock, the largest, and a threshold.
+
+Speck Dev Kit Datasheet (Aug 2023), 3.2.5. At every tick the spikes of each class since the last tick enter its moving
+average; class 0 is idle. INTERRUPT rises, and the four READOUT pins show the class of the largest average, when that is
+greater than the threshold (or always, with `override_threshold_max`). Erratum of Speck2e and Speck2f (Sinabs'
+documentation, chip errata): channel 0 of the last core is class 1, channel 4 class 2, channel 8 class 3, so n classes
+take (n - 1) * 4 + 1 channels, and those between must be silent: `spread` makes them. In `timestep` and `event`
+semantics alike a tick is a step.
+
+What no public text settles is an option: which class wins a tie, and whether "moving average" and "low pass filter"
+mean the mean over the window or a recursive filter. Averages are taken to be rounded down and counters to stay at
+65535. The addressing modes that read pixels (2x2, 2x4, 4x4) are left out: the order of their addresses is not public.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from i2e_deploy.chips.trace import Integers
+from i2e_deploy.errors import InputError
+
+L = TypeVar("L")
+#: Erratum: classes are so many channels apart.
+SPACING = 4
+CLASSES, COUNTER = 15, 2**16 - 1
+#: Destination number of the readout block, and the addressing mode that takes one pixel and 16 features.
+DESTINATION, ONE_PIXEL = 12, 3
+
+
+@dataclass(frozen=True)
+class Readout:
+    """Settings of the readout block.
+
+    Args:
+        threshold: 0 to 65535; an average must be greater to raise INTERRUPT.
+        window: ticks of the slow clock in the moving average: 1, 16 or 32.
+        mode: what `ReadoutValue` carries beside the winner: 0 nothing (power down), 1 which averages pass the
+            threshold (a bit a class), 2 the average of `selected`, 3 the largest average.
+        selected: class (0 to 15) of mode 2.
+        override: INTERRUPT at every tick, whatever the threshold.
+        tie: class that wins among equals.
+        average: mean of the last `window` ticks, or a recursive filter of that time constant.
+
+    Raises:
+        InputError: a value that is none of these.
+    """
+
+    threshold: int = 0
+    window: Literal[1, 16, 32] = 1
+    mode: Literal[0, 1, 2, 3] = 3
+    selected: int = 0
+    override: bool = False
+    tie: Literal["lowest", "highest"] = "lowest"
+    average: Literal["window", "recursive"] = "window"
+
+    def __post_init__(self) -> None:
+        if type(self.threshold) is not int or not 0 <= self.threshold <= COUNTER:
+            raise InputError(f"threshold of the readout is {self.threshold!r}: give 0 to {COUNTER}")
+        if self.window not in (1, 16, 32) or self.mode not in (0, 1, 2, 3):
+            raise InputError(f"readout has window {self.window!r}, mode {self.mode!r}: choose 1, 16, 32 and 0, 1, 2, 3")
+        if type(self.selected) is not int or not 0 <= self.selected <= CLASSES or not isinstance(self.override, bool):
+            raise InputError(f"readout selects {self.selected!r}, override {self.override!r}: give 0 to 15, a bool")
+        if self.tie not in ("lowest", "highest") or self.average not in ("window", "recursive"):
+            raise InputError(
+                f"readout tie {self.tie!r} is lowest or highest, average {self.average!r} window or recursive"
+            )
+
+    def section(self) -> dict[str, Any]:
+        """The `readout` section of the configuration; names as samna has them."""
+        return {
+            "enable": True,
+            "readout_configuration_sel": ONE_PIXEL,
+            "output_mode_sel": self.mode,
+            "output_neuron_num": self.selected,
+            "threshold": self.threshold,
+            "override_threshold_max": self.override,
+            "low_pass_filter_disable": self.window == 1,
+            "low_pass_filter32_not16": self.window == 32,
+            "readout_pin_monitor_enable": True,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class ReadoutTrace:
+    """What the block said at every tick.
+
+    Args:
+        averages: int64 [B, T, 16], by class; class 0 is idle.
+        winner: int64 [B, T], class of the largest average, 0 where all are 0.
+        interrupt: bool [B, T].
+        values: int64 [B, T], the 21 bits of `ReadoutValue`.
+    """
+
+    averages: NDArray[np.int64]
+    winner: NDArray[np.int64]
+    interrupt: NDArray[np.bool_]
+    values: NDArray[np.int64]
+
+    def decisions(self) -> NDArray[np.int64]:
+        """Output (from 0) that the READOUT pins show in the end, -1 where no interrupt came: int64 [B]."""
+        last = self.interrupt.shape[1] - 1 - self.interrupt[:, ::-1].argmax(axis=1)
+        shown = np.take_along_axis(self.winner, last[:, None], axis=1)[:, 0] - 1
+        return np.where(self.interrupt.any(axis=1), shown, -1)
+
+
+def read_out(readout: Readout, output: Integers) -> ReadoutTrace:
+    """Spikes of the classes, int [B, T, N] with N <= 15 (`Trace.output`), through the block.
+
+    Raises:
+        InputError: more classes than it has.
+    """
+    batch, ticks, classes = output.shape
+    if classes > CLASSES:
+        raise InputError(f"the readout is given {classes} classes: it has {CLASSES}; count spikes on the host")
+    counts = np.zeros((batch, ticks, CLASSES + 1), np.int64)
+    counts[:, :, 1 : classes + 1] = np.minimum(output, COUNTER)
+    averages = np.zeros_like(counts)
+    kept = np.zeros((batch, CLASSES + 1), np.int64)
+    for t in range(ticks):
+        if readout.average == "recursive":
+            kept = kept - kept // readout.window + counts[:, t]
+        else:
+            kept = counts[:, max(0, t + 1 - readout.window) : t + 1].sum(axis=1)
+        averages[:, t] = np.minimum(kept // readout.window, COUNTER)
+    winner = averages.argmax(axis=2)
+    if readout.tie == "highest":
+        winner = CLASSES - averages[:, :, ::-1].argmax(axis=2)
+    largest = averages.max(axis=2)
+    winner = np.where(largest > 0, winner, 0)
+    above = largest > readout.threshold
+    return ReadoutTrace(averages, winner, above | readout.override, _values(readout, averages, winner, above))
+
+
+def _values(
+    readout: Readout, averages: NDArray[np.int64], winner: NDArray[np.int64], above: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Bit 20, bits 19 to 16 the winner, bits 15 to 0 the data of the mode (Datasheet, table 6 and its text)."""
+    if readout.mode == 0:
+        return np.zeros_like(winner)
+    valid: Any = 1
+    if readout.mode == 1:
+        data = ((averages > readout.threshold) << np.arange(CLASSES + 1)).sum(axis=2)
+    elif readout.mode == 2:
+        data = averages[:, :, readout.selected]
+    else:
+        data, valid = averages.max(axis=2), above.astype(np.int64)
+    return np.asarray(valid << 20 | winner << 16 | data, np.int64)
+
+
+def spread(layer: L) -> L:
+    """An output layer (a stage or a core layer) with silent channels between its classes, as the erratum asks.
+
+    The same as Sinabs' `extend_readout_layer` (sinabs 3.1.3 backend/dynapcnn/utils.py).
+    """
+    old: Any = layer
+    channels = (old.weight.shape[0] - 1) * SPACING + 1
+    weight = np.zeros((channels, *old.weight.shape[1:]), old.weight.dtype)
+    weight[::SPACING] = old.weight
+    bias = None
+    if old.bias is not None:
+        bias = np.zeros(channels, old.bias.dtype)
+        bias[::SPACING] = old.bias
+    changed: L = replace(old, weight=weight, bias=bias, output_shape=(channels, *old.output_shape[1:]))
+    return changed

@@ -1,0 +1,168 @@
+"""Rules of the network as a whole, and placement by preference and by load."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from i2e_deploy.chips import CheckReport, Finding
+from i2e_deploy.chips.dynapcnn import DynapcnnChip
+from i2e_deploy.chips.dynapcnn.activity import Activity, measure
+from i2e_deploy.chips.dynapcnn.placement import place, rate_of
+from i2e_deploy.chips.dynapcnn.readout import Readout
+from i2e_deploy.chips.dynapcnn.stages import arrange, words
+from i2e_deploy.chips.profile import load_profile
+from i2e_deploy.network import Conv2d, IntegrateAndFire, Layer, Network, Op, Pool2d, Sensor, chain
+from i2e_deploy.network.layers import Array
+
+NEURON, PROFILE, CHIP = IntegrateAndFire(1.0, -1.0), load_profile("speck2f"), DynapcnnChip("speck2f")
+
+
+def weights(*shape: int) -> Array:
+    return np.random.default_rng(0).normal(0.1, 0.3, shape).astype(np.float32)
+
+
+def behind(sensor: Sensor, size: tuple[int, int] = (64, 64), stride: int = 4) -> Network:
+    shape = sensor.shape((2, *size))
+    conv = Conv2d(weights(4, shape[0], 3, 3), stride=(stride, stride))
+    return chain((2, *size), {"sensor": sensor, "conv": conv, "n": NEURON})
+
+
+def found(report: CheckReport, rule: str) -> list[Finding]:
+    return [finding for finding in report.findings if finding.rule == rule]
+
+
+def test_a_sensor_is_checked_and_fits() -> None:
+    report = CHIP.check(behind(Sensor((2, 4), flip_x=True), (128, 128), 1))
+    assert report.fits
+    assert [f.value for f in report.findings if f.rule.startswith("sensor")] == [128, 2, 4]
+
+
+@pytest.mark.parametrize(
+    ("sensor", "size", "rule", "fix"),
+    [
+        (Sensor((2, 2)), (160, 128), "sensor size", "so many pixels"),
+        (Sensor((3, 1)), (64, 64), "sensor pooling vertical", "pool by 1, 2 or 4"),
+        (Sensor((1, 8)), (64, 64), "sensor pooling horizontal", "pool by 1, 2 or 4"),
+    ],
+)
+def test_limits_of_the_sensor(sensor: Sensor, size: tuple[int, int], rule: str, fix: str) -> None:
+    (error,) = CHIP.check(behind(sensor, size)).errors
+    assert error.rule == rule
+    assert fix in error.fix
+
+
+def test_a_sensor_feeds_two_layers_at_most() -> None:
+    layers = [Layer("sensor", Sensor(), ("input",))]
+    for name in "abc":
+        layers += [Layer(name, Conv2d(weights(1, 2, 1, 1)), ("sensor",)), Layer(f"{name}n", NEURON, (name,))]
+    report = CHIP.check(Network((2, 8, 8), tuple(layers)))
+    assert [error.rule for error in report.errors] == ["input destinations"]
+
+
+def test_monitored_spikes_are_not_pooled() -> None:
+    net = chain((2, 8, 8), {"c": Conv2d(weights(2, 2, 3, 3)), "n": NEURON, "p": Pool2d((2, 2), "sum")})
+    (info,) = found(CHIP.check(net), "monitored pooling")
+    assert info.severity == "info"
+    assert "on the host" in info.fix
+
+
+def test_a_single_neuron_keeps_away_from_parallel_cores() -> None:
+    """Cores 0 and 1: the vendor's own single-neuron test leaves them out."""
+    net = chain((2, 4, 4), {"c": Conv2d(weights(1, 2, 4, 4)), "n": NEURON})
+    report = CHIP.check(net)
+    assert report.placement[0].core not in (0, 1)
+    assert not found(report, "single neuron on a parallel core")
+    load = Activity({"c": 1e7}, 1000)  # by load alone it would go there, and is told so
+    forced = CHIP.check(net, program=CHIP.lower(net), activity=load)
+    assert forced.placement[0].core in (0, 1)
+    assert found(forced, "single neuron on a parallel core")[0].severity == "warning"
+
+
+def deep(layers: int = 4) -> Network:
+    ops: dict[str, Op] = {}
+    for i in range(layers):
+        ops |= {f"c{i}": Conv2d(weights(2, 2, 3, 3), padding=(1, 1)), f"n{i}": NEURON}
+    return chain((2, 8, 8), ops)
+
+
+def test_the_input_layer_prefers_a_parallel_core() -> None:
+    report = CHIP.check(deep())
+    assert [slot.core in (0, 1) for slot in report.placement] == [True, False, False, False]
+    assert found(report, "input layer's core")[0].severity == "ok"
+    assert not found(report, "synaptic operations")  # nobody measured
+
+
+def test_by_load_the_busiest_layers_get_the_parallel_cores() -> None:
+    program = CHIP.lower(deep())
+    load = {"c0": 1e6, "c1": 5e6, "c2": 9e7, "c3": 4e7}
+    report = CHIP.check(deep(), program=program, activity=Activity(load, 1000))
+    cores = {slot.layer: slot.core for slot in report.placement}
+    assert {cores["c2"], cores["c3"]} == {0, 1}
+    assert [f.severity for f in found(report, "synaptic operations")] == ["ok"] * 4
+    assert found(report, "input layer's core")[0].severity == "info"
+    heavy = CHIP.check(deep(), program=program, activity=Activity({**load, "c2": 2e8, "c1": 4e7, "c0": 5e7}, 1000))
+    slow = [f for f in found(heavy, "synaptic operations") if f.severity == "warning"]
+    assert {f.layer for f in slow} >= {"c2"}
+    assert len(slow) == 3
+    assert all("stalls" in f.fix and "unverified" in f.source for f in slow)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 60_000), st.integers(1, 60_000), st.floats(0, 1e8)), min_size=1, max_size=4))
+def test_placement_by_load_is_the_best_of_all(sizes: list[tuple[int, int, float]]) -> None:
+    """Against every assignment."""
+    (made,), _ = arrange(chain((1, 1, 1), {"c": Conv2d(np.ones((1, 1, 1, 1), np.float32)), "n": NEURON}))
+    stages = [
+        replace(made, name=f"s{i}", weight=np.ones((1, k, 1, 1), np.float32), output_shape=(1, 1, n))
+        for i, (k, n, _) in enumerate(sizes)
+    ]
+    loads = {f"s{i}": load for i, (_, _, load) in enumerate(sizes)}
+
+    def work(cores: Any) -> float:
+        return sum(loads[s.name] / rate_of(core, PROFILE) for s, core in zip(stages, cores, strict=True))
+
+    needs = [words(stage) for stage in stages]
+    fitting = [
+        work(cores)
+        for cores in permutations(PROFILE.cores, len(stages))
+        if all(need[kind] <= core.memory[kind] for need, core in zip(needs, cores, strict=True) for kind in need)
+    ]
+    slots, _ = place(stages, PROFILE, loads)
+    assert bool(slots) is bool(fitting)
+    if slots:
+        by_index = {core.index: core for core in PROFILE.cores}
+        assert work([by_index[slot.core] for slot in slots]) == pytest.approx(min(fitting))  # sums in another order
+
+
+def test_a_bias_asks_for_a_clock_that_can_follow() -> None:
+    net = chain((2, 8, 8), {"c": Conv2d(weights(2, 2, 3, 3), np.full(2, 0.1, np.float32)), "n": NEURON})
+    program = CHIP.lower(net)
+    for step_us, severity in ((1000, "ok"), (50, "warning"), (200_000, "warning")):
+        report = CHIP.check(net, program=program, activity=Activity({"c": 1.0}, step_us))
+        assert found(report, "slow clock for the bias")[-1].severity == severity
+    quiet = Activity({"c0": 1.0}, 50)
+    assert not found(CHIP.check(deep(1), program=CHIP.lower(deep(1)), activity=quiet), "slow clock for the bias")
+
+
+def test_activity_is_what_the_run_counts() -> None:
+    program = CHIP.lower(deep(2))
+    frames = (np.random.default_rng(0).random((3, 5, 2, 8, 8)) < 0.3).astype(np.int64)
+    activity = measure(program, frames, 2000)
+    counts = program.run(frames, "event").counts
+    assert activity.synops == {name: pytest.approx(c.synops / (3 * 5 * 2e-3)) for name, c in counts.items()}
+
+
+def test_a_readout_is_checked_with_its_spread_channels() -> None:
+    net = chain((2, 4, 4), {"c": Conv2d(weights(15, 2, 4, 4)), "n": NEURON})
+    program = CHIP.lower(net).with_readout(Readout(1))
+    report = CHIP.check(net, program=program)
+    assert found(report, "output features")[0].value == 57
+    assert report.placement[0].used["kernel"] == 2 * 16 * 64
+    assert report.fits
