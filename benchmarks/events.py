@@ -1,6 +1,6 @@
 """Events per second of reading files and of binning, beside the peers, in one process and thread, by processor time.
 
-    python benchmarks/events.py [--file RECORDING] [--repeat 3]
+    python benchmarks/events.py [--file RECORDING] [--repeat 3] [--only binning]
 
 Without a file, 5 M events of a disc and noise on 320 x 240 are made. Peers that are not installed are left out.
 """
@@ -19,15 +19,17 @@ from typing import Any
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
+from numpy.typing import NDArray
 
 from i2e_deploy.events import Events
 from i2e_deploy.events.files import open_events, read_events, write_events
 from i2e_deploy.events.formats import FORMATS
-from i2e_deploy.events.frames import FrameSpec, frames_reference, to_frames
+from i2e_deploy.events.frames import Bounds, FrameSpec, frames_reference, to_frames
 from i2e_deploy.events.sources import open_source
 from i2e_deploy.events.stream import StreamSpec, Windower
 from i2e_deploy.events.windows import by_time
 
+WINDOW_US = 10_000
 TONIC_DTYPE = np.dtype([("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "?")])
 
 
@@ -45,11 +47,13 @@ def best(run: Callable[[], Any], repeat: int) -> float:
 def recording(path: Path | None) -> tuple[Events, tuple[int, int]]:
     if path is not None:
         whole = read_events(path)
-        part, duration = whole.events, int(whole.events["t"][-1]) + 1
+        part = whole.events
+        part["t"] -= part["t"][0]
+        duration = int(part["t"][-1]) + 1
         copies = -(-5_000_000 // len(part))
         events = np.tile(part, copies)
         events["t"] += np.repeat(np.arange(copies) * duration, len(part))
-        return events, whole.sensor_size or (640, 480)
+        return events, whole.sensor_size or (int(part["x"].max()) + 1, int(part["y"].max()) + 1)
     source = open_source("fake://320x240?rate=500000&seconds=10&realtime=0&packet=10000")
     packets = []
     while (packet := source.read(1)) is not None:
@@ -57,44 +61,60 @@ def recording(path: Path | None) -> tuple[Events, tuple[int, int]]:
     return np.concatenate(packets), source.sensor_size
 
 
-def binning(events: Events, size: tuple[int, int], repeat: int) -> None:
-    print("\nbinning, windows of 10 ms          M events/s   ratio to tonic")
-    bounds = by_time(events, 10_000)
-    rows: list[tuple[str, float]] = []
-    peer = 0.0
+def tonic_rows(events: Events, size: tuple[int, int], full: NDArray[Any]) -> list[tuple[str, float]]:
+    """tonic's `ToFrame` on the same windows, and that it gives `full`; no row where it is not installed."""
     try:
         from tonic.transforms import ToFrame
-
-        theirs = np.empty(len(events), TONIC_DTYPE)
-        for name in TONIC_DTYPE.names or ():
-            theirs[name] = events[name]
-        to_frame = ToFrame((*size, 2), time_window=10_000)
-        peer = len(events) / best(lambda: to_frame(theirs), 1) / 1e6
-        rows.append((f"tonic ToFrame, full sensor {size[0]}x{size[1]}", peer))
-        full = FrameSpec(size, (2, size[1], size[0]))
-        assert np.array_equal(to_frames(events, bounds, full), to_frame(theirs)), "not equal to tonic"
     except ImportError:
-        print("(tonic is not installed)")
-    for label, spec in (
-        (f"to_frames, full sensor {size[0]}x{size[1]}", FrameSpec(size, (2, size[1], size[0]))),
-        ("to_frames, to 128x128", FrameSpec(size, (2, 128, 128))),
-        ("to_frames, to 32x32", FrameSpec(size, (2, 32, 32))),
-        ("to_frames, to 32x32, binary, merged", FrameSpec(size, (1, 32, 32), binary=True)),
-    ):
-        rows.append((label, len(events) / best(lambda spec=spec: to_frames(events, bounds, spec), repeat) / 1e6))  # type: ignore[misc]
-    small = FrameSpec(size, (2, 32, 32))
-    reference = len(events) / best(lambda: frames_reference(events, bounds, small), 1) / 1e6
-    rows.append(("NumPy definition, to 32x32", reference))
+        print("(tonic is not installed: pip install tonic)")
+        return []
+    theirs = np.empty(len(events), TONIC_DTYPE)
+    for name in TONIC_DTYPE.names or ():
+        theirs[name] = events[name]
+    to_frame = ToFrame((*size, 2), time_window=WINDOW_US)
+    assert np.array_equal(full, to_frame(theirs)), "not equal to tonic"
+    return [(f"tonic ToFrame, {size[0]}x{size[1]}, int16", len(events) / best(lambda: to_frame(theirs), 1) / 1e6)]
+
+
+def frame_rows(events: Events, bounds: Bounds, spec: FrameSpec, label: str, repeat: int) -> list[tuple[str, float]]:
+    """A new int32 array; then a smaller one that is used again; each with its floor: writing zeros only."""
+    count, frames = len(events) / 1e6, to_frames(events, bounds, spec)
+    again: NDArray[Any] = np.zeros(frames.shape, np.uint8 if frames.max() < 256 else np.uint16)  # hot pixels
+    assert np.array_equal(to_frames(events, bounds, spec, again), frames)
+    new_bytes, shape = frames.nbytes / 1e6, frames.shape
+    del frames
+    return [
+        (f"to_frames, {label}, new int32", count / best(lambda: to_frames(events, bounds, spec), repeat)),
+        (f"   floor: zeros, {new_bytes:,.0f} MB", count / best(lambda: np.full(shape, 0, np.int32), repeat)),
+        (f"to_frames, {label}, {again.dtype}, again",
+         count / best(lambda: to_frames(events, bounds, spec, again), repeat)),
+        (f"   floor: zeros, {again.nbytes / 1e6:,.0f} MB", count / best(lambda: again.fill(0), repeat)),
+    ]  # fmt: skip
+
+
+def binning(events: Events, size: tuple[int, int], repeat: int) -> None:
+    print(f"\nbinning, windows of {WINDOW_US / 1000:g} ms                M events/s   ratio to tonic")
+    bounds, count = by_time(events, WINDOW_US), len(events) / 1e6
+    full, small = FrameSpec(size, (2, size[1], size[0])), FrameSpec(size, (2, 32, 32))
+    rows = tonic_rows(events, size, to_frames(events, bounds, full))
+    peer = rows[0][1] if rows else float("nan")
+    for spec in (full, FrameSpec(size, (2, 128, 128)), small):
+        rows += frame_rows(events, bounds, spec, f"{spec.shape[2]}x{spec.shape[1]}", repeat)
+    binary = FrameSpec(size, (1, 32, 32), binary=True)
+    rows.append(("to_frames, 32x32, binary, merged", count / best(lambda: to_frames(events, bounds, binary), repeat)))
+    rows.append(("NumPy definition, 32x32", count / best(lambda: frames_reference(events, bounds, small), 1)))
     assert np.array_equal(to_frames(events, bounds, small), frames_reference(events, bounds, small))
 
-    def stream() -> None:
-        windower = Windower(StreamSpec(8, 1250), small)
-        for start in range(0, len(events), 10_000):
-            windower.push(events[start : start + 10_000])
+    def stream(packet: int) -> None:
+        windower = Windower(StreamSpec(8, WINDOW_US // 8), small)
+        for start in range(0, len(events), packet):
+            windower.push(events[start : start + packet])
 
-    rows.append(("Windower, live, to 32x32, 10,000 a packet", len(events) / best(stream, repeat) / 1e6))
+    for packet in (10_000, 1_000):
+        label = f"Windower, live, 32x32, {packet:,} a packet"
+        rows.append((label, count / best(lambda packet=packet: stream(packet), repeat)))  # type: ignore[misc]
     for label, rate in rows:
-        print(f"{label:42s} {rate:8.1f}   {rate / peer if peer else float('nan'):6.1f}")
+        print(f"{label:44s} {rate:8.1f}   {rate / peer:6.1f}")
 
 
 def files(events: Events, size: tuple[int, int], repeat: int) -> None:
@@ -136,13 +156,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--file", type=Path)
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--only", choices=["binning", "files"])
     arguments = parser.parse_args()
     events, size = recording(arguments.file)
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
           f"numpy {np.__version__}; load {os.getloadavg()[0]:.1f} at the start")  # fmt: skip
     print(f"{len(events):,} events on {size[0]}x{size[1]}, {np.ptp(events['t']) / 1e6:.1f} s, processor time")
-    binning(events, size, arguments.repeat)
-    files(events, size, arguments.repeat)
+    if arguments.only != "files":
+        binning(events, size, arguments.repeat)
+    if arguments.only != "binning":
+        files(events, size, arguments.repeat)
 
 
 if __name__ == "__main__":

@@ -18,20 +18,11 @@ from i2e_deploy.conversion import RATIO
 from i2e_deploy.conversion.gap import Row, compare, log_gap, mean_gap, statistics
 from i2e_deploy.conversion.sensor import PRESETS, Sensor, make_pixels, simulate
 from i2e_deploy.datasets.mnist5k import load_mnist5k
-from i2e_deploy.events.array import Events, empty_events
+from i2e_deploy.events.files import read_events
 
 SIDE, DURATION_US = 34, 300_000
 SACCADE_US = DURATION_US // 8
 MOTIONS = {"jump": 0, "moving eye": SACCADE_US}
-
-
-def read_nmnist(path: Path) -> Events:
-    """Five bytes an event, big-endian: x, y, polarity (1 bit) and time (23 bits)."""
-    rows = np.frombuffer(path.read_bytes(), np.uint8).reshape(-1, 5).astype(np.int64)
-    events = empty_events(len(rows))
-    events["x"], events["y"], events["p"] = rows[:, 0], rows[:, 1], rows[:, 2] >> 7
-    events["t"] = (rows[:, 2] & 127) << 16 | rows[:, 3] << 8 | rows[:, 4]
-    return events[np.argsort(events["t"], kind="stable")]
 
 
 def synthetic(images: np.ndarray, sensor: Sensor, motion_us: int) -> list[dict[str, float]]:  # type: ignore[type-arg]
@@ -65,7 +56,7 @@ def main() -> None:
     count, digits = options.per_digit, load_mnist5k()[0]
     images = np.concatenate([digits.images[digits.labels == digit][:count] for digit in range(10)])
     paths = [path for digit in range(10) for path in sorted((options.folder / str(digit)).glob("*.bin"))[:count]]
-    recorded = [statistics(read_nmnist(path), SIDE, SIDE, DURATION_US) for path in paths]
+    recorded = [statistics(read_events(path).events, SIDE, SIDE, DURATION_US) for path in paths]
     print(f"{len(images)} converted MNIST digits, {len(recorded)} recordings of N-MNIST; effect: Cliff's delta")
     results = {
         f"{name}, {motion}": compare(synthetic(images, sensor, motion_us), recorded)

@@ -1,10 +1,13 @@
 """Latency, sustained rate and memory of the live loop with the demo network, over loopback TCP.
 
-    python benchmarks/live.py [--seconds 10] [--minutes 0] [--model BUNDLE_OR_NETWORK]
+    python benchmarks/live.py [--seconds 10] [--model BUNDLE_OR_NETWORK] [--file RECORDING ...]
+    python benchmarks/live.py --minutes 10 [--model ...]        # memory alone: resident size at every minute
 
 A child process sends events whose time stamps are the moments at which they are due on the machine's monotonic clock,
-so a decision's age is measured against the end of its window itself: sending, the socket, counting, waiting and
-running are all in it. `--minutes` adds a run for memory. Without a model the demo's network is made, untrained.
+in packets of 1 ms, so a decision's age is measured against the end of its window itself: the packet's own millisecond,
+sending, the socket, counting, waiting and running are all in it. Streams are the fake camera's disc at constant rates,
+and recordings, looped, with their bursts, at their own pace and at 1 M events/s on average. Without a model the
+demo's network is made, untrained.
 """
 
 from __future__ import annotations
@@ -16,40 +19,74 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from i2e_deploy.chips import Program, get
+from i2e_deploy.events import Events
+from i2e_deploy.events.files import read_events
 from i2e_deploy.events.frames import FrameSpec
 from i2e_deploy.events.sources import open_source
 from i2e_deploy.events.sources.tcp import EventServer
 from i2e_deploy.events.stream import StreamSpec
-from i2e_deploy.runtime.live import Live, LiveSpec
+from i2e_deploy.runtime.decider import LiveSpec
+from i2e_deploy.runtime.histogram import LatencyHistogram
+from i2e_deploy.runtime.live import Live
 
 SIZE, WINDOW_US, STEPS = (128, 128), 20_000, 8
+COUNTED = 5  # decisions before this one are not
 
 
-def sender(rate: float, seconds: float) -> None:
+@dataclass(frozen=True)
+class Stream:
+    """What the child sends: `rate` events/s on average, 0 = as fast as they are taken, None = the recording's pace."""
+
+    rate: float | None
+    file: Path | None = None
+
+    def load(self) -> tuple[Events, tuple[int, int]]:
+        """Events, sorted, from 0 us on, and the sensor's (width, height)."""
+        from event_maker import disc
+
+        if self.file is None:
+            events, size = disc(SIZE, 2**20), SIZE
+        else:
+            recording = read_events(self.file)
+            events = recording.events
+            size = recording.sensor_size or (int(events["x"].max()) + 1, int(events["y"].max()) + 1)
+        events["t"] -= events["t"][0]
+        if self.rate is not None:  # the disc's rate is constant, so only the mean is to be set
+            mean = len(events) / (int(events["t"][-1]) + 1) * 1e6
+            events["t"] = (events["t"] * (mean / (self.rate or 20e6))).astype(np.int64)
+        return events, size
+
+    def name(self) -> str:
+        return "disc" if self.file is None else self.file.name
+
+
+def sender(stream: Stream, seconds: float) -> None:
     """The child: packets of 1 ms on time; rate 0 = as fast as the receiver takes them."""
-    from event_maker import disc
+    events, size = stream.load()
+    times, length = np.ascontiguousarray(events["t"]), int(events["t"][-1]) + 1
+    with EventServer(size) as server:
+        print(server.port, *size, flush=True)
 
-    pool = disc(SIZE, 2**20)
-    with EventServer(SIZE) as server:
-        print(server.port, flush=True)
-
-        def packets():  # type: ignore[no-untyped-def]
+        def packets() -> Iterator[Events]:
             now = start = time.monotonic_ns() // 1000
-            end, place = start + int(seconds * 1e6), 0
-            while now < end:
-                count = int(rate / 1000) if rate else 50_000
-                place = place if place + count <= len(pool) else 0
-                packet = pool[place : place + count].copy()
-                place += count
-                packet["t"] = now + np.arange(count) * 1000 // count
+            place, base = 0, start
+            while now < start + int(seconds * 1e6):
+                stop = int(np.searchsorted(times, now + 1000 - base))
+                packet = events[place:stop].copy()
+                packet["t"] += base
+                place = stop
+                if now + 1000 - base >= length:
+                    place, base = 0, base + length
                 now += 1000
                 late = now / 1e6 - time.monotonic_ns() / 1e9
-                if rate and late > 0:
+                if stream.rate != 0 and late > 0:
                     time.sleep(late)
                 yield packet
 
@@ -70,37 +107,41 @@ def demo_program(model: Path | None) -> tuple[Program, str]:
     return get("speck2f").lower(network), "the demo's network, untrained"
 
 
-def run(program: Program, rate: float, seconds: float, policy: str) -> None:
-    spec = LiveSpec(StreamSpec(STEPS, WINDOW_US // STEPS), FrameSpec(SIZE, (2, 32, 32)), policy=policy)  # type: ignore[arg-type]
+def run(program: Program, stream: Stream, seconds: float, policy: str, every: float = 0) -> None:
+    """One row; with `every` seconds also the memory then."""
     child = subprocess.Popen(  # noqa: S603  # this file
-        [sys.executable, __file__, "--send", str(rate), "--seconds", str(seconds)], stdout=subprocess.PIPE, text=True
-    )
+        [sys.executable, str(Path(__file__).resolve()), "--send", str(stream.rate), "--seconds", str(seconds),
+         *(["--file", str(stream.file)] if stream.file else [])], stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
     assert child.stdout is not None
-    port = int(child.stdout.readline())
-    ages, spikes, memory = [], 0, []
+    port, *size = map(int, child.stdout.readline().split())
+    frame = FrameSpec((size[0], size[1]), (2, 32, 32))
+    spec = LiveSpec(StreamSpec(STEPS, WINDOW_US // STEPS), frame, policy=policy)  # type: ignore[arg-type]
+    ages, spikes, memory, said = LatencyHistogram(), 0, rss(), 0.0
     live = Live(open_source(f"tcp://127.0.0.1:{port}"), program, spec)
     start, all_before, own_before = time.perf_counter(), time.process_time(), time.thread_time()
     with live:
         for decision in live:
-            ages.append(time.monotonic_ns() / 1e6 - decision.end / 1e3)
+            if live.counts.decisions > COUNTED:
+                ages.add(time.monotonic_ns() / 1e9 - decision.end / 1e6)
             spikes += sum(decision.spikes.values())
-            if len(ages) % 500 == 1:
-                memory.append(rss())
+            if every and time.perf_counter() - start > said:
+                print(f"{said / 60:6.1f} min {rss():8.1f} MiB, {live.counts.decisions:,} decisions", flush=True)
+                said += every
     elapsed = time.perf_counter() - start
     own = time.thread_time() - own_before
     reading = time.process_time() - all_before - own
     sent = int(child.stdout.readline())
     child.wait()
     stats = live.stats()
-    latency = stats["latency"]
-    ages = ages[5:]
-    age = [float("nan")] * 3 if not rate else [float(np.percentile(ages, q)) for q in (50, 99, 100)]
+    latency, age, count = stats["latency"], ages.summary(), max(1, stats["decisions"])
+    ages_ms = [f"{age[key]:7.2f}" if stream.rate != 0 else "      -" for key in ("p50_ms", "p99_ms", "worst_ms")]
     print(
-        f"{rate / 1e6 if rate else float('inf'):7.1f} {policy:6s} {stats['events'] / elapsed / 1e6:8.2f} "
-        f"{'yes' if stats['events'] == sent else 'NO':>4s} {stats['decisions']:7d} {stats['dropped_windows']:6d} "
-        f"{age[0]:8.2f} {age[1]:8.2f} {age[2]:8.2f}   {latency['p50_ms']:8.2f} {latency['p99_ms']:8.2f} "
-        f"{1e3 * own / max(1, stats['decisions']):9.2f} {1e9 * reading / stats['events']:9.1f} "
-        f"{spikes / max(1, stats['decisions']):10.0f}   {memory[0]:.0f} {memory[-1]:.0f}",
+        f"{stream.name():14s} {policy:6s} {stats['events'] / elapsed / 1e6:7.2f} "
+        f"{'yes' if stats['events'] == sent else 'NO':>4s} {stats['decisions']:6d} {stats['dropped_windows']:5d}  "
+        f"{' '.join(ages_ms)}   {latency['p50_ms']:7.2f} {latency['p99_ms']:7.2f} "
+        f"{1e3 * own / count:9.2f} {1e9 * reading / stats['events']:9.1f} {spikes / count:10.0f}   "
+        f"{memory:.0f} {rss():.0f}",
         flush=True,
     )
 
@@ -123,14 +164,16 @@ def rss() -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--minutes", type=float, default=0)
     parser.add_argument("--model", type=Path)
-    parser.add_argument("--send", type=float, help=argparse.SUPPRESS)
+    parser.add_argument("--file", type=Path, nargs="*", default=[])
+    parser.add_argument("--send", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.send is not None:
-        sender(arguments.send, arguments.seconds)
+        rate = None if arguments.send == "None" else float(arguments.send)
+        sender(Stream(rate, next(iter(arguments.file), None)), arguments.seconds)
         return
     import torch
 
@@ -138,23 +181,22 @@ def main() -> None:
     program, name = demo_program(arguments.model)
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
           f"torch {torch.__version__}, 1 thread; load {os.getloadavg()[0]:.1f} at the start")  # fmt: skip
-    print(f"{name}; sensor {SIZE[0]}x{SIZE[1]}, windows of {WINDOW_US / 1000:g} ms in {STEPS} steps, TCP on loopback")
-    print(
-        "age = decision minus end of its window, ms; latency = decision minus arrival of the packet that closed it, ms"
-    )
-    print(
-        "CPU/win = ms of processor time of the deciding thread a window, CPU/event = ns of the reading thread an event"
-    )
-    print(
-        "M ev/s policy  M ev/s  all decisions drop  age p50  age p99  age max   "
-        "lat. p50 lat. p99   CPU/win  CPU/event spikes/win   MiB at start, end"
-    )
+    print(f"{name}; windows of {WINDOW_US / 1000:g} ms in {STEPS} steps, 32x32 pixels, TCP on loopback")
+    print("age = decision minus end of its window, ms: 1 ms of it is the sender's packet, which closes the window;")
+    print("latency = decision minus arrival of that packet, ms; CPU/win = ms of processor time of the deciding thread")
+    print("a window, CPU/ev = ns of the reading thread an event; the disc's sensor is 128x128")
+    print("stream         policy  M ev/s  all  dec.  drop  age p50 age p99 age max   lat.p50 lat.p99 "
+          "  CPU/win    CPU/ev spikes/win   MiB at start, end")  # fmt: skip
     warm_up(program)
-    for rate in (0.1e6, 1e6, 5e6):
-        run(program, rate, arguments.seconds, "drop")
-    run(program, 0, arguments.seconds, "block")
     if arguments.minutes:
-        run(program, 0.1e6, 60 * arguments.minutes, "drop")
+        run(program, Stream(0.1e6), 60 * arguments.minutes, "drop", every=60)
+        return
+    for rate in (0.1e6, 1e6, 5e6):
+        run(program, Stream(rate), arguments.seconds, "drop")
+    for file in arguments.file:
+        run(program, Stream(None, file), arguments.seconds, "drop")
+        run(program, Stream(1e6, file), arguments.seconds, "drop")
+    run(program, Stream(0), arguments.seconds, "block")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """The Loihi 2 engine beside Lava (netx, `Loihi2SimCfg`, `fixed_pt`) on the same inputs, in one run, outputs compared.
 
-    python benchmarks/loihi2.py [--quick] > benchmarks/results/loihi2.txt
+    python benchmarks/loihi2.py [--nets FOLDER] [--quick] > benchmarks/results/loihi2.txt
 
-PilotNet LIF, PilotNet SDNN and ntidigits are the trained networks inside the lava-dl wheel; the two MNIST networks
-have the sizes of the SLAYER examples and weights drawn at the scale of trained ones. Times are the best of several.
+PilotNet LIF, PilotNet SDNN and ntidigits are the trained networks inside the lava-dl wheel. FOLDER is what
+`slayer_mnist.py --folder FOLDER` has filled: two networks trained on MNIST, and digits that they have not seen. Without
+it the two have weights drawn at the scale of trained ones, and random pixels. Times are the best of several.
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ Array = Any
 
 @dataclass(frozen=True)
 class Case:
-    """One row: a network, its file, frames [T, N] and how many steps Lava gets."""
+    """One row: a network, its file, frames [T, N] and how many steps Lava gets; `batch` is [64, T, N].
+
+    `sample`: steps of one sample.
+    """
 
     name: str
     network: BlockNetwork
@@ -43,6 +47,8 @@ class Case:
     frames: Array
     lava_steps: int
     lava_layers: int = 0
+    batch: Array | None = None
+    sample: int = 100
 
 
 def shipped() -> Path:
@@ -52,7 +58,7 @@ def shipped() -> Path:
     return Path(next(iter(spec.submodule_search_locations))).parents[3] / "tests/lava/lib/dl/netx"
 
 
-def cases(folder: Path, quick: bool) -> list[Case]:
+def cases(folder: Path, quick: bool, nets: Path | None = None) -> list[Case]:
     base, rng = shipped() / "gts", np.random.default_rng(0)
     steps = 24 if quick else 96
     image = np.load(base / "pilotnet_lif/image.npy").transpose(2, 1, 0).reshape(1, -1)
@@ -66,12 +72,29 @@ def cases(folder: Path, quick: bool) -> list[Case]:
         ),
         Case("ntidigits", *_file(base / "ntidigits/ntidigits.net"), spikes, 600, 5),
     ]
-    for name, network in (("MNIST dense", _dense(rng)), ("MNIST conv", _conv(rng))):
+    return found + (_drawn(folder, rng) if nets is None else _trained(nets))
+
+
+def _drawn(folder: Path, rng: np.random.Generator) -> list[Case]:
+    found = []
+    for name, network in (("drawn dense", _dense(rng)), ("drawn conv", _conv(rng))):
         write_netx(network, folder / f"{name}.net")
         size = int(np.prod(network.input_shape))
         pixels = (rng.random((300, size)) < 0.1 * (rng.random(size) < 0.4)).astype(np.int64)
         found.append(Case(name, network, folder / f"{name}.net", pixels, 200))
     return found
+
+
+def _trained(nets: Path) -> list[Case]:
+    """Digits one after the other: 37 of them, and 64 streams of 12 that differ."""
+    digits = np.load(nets / "mnist_frames.npy")
+    digits = digits.reshape(*digits.shape[:2], -1)
+    steps, size = digits.shape[1:]
+    stream, many = digits[:37].reshape(37 * steps, size), np.resize(digits, (64, 12 * steps, size))
+    return [
+        Case(f"MNIST {kind}", *_file(nets / f"mnist_{kind}.net"), stream, 200, 0, many, steps)
+        for kind in ("dense", "conv")
+    ]
 
 
 def _file(path: Path) -> tuple[BlockNetwork, Path]:
@@ -138,7 +161,9 @@ def engine(case: Case, repeats: int) -> dict[str, float]:
     frames = case.frames[None].astype(np.int16)
     whole, cpu = timed(case.network, frames, repeats)
     stream, stream_cpu = timed(case.network, frames, max(3, repeats // 3), streamed=True)
-    batch = np.repeat(frames[:, : 12 if frames.shape[2] > 5000 else 100], 64, axis=0)
+    batch = (
+        case.batch if case.batch is not None else np.repeat(frames[:, : 12 if frames.shape[2] > 5000 else 100], 64, 0)
+    )
     many, many_cpu = timed(case.network, batch, max(2, repeats // 4))
     return {
         "whole": whole, "cpu": cpu, "stream": stream, "stream_cpu": stream_cpu, "batch": many / 64,
@@ -177,27 +202,33 @@ def sparsity(case: Case) -> list[str]:
     return rows
 
 
-def row(name: str, neurons: int, spikes: float, peer: dict[str, Any], ours: dict[str, float]) -> str:
+def row(case: Case, neurons: int, spikes: float, peer: dict[str, Any], ours: dict[str, float]) -> str:
     """One line of the table."""
     wall, cpu = peer["ms_per_step"], peer["cpu_ms_per_step"]
-    text = f"{name:14}{neurons:8,}{spikes:12,.0f}{wall:9.2f} |{cpu:6.1f}"
+    text = f"{case.name:14}{neurons:8,}{spikes:12,.0f}{100 * spikes / neurons:7.1f} %{wall:9.2f} |{cpu:6.1f}"
     for key in ("whole", "stream", "batch"):
         mine = ours["cpu" if key == "whole" else f"{key}_cpu"]
         text += f"{ours[key]:9.4f} |{mine:7.4f}{wall / ours[key]:6.0f} |{cpu / mine:5.0f}"
-    return text + f"{1000 / (ours['batch'] * 100):10,.0f}{peer['parent_mb'] + peer['child_mb']:8,.0f}"
+    return text + f"{1000 / (ours['batch'] * case.sample):10,.0f}{peer['parent_mb'] + peer['child_mb']:8,.0f}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
+    parser.add_argument("--nets", type=Path, help="folder with mnist_dense.net, mnist_conv.net, mnist_frames.npy")
     parser.add_argument("--quick", action="store_true")
     arguments = parser.parse_args()
     print(machine(), "| load", " ".join(f"{x:.1f}" for x in os.getloadavg()), flush=True)
-    print("ms a step, wall | CPU of all processes and threads; x: Lava's over ours; batch 64: per sample and step.")
-    print("All outputs equal Lava's. First steps, compilation and preparation are left out on both sides.\n")
-    head = (
+    print("ms a step, wall | CPU of all processes and threads; x: Lava's over ours. whole: all steps at once, batch 1;")
+    print("stream: step by step, batch 1; batch 64: per sample and step. Lava: batch 1, it has no other.")
+    print(f"Both may use all {os.cpu_count()} cores and read back the last layer alone. All outputs equal Lava's.")
+    print("First steps, compilation and preparation are left out on both sides.")
+    source = "weights and input DRAWN AT RANDOM; --nets measures trained ones"
+    print("MNIST:", source if arguments.nets is None else "trained with SLAYER, on digits not seen in training.", "\n")
+    head = [
         "network",
         "neurons",
         "spikes/step",
+        "rate",
         "Lava",
         "whole",
         "x",
@@ -207,10 +238,10 @@ def main() -> None:
         "x",
         "samples/s",
         "Lava MB",
-    )
-    print("{:14}{:>8}{:>12}{:>16}{:>17}{:>12}{:>17}{:>12}{:>17}{:>12}{:>10}{:>8}".format(*head), flush=True)
+    ]
+    print("{:14}{:>8}{:>12}{:>9}{:>16}{:>17}{:>12}{:>17}{:>12}{:>17}{:>12}{:>10}{:>8}".format(*head), flush=True)
     with tempfile.TemporaryDirectory() as name:
-        found = cases(Path(name), arguments.quick)
+        found = cases(Path(name), arguments.quick, arguments.nets)
         for case in found:
             peer = lava(case, Path(name))
             stream = Stream(case.network, 1, "lava")
@@ -219,9 +250,9 @@ def main() -> None:
             assert np.array_equal(output[: case.lava_steps], expected), case.name
             spikes = sum(c.spikes for c in stream.counts().values()) / len(case.frames)
             neurons = sum(p.plan.layer.size for p in stream.populations)
-            print(row(case.name, neurons, spikes, peer, engine(case, 3 if arguments.quick else 9)), flush=True)
+            print(row(case, neurons, spikes, peer, engine(case, 3 if arguments.quick else 9)), flush=True)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print("\nsamples/s: of 100 steps each, batch 64. Lava MB: its parent and its largest child.")
+        print("\nsamples/s: batch 64, of 100 steps each, MNIST digits of 8. Lava MB: its parent and its largest child.")
         print(f"Peak memory of this process, all networks and batches: {peak:,.0f} MB")
         print("\nPilotNet LIF without biases and input layer, random spikes in: cost against activity")
         print("  input on   synops a step   ms a step")

@@ -18,7 +18,8 @@ from i2e_deploy.events.files import write_events
 from i2e_deploy.events.frames import FrameSpec
 from i2e_deploy.events.sources import open_source
 from i2e_deploy.events.stream import StreamSpec
-from i2e_deploy.runtime.live import Live, LiveSpec
+from i2e_deploy.runtime.decider import LiveSpec
+from i2e_deploy.runtime.live import Live
 
 
 def make_recording(path: Path) -> None:

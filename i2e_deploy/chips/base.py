@@ -13,6 +13,7 @@ from typing import Any
 
 from i2e_deploy.chips.check import CheckReport, Slot
 from i2e_deploy.chips.profile import Profile
+from i2e_deploy.chips.session import Session
 from i2e_deploy.chips.trace import Integers, States, Trace
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network import AnyNetwork
@@ -55,6 +56,14 @@ class Program(ABC):
             InputError: wrong shape or dtype, negative counts, unknown semantics or engine, states of another
                 program or batch.
         """
+
+    def session(self, semantics: str = "timestep") -> Session:
+        """A session from a fresh state, to run a step at a time.
+
+        Raises:
+            InputError: at the first step, see `run`.
+        """
+        return Session(self, semantics)
 
     def run_on(self, target: str, frames: Integers, semantics: str = "timestep") -> Trace:
         """Run on the vendor's software (`"lava"`) or on the chip (`"board"`); see `run`.

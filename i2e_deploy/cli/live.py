@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,7 +12,8 @@ import typer
 if TYPE_CHECKING:
     from i2e_deploy.chips import Program
     from i2e_deploy.events.sources import Source
-    from i2e_deploy.runtime.live import Live, LiveSpec
+    from i2e_deploy.runtime.decider import LiveSpec
+    from i2e_deploy.runtime.live import Live
 
 
 def command(
@@ -24,7 +27,9 @@ def command(
     crop: Annotated[str, typer.Option(help="left,top,width,height of the sensor part that is seen.")] = "",
     binary: Annotated[bool, typer.Option("--binary", help="A pixel counts at most 1 a step.")] = False,
     state: Annotated[str, typer.Option(help="reset = fresh state each window; keep.")] = "reset",
-    policy: Annotated[str, typer.Option(help="When too slow: drop oldest, merge, or block the source.")] = "drop",
+    policy: Annotated[
+        str, typer.Option(help="When too slow: drop oldest, merge, or block the source (a file at full speed: block).")
+    ] = "",
     semantics: Annotated[str, typer.Option(help="timestep (exact to Sinabs).")] = "timestep",
     seconds: Annotated[float, typer.Option(min=0, help="Stop after so long; 0 = when the source ends.")] = 0,
     record: Annotated[Path | None, typer.Option(help="Record the session to this new file.")] = None,
@@ -51,14 +56,15 @@ def command(
     if replay is not None:
         result = run_replay(replay, program)
         result.raise_if_different()
-        console().print(f"{result.decisions} decisions, all equal")
+        other = "" if result.same_program else ", though by another program than the recorded one"
+        console().print(f"{result.decisions} decisions, all equal{other}")
         return
     if not source:
         raise InputError("no --source: give e.g. --source camera:// or --source file:///x.aedat4?realtime=1")
     opened = open_source(source)
     options = (window, steps, stride, by_count, crop, binary, state, policy, semantics)
     try:
-        spec = _spec(program, opened.sensor_size, *options)
+        spec = _spec(program, opened, *options)
         live = _session(opened, program, spec, source, record)
     except BaseException:
         opened.close()
@@ -71,13 +77,13 @@ def command(
 
 
 def _spec(
-    program: Program, sensor_size: tuple[int, int], window: float, steps: int, stride: int, by_count: int, crop: str,
+    program: Program, source: Source, window: float, steps: int, stride: int, by_count: int, crop: str,
     binary: bool, state: Any, policy: Any, semantics: str,
 ) -> LiveSpec:  # fmt: skip
     from i2e_deploy.errors import InputError
     from i2e_deploy.events.frames import FrameSpec
     from i2e_deploy.events.stream import StreamSpec
-    from i2e_deploy.runtime.live import LiveSpec
+    from i2e_deploy.runtime.decider import LiveSpec
 
     part: Any = None
     if crop:
@@ -87,7 +93,8 @@ def _spec(
     shape: Any = tuple(program.input_shape)
     step = by_count or max(1, round(1000 * window / steps))
     stream = StreamSpec(steps, step, "events" if by_count else "us", stride or None)
-    return LiveSpec(stream, FrameSpec(sensor_size, shape, part, binary), semantics, state, policy)
+    policy = policy or ("block" if getattr(source, "unpaced", False) else "drop")
+    return LiveSpec(stream, FrameSpec(source.sensor_size, shape, part, binary), semantics, state, policy)
 
 
 def _session(opened: Source, program: Program, spec: LiveSpec, uri: str, record: Path | None) -> Live:
@@ -108,8 +115,9 @@ def _run(live: Live, title: str, seconds: float, view: tuple[bool, str, int, boo
 
     from i2e_deploy.cli.common import console
 
-    say, watchers, start = console(stderr=as_json), [], time.monotonic()
+    say, watchers = console(stderr=as_json), []
     with ExitStack() as stack:
+        stack.enter_context(_terminate_as_interrupt())
         if view[0]:
             from i2e_deploy.runtime.view import ViewServer, ViewState
 
@@ -123,19 +131,42 @@ def _run(live: Live, title: str, seconds: float, view: tuple[bool, str, int, boo
 
             watchers.append(RerunLog().decided)
         stack.enter_context(live)
+        start, said = time.monotonic(), 0.0
         try:
             for decision in live:
                 for watcher in watchers:
                     watcher(decision)
+                elapsed = time.monotonic() - start
                 if as_json:
                     print(json.dumps({**decision.exact(), "latency": decision.latency}), flush=True)
-                elif live.counts.decisions % 50 == 1:
+                elif elapsed >= said:
                     _line(live.stats(), decision.choice, say)
-                if seconds and time.monotonic() - start > seconds:
+                    said = elapsed + 1
+                if seconds and elapsed > seconds:
                     break
         except KeyboardInterrupt:
             say.print("stopped")
-    return live.stats()
+    stats = live.stats()
+    if not stats["decisions"]:
+        reason = "the events fill less than one: try a shorter --window" if stats["events"] else "no event came"
+        say.print(f"no window closed: {reason}")
+    return stats
+
+
+@contextmanager
+def _terminate_as_interrupt() -> Iterator[None]:
+    """`kill`, systemd and containers end a session as Ctrl-C does: with its totals, and the recording whole."""
+    import signal
+
+    try:
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    except ValueError:  # not in the main thread: signals are not ours
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _line(stats: Any, choice: int, say: Any) -> None:
@@ -153,7 +184,8 @@ def _summary(stats: Any) -> None:
     from i2e_deploy.cli.common import console
 
     table = Table("counter", "value", title="session")
-    for name, value in {**stats, **stats["latency"]}.items():
+    latency = {f"latency {name}": value for name, value in stats["latency"].items() if name != "count"}
+    for name, value in {**stats, **latency}.items():
         if name != "latency":
             table.add_row(name.replace("_", " "), f"{value:,}")
     console().print(table)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from i2e_deploy.events.array import FAR
+
 
 @numba.njit(cache=True, nogil=True)
 def first_wrong(events, last, width, height):  # type: ignore[no-untyped-def]
@@ -24,8 +26,8 @@ def first_wrong(events, last, width, height):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True, nogil=True)
-def count_frames(events, bounds, columns, rows, plane, binary, frames):  # type: ignore[no-untyped-def]
-    """`frames.frames_reference` into zeroed int32 `frames` [n, C * H * W].
+def count_frames(events, bounds, columns, rows, plane, binary, most, frames):  # type: ignore[no-untyped-def]
+    """`frames.frames_reference` into `frames` [n, C * H * W]; False if a count exceeded `most`, what the dtype holds.
 
     Args:
         events: [N].
@@ -34,8 +36,10 @@ def count_frames(events, bounds, columns, rows, plane, binary, frames):  # type:
         plane: what polarity 1 adds: H * W, or 0 where polarities are merged.
         binary: set instead of count.
     """
+    fits = True
     for k in range(len(bounds)):
         frame = frames[k]
+        frame[:] = 0  # here and not before, so that it is in the cache when it is counted into
         for i in range(bounds[k, 0], bounds[k, 1]):
             event = events[i]
             offset = rows[event.y] + columns[event.x] + event.p * plane
@@ -43,33 +47,66 @@ def count_frames(events, bounds, columns, rows, plane, binary, frames):  # type:
                 if binary:
                     frame[np.uint64(offset)] = 1
                 else:
-                    frame[np.uint64(offset)] += 1
+                    count = np.int64(frame[np.uint64(offset)]) + 1
+                    fits &= count <= most
+                    frame[np.uint64(offset)] = count
+    return fits
 
 
 @numba.njit(cache=True, nogil=True)
-def fill_step(events, i, most, start, end, reset, columns, rows, plane, binary, frame):  # type: ignore[no-untyped-def]
-    """Add events from index `i` on to one step's frame [C * H * W], until one lies at or after `end`.
+def fill_steps(events, i, start, last, step, by_time, reset, columns, rows, plane, binary, frames, taken, ends, lost):  # type: ignore[no-untyped-def]
+    """Add events from index `i` on to the open step's frame, `frames[0]`, and to those behind it as steps close.
 
-    Stops also after `most` events, and at an event more than `reset` us before `start`.
+    Stops at the end of the events, at a jump in time, and when all frames are full.
+
+    Args:
+        events: [N].
+        start: us, of the open step.
+        last: us, latest event so far.
+        step: length of a step, us, or events.
+        by_time: whether it is us.
+        reset: a time stamp more than so many us before `start` or behind `last` is a jump; only `by_time`.
+        columns, rows, plane, binary: see `count_frames`.
+        frames: int32 [K, C * H * W]; those behind the first are zero.
+        taken: int64 [K], events in each step.
+        ends: int64 [K], set for each step that closed.
+        lost: int64 [2], added to: events not seen, events late (before the open step, or of a time beyond `FAR`).
 
     Returns:
-        (index of the first event not taken, events taken, of these not seen, events late: before `start`).
+        (index of the first event not taken, steps closed, latest event).
     """
-    taken, unseen, late = 0, 0, 0
-    while i < len(events) and taken < most:
-        event = events[i]
-        if event.t >= end or event.t < start - reset:
-            break
-        i += 1
-        if event.t < start:
-            late += 1
-            continue
-        taken += 1
-        offset = rows[event.y] + columns[event.x] + event.p * plane
-        if offset < 0 or event.p > 1:
-            unseen += 1
-        elif binary:
-            frame[np.uint64(offset)] = 1
-        else:
-            frame[np.uint64(offset)] += 1
-    return i, taken, unseen, late
+    closed, most = 0, FAR if by_time else step
+    while i < len(events) and closed < len(frames):
+        frame, count, before = frames[closed], taken[closed], i
+        low, span = (start, step) if by_time else (1 - FAR, 2 * FAR - 1)
+        while i < len(events) and count < most:
+            event = events[i]
+            if np.uint64(event.t - low) >= np.uint64(span):  # one comparison for both ends
+                break
+            i, count = i + 1, count + 1
+            offset = rows[event.y] + columns[event.x] + event.p * plane
+            if offset < 0 or event.p > 1:
+                lost[0] += 1
+            elif binary:
+                frame[np.uint64(offset)] = 1
+            else:
+                frame[np.uint64(offset)] += 1
+        taken[closed] = count
+        if i > before:
+            last = max(last, events[i - 1].t)
+        if count == most:
+            start = events[i - 1].t
+            ends[closed] = start
+            closed += 1
+        elif i < len(events):
+            now = events[i].t
+            if not -FAR < now < FAR or start - reset <= now < start:
+                lost[1] += 1
+                i += 1
+            elif now < start or now > max(last, start) + reset:
+                break  # a jump
+            else:
+                start += step
+                ends[closed] = start
+                closed += 1
+    return i, closed, last

@@ -24,6 +24,9 @@ from i2e_deploy.errors import InputError
 #: The only dtype of events inside this package.
 EVENT_DTYPE = np.dtype([("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("p", "u1")])
 
+#: A time beyond this (us, either way) is garbage: no clock says so.
+FAR = 2**60
+
 #: A structured array of `EVENT_DTYPE` (NumPy's types cannot say which fields).
 Events = NDArray[np.void]
 

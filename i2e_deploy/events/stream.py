@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from math import prod
 from typing import Literal
 
 import numpy as np
 
 from i2e_deploy.errors import InputError
-from i2e_deploy.events.array import Events
+from i2e_deploy.events.array import FAR, Events
 from i2e_deploy.events.frames import Frames, FrameSpec
 
-_NEVER, _FAR = 2**62, 2**60
+#: Values of the frames that are made at a time (int32).
+_BLOCK_VALUES = 2**17
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Window:
         start, end: us of the stream's clock; `end` is exclusive.
         frames: int32 [T, C, H, W].
         events: how many events it holds, those outside the crop included.
+        first_step: number of its first step, over all steps that closed; see `Windower.ahead`.
     """
 
     index: int
@@ -71,6 +74,7 @@ class Window:
     end: int
     frames: Frames
     events: int
+    first_step: int
 
 
 @dataclass
@@ -82,7 +86,8 @@ class StreamCounts:
         outside: not seen by the network: outside the crop or the sensor, or of no polarity.
         late: before the open step, so not counted into any, or with a time beyond 2^60 us.
         epochs: how often time jumped or the source was found again.
-        given_up: events in steps that were open when that happened.
+        given_up: events that no window holds, because it was open when that happened.
+        pending: events that no window holds yet.
     """
 
     events: int = 0
@@ -90,6 +95,7 @@ class StreamCounts:
     late: int = 0
     epochs: int = 0
     given_up: int = 0
+    pending: int = 0
 
 
 class Windower:
@@ -101,17 +107,18 @@ class Windower:
     """
 
     def __init__(self, spec: StreamSpec, frame: FrameSpec) -> None:
-        from i2e_deploy.events._kernels import fill_step
+        from i2e_deploy.events._kernels import fill_steps
 
         self.spec, self.frame, self.counts = spec, frame, StreamCounts()
-        self._fill = fill_step
-        self._tables = frame.tables()
+        self._fill, self._tables = fill_steps, frame.tables()
         self._steps: deque[tuple[Frames, int, int, int]] = deque(maxlen=spec.steps)
-        self._index, self._closed = 0, 0
+        self._index = 0
+        # steps are numbered over the whole stream: the one that is open, the first of the next window, and the
+        # first that no window holds yet
+        self._step, self._first, self._unused = 0, 0, 0
         self._start: int | None = None
         self._last = 0
-        self._open: Frames = np.zeros(frame.shape, np.int32)
-        self._taken = 0
+        self._new_block()
 
     @property
     def latest(self) -> int:
@@ -123,39 +130,33 @@ class Windower:
         """When the open step ends, us; None before the first event and when steps are counted in events."""
         return None if self._start is None or self.spec.unit == "events" else self._start + self.spec.step
 
+    def ahead(self) -> tuple[int, tuple[Frames, ...]]:
+        """Of the window that closes next: the number of its first step, and the frames of its steps closed so far."""
+        count = max(0, self._step - self._first)
+        return self._first, tuple(self._steps[i][0] for i in range(len(self._steps) - count, len(self._steps)))
+
     def push(self, events: Events) -> list[Window]:
         """Count `events` [N] in and return the windows that closed. They may be unsorted and may be garbage."""
         closed: list[Window] = []
-        t = events["t"]
-        by_time = self.spec.unit == "us"
-        i = 0
-        while i < len(t):
-            now = int(t[i])
-            if not -_FAR < now < _FAR:  # no clock says so; it would not leave room to calculate
-                self.counts.events, self.counts.late, i = self.counts.events + 1, self.counts.late + 1, i + 1
-                continue
+        i, lost, by_time = 0, np.zeros(2, np.int64), self.spec.unit == "us"
+        while i < len(events):
+            now = int(events[i]["t"])
             if self._start is None or self._jumps(now):
+                if not -FAR < now < FAR:
+                    lost[1], i = lost[1] + 1, i + 1
+                    continue
                 self._new_epoch(now)
-            assert self._start is not None
-            start = self._start if by_time else -_NEVER
-            end = self._start + self.spec.step if by_time else _NEVER
-            most = _NEVER if by_time else self.spec.step - self._taken
-            before = i
-            i, taken, outside, late = self._fill(
-                events, i, most, start, end, self.spec.max_jump if by_time else 0, *self._tables,
-                self.frame.binary, self._open.reshape(-1),
+            i, count, self._last = self._fill(
+                events, i, self._start, self._last, self.spec.step, by_time, self.spec.max_jump, *self._tables,
+                self.frame.binary, self._frames[self._at :].reshape(-1, prod(self.frame.shape)),
+                self._taken[self._at :], self._ends, lost,
             )  # fmt: skip
-            self._taken += taken
-            self.counts.events += i - before
-            self.counts.outside += outside
-            self.counts.late += late
-            if i > before:
-                self._last = max(self._last, int(t[i - 1]))
-            if by_time:
-                if i < len(t) and not self._jumps(int(t[i])):
-                    self._close_step(closed, end)
-            elif self._taken == self.spec.step:
-                self._close_step(closed, int(t[i - 1]))
+            for end in self._ends[:count].tolist():
+                self._close_step(closed, end)
+        self.counts.events += len(events)
+        self.counts.outside += int(lost[0])
+        self.counts.late += int(lost[1])
+        self.counts.pending = self._pending()
         return closed
 
     def advance(self, now: int) -> list[Window]:
@@ -169,13 +170,14 @@ class Windower:
         while end is not None and end <= min(now, limit):
             self._close_step(closed, end)
             end = self.step_end
+        self.counts.pending = self._pending()
         return closed
 
     def restart(self) -> None:
         """Give up the open window; the next event starts a new epoch. For a source that was lost and found again."""
         if self._start is not None:
             self._give_up()
-            self._start = None
+            self._start, self.counts.pending = None, 0
 
     def _jumps(self, t: int) -> bool:
         if self.spec.unit == "events" or self._start is None:
@@ -189,18 +191,36 @@ class Windower:
 
     def _give_up(self) -> None:
         self.counts.epochs += 1
-        self.counts.given_up += self._taken
+        self.counts.given_up += self._pending()
         self._steps.clear()
-        self._closed, self._taken = 0, 0
-        self._open[:] = 0
+        self._first = self._unused = self._step
+        self._new_block()
+
+    def _pending(self) -> int:
+        kept = self._step - self._unused
+        return int(self._taken[self._at]) + sum(self._steps[-1 - i][3] for i in range(kept))
+
+    def _new_block(self) -> None:
+        """Room for the open step and some behind it, so that a call counts into several."""
+        size = prod(self.frame.shape)
+        count = min(max(64, self.spec.steps), max(1, _BLOCK_VALUES // size))
+        if count > self.spec.steps:
+            count -= count % self.spec.steps  # so that no window lies in two blocks, unless they overlap
+        self._frames: Frames = np.zeros((count, *self.frame.shape), np.int32)
+        self._taken, self._ends, self._at = np.zeros(count, np.int64), np.zeros(count, np.int64), 0
 
     def _close_step(self, closed: list[Window], end: int) -> None:
         assert self._start is not None
-        self._steps.append((self._open, self._start, end, self._taken))
-        self._open, self._taken, self._start = np.zeros(self.frame.shape, np.int32), 0, end
-        self._closed += 1
-        if self._closed >= self.spec.steps and (self._closed - self.spec.steps) % self.spec.hop == 0:
-            frames = np.stack([frame for frame, *_ in self._steps])
-            count = sum(taken for *_, taken in self._steps)
-            closed.append(Window(self._index, self._steps[0][1], end, frames, count))
-            self._index += 1
+        steps = self.spec.steps
+        self._steps.append((self._frames[self._at], self._start, end, int(self._taken[self._at])))
+        self._start, self._step, self._at = end, self._step + 1, self._at + 1
+        if self._step - self._first == steps:
+            if self._at >= steps:  # all of them lie in this block
+                frames = self._frames[self._at - steps : self._at]
+            else:
+                frames = np.stack([frame for frame, *_ in self._steps])
+            count = sum([taken for *_, taken in self._steps])
+            closed.append(Window(self._index, self._steps[0][1], end, frames, count, self._first))
+            self._index, self._first, self._unused = self._index + 1, self._first + self.spec.hop, self._step
+        if self._at == len(self._frames):
+            self._new_block()

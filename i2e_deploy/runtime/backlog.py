@@ -1,4 +1,8 @@
-"""The bounded queue between the source and the network, with a stated policy for when it is full."""
+"""The bounded queue between the source and the network, with a stated policy for when it is full.
+
+Beside the closed windows that wait it holds the closed steps of the window that is still open: a network with nothing
+else to do runs these ahead, so that only the last step is left when the window closes.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 
+from i2e_deploy.events.frames import Frames
 from i2e_deploy.events.stream import Window
 
 Policy = Literal["block", "drop", "merge"]
@@ -29,6 +34,19 @@ class Waiting:
     window: Window
     indices: tuple[int, ...]
     arrived: float
+
+
+@dataclass(frozen=True, eq=False)
+class Ahead:
+    """What is known of the window that closes next.
+
+    Args:
+        first_step: see `Window.first_step`.
+        frames: of its steps closed so far, int32 [C, H, W] each.
+    """
+
+    first_step: int
+    frames: tuple[Frames, ...]
 
 
 @dataclass
@@ -67,6 +85,7 @@ class Backlog:
         self.size, self.policy, self.binary = size, policy, binary
         self.counts = BacklogCounts()
         self._items: deque[Waiting] = deque()
+        self._ahead = Ahead(-1, ())
         self._changed = threading.Condition()
         self._closed = False
 
@@ -92,15 +111,31 @@ class Backlog:
                 self._items.append(item)
                 self._changed.notify_all()
 
-    def get(self, timeout: float) -> Waiting | None:
-        """The oldest window, or None if none came within `timeout` seconds."""
+    def put_ahead(self, ahead: Ahead) -> None:
+        """Tell what is known of the window that closes next, in place of what was told before."""
         with self._changed:
-            self._changed.wait_for(lambda: self._items or self._closed, timeout)
-            if not self._items:
-                return None
-            item = self._items.popleft()
-            self._changed.notify_all()
-            return item
+            news = len(ahead.frames) != len(self._ahead.frames) or ahead.first_step != self._ahead.first_step
+            self._ahead = ahead
+            if news and ahead.frames and not self._items:
+                self._changed.notify_all()
+
+    def get(self, timeout: float, known: tuple[int, int] = (-1, 0)) -> Waiting | Ahead | None:
+        """The oldest window; with none, steps of the open one; None if neither came within `timeout` seconds.
+
+        Args:
+            timeout: seconds.
+            known: first step of the open window and number of its steps that the caller has run already.
+        """
+        with self._changed:
+            self._changed.wait_for(lambda: self._items or self._closed or self._is_new(known), timeout)
+            if self._items:
+                item = self._items.popleft()
+                self._changed.notify_all()
+                return item
+            return self._ahead if self._is_new(known) and not self._closed else None
+
+    def _is_new(self, known: tuple[int, int]) -> bool:
+        return len(self._ahead.frames) > (known[1] if self._ahead.first_step == known[0] else 0)
 
     def close(self) -> None:
         """Wake everyone up; nothing more is taken in."""

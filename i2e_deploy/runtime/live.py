@@ -1,27 +1,26 @@
 """The live loop: source -> windows -> program -> decisions.
 
-One thread reads the source and counts events into frames, the caller's runs the program on closed windows. Counting and
-running release Python's lock, so two cores are used. Nothing grows with time: events are counted and forgotten.
+One thread reads the source and counts events into frames, the caller's runs the program: each step as soon as it
+closed, so that only the last one is left when the window closes. Counting and running release Python's lock, so two
+cores are used. Nothing grows with time: events are counted and forgotten.
 """
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
-
-import numpy as np
+from typing import Any
 
 from i2e_deploy.chips import Program
-from i2e_deploy.chips.trace import States
 from i2e_deploy.errors import InputError, SourceLost
-from i2e_deploy.events.array import EVENT_DTYPE, Events, empty_events
-from i2e_deploy.events.frames import FrameSpec
+from i2e_deploy.events.array import Events
 from i2e_deploy.events.sources import Source
-from i2e_deploy.events.stream import StreamSpec, Windower
-from i2e_deploy.runtime.backlog import POLICIES, Backlog, Policy, Waiting
+from i2e_deploy.events.stream import Windower
+from i2e_deploy.runtime.backlog import Ahead, Backlog, Waiting
+from i2e_deploy.runtime.decider import Decider, Decision, LiveSpec
 from i2e_deploy.runtime.histogram import LatencyHistogram
 from i2e_deploy.runtime.session import Recorder
 
@@ -33,74 +32,6 @@ GRACE_US = 20_000
 FIRST_RETRY, LAST_RETRY = 0.1, 5.0
 
 
-@dataclass(frozen=True)
-class LiveSpec:
-    """How a live session runs.
-
-    Args:
-        stream: how the stream is cut into windows.
-        frame: how a pixel is counted; its shape is the program's input shape.
-        semantics: of the program.
-        state: `"reset"` = each window from a fresh state; `"keep"` = on from where the last window ended.
-        policy: when the network is too slow: `"block"` the source, `"drop"` the oldest window, `"merge"` the newest.
-        backlog: windows that may wait.
-        patience: seconds to look for a lost source before giving up; 0 = at once.
-
-    Raises:
-        InputError: an unknown word, or a value out of range.
-    """
-
-    stream: StreamSpec
-    frame: FrameSpec
-    semantics: str = "timestep"
-    state: Literal["reset", "keep"] = "reset"
-    policy: Policy = "drop"
-    backlog: int = 4
-    patience: float = 60.0
-
-    def __post_init__(self) -> None:
-        if self.policy not in POLICIES:
-            raise InputError(f"policy {self.policy!r}: choose one of {', '.join(POLICIES)}")
-        if self.state not in ("reset", "keep"):
-            raise InputError(f"state {self.state!r}: choose 'reset' or 'keep'")
-        if self.backlog < 1 or self.patience < 0:
-            raise InputError(f"backlog {self.backlog} is at least 1, patience {self.patience} at least 0 seconds")
-        if self.state == "keep" and self.stream.hop != self.stream.steps:
-            raise InputError("state 'keep' with overlapping windows would count events twice: leave out the stride")
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What the network said about one window.
-
-    Args:
-        windows: numbers of the windows it covers; more than one where the policy merged them.
-        start, end: us of the stream's clock.
-        events: in the window.
-        choice: class with the most output spikes, the lowest on a tie.
-        scores: output spikes of each class.
-        spikes: per layer.
-        synops: per layer.
-        latency: seconds from the arrival of the packet that closed the window to this decision.
-    """
-
-    windows: tuple[int, ...]
-    start: int
-    end: int
-    events: int
-    choice: int
-    scores: tuple[int, ...]
-    spikes: dict[str, int]
-    synops: dict[str, int]
-    latency: float
-
-    def exact(self) -> dict[str, Any]:
-        """All that must be equal in a replay: everything but the latency."""
-        data = asdict(self)
-        del data["latency"]
-        return {**data, "windows": list(self.windows), "scores": list(self.scores)}
-
-
 @dataclass
 class LiveCounts:
     """What the loop did so far."""
@@ -108,47 +39,6 @@ class LiveCounts:
     decisions: int = 0
     lost: int = 0
     latency: LatencyHistogram = field(default_factory=LatencyHistogram)
-
-
-class Decider:
-    """Runs windows through a program, in order, with the state that the spec asks for."""
-
-    def __init__(self, program: Program, spec: LiveSpec) -> None:
-        if tuple(spec.frame.shape) != tuple(program.input_shape):
-            raise InputError(f"frames are {spec.frame.shape}, this program takes {tuple(program.input_shape)}")
-        self._program, self._spec = program, spec
-        self._states: States | None = None
-
-    def warm_up(self) -> None:
-        """Compile and allocate: the first run of a program takes seconds, the stream would not wait."""
-        spec = self._spec
-        frames = np.zeros((1, spec.stream.steps, *spec.frame.shape), np.int32)
-        for _ in range(2):
-            trace = self._program.run(frames, spec.semantics, states=self._states)
-            if spec.state == "keep":
-                self._states = trace.states
-        self._states = None
-        for events in (empty_events(1), np.frombuffer(bytes(EVENT_DTYPE.itemsize), EVENT_DTYPE)):
-            Windower(spec.stream, spec.frame).push(events)  # numba: one version for read-only arrays, one for others
-
-    def decide(self, item: Waiting) -> Decision:
-        """Run one window; its latency is measured here."""
-        window = item.window
-        trace = self._program.run(window.frames[None], self._spec.semantics, states=self._states)
-        if self._spec.state == "keep":
-            self._states = trace.states
-        scores = trace.output[0].sum(axis=0)
-        return Decision(
-            windows=item.indices,
-            start=window.start,
-            end=window.end,
-            events=window.events,
-            choice=int(scores.argmax()),
-            scores=tuple(map(int, scores)),
-            spikes={name: int(count.spikes) for name, count in trace.counts.items()},
-            synops={name: int(count.synops) for name, count in trace.counts.items()},
-            latency=time.perf_counter() - item.arrived,
-        )
 
 
 class Live:
@@ -186,12 +76,15 @@ class Live:
         self._thread = threading.Thread(target=self._read, name="i2e-deploy source", daemon=True)
 
     def __enter__(self) -> Live:
+        self._began = time.perf_counter()
+        gc.freeze()  # a full collection over what torch and numba made takes 0.1 s: five windows
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
         self._thread.join()
+        gc.unfreeze()
         self._source.close()
         if self._recorder is not None:
             self._recorder.close(self.stats())
@@ -209,10 +102,13 @@ class Live:
         """
         while not self._stop.is_set():
             ended = self._ended.is_set()  # asked before the last look into the backlog
-            item = self.backlog.get(POLL)
+            item = self.backlog.get(POLL, self._decider.known)
             if item is None:
                 if ended:
                     break
+                continue
+            if isinstance(item, Ahead):
+                self._decider.run_ahead(item)
                 continue
             decision = self._decider.decide(item)
             self.counts.decisions += 1
@@ -232,6 +128,7 @@ class Live:
             "lost": self.counts.lost,
             **asdict(self.windower.counts),
             **asdict(self.backlog.counts),
+            "blocked_seconds": round(self.backlog.counts.blocked_seconds, 3),
             "latency": self.counts.latency.summary(),
         }
 
@@ -279,6 +176,7 @@ class Live:
             closed = self.windower.advance(now)
         for window in closed:
             self.backlog.put(Waiting(window, (window.index,), arrived))
+        self.backlog.put_ahead(Ahead(*self.windower.ahead()))
         if len(packet):
             self._idle_since = time.perf_counter()  # behind `put`: waiting for the network is no silence of the source
 

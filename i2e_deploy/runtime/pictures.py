@@ -30,6 +30,7 @@ class PictureSource:
         self._ratio = as_ratio(uri.options.get("ratio", "0.12"))
         self._step, self._pause = int(uri.number("step", 2500, 1, 1e7)), int(uri.number("pause", 0, 0, 1e9))
         self._realtime, self._loop = bool(uri.number("realtime", 1, 0, 1)), uri.flag("loop")
+        self.unpaced = not self._realtime
         #: The picture shown last.
         self.shown = ""
         self._images = open_source(uri.host + uri.path)

@@ -21,7 +21,7 @@ from i2e_deploy.errors import ComparisonFailed, FileFormatError, I2EDeployError
 from i2e_deploy.events.frames import FrameSpec
 from i2e_deploy.events.stream import StreamSpec, Window, Windower
 from i2e_deploy.runtime.backlog import Waiting, merge
-from i2e_deploy.runtime.live import Decider, Decision, LiveSpec
+from i2e_deploy.runtime.decider import Decider, Decision, LiveSpec
 from i2e_deploy.runtime.session import read_session
 
 #: Windows kept until a decision asks for them; a session in which more were dropped in a row cannot be.
@@ -85,7 +85,8 @@ class Replay:
     def raise_if_different(self) -> None:
         """Raise ComparisonFailed unless every decision was equal."""
         if self.differences:
-            raise ComparisonFailed("; ".join(self.differences))
+            other = "" if self.same_program else "the program is not the recorded one; "
+            raise ComparisonFailed(other + "; ".join(self.differences))
 
 
 def replay(path: str | Path, program: Program) -> Replay:

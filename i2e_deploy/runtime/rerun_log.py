@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from i2e_deploy.errors import MissingDependency
-from i2e_deploy.runtime.live import Decision
+from i2e_deploy.runtime.decider import Decision
 
 
 class RerunLog:

@@ -24,7 +24,7 @@ from i2e_deploy.errors import InputError, MissingDependency
 from i2e_deploy.events.array import Events
 from i2e_deploy.events.frames import FrameSpec, to_frames
 from i2e_deploy.events.sources.udp import is_loopback
-from i2e_deploy.runtime.live import Decision
+from i2e_deploy.runtime.decider import Decision
 
 #: The picture is scaled down to at most this many pixels a side; the page scales it up.
 MOST_PIXELS = 240

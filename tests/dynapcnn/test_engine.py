@@ -17,7 +17,7 @@ from i2e_deploy.chips.dynapcnn import DynapcnnProgram, engine
 @given(program=programs(), seed=st.integers(0, 2**16), scale=st.sampled_from([1, 1, 30]))
 def test_engine_equals_reference(advantage: int, program: DynapcnnProgram, seed: int, scale: int) -> None:
     program = replace(program, layers=tuple(replace(layer, decimation=1) for layer in program.layers))
-    frames = random_frames(program, seed, samples=2, steps=4) * scale
+    frames = random_frames(program, seed, samples=3, steps=4) * scale
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "DENSE_ADVANTAGE", advantage)
         fast = program.run(frames.astype(np.uint8) if seed % 2 else frames)

@@ -242,3 +242,12 @@ def test_states_that_are_not_the_chips_are_refused() -> None:
     program, frames = single_core(), np.ones((1, 1, 1, 1, 1), np.int64)
     with pytest.raises(InputError, match="state 'v_mem' of layer 'core' leaves 16 bits"):
         program.run(frames, "event", states={"core": {"v_mem": np.full((1, 1, 1, 1), 40000)}})
+
+
+def test_events_outside_the_input_are_refused_by_the_fast_engine() -> None:
+    """The tables end there: it names them and reads nothing behind."""
+    program, options = single_core(), EventOptions()
+    stimuli = inject(np.ones((1, 1, 1, 1), np.int64), options, ticks=False)
+    stimuli["y"] = 1
+    with pytest.raises(InputError, match=r"1 events lie outside the input \(1, 1, 1\)"):
+        EventEngine(program, options).run(stimuli)

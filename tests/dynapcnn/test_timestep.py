@@ -133,14 +133,14 @@ def test_counts_beyond_32_bits_are_one_error_in_both_engines() -> None:
 
 
 def test_batches_are_run_in_parts_without_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
-    import i2e_deploy.chips.dynapcnn.engine as engine
+    import i2e_deploy.chips.dynapcnn.step_layer as step_layer
 
     rng = np.random.default_rng(0)
     case = random_case(rng)
     frames = random_frames(rng, case.input_shape, batch=5)
     program = get("speck2f").lower(from_sinabs(case.module(1), case.input_shape))
     whole = program.run(frames)
-    monkeypatch.setattr(engine, "CHUNK_VALUES", 1)
+    monkeypatch.setattr(step_layer, "CHUNK_VALUES", 1)
     parts = program.run(frames)
     assert np.array_equal(whole.output, parts.output)
     assert whole.counts == parts.counts

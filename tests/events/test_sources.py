@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 from contextlib import closing
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from dv_sender import dv_sender
 from event_strategies import random_events
 
-from i2e_deploy.errors import CameraNotFound, InputError, SourceLost
+from i2e_deploy.errors import InputError, SourceLost
 from i2e_deploy.events import Events, empty_events
 from i2e_deploy.events.files import write_events
 from i2e_deploy.events.sources import Source, open_source, source_schemes
@@ -159,42 +155,15 @@ def test_udp_counts_what_is_lost() -> None:
     assert source.foreign == 1
 
 
-SENDER = textwrap.dedent("""
-    import os, sys, time
-    import dv_processing as dv
-    recording = dv.io.MonoCameraRecording(sys.argv[1])
-    writer = dv.io.NetworkWriter("127.0.0.1", 0 if len(sys.argv) < 3 else int(sys.argv[2]),
-                                 dv.io.Stream.EventStream(0, "events", "CAM", (34, 34)))
-    print("ready", flush=True)
-    deadline = time.monotonic() + 20
-    sys.stdin.readline()  # the receiver is there
-    while (batch := recording.getNextEventBatch()) is not None:
-        writer.writeEvents(batch)
-    while writer.getClientCount() and time.monotonic() < deadline:
-        time.sleep(0.01)
-    os._exit(0)  # the writer's destructor hangs while a client is connected
-""")
-
-
 def test_inivation_network_stream(tmp_path: Path) -> None:
     """A child process plays a recording through dv-processing's NetworkWriter; we receive every event."""
     pytest.importorskip("dv_processing")
     pytest.importorskip("faery")
     write_events(tmp_path / "a.aedat4", EVENTS, (34, 34))
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    child = subprocess.Popen(
-        [sys.executable, "-c", SENDER, str(tmp_path / "a.aedat4"), str(port)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONWARNINGS": "ignore"},
-    )  # fmt: skip
-    try:
-        assert child.stdout is not None
-        assert child.stdin is not None
-        assert child.stdout.readline() == "ready\n"
-        source = open_source(f"tcp://127.0.0.1:{port}")
+    with dv_sender(tmp_path / "a.aedat4") as (uri, play):
+        source = open_source(uri)
         assert source.sensor_size == (34, 34)
-        child.stdin.write("connected\n")
-        child.stdin.flush()
+        play()
         parts: list[Events] = []
         while sum(map(len, parts)) < len(EVENTS):
             packet = source.read(15.0)
@@ -203,66 +172,6 @@ def test_inivation_network_stream(tmp_path: Path) -> None:
             parts.append(packet)
         np.testing.assert_array_equal(np.concatenate(parts), EVENTS)
         source.close()
-        del source
-        assert child.wait(60) == 0
-    finally:
-        child.kill()
-        child.communicate()
-
-
-def test_no_camera_names_what_was_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    nothing = ModuleType("dv_processing")
-    nothing.io = SimpleNamespace(camera=SimpleNamespace(discover=list))  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "dv_processing", nothing)
-    monkeypatch.setitem(sys.modules, "neuromorphic_drivers", None)
-    with pytest.raises(CameraNotFound) as caught:
-        open_source("camera://")
-    for word in ("neuromorphic-drivers: not installed", "dv-processing: no iniVation camera", "idVendor", "udev"):
-        assert word in str(caught.value)
-
-
-class FakeNdDevice:
-    """Behaves as neuromorphic_drivers.Device (0.18): iterates (status, packet), packet None when nothing came."""
-
-    def __init__(self) -> None:
-        theirs = np.zeros(len(EVENTS), np.dtype([("t", "<u8"), ("x", "<u2"), ("y", "<u2"), ("on", "?")]))
-        for name, field in (("t", "t"), ("x", "x"), ("y", "y"), ("on", "p")):
-            theirs[name] = EVENTS[field]
-        packets = [SimpleNamespace(polarity_events=part) for part in np.array_split(theirs, 5)]
-        self._packets = [None, *packets, SimpleNamespace(polarity_events=None)]
-        self.closed = False
-
-    def __enter__(self) -> FakeNdDevice:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.closed = True
-
-    def __iter__(self) -> FakeNdDevice:
-        return self
-
-    def __next__(self) -> tuple[None, Any]:
-        if not self._packets:
-            raise RuntimeError("control transfer error (disconnected)")
-        return None, self._packets.pop(0)
-
-    def properties(self) -> SimpleNamespace:
-        return SimpleNamespace(width=346, height=260)
-
-
-def test_neuromorphic_drivers_camera(monkeypatch: pytest.MonkeyPatch) -> None:
-    device, module = FakeNdDevice(), ModuleType("neuromorphic_drivers")
-    module.open = lambda iterator_timeout, serial: device  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "neuromorphic_drivers", module)
-    source = open_source("camera://nd?serial=00001")
-    assert source.sensor_size == (346, 260)
-    parts = [source.read(0) for _ in range(6)]
-    np.testing.assert_array_equal(np.concatenate([part for part in parts if part is not None]), EVENTS)
-    assert source.read(0) is not None  # a packet of other data, without events
-    with pytest.raises(SourceLost, match="disconnected"):
-        source.read(0)
-    source.close()
-    assert device.closed
 
 
 def test_fake_camera_is_the_same_for_the_same_seed_and_fails_as_told() -> None:

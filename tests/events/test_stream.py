@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,6 +46,25 @@ def test_equals_the_offline_windows(
         if unit == "us":
             start = int(events["t"][0]) + first * step
             assert (window.start, window.end) == (start, start + steps * step)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.integers(1, 5), st.sampled_from(["us", "events"]))
+def test_what_is_known_ahead_is_what_the_window_holds(seed: int, steps: int, hop: int, unit: Any) -> None:
+    """Every window begins with the steps that were known before it closed; a source that is lost makes new ones."""
+    random, spec = np.random.default_rng(seed), StreamSpec(steps, 40, unit, min(hop, steps))
+    windower = Windower(spec, FRAME)
+    known: dict[int, tuple[Any, ...]] = {}
+    events = random_events(1200, 12, 10, seed=seed)
+    for packet in np.array_split(events, 60):
+        if random.random() < 0.05:
+            windower.restart()
+        for window in windower.push(packet):
+            for ours, frame in zip(known.get(window.first_step, ()), window.frames, strict=False):
+                np.testing.assert_array_equal(ours, frame)
+        first, frames = windower.ahead()
+        assert len(frames) < steps
+        assert len(frames) >= len(known.get(first, ()))
+        known[first] = frames
 
 
 def test_silence_closes_windows_and_late_events_are_counted() -> None:
@@ -102,3 +122,21 @@ def test_wrong_specs() -> None:
         StreamSpec(0, 1000)
     with pytest.raises(InputError, match="choose 'us' or 'events'"):
         StreamSpec(1, 1, "ms")  # type: ignore[arg-type]
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["us", "events"]), st.booleans())
+def test_every_event_is_in_a_window_or_a_counter(seed: int, unit: Any, overlap: bool) -> None:
+    random, spec = np.random.default_rng(seed), StreamSpec(3, 40, unit, 2 if overlap else None, max_jump=500)
+    windower, events, windows = Windower(spec, FRAME), random_events(900, 12, 10, seed=seed), list[Window]()
+    events["t"][random.integers(0, 900, 5)] = random.integers(-(2**62), 2**62, 5)
+    for packet in np.array_split(events, 30):
+        if random.random() < 0.1:
+            windower.restart()
+        windows += windower.push(packet)
+    counts = windower.counts
+    assert counts.events == 900
+    if not overlap:
+        held = sum(window.events for window in windows)
+        assert held + counts.pending + counts.late + counts.given_up == 900
+    windower.restart()
+    assert counts.pending == 0

@@ -34,6 +34,28 @@ def test_kernel_equals_the_definition(spec: FrameSpec, data: Any) -> None:
     np.testing.assert_array_equal(to_frames(events, bounds, spec), frames_reference(events, bounds, spec))
 
 
+@given(specs(), event_arrays(60, 60), st.sampled_from([np.uint8, np.int16, np.uint16, np.int32, np.uint64]))
+def test_into_an_array_that_was_used_before(spec: FrameSpec, events: Any, dtype: Any) -> None:
+    bounds = by_count(events, 10, 5, partial=True)
+    out = np.full((len(bounds), *spec.shape), 77, dtype)
+    assert to_frames(events, bounds, spec, out) is out
+    np.testing.assert_array_equal(out, frames_reference(events, bounds, spec))
+
+
+def test_counts_that_an_array_does_not_hold_are_refused() -> None:
+    events, spec = empty_events(300), FrameSpec((2, 2), (2, 2, 2))
+    bounds = np.array([[0, 255]])
+    assert to_frames(events, bounds, spec, np.empty((1, 2, 2, 2), np.uint8)).max() == 255
+    for count, out, message in (
+        (256, np.empty((1, 2, 2, 2), np.uint8), "more than 255 events .* uint8 does not hold"),
+        (9, np.empty((2, 2, 2, 2), np.uint8), "expected contiguous integers"),
+        (9, np.empty((1, 2, 2, 2), np.float32), "expected contiguous integers"),
+        (9, np.empty((1, 2, 2, 4), np.uint8)[..., ::2], "expected contiguous integers"),
+    ):
+        with pytest.raises(InputError, match=message):
+            to_frames(events, np.array([[0, count]]), spec, out)
+
+
 @given(event_arrays(8, 8), st.integers(200, 3000), st.integers(200, 4000), st.booleans())
 def test_by_time_is_its_definition(events: Any, length: int, stride: int, partial: bool) -> None:
     bounds = by_time(events, length, stride, partial=partial)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
 
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 from loihi_nets import draw_frames, draw_network, draw_weight
 
 from i2e_deploy.chips.loihi2 import engine as fast
-from i2e_deploy.chips.loihi2 import synapses
+from i2e_deploy.chips.loihi2 import kernels, plan
 from i2e_deploy.chips.loihi2.program import LoihiProgram, flat_frames
 from i2e_deploy.chips.trace import Trace
 from i2e_deploy.network.blocks import BlockNetwork, Connection, ConvSynapse, DenseSynapse, Resonator
@@ -98,20 +97,24 @@ def test_a_run_goes_on_where_another_ended(seed: int, cut: int, semantics: str) 
             assert all(np.array_equal(value, late.states[name][key]) for key, value in variables.items())
 
 
-@pytest.mark.parametrize("choice", [0.0, 1e9])
-def test_dense_and_scattered_products_are_equal(choice: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Agreement: exact, whichever way the cost model would choose."""
-    monkeypatch.setattr(synapses, "DENSE_PER_EVENT", choice)
-    monkeypatch.setattr(synapses, "DENSE_FROM", 0.0)
-    used: Counter[str] = Counter()
-    product = synapses._product
-    monkeypatch.setattr(synapses, "_product", lambda *args: (used.update(["dense"]), product(*args))[1])
+@pytest.mark.parametrize("limit", [0, 2**20])
+def test_tables_of_sums_change_nothing(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Agreement: exact, with and without the table of sums that many spikes make worth while."""
+    monkeypatch.setattr(plan, "TABLE_LIMIT", limit)
+    used = 0
     for seed in range(40):
         network = draw_network(seed)
         frames = draw_frames(network, seed, 2, 12)
         program = LoihiProgram(network)
-        assert_equal(program.run(frames), program.run(frames, engine="reference"))
-    assert bool(used["dense"]) == (choice > 0)
+        trace = program.run(frames)
+        assert_equal(trace, program.run(frames, engine="reference"))
+        for layer in fast.Stream(network).plans:
+            for wire in layer.wires:
+                if wire.kind == "rows" and len(wire.arrays[2]) and wire.wire.source >= 0:
+                    sent = trace.spikes[network.blocks[wire.wire.source].name]
+                    most = int((sent != 0).sum(axis=tuple(range(2, sent.ndim))).max())
+                    used += bool(kernels.table_pays(most, wire.arrays[3]))
+    assert bool(used) == (limit > 0)
 
 
 def test_more_threads_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

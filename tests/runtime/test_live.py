@@ -14,6 +14,7 @@ import pytest
 from event_strategies import random_events
 from tiny_programs import tiny_program
 
+from i2e_deploy.chips import Program
 from i2e_deploy.errors import ComparisonFailed, FileFormatError, InputError, SourceLost
 from i2e_deploy.events import Events
 from i2e_deploy.events.frames import FrameSpec, frames_reference
@@ -22,8 +23,9 @@ from i2e_deploy.events.sources.tcp import EventServer
 from i2e_deploy.events.stream import StreamSpec
 from i2e_deploy.events.windows import by_time
 from i2e_deploy.runtime.backlog import Backlog, Policy
+from i2e_deploy.runtime.decider import Decision, LiveSpec
 from i2e_deploy.runtime.histogram import LatencyHistogram
-from i2e_deploy.runtime.live import Decision, Live, LiveSpec
+from i2e_deploy.runtime.live import Live
 from i2e_deploy.runtime.replay import replay, session_header, session_windows
 from i2e_deploy.runtime.session import Recorder, read_session
 
@@ -39,15 +41,17 @@ def run(uri: str, spec: LiveSpec = SPEC, **options: Any) -> tuple[list[Decision]
     return decisions, live.stats()
 
 
-class Slow:
+class Slow(Program):
     """A program that takes `seconds` a window."""
+
+    layer_names = PROGRAM.layer_names
 
     def __init__(self, seconds: float) -> None:
         self.input_shape, self.seconds = PROGRAM.input_shape, seconds
 
-    def run(self, *args: Any, **options: Any) -> Any:
-        time.sleep(self.seconds)
-        return PROGRAM.run(*args, **options)
+    def run(self, frames: Any, *args: Any, **options: Any) -> Any:
+        time.sleep(self.seconds * frames.shape[1] / SPEC.stream.steps)
+        return PROGRAM.run(frames, *args, **options)
 
     def to_tensors(self) -> Any:
         return PROGRAM.to_tensors()
@@ -80,7 +84,7 @@ def test_decisions_equal_an_offline_run(state: Any) -> None:
 @pytest.mark.parametrize("policy", ["block", "drop", "merge"])
 def test_a_slow_network_is_never_silent(policy: Policy) -> None:
     spec = replace(SPEC, policy=policy, backlog=2)
-    live = Live(open_source(CAMERA + "&seconds=0.4"), Slow(0.03), spec)  # type: ignore[arg-type]
+    live = Live(open_source(CAMERA + "&seconds=0.4"), Slow(0.03), spec)
     with live:
         decisions = list(live)
     stats, covered = live.stats(), [i for d in decisions for i in d.windows]
@@ -106,7 +110,7 @@ FAULTS = "&seconds=0.6&realtime=0&faults=garbage@0.1,back@0.2:30,burst@0.3:2e6,s
 def test_a_session_with_faults_replays_exactly(policy: Policy, state: Any, tmp_path: Path) -> None:
     spec = replace(SPEC, policy=policy, state=state, backlog=2)
     path, program = tmp_path / "a.session", Slow(0.002)
-    recorder = Recorder(path, session_header(spec, program, CAMERA, 0))  # type: ignore[arg-type]
+    recorder = Recorder(path, session_header(spec, program, CAMERA, 0))
     decisions, stats = run(CAMERA + FAULTS, spec, recorder=recorder)
     result = replay(path, PROGRAM)
     assert (result.decisions, result.differences, result.same_program) == (len(decisions), (), True)
@@ -197,7 +201,7 @@ def test_over_tcp_nothing_is_lost_when_the_network_is_slow() -> None:
     with EventServer((64, 48)) as server:
         thread = threading.Thread(target=server.send, args=(np.array_split(events, 100), 120))
         thread.start()
-        live = Live(open_source(f"tcp://127.0.0.1:{server.port}"), Slow(0.002), SPEC)  # type: ignore[arg-type]
+        live = Live(open_source(f"tcp://127.0.0.1:{server.port}"), Slow(0.002), SPEC)
         with live:
             decisions = list(live)
         thread.join()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -11,11 +12,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from event_strategies import random_events
 
 from i2e_deploy.cli.app import run
+from i2e_deploy.events.files import write_events
 from i2e_deploy.network import Conv2d, Flatten, IntegrateAndFire, Linear, chain
 from i2e_deploy.network.file import write_network
 from i2e_deploy.network.layers import Op
+from i2e_deploy.runtime.session import read_session
 
 
 @pytest.fixture
@@ -87,7 +91,26 @@ def test_evaluate_fails_below_its_limit(model: str, tmp_path: Path, capsys: Any)
     assert 'failures="2"' in junit.read_text()
 
 
-def test_ctrl_c_stops_cleanly(model: str) -> None:
+def test_a_file_at_full_speed_loses_no_window(model: str, tmp_path: Path, capsys: Any) -> None:
+    """Without --policy a source that can wait is made to; with realtime it is a camera, and old windows are dropped."""
+    write_events(tmp_path / "a.npz", random_events(100_000, 64, 64), (64, 64))
+    source = (tmp_path / "a.npz").as_uri()
+    session = tmp_path / "a.session"
+    assert run(["live", model, "--source", source, "--window", "0.2", "--steps", "2", "--record", str(session)]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"dropped windows\W+0\W", out)
+    assert re.search(r"latency p99 ms\W+\d", out)
+    assert next(read_session(session))[1]["spec"]["policy"] == "block"
+    assert run(["live", model, "--source", source + "?realtime=1", "--record", str(tmp_path / "b.session")]) == 0
+    assert next(read_session(tmp_path / "b.session"))[1]["spec"]["policy"] == "drop"
+    assert run(["live", model, "--source", source, "--window", "10000"]) == 0
+    assert "no window closed: the events fill less than one" in capsys.readouterr().out
+    assert run(["live", model, "--source", str(tmp_path / "a.npz")]) == 2
+    assert f"write e.g. {source} or" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_kill_stop_cleanly(model: str, stop: signal.Signals) -> None:
     # a shell's background job ignores the interrupt, and so do its children unless they ask for it
     ask = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     code = f"{ask}; from i2e_deploy.cli import main; main()"
@@ -97,7 +120,7 @@ def test_ctrl_c_stops_cleanly(model: str) -> None:
     )  # fmt: skip
     assert child.stdout is not None
     child.stdout.readline()
-    child.send_signal(signal.SIGINT)
+    child.send_signal(stop)
     out, error = child.communicate(timeout=60)  # it has no end of its own
     assert child.returncode == 0, error
     assert '"end"' in out

@@ -15,7 +15,7 @@ from i2e_deploy.errors import CameraNotFound, MissingDependency, SourceLost
 from i2e_deploy.events.frames import FrameSpec
 from i2e_deploy.events.sources import open_source
 from i2e_deploy.events.stream import StreamSpec, Windower
-from i2e_deploy.runtime.live import Decision
+from i2e_deploy.runtime.decider import Decision
 from i2e_deploy.runtime.rerun_log import RerunLog
 
 

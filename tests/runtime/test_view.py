@@ -21,7 +21,8 @@ from i2e_deploy.errors import InputError
 from i2e_deploy.events.frames import FrameSpec
 from i2e_deploy.events.sources import open_source
 from i2e_deploy.events.stream import StreamSpec
-from i2e_deploy.runtime.live import Live, LiveSpec
+from i2e_deploy.runtime.decider import LiveSpec
+from i2e_deploy.runtime.live import Live
 from i2e_deploy.runtime.view import ViewServer, ViewState
 
 for needed in ("fastapi", "uvicorn", "websockets"):
@@ -63,6 +64,8 @@ def test_shown_in_a_browser_without_requests_to_elsewhere(served: Any, tmp_path:
         assert page.ask("document.documentElement.scrollWidth <= innerWidth")
         assert page.ask("document.documentElement.scrollHeight <= innerHeight")  # all of it on a laptop's screen
         page.screenshot(Path(os.environ.get("I2E_DEPLOY_SCREENSHOTS", tmp_path)) / "live.png")
+        page.resize(1366, 657)  # a 1366 x 768 screen less the browser's own bars
+        page.wait("innerHeight === 657 && document.documentElement.scrollHeight <= innerHeight", 10)
         assert page.requests
         assert all(url.split("://")[1].startswith("127.0.0.1:") for url in page.requests if "://" in url), page.requests
         assert not page.errors

@@ -44,8 +44,7 @@ class Page:
         self.errors: list[str] = []
         for domain in ("Network", "Runtime", "Page", "Log"):
             self._send(self._tab, f"{domain}.enable")
-        self._send(self._tab, "Emulation.setDeviceMetricsOverride", width=size[0], height=size[1],
-                   deviceScaleFactor=1, mobile=False)  # fmt: skip
+        self.resize(*size)
         self._send(self._tab, "Page.navigate", url=url)
 
     def _send(self, socket: Any, method: str, **params: Any) -> Any:
@@ -62,6 +61,11 @@ class Page:
             elif answer.get("id") == number:
                 assert "error" not in answer, answer
                 return answer["result"]
+
+    def resize(self, width: int, height: int) -> None:
+        """Size of the window's inside in pixels."""
+        self._send(self._tab, "Emulation.setDeviceMetricsOverride", width=width, height=height,
+                   deviceScaleFactor=1, mobile=False)  # fmt: skip
 
     def ask(self, expression: str) -> Any:
         """Value of a JavaScript expression."""

@@ -1,9 +1,9 @@
 """The fast time-stepped engine: equal to `reference` on every input.
 
-Per layer and sample it takes the cheaper of two ways. Where few neurons spike, every spike is added to the states
-that it reaches, in 16-bit lanes while no state can leave them (`_state_dtype`), else in 32-bit. Where many do, the
-convolution, which has no memory, takes all steps at once, in float32 while every partial sum is an integer below
-2^24, else in float64.
+Layer after layer takes all steps of a group of samples, the cheaper of two ways. Where few neurons spike, every spike
+is added to the states that it reaches, in 16-bit lanes while no state can leave them (`_scattered_dtype`), else in
+32-bit. Where many do, the convolution, which has no memory, takes all steps at once, in float32 while every partial
+sum is an integer below 2^24, else in float64.
 """
 
 from __future__ import annotations
@@ -12,31 +12,25 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
+from math import prod
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from i2e_deploy.chips.dynapcnn.geometry import (
-    geometry,
-    lay_out_bias,
-    lay_out_state,
-    lay_out_weights,
-    padded_features,
-    read_state,
-)
 from i2e_deploy.chips.dynapcnn.program import CoreLayer, DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.reference import run_reference
-from i2e_deploy.chips.dynapcnn.step_kernel import fire_dense, run_steps
+from i2e_deploy.chips.dynapcnn.step_kernel import crowd
+from i2e_deploy.chips.dynapcnn.step_layer import convolve, scatter
 from i2e_deploy.chips.dynapcnn.step_spikes import LazySpikes, StepSpikes, from_frames, gather
 from i2e_deploy.chips.trace import Integers, LayerCounts, States, Trace
 from i2e_deploy.network import INPUT
 
-#: Above this many values in the input of a convolution, steps are run in several parts.
-CHUNK_VALUES = 2**24
-FLOAT32_EXACT, FLOAT64_EXACT = 2**24, 2**53
-NO_LIMIT = 2**62
+#: Samples run together hold about so many neurons times steps: what a processor's cache holds the spikes of.
+GROUP_VALUES = 2**25
+FLOAT64_EXACT = 2**53
 #: A multiply-add of a dense convolution costs about so much less than one of a scattered spike.
 DENSE_ADVANTAGE = 2
 #: Counts above this are not scattered one by one.
@@ -57,18 +51,21 @@ class _BeyondExact(Exception):
 
 def _run(program: DynapcnnProgram, frames: Integers, before: States | None) -> Trace:
     threads = min(len(frames), torch.get_num_threads())
-    starts = [_start(program, before, b) for b in range(len(frames))]
-    if threads == 1:
-        samples = [_run_sample(program, sample, start) for sample, start in zip(frames, starts, strict=True)]
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            samples = list(pool.map(lambda b: _run_sample(program, frames[b], starts[b]), range(len(frames))))
+    neurons = sum(prod(layer.output_shape) for layer in program.layers)
+    most = max(1, GROUP_VALUES // (frames.shape[1] * neurons))
+    groups_a_thread = -(-len(frames) // (threads * most))
+    ends = np.linspace(0, len(frames), min(len(frames), threads * groups_a_thread) + 1).astype(int).tolist()
+    parts = [slice(first, last) for first, last in pairwise(ends)]
+    jobs = [(frames[part], _start(program, before, part)) for part in parts]
+    with ThreadPoolExecutor(threads) as pool:
+        run = map if threads == 1 else pool.map
+        groups = list(run(lambda job: _run_group(program, *job), jobs))
     names = program.layer_names
     return Trace(
-        spikes=LazySpikes([sample.spikes for sample in samples]),
-        states={name: {"v_mem": np.stack([sample.states[name] for sample in samples])} for name in names},
-        output=np.stack([sample.output for sample in samples]),
-        counts={name: sum_counts([sample.counts[name] for sample in samples]) for name in names},
+        spikes=LazySpikes([group.spikes for group in groups], len(frames)),
+        states={name: {"v_mem": np.concatenate([group.states[name] for group in groups])} for name in names},
+        output=np.concatenate([group.output for group in groups]),
+        counts={name: sum_counts([group.counts[name] for group in groups]) for name in names},
     )
 
 
@@ -81,44 +78,65 @@ def sum_counts(parts: list[LayerCounts]) -> LayerCounts:
 
 
 @dataclass(frozen=True, eq=False)
-class _Sample:
+class _Group:
+    """What several samples gave."""
+
     spikes: Mapping[str, StepSpikes]
     states: Mapping[str, NDArray[np.int64]]
     output: NDArray[np.int32]
     counts: Mapping[str, LayerCounts]
 
 
-def _start(program: DynapcnnProgram, before: States | None, sample: int) -> dict[str, NDArray[np.int64]]:
-    """States (C, H, W) from which one sample starts."""
+def _start(program: DynapcnnProgram, before: States | None, samples: slice) -> dict[str, NDArray[np.int64]]:
+    """States [sample, C, H, W] from which these samples start."""
     if before is None:
-        return {layer.name: np.zeros(layer.output_shape, np.int64) for layer in program.layers}
-    return {name: variables["v_mem"][sample].astype(np.int64) for name, variables in before.items()}
+        number = samples.stop - samples.start
+        return {layer.name: np.zeros((number, *layer.output_shape), np.int64) for layer in program.layers}
+    return {name: variables["v_mem"][samples].astype(np.int64) for name, variables in before.items()}
 
 
-def _run_sample(program: DynapcnnProgram, frames: Integers, start: Mapping[str, NDArray[np.int64]]) -> _Sample:
-    spikes = {INPUT: from_frames(frames)}
+def _run_group(program: DynapcnnProgram, frames: Integers, start: Mapping[str, NDArray[np.int64]]) -> _Group:
+    samples, steps = frames.shape[:2]
+    spikes = {INPUT: from_frames(frames.reshape(samples * steps, *frames.shape[2:]))}
     states, counts = {}, {}
     for layer in program.layers:
-        given = _arrivals(layer, spikes)
-        v = start[layer.name]
+        given, v = _arrivals(layer, spikes), start[layer.name]
         _check_range(layer, given, v)
-        way = _dense if _dense_is_better(layer, given, v) else _scattered
-        fired, states[layer.name], synops, over = way(layer, given, v)
+        dtype = _scattered_dtype(layer, given, v)
+        fired, states[layer.name], synops, over = (
+            convolve(layer, given, v) if dtype is None else scatter(layer, given, v, dtype)
+        )
         spikes[layer.name] = fired
-        counts[layer.name] = LayerCounts(fired.total(), synops, over)
+        counts[layer.name] = LayerCounts(fired.total, synops, over)
     outputs = [gather((s,), spikes, _pooled(spikes[s.layer].shape, s.pool)).dense() for s in program.outputs]
     del spikes[INPUT]
-    output = np.concatenate([part.reshape(len(frames), -1) for part in outputs], axis=1)
-    return _Sample(spikes, states, output, counts)
+    output = np.concatenate([part.reshape(samples, steps, -1) for part in outputs], axis=2)
+    return _Group(spikes, states, output, counts)
 
 
 def _check_range(layer: CoreLayer, given: StepSpikes, v: NDArray[np.int64]) -> None:
     """Raise _BeyondExact unless arrivals and spikes of a step fit 32 bits and sums are exact in float64."""
-    arriving = int(given.n.max(initial=0)) * _multiplicity(layer)
-    weights = np.abs(layer.weight.astype(np.int64)).sum(axis=(1, 2, 3), dtype=np.int64)
-    total = arriving * int(weights.max()) + 128 + int(np.abs(v).max())
+    arriving = given.largest * _multiplicity(layer)
+    up, down = _extremes(layer, given)
+    total = up - down + 128 + int(np.abs(v).max())
     if arriving >= 2**31 or total >= FLOAT64_EXACT or total // layer.threshold >= 2**31:
         raise _BeyondExact
+
+
+def _extremes(layer: CoreLayer, given: StepSpikes, most: int | None = None) -> tuple[int, int]:
+    """What the spikes of one step can add to a state at most, and at least; `most` of them reach it (None: any)."""
+    each = given.largest * _multiplicity(layer)
+    sums = _largest_sums(layer)
+    weights = sums.shape[1] - 1 if most is None else min(sums.shape[1] - 1, -(-most // max(each, 1)))
+    return each * int(sums[0, weights]), -each * int(sums[1, weights])
+
+
+@lru_cache(maxsize=256)
+def _largest_sums(layer: CoreLayer) -> NDArray[np.int64]:
+    """Over all neurons, the largest sum of k positive weights, and of k negated negative ones: [2, k]."""
+    weight = layer.weight.reshape(len(layer.weight), -1).astype(np.int64)
+    sums = [np.sort(np.maximum(sign * weight, 0))[:, ::-1].cumsum(axis=1).max(axis=0) for sign in (1, -1)]
+    return np.pad(sums, ((0, 0), (1, 0)))
 
 
 def _pooled(shape: tuple[int, int, int], pool: tuple[int, int]) -> tuple[int, int, int]:
@@ -132,30 +150,38 @@ def _arrivals(layer: CoreLayer, spikes: Mapping[str, StepSpikes]) -> StepSpikes:
     return gather(layer.sources, spikes, layer.input_shape)
 
 
-def _dense_is_better(layer: CoreLayer, given: StepSpikes, v: NDArray[np.int64]) -> bool:
-    """By the work of either way; also where a count is large or the 32-bit bound fails."""
+def _scattered_dtype(layer: CoreLayer, given: StepSpikes, v: NDArray[np.int64]) -> Any:
+    """int16 or int32, which holds every state if spikes are scattered; None where a convolution is better.
+
+    By the work of either way; also where a count is large, or no bound shows that 32 bits suffice.
+    """
     features, channels, kh, kw = layer.weight.shape
     _, height, width = layer.output_shape
-    steps = len(given.offsets) - 1
-    scattered = given.total() * features * -(-kh // layer.stride[0]) * -(-kw // layer.stride[1])
-    dense = steps * features * height * width * channels * kh * kw
-    largest = int(given.n.max(initial=0))
-    return scattered * DENSE_ADVANTAGE > dense or largest > MOST_SCATTERED or _state_dtype(layer, given, v) is None
+    block = min(height, -(-kh // layer.stride[0])) * min(width, -(-kw // layer.stride[1]))
+    scattered = given.total * features * block
+    dense = (len(given.offsets) - 1) * features * height * width * channels * kh * kw
+    steps = (len(given.offsets) - 1) // len(v)
+    extremes = _extremes(layer, given)
+    few = scattered * DENSE_ADVANTAGE <= dense and given.largest <= MOST_SCATTERED
+    if not few or not _fits(layer, v, *extremes, steps, 32):
+        return None
+    if layer.max_spikes is not None:
+        return np.int32
+    if not _fits(layer, v, *extremes, steps, 16):
+        arrays = (given.address, given.n, given.offsets)
+        window = layer.weight.shape[2] * max(source.pool[0] for source in layer.sources)
+        most = crowd(arrays, (given.lanes, given.shape[2]), given.shape[1], window)
+        extremes = _extremes(layer, given, most)
+    return np.int16 if _fits(layer, v, *extremes, steps, 16) else np.int32
 
 
-def _state_dtype(layer: CoreLayer, given: StepSpikes, v: NDArray[np.int64]) -> Any:
-    """int16 or int32, by the largest and smallest state that any input of such counts could make; None: neither."""
-    largest = int(given.n.max(initial=0)) * _multiplicity(layer)
-    weight = layer.weight.astype(np.int64) * largest
-    bias = np.zeros(1, np.int64) if layer.bias is None else layer.bias.astype(np.int64)
-    up = int((np.maximum(weight, 0).sum(axis=(1, 2, 3)) + np.maximum(bias, 0)).max())
-    down = int((np.minimum(weight, 0).sum(axis=(1, 2, 3)) + np.minimum(bias, 0)).min())
-    steps = len(given.offsets) - 1
-    high = max(layer.threshold, int(v.max())) + (up if layer.max_spikes is None else steps * up)
-    low = min(layer.min_v, int(v.min())) + down
-    if layer.max_spikes is None and high < 2**15 and low >= -(2**15):
-        return np.int16
-    return np.int32 if high < 2**31 and low >= -(2**31) else None
+def _fits(layer: CoreLayer, v: NDArray[np.int64], up: int, down: int, steps: int, bits: int) -> bool:
+    """Whether every state stays inside `bits`, when no step adds more than `up`, or less than `down`, and the bias."""
+    if layer.bias is not None:
+        up, down = up + max(0, int(layer.bias.max())), down + min(0, int(layer.bias.min()))
+    high: int = max(layer.threshold, int(v.max())) + (up if layer.max_spikes is None else steps * up)
+    limit = 1 << (bits - 1)
+    return high < limit and min(layer.min_v, int(v.min())) + down >= -limit
 
 
 def _multiplicity(layer: CoreLayer) -> int:
@@ -163,99 +189,3 @@ def _multiplicity(layer: CoreLayer) -> int:
     if len(layer.sources) == 1:
         return layer.sources[0].pool[0] * layer.sources[0].pool[1]
     return sum(source.pool[0] * source.pool[1] for source in layer.sources)
-
-
-@lru_cache(maxsize=256)
-def _tables(layer: CoreLayer, shape: tuple[int, int, int], routed: bool) -> tuple[NDArray[Any], ...]:
-    """Geometry and numbers for the kernel."""
-    source = layer.sources[0]
-    pool, shift = ((1, 1), 0) if routed else (source.pool, source.feature_shift)
-    tables = geometry(layer, shape, pool, shift, keep_outside=False)
-    _, channels, kernel, _ = layer.weight.shape
-    lanes = padded_features(layer)
-    edge = np.array([channels, kernel, layer.stride[1] * tables.taps * lanes, shift, layer.stride[0]], np.int64)
-    rows, columns = (np.stack([axis.first, axis.last, axis.tap]) for axis in (tables.rows, tables.columns))
-    most = NO_LIMIT if layer.max_spikes is None else layer.max_spikes
-    core = [layer.output_shape[2], lanes, layer.output_shape[0], layer.threshold, layer.min_v, layer.reset == "zero"]
-    return edge, rows, columns, np.array([*core, most], np.int64)
-
-
-@lru_cache(maxsize=256)
-def _weights(layer: CoreLayer, dtype: Any) -> NDArray[Any]:
-    return lay_out_weights(layer, dtype)
-
-
-def _scattered(
-    layer: CoreLayer, given: StepSpikes, start: NDArray[np.int64]
-) -> tuple[StepSpikes, NDArray[np.int64], int, int]:
-    """Spikes, final state, synaptic operations, states outside 16 bits."""
-    dtype = _state_dtype(layer, given, start)
-    edge, rows, columns, core = _tables(layer, given.shape, len(layer.sources) > 1)
-    v = lay_out_state(layer, start, dtype)
-    bias = np.zeros(0, dtype) if layer.bias is None else lay_out_bias(layer, dtype)
-    room, offsets = 4 * len(v) + 1024, np.zeros(len(given.offsets), np.int64)
-    out, fired = np.empty((3, room), np.int16), np.empty(room, np.int32)
-    totals, step, count = np.zeros(2, np.int64), 0, 0
-    while True:
-        step, count = run_steps(
-            step, given.c, given.y, given.x, given.n, given.offsets, v, _weights(layer, dtype), bias,
-            edge, rows, columns, core, out, fired, offsets, count, totals,
-        )  # fmt: skip
-        if step == len(offsets) - 1:
-            break
-        out, fired = np.concatenate([out, np.empty_like(out)], axis=1), np.concatenate([fired, np.empty_like(fired)])
-    c, y, x = out[:, :count].copy()
-    spikes = StepSpikes(c, y, x, fired[:count].copy(), offsets, layer.output_shape)
-    return spikes, read_state(layer, v).astype(np.int64), int(totals[0]), int(totals[1])
-
-
-def _dense(
-    layer: CoreLayer, given: StepSpikes, start: NDArray[np.int64]
-) -> tuple[StepSpikes, NDArray[np.int64], int, int]:
-    """The same by convolution."""
-    from i2e_deploy.chips.dynapcnn.counts import fan_out
-
-    arriving = (
-        given if len(layer.sources) > 1 else gather(layer.sources, {layer.sources[0].layer: given}, layer.input_shape)
-    )
-    frames = arriving.dense()
-    steps, neurons = len(frames), int(np.prod(layer.output_shape))
-    v, offsets = start.reshape(-1).copy(), np.zeros(steps + 1, np.int64)
-    out, count, over = np.empty((2, 2 * neurons + 1024), np.int32), 0, 0
-    part = max(1, CHUNK_VALUES // int(np.prod(layer.input_shape)))
-    for first in range(0, steps, part):
-        for i, current in enumerate(_convolve(layer, frames[first : first + part])):
-            if out.shape[1] - count < neurons:
-                out = np.concatenate([out, np.empty_like(out)], axis=1)
-            count, more = fire_dense(
-                current.reshape(-1), v, layer.threshold, layer.min_v,
-                NO_LIMIT if layer.max_spikes is None else layer.max_spikes, layer.reset == "zero",
-                out, offsets, first + i, count,
-            )  # fmt: skip
-            over += int(more)
-    c, pixel = np.divmod(out[0, :count], np.int32(layer.output_shape[1] * layer.output_shape[2]))
-    y, x = np.divmod(pixel, np.int32(layer.output_shape[2]))
-    c, y, x = (address.astype(np.int16) for address in (c, y, x))
-    spikes = StepSpikes(c, y, x, out[1, :count].copy(), offsets, layer.output_shape)
-    per_pixel = frames.sum(axis=(0, 1), dtype=np.int64)
-    synops = layer.output_shape[0] * int((per_pixel * fan_out(layer)).sum())
-    return spikes, v.reshape(layer.output_shape), synops, over
-
-
-def _convolve(layer: CoreLayer, frames: NDArray[np.int32]) -> NDArray[Any]:
-    """Exact sums as floats: [T, C_in, H, W] -> [T, C_out, h, w]."""
-    dtype = _exact_dtype(layer, int(frames.max(initial=0)))
-    inputs = torch.from_numpy(frames).to(dtype)
-    weight = torch.from_numpy(layer.weight).to(dtype)
-    bias = None if layer.bias is None else torch.from_numpy(layer.bias).to(dtype)
-    with torch.no_grad():
-        current = torch.nn.functional.conv2d(inputs, weight, bias, layer.stride, layer.padding)
-    return np.asarray(current.numpy())
-
-
-def _exact_dtype(layer: CoreLayer, largest: int) -> torch.dtype:
-    """float32 when no order of summation can leave its exact integers, else float64."""
-    weights = np.abs(layer.weight.astype(np.int64)).sum(axis=(1, 2, 3))
-    bias = 0 if layer.bias is None else np.abs(layer.bias.astype(np.int64))
-    bound = int((weights * largest + bias).max())
-    return torch.float32 if bound < FLOAT32_EXACT else torch.float64

@@ -8,38 +8,42 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.chips.dynapcnn.event_kernel import run_core
+from i2e_deploy.chips.dynapcnn.event_kernel import locate, number_stimuli, run_core, write_spikes
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
-from i2e_deploy.chips.dynapcnn.event_reference import CoreState, EventRun, as_spikes, decimate, fresh_states, merge
+from i2e_deploy.chips.dynapcnn.event_reference import CoreState, EventRun, decimate, fresh_states, merge
 from i2e_deploy.chips.dynapcnn.geometry import (
-    geometry,
+    Table,
     lay_out_bias,
     lay_out_state,
     lay_out_weights,
     padded_features,
+    reach_tables,
     read_state,
+    row_slots,
 )
 from i2e_deploy.chips.dynapcnn.program import CoreLayer, DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.spikes import SPIKE, TICK, Spikes, Stimuli
 from i2e_deploy.chips.trace import LayerCounts
+from i2e_deploy.errors import InputError
 from i2e_deploy.network import INPUT
 
 LOW, HIGH = -(2**15), 2**15 - 1
-#: Spikes that the kernel writes before it hands them over.
-ROOM = 2**16
+#: Events that are worked through at a time, and spikes that they may cause: what fits the processor's cache.
+CHUNK, ROOM = 2**13, 2**16
 
 
 class _Edge(NamedTuple):
-    """Tables of what reaches a core from one source, in that source's own coordinates."""
+    """Numbers and tables for the kernels, in the coordinates of what arrives."""
 
-    numbers: NDArray[np.int64]
-    rows: NDArray[np.int32]
-    columns: NDArray[np.int32]
+    edge: tuple[int, ...]
+    rows: Table
+    columns: Table
+    core: tuple[int, ...]
 
 
 class EventEngine:
@@ -47,14 +51,21 @@ class EventEngine:
 
     def __init__(self, program: DynapcnnProgram, options: EventOptions) -> None:
         self.program, self.options = program, options
-        self._weights = {layer.name: lay_out_weights(layer, np.int16) for layer in program.layers}
+        self._weights = {layer.name: _weights(layer) for layer in program.layers}
         self._edges = {layer.name: _edge(program, layer, options) for layer in program.layers}
 
     def run(self, stimuli: Stimuli, states: Mapping[str, CoreState] | None = None) -> EventRun:
-        """`event_reference.run_event_reference`."""
+        """`event_reference.run_event_reference`.
+
+        Raises:
+            InputError: an address outside the program's input plane.
+        """
         states = fresh_states(self.program) if states is None else states
-        spikes: dict[str, Spikes] = {INPUT: as_spikes(stimuli)}
-        after, counts = {}, {}
+        arrivals = np.empty(len(stimuli), SPIKE)
+        outside = number_stimuli(stimuli, arrivals, *self.program.input_shape[1:])
+        if outside:
+            raise InputError(f"{outside} events lie outside the input {self.program.input_shape} (C, H, W): drop them")
+        spikes, after, counts = {INPUT: arrivals}, {}, {}
         for layer in self.program.layers:
             arrivals = self._arrivals(layer, spikes)
             fired, after[layer.name], counts[layer.name] = self._run_core(layer, arrivals, states[layer.name])
@@ -72,31 +83,29 @@ class EventEngine:
         return arrivals
 
     def _run_core(self, layer: CoreLayer, arrivals: Spikes, state: CoreState) -> tuple[Spikes, CoreState, LayerCounts]:
-        options, edge = self.options, self._edges[layer.name]
-        v = lay_out_state(layer, state.v_mem, np.int16)
-        c, y, x = (np.ascontiguousarray(arrivals[name]) for name in "cyx")
-        lanes = padded_features(layer)
-        core = np.array(
-            [layer.output_shape[2], lanes, layer.output_shape[0], layer.threshold, layer.min_v, layer.reset == "zero"],
-            np.int64,
-        )
-        flags = np.array(
-            [is_safe(layer, state.v_mem), options.overflow == "saturate", options.zero_weights == "skip",
-             options.leak_fires == "yes"], np.bool_,
+        options, (edge, rows, columns, core) = self.options, self._edges[layer.name]
+        v, weights = lay_out_state(layer, state.v_mem, np.int16), self._weights[layer.name]
+        flags = (
+            layer.reset == "zero", is_safe(layer, state.v_mem), options.overflow == "saturate",
+            options.zero_weights == "skip", options.leak_fires == "yes",
         )  # fmt: skip
-        totals, parts, start = np.zeros(2, np.int64), [], 0
-        room = max(ROOM, 2 * len(v), 2 * int(edge.numbers[1] * edge.numbers[2]))
-        out: tuple[NDArray[Any], ...] = (np.empty(room, np.int32), *(np.empty(room, np.int16) for _ in range(3)))
-        bias, weights = lay_out_bias(layer, np.int16), self._weights[layer.name]
-        while start < len(c):
-            start, count = run_core(
-                start, c, y, x, v, weights, bias, edge.numbers, edge.rows, edge.columns, core, flags,
-                out, totals,
-            )  # fmt: skip
-            parts.append(_as_spikes(arrivals, [column[:count] for column in out], options))
-        spikes = np.concatenate(parts) if parts else np.empty(0, SPIKE)
+        blocks, lanes, room = np.empty((CHUNK, 5), np.int32), padded_features(layer), max(ROOM, len(v))
+        event_of, lane_of = np.empty(room, np.int32), np.empty(room, np.int32)
+        spikes, total = np.empty(2 * len(arrivals) + 1024, SPIKE), 0
+        totals, done = np.zeros(2, np.int64), 0
+        while done < len(arrivals):
+            chunk = arrivals[done : done + CHUNK]
+            locate(chunk, edge, rows, columns, lanes, blocks)
+            used, count = run_core(blocks[: len(chunk)], v, weights, core, flags, event_of, lane_of, totals)
+            spikes = _with_room(spikes, total, count)
+            part = spikes[total : total + count]
+            write_spikes(chunk, event_of[:count], lane_of[:count], lanes, layer.output_shape[2], part)
+            if options.sweep != "pixel":
+                part[:] = _sorted(part, event_of[:count], options)
+            done, total = done + used, total + count
+        spikes, (reached, over) = spikes[:total], totals.tolist()
         after = CoreState(read_state(layer, v), state.fired + len(spikes))
-        return spikes, after, LayerCounts(len(spikes), int(totals[0]), int(totals[1]))
+        return spikes, after, LayerCounts(len(spikes), reached * layer.output_shape[0], over)
 
 
 @lru_cache(maxsize=4)
@@ -122,12 +131,18 @@ def _edge(program: DynapcnnProgram, layer: CoreLayer, options: EventOptions) -> 
     pool, shift, shape = source.pool, source.feature_shift, program.shapes()[source.layer]
     if len(layer.sources) > 1 or layer.bias is not None:  # `merge` has pooled and shifted them
         pool, shift, shape = (1, 1), 0, _merged_shape(program, layer)
-    tables = geometry(layer, shape, pool, shift, options.outside_pool == "keep")
-    _, channels, kernel, _ = layer.weight.shape
-    row_weights = layer.stride[1] * tables.taps * padded_features(layer)
-    numbers = np.array([channels, kernel, row_weights, shift, layer.stride[0]], np.int64)
-    axes = (np.stack([axis.first, axis.last, axis.tap]) for axis in (tables.rows, tables.columns))
-    return _Edge(numbers, *axes)
+    touch = options.zero_weights == "touch"
+    rows, columns = reach_tables(layer, shape[1:], pool, options.outside_pool == "keep", exact=touch)
+    channels, lanes = layer.weight.shape[1], padded_features(layer)
+    edge = (channels, len(lay_out_weights(layer, np.int16)) // channels, shift)
+    most = int(rows[:, 2].max() * columns[:, 2].max()) * lanes
+    core = (layer.output_shape[2] * lanes, row_slots(layer) * lanes, lanes, most, layer.threshold, layer.min_v)
+    return _Edge(edge, rows, columns, core)
+
+
+def _weights(layer: CoreLayer) -> NDArray[np.int16]:
+    """Weights, and behind them the bias."""
+    return np.concatenate([lay_out_weights(layer, np.int16), lay_out_bias(layer, np.int16)])
 
 
 def _merged_shape(program: DynapcnnProgram, layer: CoreLayer) -> tuple[int, int, int]:
@@ -137,14 +152,16 @@ def _merged_shape(program: DynapcnnProgram, layer: CoreLayer) -> tuple[int, int,
     return layer.input_shape[0], height, max(-(-shape[2] // pool[1]) for shape, pool in shapes)
 
 
-def _as_spikes(arrivals: Spikes, columns: list[NDArray[Any]], options: EventOptions) -> Spikes:
-    """Spikes of consecutive events (event, c, y, x), in the order of the sweep."""
-    event, c, y, x = columns
-    if options.sweep != "pixel":
-        keys = (x, y, c, event) if options.sweep == "feature" else (-c, -x, -y, event)
-        order = np.lexsort(keys)
-        event, c, y, x = event[order], c[order], y[order], x[order]
-    spikes = np.empty(len(event), SPIKE)
-    spikes["t"], spikes["cause"] = arrivals["t"][event], arrivals["cause"][event]
-    spikes["c"], spikes["y"], spikes["x"] = c, y, x
-    return spikes
+def _with_room(spikes: Spikes, count: int, more: int) -> Spikes:
+    """The first `count` spikes, with room for more behind them."""
+    if count + more <= len(spikes):
+        return spikes
+    larger = np.empty(2 * (count + more), SPIKE)
+    larger.view(np.uint8)[: count * SPIKE.itemsize] = spikes.view(np.uint8)[: count * SPIKE.itemsize]
+    return larger
+
+
+def _sorted(spikes: Spikes, event_of: NDArray[np.int32], options: EventOptions) -> Spikes:
+    """Spikes of each event in the order of the sweep."""
+    c, y, x = spikes["c"], spikes["y"], spikes["x"]
+    return np.asarray(spikes[np.lexsort((x, y, c, event_of) if options.sweep == "feature" else (-c, -x, -y, event_of))])

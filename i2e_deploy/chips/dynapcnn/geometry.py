@@ -1,13 +1,15 @@
 """How events reach neurons, as tables, and weights laid out so that an event adds contiguous runs.
 
-States are stored [y][x][lane], features padded to a multiple of 8 lanes. The neurons of one row that an event
-reaches are one contiguous run there; weights are stored so that theirs is too: [c][ky][phase][tap][lane], where an
-event whose padded column is `xx` has phase `xx % stride`, and its taps lie by rising output column.
+States are stored [y][x][lane]: 8 lanes a pixel, or a multiple of 16. An event reaches a block of output pixels; each
+row of it is one contiguous run of states, and weights are stored so that theirs is too:
+[c][vertical phase][vertical slot][horizontal phase][horizontal slot][lane], where an event at padded position `p` has
+phase `p % stride`, and slots lie by rising output position. Before and behind the kernel's own slots stand slots of
+zeros. They let a block at the border keep its size: it is moved inwards, and its weights with it. So every event of
+a layer runs the same loops, which a processor foretells; that is worth more than the few additions of zero.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,76 +17,87 @@ from numpy.typing import NDArray
 
 from i2e_deploy.chips.dynapcnn.program import CoreLayer, Pair
 
-#: Features are padded to a multiple of this.
-LANES = 8
 Table = NDArray[np.int32]
-
-
-@dataclass(frozen=True, eq=False)
-class Axis:
-    """For each coordinate of a source: first and last output position (last < first: none), and the kernel index.
-
-    `tap` is ky for rows; for columns it is the position in the weights' [phase][tap] of the first output column.
-    """
-
-    first: Table
-    last: Table
-    tap: Table
-
-
-@dataclass(frozen=True, eq=False)
-class Geometry:
-    """Tables of one edge (source to core)."""
-
-    rows: Axis
-    columns: Axis
-    taps: int
-    feature_shift: int
+#: Columns of a table, by coordinate of the source.
+STATE, WEIGHT, SIZE, REACHED = range(4)
 
 
 def padded_features(layer: CoreLayer) -> int:
     """Lanes of one pixel."""
-    return -(-layer.output_shape[0] // LANES) * LANES
+    features = layer.output_shape[0]
+    return 8 if features <= 8 else -(-features // 16) * 16
 
 
-def row_axis(layer: CoreLayer, size: int, pool: int, keep_outside: bool) -> Axis:
-    """Rows of a source of height `size`, pooled by `pool` on the way."""
-    position, first, last = _reach(layer, 0, size, pool, keep_outside)
-    return Axis(first, last, (position - layer.stride[0] * first).astype(np.int32))
+def reach_tables(layer: CoreLayer, shape: Pair, pool: Pair, keep_outside: bool, exact: bool) -> tuple[Table, Table]:
+    """Rows and columns of a source of that (height, width), pooled on the way: what an event there reaches.
+
+    Args:
+        layer: the core.
+        shape: height and width of the source.
+        pool: of the way from there.
+        keep_outside: whether the rest that pooling windows do not cover reaches neurons.
+        exact: blocks hold reached pixels only, and have no slots of zeros.
+
+    Returns:
+        int32 [coordinate, 4] each: offset of the block in the states, and in the weights of a channel; its size in
+        pixels; how many of them are reached (0: none, and the size is 0).
+    """
+    lanes, (_, _, width) = padded_features(layer), layer.output_shape
+    rows = _reach(layer, 0, shape[0], pool[0], keep_outside, exact)
+    columns = _reach(layer, 1, shape[1], pool[1], keep_outside, exact)
+    rows[:, STATE] *= width * lanes
+    rows[:, WEIGHT] *= row_slots(layer) * lanes
+    columns[:, [STATE, WEIGHT]] *= lanes
+    return rows, columns
 
 
-def column_axis(layer: CoreLayer, size: int, pool: int, keep_outside: bool) -> Axis:
-    """Columns of a source of width `size`."""
-    position, first, last = _reach(layer, 1, size, pool, keep_outside)
-    stride, taps = layer.stride[1], row_taps(layer)
-    tap = position % stride * taps + first - (position // stride - taps + 1)
-    return Axis(first, last, tap.astype(np.int32))
+def row_slots(layer: CoreLayer) -> int:
+    """Horizontal slots of one row of weights."""
+    return layer.stride[1] * _slots(layer, 1)
 
 
-def row_taps(layer: CoreLayer) -> int:
-    """Taps of one phase: ceil(kernel width / stride)."""
-    return -(-layer.weight.shape[3] // layer.stride[1])
+def _taps(layer: CoreLayer, axis: int) -> int:
+    """Most output positions that one input position reaches, borders aside."""
+    return -(-layer.weight.shape[2 + axis] // layer.stride[axis])
 
 
-def _reach(layer: CoreLayer, axis: int, size: int, pool: int, keep_outside: bool) -> tuple[Table, Table, Table]:
-    """Padded position, first and last output index for every source coordinate: o with 0 <= pos - stride * o < k."""
-    kernel, stride = layer.weight.shape[2 + axis], layer.stride[axis]
-    coordinate = np.arange(size, dtype=np.int32)
-    position = (coordinate // pool + layer.padding[axis]).astype(np.int32)
-    first = np.maximum(0, -((kernel - 1 - position) // stride)).astype(np.int32)
-    last = np.minimum(layer.output_shape[1 + axis] - 1, position // stride).astype(np.int32)
+def _block(layer: CoreLayer, axis: int) -> int:
+    """Pixels of a block of constant size."""
+    return min(_taps(layer, axis), layer.output_shape[1 + axis])
+
+
+def _slots(layer: CoreLayer, axis: int) -> int:
+    """Slots of one phase."""
+    return _taps(layer, axis) + 2 * (_block(layer, axis) - 1)
+
+
+def _reach(layer: CoreLayer, axis: int, size: int, pool: int, keep_outside: bool, exact: bool) -> Table:
+    """Table of one axis, offsets in pixels and slots: output o is reached where 0 <= position - stride * o < kernel."""
+    kernel, stride, out = layer.weight.shape[2 + axis], layer.stride[axis], layer.output_shape[1 + axis]
+    coordinate, taps, block = np.arange(size), _taps(layer, axis), _block(layer, axis)
+    position = coordinate // pool + layer.padding[axis]
+    first = np.maximum(0, -((kernel - 1 - position) // stride))
+    last = np.minimum(out - 1, position // stride)
     if not keep_outside:
         last[size // pool * pool :] = -1
-    return position, first, last
+    reached = np.maximum(0, last - first + 1)
+    origin = position // stride - taps + 1  # output position of the first tap, wherever that lies
+    start = first if exact else np.clip(origin, 0, out - block)
+    slot = position % stride * _slots(layer, axis) + block - 1 + start - origin
+    sizes = reached if exact else np.where(reached > 0, block, 0)
+    return np.asarray(np.stack([start, slot, sizes, reached], axis=1), np.int32)
 
 
 def lay_out_weights(layer: CoreLayer, dtype: Any) -> NDArray[Any]:
-    """Flat [c][ky][phase][tap][lane]; taps that a phase lacks are zero and never reached."""
+    """Flat [c][vertical phase][vertical slot][horizontal phase][horizontal slot][lane]."""
     features, channels, kh, kw = layer.weight.shape
-    stride, taps = layer.stride[1], row_taps(layer)
-    laid = np.zeros((channels, kh, stride, taps, padded_features(layer)), dtype)
-    for kx in range(kw):
-        laid[:, :, kx % stride, taps - 1 - kx // stride, :features] = layer.weight[:, :, :, kx].transpose(1, 2, 0)
+    (sy, sx), (taps_y, taps_x) = layer.stride, (_taps(layer, 0), _taps(layer, 1))
+    before_y, before_x = _block(layer, 0) - 1, _block(layer, 1) - 1
+    laid = np.zeros((channels, sy, _slots(layer, 0), sx, _slots(layer, 1), padded_features(layer)), dtype)
+    for ky in range(kh):
+        for kx in range(kw):
+            slot_y, slot_x = before_y + taps_y - 1 - ky // sy, before_x + taps_x - 1 - kx // sx
+            laid[:, ky % sy, slot_y, kx % sx, slot_x, :features] = layer.weight[:, :, ky, kx].T
     return laid.reshape(-1)
 
 
@@ -109,13 +122,3 @@ def lay_out_bias(layer: CoreLayer, dtype: Any) -> NDArray[Any]:
     if layer.bias is not None:
         laid[: len(layer.bias)] = layer.bias
     return laid
-
-
-def geometry(layer: CoreLayer, shape: tuple[int, int, int], pool: Pair, shift: int, keep_outside: bool) -> Geometry:
-    """Tables of the edge from a source of that shape."""
-    return Geometry(
-        row_axis(layer, shape[1], pool[0], keep_outside),
-        column_axis(layer, shape[2], pool[1], keep_outside),
-        row_taps(layer),
-        shift,
-    )

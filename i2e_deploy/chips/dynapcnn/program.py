@@ -13,6 +13,7 @@ from i2e_deploy.chips.dynapcnn.event_filter import EventFilter
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.preprocess import preprocess_frames
 from i2e_deploy.chips.dynapcnn.readout import CLASSES, SPACING, Readout, spread
+from i2e_deploy.chips.session import Session
 from i2e_deploy.chips.trace import Integers, States, Trace
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.events import Events
@@ -179,6 +180,14 @@ class DynapcnnProgram(Program):
         merged = events.copy()
         merged["p"] = 0
         return merged
+
+    def session(self, semantics: str = "timestep") -> Session:
+        """See `Program.session`."""
+        from i2e_deploy.chips.dynapcnn.session import TimestepSession
+
+        if semantics != "timestep" or self.counts_events or self.sensor is not None or self.readout is not None:
+            return Session(self, semantics)
+        return TimestepSession(self)
 
     def _state_shapes(self, semantics: str) -> dict[str, dict[str, tuple[int, ...]]]:
         shapes: dict[str, dict[str, tuple[int, ...]]] = {

@@ -24,7 +24,7 @@ def _load(context, builder, array_type, array, index, lanes):
     vector = ir.VectorType(data.type.pointee, lanes)
     pointer = builder.bitcast(builder.gep(data, [index]), vector.as_pointer())
     value = builder.load(pointer)
-    value.align = 2
+    value.align = 1 if data.type.pointee.width == 8 else 2
     return pointer, value
 
 
@@ -48,8 +48,9 @@ def _store(builder, value, pointer):
 
 
 def _mask(builder, lanes):
-    """Vector of bits to an int32, lane 0 lowest."""
-    return builder.zext(builder.bitcast(lanes, ir.IntType(lanes.type.count)), ir.IntType(32))
+    """Vector of bits to an int of 32 bits or more, lane 0 lowest."""
+    bits = ir.IntType(lanes.type.count)
+    return builder.zext(builder.bitcast(lanes, bits), ir.IntType(max(32, bits.width)))
 
 
 def _bit(builder, flag):
@@ -74,7 +75,7 @@ def _make_add_fire(lanes: int) -> Any:
 
 def _make_add_fire_16bit(lanes: int) -> Any:
     def add_fire_16bit(typingctx, v, i, w, k, low, threshold, saturate, skip_zero):
-        """`add_fire` for int16 that may overflow: saturates or wraps; can keep zero weights from firing.
+        """`add_fire` for int16 that may overflow: saturates or wraps; can leave lanes of zero weight alone.
 
         Returns the mask of lanes that fire in the low 16 bits, of those that overflowed in the high 16.
         """
@@ -86,11 +87,11 @@ def _make_add_fire_16bit(lanes: int) -> Any:
             over = _mask(builder, builder.icmp_signed("!=", wrapped, held))
             total = builder.select(_bit(builder, args[6]), held, wrapped)
             total = _call(builder, "llvm.smax", total, _splat(builder, args[4], state.type))
-            _store(builder, total, pointer)
-            fire = builder.icmp_signed(">=", total, _splat(builder, args[5], state.type))
             touched = builder.icmp_signed("!=", weight, ir.Constant(state.type, None))
             always = _splat(builder, builder.not_(_bit(builder, args[7])), touched.type)
-            fire = builder.and_(fire, builder.or_(touched, always))
+            touched = builder.or_(touched, always)
+            _store(builder, builder.select(touched, total, state), pointer)
+            fire = builder.and_(builder.icmp_signed(">=", total, _splat(builder, args[5], state.type)), touched)
             return builder.or_(_mask(builder, fire), builder.shl(over, ir.Constant(ir.IntType(32), 16)))
 
         flags = (types.boolean, types.boolean)
@@ -124,23 +125,43 @@ def _make_clamp_fire(lanes: int) -> Any:
             _store(builder, held, pointer)
             return _mask(builder, builder.icmp_signed(">=", held, _splat(builder, args[3], state.type)))
 
-        return types.int32(v, types.int64, v.dtype, v.dtype), generate
+        return (types.int64 if lanes > 32 else types.int32)(v, types.int64, v.dtype, v.dtype), generate
 
     return intrinsic(clamp_fire)
 
 
 @intrinsic
-def lowest_bit(typingctx, mask):
-    """Number of the lowest bit that is set, 0 for the first; `mask` is not 0."""
+def nonzero_64(typingctx, values, i):
+    """Mask of the 64 bytes at `values[i:]` that are not zero."""
 
     def generate(context, builder, signature, args):
-        return builder.cttz(args[0], ir.Constant(BIT, 1))
+        _, found = _load(context, builder, signature.args[0], args[0], args[1], 64)
+        return builder.bitcast(builder.icmp_unsigned("!=", found, ir.Constant(found.type, None)), ir.IntType(64))
 
-    return types.int32(types.int32), generate
+    return types.int64(values, types.int64), generate
+
+
+@intrinsic
+def lowest_bit(typingctx, mask):
+    """Number of the lowest bit that is set, 0 for the first; any number if there is none."""
+
+    def generate(context, builder, signature, args):
+        return context.cast(builder, builder.cttz(args[0], ir.Constant(BIT, 0)), mask, types.int64)
+
+    return types.int64(mask), generate
+
+
+@intrinsic
+def count_bits(typingctx, mask):
+    """How many bits are set."""
+
+    def generate(context, builder, signature, args):
+        return context.cast(builder, builder.ctpop(args[0]), mask, types.int64)
+
+    return types.int64(mask), generate
 
 
 add_fire_8, add_fire_16 = _make_add_fire(8), _make_add_fire(16)
 add_fire_16bit_8 = _make_add_fire_16bit(8)
 add_8, add_16 = _make_add(8), _make_add(16)
-clamp_fire_8 = _make_clamp_fire(8)
-clamp_fire_16 = _make_clamp_fire(16)
+clamp_fire_64 = _make_clamp_fire(64)

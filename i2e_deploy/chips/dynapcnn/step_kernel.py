@@ -1,99 +1,133 @@
 """Compiled loops of the fast time-stepped engine."""
-# mypy: disable-error-code="no-untyped-def,no-untyped-call,call-arg"
+# mypy: disable-error-code="no-untyped-def,no-untyped-call,call-arg,var-annotated"
 
 from __future__ import annotations
 
 import numba
 import numpy as np
 
-from i2e_deploy.chips.dynapcnn.simd import add_8, add_16, clamp_fire_8, clamp_fire_16, lowest_bit
+from i2e_deploy.chips.dynapcnn.simd import add_8, add_16, clamp_fire_64, count_bits, lowest_bit
 
 
-@numba.njit(cache=True, nogil=True, boundscheck=False)
-def run_steps(
-    start, c, y, x, n, offsets, v, w, bias, edge, rows, columns, core, out, fired, out_offsets, count, totals
-):
+@numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+def crowd(given, source, height, window):
+    """The most spikes of one step that lie in `window` successive rows of their source.
+
+    Args:
+        given: address, n, offsets, see `StepSpikes`.
+        source: lanes and width of the source; `height` is its rows.
+    """
+    address, n, offsets = given
+    row, most = np.uint32(source[0] * source[1]), 0
+    rows = np.zeros(height, np.int64)
+    for step in range(offsets.shape[0] - 1):
+        rows[:] = 0
+        for e in range(offsets[step], offsets[step + 1]):
+            rows[np.uint32(address[e]) // row] += n[e]
+        near = 0
+        for y in range(height):
+            near += rows[y] - (rows[y - window] if y >= window else 0)
+            most = max(most, near)
+    return most
+
+
+@numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy", inline="always")
+def locate(first, last, given, source, edge, tables, blocks):
+    """Which block of states each of these spikes reaches, and by which weights.
+
+    Args:
+        first, last: which spikes of `given`.
+        given, source: see `crowd`.
+        edge: weights of a channel, feature shift.
+        tables: rows and columns, see `geometry.reach_tables`.
+        blocks: written: offsets in states and weights, int32 [room, 2]. A spike that stands for several is written
+            as often, one that reaches nothing not at all.
+
+    Returns:
+        How many blocks; how many pixels they reach.
+    """
+    (address, n, _), (rows, columns) = given, tables
+    lanes, width, count, reached = np.uint32(source[0]), np.uint32(source[1]), 0, 0
+    for e in range(first, last):
+        pixel = np.uint32(address[e]) // lanes
+        y = pixel // width
+        x, channel, times = pixel - y * width, np.int64(address[e]) - pixel * lanes + edge[1], np.int64(n[e])
+        reaches = rows[y, 3] * columns[x, 3]
+        reached += times * reaches
+        state, weight = rows[y, 0] + columns[x, 0], channel * edge[0] + rows[y, 1] + columns[x, 1]
+        for _ in range(times if reaches else 0):
+            blocks[count, 0], blocks[count, 1] = state, weight
+            count += 1
+    return count, reached
+
+
+@numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+def run_steps(start, given, source, edge, tables, blocks, states, w, core, out, count, totals):
     """Steps `start`, `start + 1`, ... of one layer: scatter the spikes that arrive, then fire.
 
     Args:
-        c, y, x, n, offsets: what arrives, see `StepSpikes`.
-        v, w, bias: int16 or int32, flat, see `geometry`; `bias` is empty when there is none.
-        edge: int64: channels, kernel rows, weights per kernel row, feature shift, vertical stride.
-        rows, columns: int32 [3, size]: first, last, tap.
-        core: int64: width, lanes, features, threshold, low, reset to zero, most spikes.
-        out: int16 [3, room]: feature, row, column of each neuron that fired; fired: int32 [room], how often.
-        out_offsets: int64 [T + 1].
+        given: address, n, offsets of what arrives, see `StepSpikes`.
+        source, edge, tables, blocks: see `locate`.
+        states, w: int16 or int32, [sample, neurons] and flat, see `geometry`; a row is a multiple of 64; behind the
+            weights stands the bias of a pixel.
+        core: int64: rows of a block, length of each, states from one to the next, weights from one to the next,
+            neurons, lanes, whether there is a bias, threshold, low, most spikes, whether to reset to zero.
+        out: as `given`, written: int32 [room] of each neuron that fired, and how often; int64 [steps + 1].
         count: spikes written so far.
-        totals: int64 [2], added to: synaptic operations, states outside 16 bits.
+        totals: int64 [4], brought forward: pixels reached, states outside 16 bits, spikes, most of a neuron in a step.
 
     Returns:
         (next step, spikes written): stops early when `out` may be too small for another step.
     """
-    lanes = core[1]
+    rows, length, state_step, weight_step, neurons, lanes, bias, threshold, low, most, to_zero = core
+    (address, fired, out_offsets), offsets = out, given[2]
+    steps, total, largest = (offsets.shape[0] - 1) // states.shape[0], 0, totals[3]
     for step in range(start, offsets.shape[0] - 1):
-        if out.shape[1] - count < v.shape[0]:
+        v = states[step // steps]
+        if address.shape[0] - count < v.shape[0] + 4:
             return step, count
-        for e in range(offsets[step], offsets[step + 1]):
-            totals[0] += scatter(c[e] + edge[3], y[e], x[e], n[e], v, w, edge, rows, columns, core)
-        if bias.shape[0]:
-            for i in range(0, v.shape[0], lanes):
-                for j in range(0, lanes, 8):
-                    add_8(v, i + j, bias, j)
+        arrived, reached = locate(offsets[step], offsets[step + 1], given, source, edge, tables, blocks)
+        totals[0] += reached
+        for e in range(arrived):
+            add_block(v, np.int64(blocks[e, 0]), w, np.int64(blocks[e, 1]), rows, length, state_step, weight_step)
+        if bias:
+            add_block(v, 0, w, w.shape[0] - lanes, neurons // lanes, lanes, lanes, 0)
         if v.itemsize > 2:
             for i in range(v.shape[0]):
                 totals[1] += v[i] < -32768 or v[i] > 32767
-        count = fire(v, core, out, fired, count)
+        first = count
+        for i in range(0, v.shape[0], 64):
+            mask = clamp_fire_64(v, i, v.dtype.type(low), v.dtype.type(threshold))
+            bits = count_bits(mask)
+            for j in range(count, count + bits, 4):  # four at a time, wanted or not: fewer branches to foretell
+                for ahead in range(4):
+                    address[j + ahead] = i + lowest_bit(mask)
+                    mask &= mask - 1
+            count += bits
+        for j in range(first, count):
+            i = address[j]
+            spikes = min(np.int64(v[i] / threshold), most)  # in float64: exact, and faster than an integer's division
+            v[i] = 0 if to_zero else v[i] - spikes * threshold
+            fired[j] = spikes
+            total += spikes
+            largest = max(largest, spikes)
+        totals[2], totals[3], total = totals[2] + total, largest, 0
         out_offsets[step + 1] = count
     return offsets.shape[0] - 1, count
 
 
-@numba.njit(cache=True, nogil=True, boundscheck=False)
-def scatter(channel, y, x, times, v, w, edge, rows, columns, core):
-    """Add the weights of one spike, `times` over, to all neurons it reaches; the number of synaptic operations."""
-    kernel, row_weights, width, lanes = edge[1], edge[2], core[0], core[1]
-    if channel >= edge[0] or columns[1, x] < columns[0, x]:
-        return 0
-    length = (columns[1, x] - columns[0, x] + 1) * lanes
-    ky, synops = rows[2, y], 0
-    for oy in range(rows[0, y], rows[1, y] + 1):
-        i = (oy * width + columns[0, x]) * lanes
-        k = (channel * kernel + ky) * row_weights + columns[2, x] * lanes
-        ky -= edge[4]
-        for _ in range(times):
-            done = 0
-            while done + 16 <= length:
-                add_16(v, i + done, w, k + done)
-                done += 16
-            if done < length:
-                add_8(v, i + done, w, k + done)
-        synops += times * (length // lanes) * core[2]
-    return synops
-
-
-@numba.njit(cache=True, nogil=True, boundscheck=False)
-def fire(v, core, out, fired, count):
-    """All neurons once: clamp, fire, reset; the number of entries written so far."""
-    kind, width, lanes, threshold = v.dtype.type, core[0], core[1], core[3]
-    low, high, to_zero, most = kind(core[4]), kind(core[3]), core[5] == 1, core[6]
-    for i in range(0, v.shape[0], 16):
-        mask = clamp_fire_16(v, i, low, high) if i + 16 <= v.shape[0] else clamp_fire_8(v, i, low, high)
-        if mask:
-            pixel = i // lanes
-            feature, row = i - pixel * lanes, pixel // width
-            column = pixel - row * width
-        while mask:
-            bit = np.int64(lowest_bit(np.int32(mask)))
-            mask &= mask - 1
-            spikes = min(np.int64(v[i + bit]) // threshold, most)
-            v[i + bit] = 0 if to_zero else v[i + bit] - kind(spikes * threshold)
-            next_pixel = feature + bit >= lanes  # 16 lanes cover two pixels at most
-            wraps = next_pixel and column + 1 == width
-            out[0, count] = feature + bit - (lanes if next_pixel else 0)
-            out[1, count] = row + (1 if wraps else 0)
-            out[2, count] = 0 if wraps else column + (1 if next_pixel else 0)
-            fired[count] = spikes
-            count += 1
-    return count
+@numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy", inline="always")
+def add_block(v, i, w, k, rows, length, state_step, weight_step):
+    """Add weights to a block of states."""
+    for _ in range(rows):
+        done = 0
+        while done + 16 <= length:
+            add_16(v, i + done, w, k + done)
+            done += 16
+        if done < length:
+            add_8(v, i + done, w, k + done)
+        i += state_step
+        k += weight_step
 
 
 @numba.njit(cache=True, nogil=True)

@@ -1,5 +1,5 @@
-"""Spikes of one sample in time steps, as lists: what travels between layers in the fast time-stepped engine."""
-# mypy: disable-error-code="no-untyped-def,no-untyped-call"
+"""Spikes in time steps, as lists: what travels between layers in the fast time-stepped engine."""
+# mypy: disable-error-code="no-untyped-def,no-untyped-call,call-arg,var-annotated"
 
 from __future__ import annotations
 
@@ -12,117 +12,129 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.dynapcnn.program import Source
+from i2e_deploy.chips.dynapcnn.simd import count_bits, lowest_bit, nonzero_64
 from i2e_deploy.chips.trace import Integers
 
 Shape = tuple[int, int, int]
+Addresses = NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
 class StepSpikes:
-    """One sample, one layer: those of step t stand at offsets[t]:offsets[t + 1], in any order.
+    """One layer: those of step t stand at offsets[t]:offsets[t + 1], in any order; samples follow one another.
 
     Args:
-        c, y, x: int16 [N], addresses; one address may stand several times in a step.
+        address: int32 [N], (y * W + x) * lanes + c; one may stand several times in a step.
         n: int32 [N], spikes there, >= 1.
         offsets: int64 [T + 1].
         shape: (C, H, W).
+        lanes: addresses of one pixel, >= C.
+        total, largest: sum and maximum of n; 0 when there is none.
     """
 
-    c: NDArray[np.int16]
-    y: NDArray[np.int16]
-    x: NDArray[np.int16]
-    n: NDArray[np.int32]
+    address: Addresses
+    n: Addresses
     offsets: NDArray[np.int64]
     shape: Shape
+    lanes: int
+    total: int
+    largest: int
 
     def dense(self) -> NDArray[np.int32]:
         """Counts int32 [T, C, H, W]."""
-        counts = np.zeros((len(self.offsets) - 1, *self.shape), np.int32)
-        _scatter(self.c, self.y, self.x, self.n, self.offsets, counts)
-        return counts
+        channels, height, width = self.shape
+        counts = np.zeros((len(self.offsets) - 1, channels, height * width), np.int32)
+        _scatter(self.address, self.n, self.offsets, self.lanes, counts)
+        return counts.reshape(-1, channels, height, width)
 
-    def total(self) -> int:
-        """Spikes of all steps."""
-        return int(self.n.sum(dtype=np.int64))
+
+def listed(address: Addresses, n: Addresses, offsets: NDArray[np.int64], shape: Shape, lanes: int) -> StepSpikes:
+    """With the totals made from the lists."""
+    total, largest = int(n.sum(dtype=np.int64)), int(n.max(initial=0))
+    return StepSpikes(address, n, offsets, shape, lanes, total, largest)
 
 
 def from_frames(frames: Integers) -> StepSpikes:
     """Counts [T, C, H, W], below 2^31, as lists."""
     steps, channels, height, width = frames.shape
-    flat = np.ascontiguousarray(frames).reshape(steps, -1)
-    size = flat.shape[1]
-    if frames.dtype.itemsize == 1 and size % 8 == 0:  # 8 pixels a look: most are empty
-        where = _nonzero_bytes(flat.reshape(-1).view(np.uint64), flat.reshape(-1).view(np.uint8))
-    else:
-        where = np.flatnonzero(flat)
-    n = flat.reshape(-1)[where].astype(np.int32)
-    offsets = np.searchsorted(where, np.arange(steps + 1) * size)
-    plane = where % (height * width)
-    c, y = where // (height * width) % channels, plane // width
-    return StepSpikes(
-        c.astype(np.int16), y.astype(np.int16), (plane - y * width).astype(np.int16), n, offsets,
-        (channels, height, width),
-    )  # fmt: skip
+    flat = np.ascontiguousarray(frames).reshape(-1)
+    marks = flat.view(np.uint8) if frames.dtype.itemsize == 1 else (flat != 0).view(np.uint8)
+    where, address, offsets = _nonzero(marks, height * width, steps, channels)
+    return listed(address, flat[where].astype(np.int32), offsets, (channels, height, width), channels)
 
 
 def gather(sources: Sequence[Source], spikes: Mapping[str, StepSpikes], shape: Shape) -> StepSpikes:
     """All sources of a core, pooled and shifted, as one: addresses inside `shape`."""
-    parts = [(_route(source, spikes[source.layer]), spikes[source.layer].offsets) for source in sources]
-    step = np.concatenate([part[4] for part, _ in parts])
+    parts = [_route(source, spikes[source.layer], shape) for source in sources]
+    step = np.concatenate([part[2] for part in parts])
     order = np.argsort(step, kind="stable")
-    c, y, x, n = (np.concatenate([part[i] for part, _ in parts])[order] for i in range(4))
-    offsets = np.searchsorted(step[order], np.arange(len(parts[0][1])))
-    return StepSpikes(c, y, x, n, offsets, shape)
+    address, n = (np.concatenate([part[i] for part in parts])[order] for i in range(2))
+    offsets = np.searchsorted(step[order], np.arange(len(spikes[sources[0].layer].offsets)))
+    return listed(address.astype(np.int32), n, offsets, shape, shape[0])
 
 
-def _route(source: Source, spikes: StepSpikes) -> list[NDArray[np.integer[Any]]]:
+def _route(source: Source, spikes: StepSpikes, shape: Shape) -> list[NDArray[np.integer[Any]]]:
+    """Address, number and step of what arrives."""
     (ky, kx), (_, height, width) = source.pool, spikes.shape
     step = np.repeat(np.arange(len(spikes.offsets) - 1), np.diff(spikes.offsets))
-    inside = (spikes.y < height // ky * ky) & (spikes.x < width // kx * kx)
-    c, y, x, n, step = (a[inside] for a in (spikes.c, spikes.y, spikes.x, spikes.n, step))
-    return [c + np.int16(source.feature_shift), y // np.int16(ky), x // np.int16(kx), n, step]
+    pixel, c = np.divmod(spikes.address, spikes.lanes)
+    y, x = np.divmod(pixel, width)
+    inside = (y < height // ky * ky) & (x < width // kx * kx)
+    address = (y // ky * shape[2] + x // kx) * shape[0] + c + source.feature_shift
+    return [address[inside], spikes.n[inside], step[inside]]
 
 
 class LazySpikes(Mapping[str, Integers]):
-    """Per layer int32 [B, T, C, H, W], made from the lists when first looked at."""
+    """Per layer int32 [B, T, C, H, W], made from the lists of groups of samples when first looked at."""
 
-    def __init__(self, samples: Sequence[Mapping[str, StepSpikes]]) -> None:
-        self._samples = samples
+    def __init__(self, groups: Sequence[Mapping[str, StepSpikes]], batch: int) -> None:
+        self._groups, self._batch = groups, batch
         self._made: dict[str, Integers] = {}
 
     def __getitem__(self, name: str) -> Integers:
         if name not in self._made:
-            self._made[name] = np.stack([sample[name].dense() for sample in self._samples])
+            counts = np.concatenate([group[name].dense() for group in self._groups])
+            self._made[name] = counts.reshape(self._batch, -1, *counts.shape[1:])
         return self._made[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._samples[0])
+        return iter(self._groups[0])
 
     def __len__(self) -> int:
-        return len(self._samples[0])
+        return len(self._groups[0])
 
 
-@numba.njit(cache=True, nogil=True)
-def _scatter(c, y, x, n, offsets, counts):
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _scatter(address, n, offsets, lanes, counts):
     for t in range(offsets.shape[0] - 1):
         for e in range(offsets[t], offsets[t + 1]):
-            counts[t, c[e], y[e], x[e]] += n[e]
+            pixel = address[e] // lanes
+            counts[t, address[e] - pixel * lanes, pixel] += n[e]
 
 
-@numba.njit(cache=True, nogil=True)
-def _nonzero_bytes(words, values):
-    """Indices of bytes that are not zero; `words` are the same bytes, eight at a time."""
-    count = 0
-    for i in range(words.shape[0]):
-        if words[i]:
-            for j in range(8):
-                count += values[8 * i + j] != 0
-    found = np.empty(count, np.int64)
-    count = 0
-    for i in range(words.shape[0]):
-        if words[i]:
-            for j in range(8):
-                if values[8 * i + j]:
-                    found[count] = 8 * i + j
-                    count += 1
-    return found
+@numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+def _nonzero(marks, plane, steps, channels):
+    """Where bytes are not zero (int64), the address of each (int32), and where each step begins (int64)."""
+    where, address = np.empty(4096, np.int64), np.empty(4096, np.int32)
+    offsets, count = np.zeros(steps + 1, np.int64), 0
+    for start in range(0, steps * channels * plane, plane):
+        if where.shape[0] - count <= plane + 4:
+            where = np.concatenate((where, np.empty(where.shape[0] + plane, np.int64)))
+        first, channel = count, start // plane % channels
+        for i in range(start, start + plane // 64 * 64, 64):
+            mask = nonzero_64(marks, i)
+            bits = count_bits(mask)
+            for j in range(count, count + bits, 4):  # four at a time, as in `step_kernel.run_steps`
+                for ahead in range(4):
+                    where[j + ahead] = i + lowest_bit(mask)
+                    mask &= mask - 1
+            count += bits
+        for i in range(start + plane // 64 * 64, start + plane):
+            where[count] = i
+            count += marks[i] != 0
+        if where.shape[0] > address.shape[0]:
+            address = np.concatenate((address, np.empty(where.shape[0] - address.shape[0], np.int32)))
+        for j in range(first, count):
+            address[j] = (where[j] - start) * channels + channel
+        offsets[start // (plane * channels) + 1] = count
+    return where[:count], address[:count], offsets

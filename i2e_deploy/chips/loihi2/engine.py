@@ -1,17 +1,19 @@
 """The fast simulator: equal to the reference on every input.
 
-A block of steps goes through layer after layer. Synapses either scatter events (cost falls with activity) or, where
-activity is high, multiply densely in float32 with every sum proven exact; neurons run fused over time.
+A block of steps goes through layer after layer. Synapses sum rows of weights by a list of the events (cost falls with
+activity) or, where many fire, of patterns; neurons run fused over time.
 """
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
 
+from i2e_deploy.chips.loihi2.kernels import to_channel_last
 from i2e_deploy.chips.loihi2.layers import layers_of
-from i2e_deploy.chips.loihi2.plan import Array, LayerPlan, channel_last, plan_layers
+from i2e_deploy.chips.loihi2.plan import Array, LayerPlan, plan_layers
 from i2e_deploy.chips.loihi2.population import Population
 from i2e_deploy.chips.loihi2.synapses import deliver
 from i2e_deploy.chips.loihi2.workers import Workers
@@ -47,11 +49,13 @@ class Stream:
         self.samples, self.t = samples, 0
         largest = max(plan.layer.size * (np.dtype(plan.dtype).itemsize + 1) for plan in self.plans) * samples
         self.block = int(np.clip(BLOCK_BYTES // largest, 1, 256))
-        self._input_order = channel_last(network.input_shape)
-        self._input_shape = network.input_shape
-        self._binary = network.input_message_bits == 0
-        self._workers = Workers(threads)
-        self.populations = [Population(plan, samples, self.block) for plan in self.plans]
+        self._shape = (samples, prod(network.input_shape))
+        self._channels = network.input_shape[0] if len(network.input_shape) == 3 else 1
+        inputs = prod(network.input_shape)
+        dtype = np.uint8 if network.input_message_bits == 0 else np.int32
+        self._given = np.zeros((samples, self.block, -(-inputs // 64) * 64), dtype)
+        workers = Workers(threads)
+        self.populations = [Population(plan, i, samples, self.block, workers) for i, plan in enumerate(self.plans)]
         for population in self.populations:
             self.t = max(self.t, population.load(states) if states is not None else 0)
 
@@ -65,53 +69,52 @@ class Stream:
         Returns:
             int32 [B, T, N_out]: what the last layer sends.
         """
-        if frames.ndim != 3 or frames.shape[0] != self.samples or frames.shape[2] != len(self._input_order):
-            raise InputError(
-                f"frames have shape {list(frames.shape)}, expected [{self.samples}, T, {len(self._input_order)}]"
-            )
-        out = np.empty((self.samples, frames.shape[1], self.plans[-1].layer.size), np.int32)
+        if frames.ndim != 3 or (frames.shape[0], frames.shape[2]) != self._shape:
+            expected = f"[{self._shape[0]}, T, {self._shape[1]}]"
+            raise InputError(f"frames have shape {list(frames.shape)}, expected {expected}")
+        last = len(self.plans) - 1
+        out = np.empty((self.samples, frames.shape[1], self.populations[last].size), np.int32)
+        wanted = [(last, out), *((i, x.reshape(*x.shape[:2], -1)) for i, x in (record or {}).items())]
         for start in range(0, frames.shape[1], self.block):
-            part = frames[:, start : start + self.block]
-            sent = self._steps(part)
-            n = part.shape[1]
-            out[:, start : start + n] = in_file_order(sent[len(self.plans) - 1][:, :n], self.plans[-1])
-            for i, target in (record or {}).items():
-                rows = target.reshape(*target.shape[:2], -1)
-                rows[:, start : start + n] = in_file_order(sent[i][:, :n], self.plans[i])
+            part = np.ascontiguousarray(frames[:, start : start + self.block])
+            sent, steps = self._steps(part), part.shape[1]
+            for i, target in wanted:
+                target[:, start : start + steps] = in_file_order(sent[i][:, :steps], self.plans[i])
         return out
 
     def _steps(self, frames: Array) -> dict[int, Array]:
-        sent: dict[int, Array] = {-1: self._input(frames)}
-        steps = frames.shape[1]
+        to_channel_last(frames, self._given, self._channels)
+        sent, steps = {-1: self._given}, frames.shape[1]
         for i, population in enumerate(self.populations):
-            late = [w for w in population.plan.wires if w.wire.source == i]
-            direct = [w for w in population.plan.wires if w.kind == "direct"]
-            for wire in population.plan.wires:
-                if wire not in late and wire not in direct:
-                    population.synops += deliver(wire, sent[wire.wire.source], 0, steps, population, self._workers)
-            only = sent[direct[0].wire.source] if len(population.plan.wires) == 1 and direct else None
-            for wire in direct if only is None else []:
-                population.add(wire, sent[wire.wire.source][:, :steps])
-            if late:
-                for t in range(steps):
-                    population.update(t, t + 1, self.t + 1, None, self._workers)
-                    for wire in late:
-                        population.synops += deliver(wire, population.sent, t, 1, population, self._workers)
-            else:
-                population.update(0, steps, self.t + 1, only, self._workers)
             sent[i] = population.sent
-            population.end(steps)
+            if population.lone is not None and population.lone.kind == "direct":
+                population.update(0, steps, self.t + 1, sent[population.lone.wire.source])
+            elif population.lone is not None and steps == 1:
+                population.update(0, 1, self.t + 1)
+                source = sent[population.lone.wire.source]  # what arrived is used up: its place is free
+                population.synops += deliver(population.lone, source, 0, 1, population, 0, True)
+            else:
+                self._layer(i, population, sent, steps)
         self.t += steps
         return sent
 
-    def _input(self, frames: Array) -> Array:
-        from i2e_deploy.chips.loihi2.kernels import to_channel_last
-
-        shape = (*frames.shape[:2], -(-frames.shape[2] // 64) * 64)
-        out = np.zeros(shape, np.uint8 if self._binary else np.int32)
-        channels = self._input_shape[0] if len(self._input_shape) == 3 else 1
-        to_channel_last(frames, out, channels, self._binary)
-        return out
+    def _layer(self, i: int, population: Population, sent: dict[int, Array], steps: int) -> None:
+        late = [w for w in population.plan.wires if w.wire.source == i]
+        for wire in population.plan.wires:
+            source = sent[wire.wire.source]
+            if wire.kind == "direct":
+                population.add(wire, source[:, :steps])
+            elif wire not in late:
+                fresh = wire is population.lone
+                population.synops += deliver(wire, source, 0, steps, population, 1, fresh)
+        if late:
+            for t in range(steps):
+                population.update(t, t + 1, self.t + 1)
+                for wire in late:
+                    population.synops += deliver(wire, population.sent, t, 1, population, t + 1)
+        else:
+            population.update(0, steps, self.t + 1)
+        population.end(steps)
 
     def counts(self) -> dict[str, LayerCounts]:
         """Totals since the start, by layer."""
@@ -124,7 +127,7 @@ class Stream:
 
 def in_file_order(messages: Array, plan: LayerPlan) -> Any:
     """Channel-last messages [B, T, N and padding] as (C, H, W), flat: [B, T, N]."""
-    shape, size = plan.layer.shape, plan.layer.size
+    shape, size = plan.layer.shape, len(plan.order)
     rows = messages[:, :, :size]
     if len(shape) < 3:
         return rows

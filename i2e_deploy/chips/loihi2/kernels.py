@@ -1,8 +1,12 @@
-"""Compiled inner loops: events scattered into currents. Arithmetic is modulo 2^16 or 2^32; `plan` proves that enough.
+"""Compiled inner loops that bring messages to currents. Arithmetic is modulo 2^16 or 2^32; `plan` proves that enough.
 
-Arrays are [M, T, N] with images channel-last (N = H * W * C), passed whole: `span` = (first, steps, lag) says which
-rows of `sent` are read, and that row `first + t` is added to row `t + lag` of `cur`. Slices taken before each inner
-loop keep numba's checks for negative indices out of it, which would prevent vector code.
+Arrays are [M, T, N] with images channel-last (N = H * W * C), passed whole: rows first, first + 1, ... of `sent` are
+read, and what row `first + t` sends is added to row `t + lag` of `cur`.
+
+A dense synapse is a convolution of one pixel. For one step the spikes of a layer become a list of rows of weights, and
+each place along a row of the input that an output looks at becomes a range of that list. Each output then sums its
+ranges in registers. Where a place holds few input neurons and many of them fire, the list holds rows of a table
+instead, the sums for all patterns of a few neurons, so that its length no longer depends on activity.
 """
 
 from __future__ import annotations
@@ -12,7 +16,30 @@ from typing import Any
 import numba
 import numpy as np
 
-from i2e_deploy.chips.loihi2.vector import add_run, trailing_zeros
+from i2e_deploy.chips.loihi2 import vector
+from i2e_deploy.chips.loihi2.event_lists import (
+    ACROSS,
+    BITS,
+    CHUNKS,
+    DILATION,
+    H_OUT,
+    KERNEL,
+    LANES,
+    PADDING,
+    PART,
+    PER_KY,
+    ROW,
+    RUNS,
+    SEEN,
+    STRIDE,
+    H,
+    list_events,
+    list_patterns,
+    list_ranges,
+    list_values,
+    pack,
+)
+from i2e_deploy.chips.loihi2.vector import plus_rows, put
 
 # numba's types are not mypy's.
 nb: Any = numba
@@ -20,189 +47,182 @@ nb: Any = numba
 Array = Any
 
 
-# The bytes 0 or 1 of a word, gathered into its top byte by this product.
-_GATHER, _ONES = np.uint64(0x0102040810204080), np.uint64(0x0101010101010101)
-
-
 @nb.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def scatter_spikes(
-    words: Array,
-    cur: Array,
-    span: Any,
-    weight: Array,
-    across: Array,
-    down: Array,
-    sizes: Any,
-    silent: bool,
-    lo: int,
-    hi: int,
-) -> int:
-    """Plain spikes into a convolution without groups and horizontal dilation, 64 neurons at a time.
+def deliver(
+    sent: Array, graded: Any, first: int, steps: int, cur: Array, lag: int, weight: Array, places: Array, table: Array,
+    shape: Array, delay: Array, limit: int, fresh: bool, lo: int, hi: int,
+) -> int:  # fmt: skip
+    """Messages through a dense synapse or a convolution.
 
     Args:
-        words: spikes uint8 [M, T, N and padding to 64], seen as uint64.
-        cur: one-dimensional view of [M, rows, N_out].
-        weight: one-dimensional view of [phase, kH, C_in, taps * C_out]: the horizontal taps that one column of
-            the input meets, by rising output column; negated if `silent`.
-        across: [W, 3] for an input column: offset into the weights, offset into the output row, length of the run.
-        down: [H, 1 + 2 kH] for an input row: how many output rows, then pairs (offset of weights, of the output).
-        sizes: (N, W, C_in, length of one channel's taps, rows of cur, N_out).
-        silent: scatter the neurons that did not fire.
-        lo, hi: range of `m * steps + t` to work on.
+        sent: messages uint8 or int32 [M, T, N and padding to 64].
+        graded: 1 if messages multiply the weights, None if any counts as one spike.
+        cur: int16 or int32 [M, rows, N_out].
+        weight: int16, one-dimensional view of [groups, kH, kW, C_in / groups, LANES].
+        places: int64 [4, ACROSS * RUNS]: first input neuron of a row that is seen from there, the last + 1, what to
+            add to an entry of the list to find its weights, and how many neurons are cut off on the left.
+        table: int16, one-dimensional view of [kH, CHUNKS, 2^BITS, LANES]: sums of weights; empty if there is none.
+        shape: int64, see `event_lists`.
+        delay: int64 [N_out], or [0] if there is none.
+        limit: with larger messages the sums may leave 24 bits; then they wrap.
+        fresh: currents are set, not added to.
+        lo, hi: range of `(m * steps + t) * H_OUT + y` to work on.
 
     Returns:
-        Additions done.
+        Synaptic operations of the steps whose first row of outputs is in the range.
     """
-    (begin, steps, lag), (size, width, channels, taps, rows, size_out) = span, sizes
-    done = 0
-    per_channel, per_row = np.uint64(2**40 // channels + 1), np.uint64(2**40 // width + 1)
+    height, high, size = shape[H], shape[H_OUT], shape[H] * shape[ROW]
+    seen = height * places.shape[1]
+    words, before = np.zeros(size // 64 + 2, np.uint64), np.zeros(size // 64 + 2, np.int64)
+    entries, values = np.empty(max(size, seen * shape[CHUNKS]), np.int32), np.empty(size, np.int32)
+    starts, ends, busy = np.empty(seen, np.int32), np.empty(seen, np.int32), np.zeros(height, np.int64)
+    width = shape[ACROSS] * shape[PART]
+    line = np.zeros(width + 64, cur.dtype)
+    at, done, count, looked_up, wraps = -1, 0, 0, False, limit < 1
     for job in range(lo, hi):
-        m, t = job // steps, job % steps
-        base = (m * rows + t + lag) * size_out
-        filled = words[m, begin + t]
-        for group in range(0, len(filled), 8):
-            bits = np.uint64(0)
-            for k in range(8):
-                word = filled[group + k] ^ _ONES if silent else filled[group + k]
-                bits |= ((word * _GATHER) >> np.uint64(56)) << np.uint64(8 * k)
-            while bits != 0:
-                i = np.uint64(group * 8) + trailing_zeros(bits)
-                bits &= bits - np.uint64(1)
-                if i >= size:
-                    break
-                pixel = (i * per_channel) >> np.uint64(40)  # exact: N * C_in < 2^40
-                y = (pixel * per_row) >> np.uint64(40)
-                x, c = pixel - y * np.uint64(width), i - pixel * np.uint64(channels)
-                length = np.uint64(across[x, 2])
-                for j in range(down[y, 0]):
-                    at = np.uint64(base + down[y, 2 + 2 * j] + across[x, 1])
-                    offset = np.uint64(down[y, 1 + 2 * j] + across[x, 0]) + c * np.uint64(taps)
-                    add_run(cur, at, weight, offset, length, None)
-                    done += length
+        if job // high != at:
+            at = job // high
+            messages = sent[at // steps, first + at % steps]
+            count = pack(messages, words, before)
+            looked_up = graded is None and len(table) > 0 and table_pays(count, shape)
+            if looked_up:
+                list_patterns(words, places, shape, entries, starts, ends, busy)
+            elif count:
+                list_events(words, shape[LANES], entries)
+                if graded is not None:
+                    wraps = list_values(words, messages, values) > limit
+                list_ranges(words, before, places, shape, starts, ends, busy)
+            if count and job % high == 0:
+                done += _reached(busy, shape)
+        y, out = job % high, cur[at // steps, at % steps + lag, job % high * width : (job % high + 1) * width]
+        if count == 0 or not _any(busy, y, shape):
+            if fresh:
+                _clear(out)
+            continue
+        rows = table if looked_up else weight
+        if graded is None:
+            _line(rows, entries, None, starts, ends, places, looked_up, y, shape, line)
+        else:
+            _line(rows, entries, values, starts, ends, places, False, y, shape, line)
+        if len(delay) or wraps:
+            _arrive(line, cur[at // steps, at % steps + lag :], delay, wraps, fresh, y * width, width)
+        else:
+            _store(line, out, fresh)
     return done
 
 
-@nb.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def add_map(cur: Array, span: Any, values: Array, lo: int, hi: int) -> None:
-    """The same currents [N_out] to every row of cur [M, rows, N_out] in the span."""
-    steps, lag = span[1], span[2]
-    for job in range(lo, hi):
-        row = cur[job // steps, job % steps + lag]
-        for n in range(len(row)):
-            row[n] += values[n]
+@nb.njit(nogil=True)  # type: ignore[untyped-decorator]
+def table_pays(count: int, shape: Array) -> Any:
+    """Measured on AMD Zen 3: a range of unknown length costs as much as about 20 additions."""
+    seen = count * shape[SEEN] / (shape[H] * shape[ROW])
+    return min(seen, 1.0) * 20 + seen * shape[LANES] / 16 > 2 + shape[CHUNKS] * shape[LANES] / 16
+
+
+@nb.njit(nogil=True)  # type: ignore[untyped-decorator]
+def _reached(busy: Array, shape: Array) -> Any:
+    """Synaptic operations of one step."""
+    total = 0
+    for y in range(shape[H_OUT]):
+        for ky in range(shape[KERNEL]):
+            row = y * shape[STRIDE] - shape[PADDING] + ky * shape[DILATION]
+            if 0 <= row < shape[H]:
+                total += busy[row]
+    return total * shape[PART]
+
+
+@nb.njit(nogil=True)  # type: ignore[untyped-decorator]
+def _clear(row: Array) -> None:
+    for k in range(len(row)):
+        row[k] = 0
+
+
+@nb.njit(nogil=True)  # type: ignore[untyped-decorator]
+def _store(line: Array, out: Array, fresh: bool) -> None:
+    for k in range(len(out) if fresh else 0):
+        out[k] = line[k]
+    for k in range(0 if fresh else len(out)):
+        out[k] += line[k]
+
+
+@nb.njit(nogil=True)  # type: ignore[untyped-decorator]
+def _any(busy: Array, y: int, shape: Array) -> bool:
+    for ky in range(shape[KERNEL]):
+        row = y * shape[STRIDE] - shape[PADDING] + ky * shape[DILATION]
+        if 0 <= row < shape[H] and busy[row] > 0:
+            return True
+    return False
+
+
+@nb.njit(nogil=True)  # type: ignore[untyped-decorator]
+def _line(
+    weight: Array, entries: Array, values: Any, starts: Array, ends: Array, places: Array, looked_up: bool, y: int,
+    shape: Array, line: Array,
+) -> None:  # fmt: skip
+    """One row of outputs, 64 channels at a time; the last ones first, since they write beyond the part."""
+    tile = (shape[LANES] - 1) // 64 * 64
+    while tile >= 0:
+        rest = shape[LANES] - tile
+        arguments = (weight, entries, values, starts, ends, places, looked_up, y, shape, line, tile)
+        if rest >= 64:
+            _sum(vector.zeros_4(line), *arguments)
+        elif rest == 48:
+            _sum(vector.zeros_3(line), *arguments)
+        else:
+            _sum(vector.zeros_2(line), *arguments)
+        tile -= 64
+
+
+@nb.njit(nogil=True)  # type: ignore[untyped-decorator]
+def _sum(
+    zeros: Any, weight: Array, entries: Array, values: Any, starts: Array, ends: Array, places: Array, looked_up: bool,
+    y: int, shape: Array, line: Array, tile: int,
+) -> None:  # fmt: skip
+    across, runs, part, kernel = places.shape[1], shape[RUNS], shape[PART], shape[KERNEL]
+    per_ky, row_step, dilation = shape[PER_KY], shape[ROW] * shape[LANES], shape[DILATION]
+    if looked_up:
+        per_ky, row_step = (shape[CHUNKS] << shape[BITS]) * shape[LANES], 0
+    top = y * shape[STRIDE] - shape[PADDING]
+    low, high = max(0, -(top // dilation)), min(kernel, (shape[H] - 1 - top) // dilation + 1)
+    base, at, per_row = (
+        tile + low * per_ky - (top + low * dilation) * row_step,
+        (top + low * dilation) * across,
+        dilation * across,
+    )
+    per_ky -= dilation * row_step
+    for place in range(shape[ACROSS]):
+        sums = zeros
+        for run in range(runs):
+            q = np.uint64(place * runs + run)
+            start, rows = base if looked_up else base + places[2, q], np.uint64(at) + q
+            for _ in range(low, high):
+                first, last = np.uint64(starts[rows]), np.uint64(ends[rows])
+                if first < last:
+                    sums = plus_rows(sums, weight, start, entries, first, last, values)
+                start += per_ky
+                rows += np.uint64(per_row)
+        put(line, place * part + tile, sums)
+
+
+@nb.njit(nogil=True)  # type: ignore[untyped-decorator]
+def _arrive(line: Array, rows: Array, delay: Array, wraps: bool, fresh: bool, start: int, width: int) -> None:
+    """Sums wrapped to 24 bits, or delayed, or both."""
+    if fresh:
+        _clear(rows[0, start : start + width])
+    for k in range(width):
+        value = np.int32(line[k])
+        if wraps:
+            value = np.int32(np.int32(value << np.int32(8)) >> np.int32(8))
+        rows[delay[start + k] if len(delay) else 0, start + k] += value
 
 
 @nb.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def scatter_values(
-    words: Array,
-    values: Array,
-    cur: Array,
-    span: Any,
-    weight: Array,
-    across: Array,
-    down: Array,
-    sizes: Any,
-    lo: int,
-    hi: int,
-) -> int:
-    """As `scatter_spikes` for messages with values, int32 [M, T, N and padding], `words` being the same memory."""
-    (begin, steps, lag), (size, width, channels, taps, rows, size_out) = span, sizes
-    done = 0
-    per_channel, per_row = np.uint64(2**40 // channels + 1), np.uint64(2**40 // width + 1)
-    for job in range(lo, hi):
-        m, t = job // steps, job % steps
-        base = (m * rows + t + lag) * size_out
-        filled, row = words[m, begin + t], values[m, begin + t]
-        for word in range(len(filled)):
-            if filled[word] == 0:
-                continue
-            for i in range(np.uint64(2 * word), np.uint64(min(size, 2 * word + 2))):
-                value = row[i]
-                if value == 0:
-                    continue
-                pixel = (i * per_channel) >> np.uint64(40)
-                y = (pixel * per_row) >> np.uint64(40)
-                x, c = pixel - y * np.uint64(width), i - pixel * np.uint64(channels)
-                length = np.uint64(across[x, 2])
-                for j in range(down[y, 0]):
-                    at = np.uint64(base + down[y, 2 + 2 * j] + across[x, 1])
-                    offset = np.uint64(down[y, 1 + 2 * j] + across[x, 0]) + c * np.uint64(taps)
-                    add_run(cur, at, weight, offset, length, value)
-                    done += length
-    return done
-
-
-@nb.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def scatter_taps(
-    sent: Array, cur: Array, span: Any, weight: Array, rows: Array, columns: Array, shape: Array, lo: int, hi: int
-) -> int:
-    """A convolution tap by tap: any dilation, any groups.
-
-    Args:
-        weight: [kH, kW, C_in, C_out / groups].
-        rows: [H, kH] the output row that tap ky makes of input row y, or -1.
-        columns: [W, kW] the same for columns.
-        shape: (W, C_in, W_out, C_out, groups).
-    """
-    width, channels, width_out, out, groups = shape
-    (begin, steps, lag), part, per_group = span, out // groups, channels // groups
-    synops = 0
-    for job in range(lo, hi):
-        m, t = job // steps, job % steps
-        row, messages = cur[m, t + lag], sent[m, begin + t]
-        for i in range(rows.shape[0] * width * channels):
-            s = messages[i]
-            if s == 0:
-                continue
-            c, pixel = i % channels, i // channels
-            y, x = pixel // width, pixel % width
-            for ky in range(rows.shape[1]):
-                for kx in range(columns.shape[1]):
-                    if rows[y, ky] < 0 or columns[x, kx] < 0:
-                        continue
-                    start = (rows[y, ky] * width_out + columns[x, kx]) * out + (c // per_group) * part
-                    target, source = row[start : start + part], weight[ky, kx, c]
-                    synops += part
-                    for k in range(part):
-                        target[k] += s * source[k]
-    return synops
-
-
-@nb.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def scatter_dense(sent: Array, words: Array, cur: Array, span: Any, weight: Array, lo: int, hi: int) -> int:
-    """A dense synapse; weight [N_in, N_out]."""
-    (begin, steps, lag), per_word, out, size = span, 8 // sent.itemsize, weight.shape[1], weight.shape[0]
-    synops = 0
-    for job in range(lo, hi):
-        m, t = job // steps, job % steps
-        row, messages, filled = cur[m, t + lag], sent[m, begin + t], words[m, begin + t]
-        for word in range(len(filled)):
-            if filled[word] == 0:
-                continue
-            for i in range(word * per_word, min(size, (word + 1) * per_word)):
-                s = messages[i]
-                if s == 0:
-                    continue
-                column = weight[i]
-                synops += out
-                if s == 1:
-                    for k in range(out):
-                        row[k] += column[k]
-                else:
-                    for k in range(out):
-                        row[k] += s * column[k]
-    return synops
-
-
-@nb.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def scatter_delayed(sent: Array, cur: Array, span: Any, weight: Array, delay: Array) -> int:
+def deliver_delayed(sent: Array, first: int, steps: int, cur: Array, lag: int, weight: Array, delay: Array) -> int:
     """A dense synapse with a delay of its own for each weight; weight, delay [N_in, N_out]."""
-    begin, steps, lag = span
     synops = 0
     for m in range(sent.shape[0]):
         for t in range(steps):
             for i in range(weight.shape[0]):
-                s = sent[m, begin + t, i]
+                s = sent[m, first + t, i]
                 if s == 0:
                     continue
                 synops += weight.shape[1]
@@ -212,45 +232,38 @@ def scatter_delayed(sent: Array, cur: Array, span: Any, weight: Array, delay: Ar
 
 
 @nb.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def add_delayed(current: Array, cur: Array, lag: int, delay: Array) -> None:
-    """Currents [M, T, N] of row t arrive in row `t + lag + delay[n]`."""
-    for m in range(current.shape[0]):
-        for t in range(current.shape[1]):
-            for n in range(current.shape[2]):
-                cur[m, t + lag + delay[n], n] += current[m, t, n]
+def largest(sent: Array, first: int, steps: int) -> Any:
+    """The largest magnitude in rows first, first + 1, ... of messages [M, T, N]."""
+    high, low = nb.int64(0), nb.int64(0)
+    for m in range(sent.shape[0]):
+        for row in range(first, first + steps):
+            values = sent[m, row]
+            for i in range(len(values)):
+                high, low = max(high, nb.int64(values[i])), min(low, nb.int64(values[i]))
+    return max(high, -low)
 
 
 @nb.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def add_currents(current: Array, cur: Array, lag: int, lo: int, hi: int) -> None:
-    """Currents [M, T, N] of any dtype with integer values, added `lag` rows later."""
-    steps, size = current.shape[1], current.shape[2]
-    for job in range(lo, hi):
-        m, t = job // steps, job % steps
-        row, source = cur[m, t + lag], current[m, t]
-        for n in range(size):
-            row[n] += np.int32(source[n])
-
-
-@nb.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def add_wrapped(current: Array, cur: Array, lag: int) -> None:
-    """Currents int32 [M, T, N], wrapped to 24 bits, to row t + lag."""
-    for m in range(current.shape[0]):
-        for t in range(current.shape[1]):
-            row, source = cur[m, t + lag], current[m, t]
-            for n in range(len(source)):
-                row[n] += np.int32(np.int32(source[n] << np.int32(8)) >> np.int32(8))
-
-
-@nb.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def to_channel_last(frames: Array, out: Array, channels: int, binary: bool) -> None:
-    """Frames [M, T, C * P] into out [M, T, P * C]; `binary` keeps only whether a value is not 0."""
-    pixels = frames.shape[2] // channels
+def to_channel_last(frames: Array, out: Array, channels: int) -> None:
+    """Frames [M, T, C * P] into out [M, T, P * C and padding]; uint8 keeps only whether a value is not 0."""
     for m in range(frames.shape[0]):
         for t in range(frames.shape[1]):
-            for c in range(channels):
-                for p in range(pixels):
-                    value = frames[m, t, c * pixels + p]
-                    if binary:
-                        out[m, t, p * channels + c] = value != 0
-                    else:
-                        out[m, t, p * channels + c] = value
+            row, target = frames[m, t], out[m, t]
+            if channels == 1:
+                _interleave(row, target, 1)
+            elif channels == 2:
+                _interleave(row, target, 2)
+            elif channels == 3:
+                _interleave(row, target, 3)
+            else:
+                _interleave(row, target, channels)
+
+
+@nb.njit(nogil=True, inline="always")  # type: ignore[untyped-decorator]
+def _interleave(row: Array, target: Array, channels: Any) -> None:
+    """With a known number of channels LLVM makes vectors of it."""
+    pixels = len(row) // channels
+    for p in range(np.uint64(pixels)):
+        for c in range(np.uint64(channels)):
+            value = row[c * np.uint64(pixels) + p]
+            target[p * np.uint64(channels) + c] = value if target.itemsize > 1 else value != 0

@@ -10,11 +10,15 @@ from typing import Any
 import numpy as np
 
 from i2e_deploy.chips.loihi2.counts import fan_out
+from i2e_deploy.chips.loihi2.event_lists import H_OUT
 from i2e_deploy.chips.loihi2.layers import Layer, Wire
-from i2e_deploy.network.blocks import ConvSynapse, CubaLif, DenseSynapse, Resonator
+from i2e_deploy.network.blocks import ConvSynapse, CubaLif, Resonator
 
 #: Integers of several dtypes, which mypy cannot follow through.
 Array = Any
+
+#: Numbers of 16 bits in a table of sums: it must stay in the second-level cache.
+TABLE_LIMIT = 2**16
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,60 +26,52 @@ class WirePlan:
     """One wire, ready for the kernels.
 
     Args:
-        kind: `direct`, `conv` (see `scatter_spikes`), `taps` (see `scatter_taps`), `dense`, `delayed`, or `slow`
-            (the reference's own code, where 32 bits would not do).
-        arrays: the kernel's weights and tables.
-        delay: int64 [N_out] per output, or None.
+        kind: `direct`, `rows` (see `kernels.deliver`), `delayed` (see `kernels.deliver_delayed`), or `slow` (the
+            reference's own code, where 32 bits would not do).
+        arrays: of `deliver`: weight, places, table, shape, delay; of `deliver_delayed`: weight, delay.
         limit: largest message magnitude for which no sum leaves 24 bits (convolution), or 32 (dense, shifted).
-        bound: largest sum that messages of magnitude 1 can give.
-        macs: multiplications of a dense product for one step.
         fan: int64 [N_source], channel-last: neurons that a message reaches.
     """
 
     wire: Wire
     kind: str
-    arrays: tuple[Any, ...]
-    delay: Array | None
+    arrays: tuple[Array, ...]
     limit: int
-    bound: int
-    macs: int
     fan: Array
 
     @cached_property
-    def negated(self) -> Any:
-        """The weights with their sign turned, one-dimensional."""
-        return -self.arrays[0]
+    def rows(self) -> int:
+        """Rows of outputs that `deliver` computes for one step."""
+        return int(self.arrays[3][H_OUT])
 
     @cached_property
-    def dense_weight(self) -> Any:
-        """The weights as a float32 tensor for a dense product: [C_out, C_in, kH, kW] or [N_in, N_out]."""
-        import torch
-
-        if isinstance(self.wire.synapse, ConvSynapse):
-            kernel = torch.from_numpy(np.ascontiguousarray(self.wire.synapse.weight)).to(torch.float32)
-            return kernel.contiguous(memory_format=torch.channels_last)
-        return torch.from_numpy(self.arrays[0].astype(np.float32))
+    def work(self) -> float:
+        """About what one step costs, in elementary operations."""
+        return float(self.fan.sum()) / 64
 
     @cached_property
-    def total(self) -> int:
-        """Synaptic operations of a step in which every source neuron fires."""
-        return int(self.fan.sum())
+    def limited(self) -> bool:
+        """A dense synapse that must not be given messages beyond its limit; a convolution wraps."""
+        return not isinstance(self.wire.synapse, ConvSynapse) and self.limit < 2**31
 
     @cached_property
-    def mean_fan(self) -> float:
-        """Neurons that a message reaches, on average."""
-        return float(self.fan.mean())
+    def delayed(self) -> bool:
+        """What is sent in one step may arrive later than in the next one."""
+        return self.kind in ("slow", "delayed") or (self.kind == "rows" and len(self.arrays[-1]) > 0)
 
 
 @dataclass(frozen=True, eq=False)
 class LayerPlan:
-    """One layer. `order` maps channel-last positions to (C, H, W) positions; `dtype` is that of its currents."""
+    """One layer. `order` maps channel-last positions to (C, H, W) positions.
+
+    `dtype` is that of its currents, `bound` their proven limit or -1.
+    """
 
     layer: Layer
     wires: tuple[WirePlan, ...]
     order: Array
     dtype: type
-    safe: bool
+    bound: int
     graded: bool
     depth: int
     bias: Array
@@ -99,7 +95,7 @@ def _plan_layer(layer: Layer, graded: bool) -> LayerPlan:
     dtype = np.int16 if small and bound < 2**15 else np.int32
     wires = tuple(_plan_wire(wire, layer, dtype) for wire in layer.wires)
     return LayerPlan(
-        layer, wires, order, dtype, small and bound < 2**24, graded and not _unary(layer),
+        layer, wires, order, dtype, bound if small else -1, graded and not _unary(layer),
         max((w.depth for w in layer.wires if w.synapse is not None), default=0),
         np.ascontiguousarray(layer.bias[order].astype(np.int32)),
     )  # fmt: skip
@@ -122,74 +118,96 @@ def _bound(wire: Wire) -> int:
 def _plan_wire(wire: Wire, layer: Layer, dtype: type) -> WirePlan:
     synapse, fan = wire.synapse, fan_out(wire)[channel_last(wire.source_shape)]
     if synapse is None:
-        return WirePlan(wire, "direct", (), None, 2**31, 1, 0, fan)
+        return WirePlan(wire, "direct", (), 2**31, fan)
     bound = max(_bound(wire), 1)
-    if isinstance(synapse, DenseSynapse):
-        macs = synapse.weight.size
+    if isinstance(synapse, ConvSynapse):
+        limit = (2**23 - 1) // bound
+        geometry = _geometry(synapse, wire.source_shape, layer.shape)
+        weight, delay = synapse.weight, np.zeros(0, np.int64)
+        if synapse.delay is not None:
+            delay = np.tile(synapse.delay, layer.size // layer.shape[0])
+    else:
+        limit = (2**31 - 1) // bound if wire.shift else 2**31  # Lava's int32 wraps too
         if wire.shift and (wire.shift < 0 or (synapse.weight % 2**wire.shift).any()):
-            return WirePlan(wire, "slow", (), None, 0, bound, macs, fan)  # the shift rounds, so it must follow the sum
+            return WirePlan(wire, "slow", (), 0, fan)  # the shift rounds, so it must follow the sum
         order, source = channel_last(layer.shape), channel_last(wire.source_shape)
-        weight = (synapse.weight >> wire.shift).T[source][:, order]
-        arrays: tuple[Any, ...] = (np.ascontiguousarray(weight.astype(dtype)),)
-        limit = (2**31 - 1) // bound if wire.shift else 2**31  # modulo 2^32 is what Lava's int32 does
-        if synapse.delay is None:
-            return WirePlan(wire, "dense", arrays, None, limit, bound, macs, fan)
-        if (synapse.delay == synapse.delay[:, :1]).all():
-            return WirePlan(wire, "dense", arrays, synapse.delay[order, 0], limit, bound, macs, fan)
-        delay = np.ascontiguousarray(synapse.delay.T[source][:, order])
-        return WirePlan(wire, "delayed", (*arrays, delay), None, limit, bound, macs, fan)
-    macs = synapse.weight[0].size * layer.size
-    lags: Array | None = None if synapse.delay is None else np.tile(synapse.delay, layer.size // layer.shape[0])
-    simple = synapse.groups == 1 and synapse.dilation[1] == 1 and len(fan) * wire.source_shape[0] < 2**40
-    kind = "conv" if simple else "taps"
-    arrays = _conv_arrays(synapse, wire, layer, dtype) if kind == "conv" else _taps_arrays(synapse, wire, layer, dtype)
-    return WirePlan(wire, kind, arrays, lags, (2**23 - 1) // bound, bound, macs, fan)
+        weight, delay = (synapse.weight >> wire.shift)[order][:, source], np.zeros(0, np.int64)
+        if synapse.delay is not None:
+            delays = synapse.delay[order][:, source]
+            if (delays != delays[:, :1]).any():
+                arrays: tuple[Array, ...] = (
+                    np.ascontiguousarray(weight.T.astype(dtype)),
+                    np.ascontiguousarray(delays.T),
+                )
+                return WirePlan(wire, "delayed", arrays, limit, fan)
+            delay = np.ascontiguousarray(delays[:, 0])
+        geometry = _Geometry((len(source), 1, 1), (len(order), 1, 1), (1, 1), (1, 1), (0, 0), (1, 1), 1)
+        weight = weight[:, :, None, None]
+    if abs(weight).max(initial=0) >= 2**15 or len(fan) * (weight.shape[0] + 64) >= 2**31:
+        return WirePlan(wire, "slow", (), 0, fan)
+    return WirePlan(wire, "rows", (*_rows(geometry, weight, unary=not wire.graded), delay), limit, fan)
 
 
-def _table(size: int, kernel: int, stride: int, padding: int, dilation: int, out: int) -> Array:
-    """[size, kernel]: the output that a tap makes of an input position, or -1."""
-    at = np.arange(size)[:, None] + padding - np.arange(kernel)[None, :] * dilation
-    valid = (at >= 0) & (at % stride == 0) & (at // stride < out)
-    return np.where(valid, at // stride, -1)
+@dataclass(frozen=True)
+class _Geometry:
+    """A convolution from (C, H, W) to (C, H, W); pairs are (vertical, horizontal)."""
+
+    source: tuple[int, ...]
+    target: tuple[int, ...]
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    padding: tuple[int, int]
+    dilation: tuple[int, int]
+    groups: int
+
+    @property
+    def runs(self) -> int:
+        """Neighbouring columns lie side by side in memory and make one run; otherwise each column is its own."""
+        return 1 if self.groups == 1 and self.dilation[1] == 1 else self.kernel[1]
 
 
-def _axis_table(synapse: ConvSynapse, wire: Wire, layer: Layer, axis: int) -> Array:
-    return _table(
-        wire.source_shape[1 + axis], synapse.weight.shape[2 + axis], synapse.stride[axis], synapse.padding[axis],
-        synapse.dilation[axis], layer.shape[1 + axis],
-    )  # fmt: skip
+def _geometry(synapse: ConvSynapse, source: tuple[int, ...], target: tuple[int, ...]) -> _Geometry:
+    kernel = synapse.weight.shape[2], synapse.weight.shape[3]
+    return _Geometry(source, target, kernel, synapse.stride, synapse.padding, synapse.dilation, synapse.groups)
 
 
-def _conv_arrays(synapse: ConvSynapse, wire: Wire, layer: Layer, dtype: type) -> tuple[Any, ...]:
-    """(weight, across, down, sizes) of `scatter_spikes`; `sizes` lacks the rows of the buffer and its length."""
-    out, channels, kernel, kernel_width = synapse.weight.shape
-    stride, width, width_out = synapse.stride[1], wire.source_shape[2], layer.shape[2]
-    taps = np.array([len(range(phase, kernel_width, stride)) for phase in range(stride)])
-    weight: Array = np.zeros((stride, kernel, channels, max(1, int(taps.max())), out), dtype)
-    for phase in range(stride):
-        for j, kx in enumerate(reversed(range(phase, kernel_width, stride))):
-            weight[phase, :, :, j] = synapse.weight[:, :, :, kx].transpose(2, 1, 0)
-    run = weight.shape[3] * out
-    column = np.arange(width) + synapse.padding[1]
-    phases, last = column % stride, column // stride
-    first = last - taps[phases] + 1
-    j0, j1 = np.maximum(0, -first), np.minimum(taps[phases], width_out - first)
-    length = np.maximum(0, j1 - j0) * out
-    across = np.stack([phases * kernel * channels * run + j0 * out, (first + j0) * out, length], axis=1)
-    rows = _axis_table(synapse, wire, layer, 0)
-    down = np.zeros((len(rows), 1 + 2 * kernel), np.int64)
-    for y, row in enumerate(rows):
-        hits = [(ky * channels * run, at * width_out * out) for ky, at in enumerate(row) if at >= 0]
-        down[y, 0] = len(hits)
-        down[y, 1 : 1 + 2 * len(hits)] = np.array(hits, np.int64).reshape(-1)
-    return weight.reshape(-1), np.ascontiguousarray(across), down, (len(rows) * width * channels, width, channels, run)
+def _rows(geometry: _Geometry, weight: Array, unary: bool) -> tuple[Array, Array, Array, Array]:
+    """weight, places, table and shape of `kernels.deliver`; weight [C_out, C_in / groups, kH, kW]."""
+    groups, (kernel, columns), (channels, height, width) = geometry.groups, geometry.kernel, geometry.source
+    part, per_group = len(weight) // groups, channels // groups
+    lanes = -(-part // 16) * 16
+    lanes += 16 * (lanes % 64 == 16)  # the kernel sums 32, 48 or 64 at a time
+    laid: Array = np.zeros((groups, kernel, columns, per_group, lanes), np.int16)
+    laid[..., :part] = weight.reshape(groups, part, per_group, kernel, columns).transpose(0, 3, 4, 2, 1)
+    taps = columns // geometry.runs
+    place, run = np.divmod(np.arange(geometry.target[2] * groups * geometry.runs), geometry.runs)
+    x, group = np.divmod(place, groups)
+    left = x * geometry.stride[1] - geometry.padding[1] + run * geometry.dilation[1]
+    first, last = left.clip(0, width), (left + taps).clip(0, width)
+    start = (first * groups + group) * per_group
+    end = np.where(last > first, ((last - 1) * groups + group + 1) * per_group, start)
+    row = width * channels
+    start, end = np.minimum(start, row), np.minimum(end, row)
+    add = (group * kernel * columns + run * taps - left * groups - group) * per_group * lanes
+    places = np.stack([start, end, add, (first - left) * per_group])
+    simple = unary and groups == geometry.runs == 1
+    bits, chunks, table = _table(laid[0], taps * channels) if simple else (1, 1, laid[:0])
+    shape = np.array([
+        height, row, geometry.target[1], geometry.target[2] * groups, part, geometry.runs, kernel, geometry.stride[0],
+        geometry.padding[0], geometry.dilation[0], lanes, columns * per_group * lanes, taps * per_group, bits, chunks,
+    ])  # fmt: skip
+    return laid.reshape(-1), np.ascontiguousarray(places), table.reshape(-1), shape
 
 
-def _taps_arrays(synapse: ConvSynapse, wire: Wire, layer: Layer, dtype: type) -> tuple[Any, ...]:
-    """(weight, rows, columns, shape) of `scatter_taps`."""
-    out, per_group, height, width = synapse.weight.shape
-    groups = synapse.groups
-    weight = synapse.weight.reshape(groups, out // groups, per_group, height, width).transpose(3, 4, 0, 2, 1)
-    flat: Array = np.ascontiguousarray(weight.reshape(height, width, groups * per_group, out // groups).astype(dtype))
-    shape = np.array([wire.source_shape[2], groups * per_group, layer.shape[2], out, groups])
-    return flat, _axis_table(synapse, wire, layer, 0), _axis_table(synapse, wire, layer, 1), shape
+def _table(weight: Array, seen: int) -> tuple[int, int, Array]:
+    """Bits of a pattern, patterns, and the sums of weights [kH, patterns, 2^bits, lanes]; empty if large."""
+    kernel, lanes = len(weight), weight.shape[-1]
+    for chunks in range(1, -(-seen // 4) + 1):
+        bits = -(-seen // chunks)
+        fits = kernel * chunks * 2**bits * lanes <= TABLE_LIMIT and bits * int(abs(weight).max()) < 2**15
+        if bits <= 10 and seen <= 56 and fits:
+            rows = np.zeros((kernel, chunks * bits, lanes), np.int16)
+            rows[:, :seen] = weight.reshape(kernel, seen, lanes)
+            patterns = (np.arange(2**bits)[:, None] >> np.arange(bits) & 1).astype(np.int16)
+            return bits, chunks, np.ascontiguousarray(patterns @ rows.reshape(kernel, chunks, bits, lanes))
+    return 1, 1, weight[:0]

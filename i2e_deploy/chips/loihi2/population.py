@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -14,30 +15,43 @@ from i2e_deploy.chips.loihi2.workers import Workers
 from i2e_deploy.chips.trace import LayerCounts, States
 from i2e_deploy.network.blocks import CubaLif, Delta, Resonator, Sigma, SigmaDelta
 
+_SIGMA = ("sigma", "act", "residue")
 _MODES = {Delta: 0, SigmaDelta: 1, Sigma: 2}
 
 
 class Population:
     """Arrays are channel-last; rows of messages are padded to a multiple of 64 neurons with zeros."""
 
-    def __init__(self, plan: LayerPlan, samples: int, block: int) -> None:
+    def __init__(self, plan: LayerPlan, index: int, samples: int, block: int, workers: Workers) -> None:
         layer = plan.layer
-        self.plan, self.neuron, self.size = plan, layer.neuron, layer.size
+        self.plan, self.neuron, self.size, self.workers = plan, layer.neuron, layer.size, workers
         padded = -(-layer.size // 64) * 64
         self.sent = np.zeros((samples, block, padded), np.int32 if plan.graded else np.uint8)
         parts = 2 if isinstance(layer.neuron, Resonator) else 1
-        lone = len(plan.wires) == 1 and plan.wires[0].kind == "direct"
-        self._current: list[Array] = [
-            np.zeros((samples, 0 if lone else block + plan.depth, layer.size), plan.dtype) for _ in range(parts)
-        ]
+        #: The only wire, if its currents arrive in the same step or all in the next: they need not be added up.
+        alone = len(plan.wires) == 1 and not plan.wires[0].delayed and plan.wires[0].wire.source != index
+        self.lone = plan.wires[0] if alone else None
+        rows = 0 if self.lone is not None and self.lone.kind == "direct" else block + plan.depth
+        self._current: list[Array] = [np.zeros((samples, rows, layer.size), plan.dtype) for _ in range(parts)]
         self._slow = fresh(layer, samples) if isinstance(layer.neuron, Resonator) else None
         self.state = {k: np.zeros((samples, layer.size), np.int32) for k in VARIABLES[type(layer.neuron)]}
-        if isinstance(layer.neuron, CubaLif):
-            decays = (layer.neuron.current_decay, layer.neuron.voltage_decay)
-            self._keep = [self._kept(4096 - decay) for decay in decays]
-        self.synops = self.spikes = self.wraps = self.saturations = 0
-        self.peaks = dict.fromkeys(self.state, 0)
-        self._all_firing: dict[int, Array] = {}
+        self._reset = layer.neuron.reset if isinstance(layer.neuron, CubaLif) else None
+        self._arguments = self._prepare()
+        self.synops = self.spikes = 0
+        self._totals = [np.zeros(6, np.int64) for _ in range(workers.threads)]
+
+    def _prepare(self) -> tuple[Any, ...]:
+        """What the kernel takes beside currents, steps and messages."""
+        neuron, bias = self.neuron, self.plan.bias
+        if isinstance(neuron, CubaLif):
+            keep = [self._kept(4096 - decay) for decay in (neuron.current_decay, neuron.voltage_decay)]
+            largest = int(np.abs(bias.astype(np.int64)).max(initial=0))
+            return *self.state.values(), *keep, min(neuron.threshold << 6, 2**31 - 1), bias, largest
+        if isinstance(neuron, Resonator):
+            return ()
+        shift, none = getattr(neuron, "spike_exp", 0) + 6, np.zeros((1, 1), np.int32)
+        threshold = ((getattr(neuron, "threshold", 0) << shift) + 2**31) % 2**32 - 2**31
+        return *(self.state.get(name, none) for name in _SIGMA), threshold, bias, _MODES[type(neuron)], shift
 
     def _kept(self, values: Any) -> Any:
         if values.size > 1:
@@ -48,20 +62,12 @@ class Population:
         """[B, T + depth, N]: row t arrives in step t of the block."""
         return self._current[int(imag)]
 
-    def all_firing(self, wire: WirePlan) -> Array:
-        """Currents [N] when every source neuron of the wire fires; computed once."""
-        from i2e_deploy.chips.loihi2.synapses import all_firing
-
-        if id(wire) not in self._all_firing:
-            self._all_firing[id(wire)] = all_firing(wire, self.size, self.plan.dtype)
-        return self._all_firing[id(wire)]
-
     def end(self, steps: int) -> None:
-        """Currents still in flight move to the front; the rest becomes zero."""
+        """Currents still in flight move to the front; the rest becomes zero where currents are added up."""
         for current in self._current:
             depth = self.plan.depth
-            if current.shape[1]:
-                current[:, :depth] = current[:, steps : steps + depth].copy()
+            current[:, :depth] = current[:, steps : steps + depth].copy()
+            if self.lone is None:
                 current[:, depth : steps + depth] = 0
 
     def add(self, wire: WirePlan, sent: Array) -> None:
@@ -70,76 +76,38 @@ class Population:
         values = values if wire.wire.graded or wire.wire.source < 0 else (values != 0)
         self.currents(wire.wire.imag)[:, : values.shape[1]] += values.astype(self.plan.dtype)
 
-    def update(self, start: int, stop: int, first: int, only: Array | None, workers: Workers) -> None:
-        """Steps start..stop of the block, the block's step 0 being step `first` of the run (from 1)."""
+    def update(self, start: int, stop: int, first: int, only: Array | None = None) -> None:
+        """Steps start..stop of the block, the block's step 0 being step `first` of the run (from 1).
+
+        `only`: messages that are the currents, where nothing else feeds the layer.
+        """
         current = self._current[0] if only is None else only
         if isinstance(self.neuron, CubaLif):
-            for lo, hi in self._between_resets(start, stop, first):
-                self._cuba(current, lo, hi, only is None, workers)
+            bound = self.plan.bound if only is None else -1
+            for lo, hi in [(start, stop)] if self._reset is None else self._between_resets(start, stop, first):
+                self._run(neuron_kernels.cuba, current, lo, hi, bound)
         elif isinstance(self.neuron, Resonator):
             self._resonator(start, stop, first)
+            self.spikes += int(np.count_nonzero(self.sent[:, start:stop]))
         else:
-            self._sigma_delta(current, start, stop, workers)
-        self.spikes += int(np.count_nonzero(self.sent[:, start:stop]))
+            self._run(neuron_kernels.sigma_delta, current, start, stop)
 
-    def _between_resets(self, start: int, stop: int, first: int) -> list[tuple[int, int]]:
-        reset = self.neuron.reset if isinstance(self.neuron, CubaLif) else None
-        if reset is None:
-            return [(start, stop)]
-        at = [t for t in range(start, stop) if (first + t) % reset.interval == reset.offset % reset.interval]
-        edges = sorted({start, stop, *at})
-        return [(-lo - 1 if lo in at else lo, hi) for lo, hi in pairwise(edges)]
+    def _between_resets(self, start: int, stop: int, first: int) -> Iterator[tuple[int, int]]:
+        """Ranges of steps; the state is reset before those that begin with a reset."""
+        assert self._reset is not None
+        interval, offset = self._reset.interval, self._reset.offset
+        at = {t for t in range(start, stop) if (first + t) % interval == offset % interval}
+        for lo, hi in pairwise(sorted({start, stop, *at})):
+            for state in self.state.values() if lo in at else ():
+                state[:] = 0
+            yield lo, hi
 
-    def _cuba(self, current: Array, lo: int, hi: int, safe: bool, workers: Workers) -> None:
-        assert isinstance(self.neuron, CubaLif)
-        if lo < 0:  # a reset comes first
-            lo = -lo - 1
-            self.state["u"][:] = 0
-            self.state["v"][:] = 0
-        threshold = min(self.neuron.threshold << 6, 2**31 - 1)
-        safe = (safe and self.plan.safe) or (not safe and bool(np.abs(current[:, lo:hi]).max(initial=0) < 2**24))
-        results = []
-
-        def run(first: int, last: int) -> int:
-            results.append(
-                neuron_kernels.cuba(
-                    current, lo, hi, self.state["u"], self.state["v"], *self._keep, threshold, self.plan.bias,
-                    self.sent, first, last, safe,
-                )
-            )  # fmt: skip
+    def _run(self, kernel: Any, current: Array, start: int, stop: int, *bound: int) -> None:
+        def run(lo: int, hi: int, part: int) -> int:
+            kernel(current, start, stop, *self._arguments, *bound, self.sent, lo, hi, self._totals[part])
             return 0
 
-        work = (hi - lo) * self.state["u"].size * 2.0
-        workers.split(run, self.size, work, neuron_kernels.BLOCK)
-        for wraps, saturations, peak_u, peak_v in results:
-            self.wraps += int(wraps)
-            self.saturations += int(saturations)
-            self.peaks["u"] = max(self.peaks["u"], int(peak_u))
-            self.peaks["v"] = max(self.peaks["v"], int(peak_v))
-
-    def _sigma_delta(self, current: Array, start: int, stop: int, workers: Workers) -> None:
-        neuron = self.neuron
-        mode, shift = _MODES[type(neuron)], getattr(neuron, "spike_exp", 0) + 6
-        threshold = ((getattr(neuron, "threshold", 0) << shift) + 2**31) % 2**32 - 2**31
-        none = np.zeros((1, 1), np.int32)
-        arrays = [self.state.get(name, none) for name in ("sigma", "act", "residue")]
-        results = []
-
-        def run(first: int, last: int) -> int:
-            total = np.zeros(4, np.int64)
-            neuron_kernels.sigma_delta(
-                current, start, stop, *arrays, threshold, self.plan.bias, mode, shift, self.sent, first, last, total
-            )
-            results.append(total)
-            return 0
-
-        work = (stop - start) * current.shape[0] * self.size * 3.0
-        workers.split(run, self.size, work, neuron_kernels.BLOCK)
-        for wraps, *peaks in results:
-            self.wraps += int(wraps)
-            for name, peak in zip(("sigma", "act", "residue"), peaks, strict=True):
-                if name in self.peaks:
-                    self.peaks[name] = max(self.peaks[name], int(peak))
+        self.workers.split(run, self.size, (stop - start) * len(current) * self.size, neuron_kernels.BLOCK)
 
     def _resonator(self, start: int, stop: int, first: int) -> None:
         """The definition itself: resonators stand in small dense layers."""
@@ -154,7 +122,10 @@ class Population:
             return LayerCounts(
                 self.spikes, self.synops, self._slow.saturations, self._slow.wraps, dict(self._slow.peaks)
             )
-        return LayerCounts(self.spikes, self.synops, self.saturations, self.wraps, dict(self.peaks))
+        wraps, saturations, spikes = (int(x) for x in np.sum(self._totals, axis=0)[:3])
+        names = ("u", "v") if isinstance(self.neuron, CubaLif) else _SIGMA
+        largest = dict(zip(names, np.max(self._totals, axis=0)[3:], strict=False))
+        return LayerCounts(spikes, self.synops, saturations, wraps, {name: int(largest[name]) for name in self.state})
 
     def load(self, states: States) -> int:
         """Go on from where an earlier run ended; returns the step, 0 where it does not matter."""

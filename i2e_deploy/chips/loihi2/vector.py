@@ -1,81 +1,165 @@
-"""Machine instructions that numba does not give: add 32 or 16 bytes of one array to another, and count zeros.
+"""Vectors as values inside numba functions: a row of sums stays in registers while many rows of weights are added.
 
-A numba loop over two arrays starts with tests that they do not overlap and ends with single elements; a run of 24
-channels is over before that pays. Arrays here are one-dimensional, contiguous, of one dtype, and do not overlap.
+numba's own loops give no control over that, and LLVM cannot keep an array element in a register across a loop of
+unknown length. Indices are in elements, unchecked: the caller guarantees that the lanes lie inside.
 """
+# mypy: disable-error-code="no-untyped-def,no-untyped-call,untyped-decorator"
 
 from __future__ import annotations
 
 from typing import Any
 
-import numba
 from llvmlite import ir
 from numba import extending, types
+from numba.extending import models, register_model
 
 # numba's types are not mypy's.
-nb: Any = numba
 intrinsic: Any = extending.intrinsic
+BIT, WORD = ir.IntType(1), ir.IntType(64)
+LANES = 16
 
 
-def _adder(size: int) -> Any:
-    @intrinsic  # type: ignore[untyped-decorator]
-    def add(typing: Any, target: Any, at: Any, source: Any, offset: Any, factor: Any) -> Any:
-        width = target.dtype.bitwidth // 8
+class Sums(types.Type):
+    """The type of `16 * vectors` sums."""
 
-        def pointer(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> Any:
-            lanes = ir.VectorType(context.get_value_type(kind.dtype), size // width)
-            data = context.make_array(kind)(context, builder, array).data
-            return builder.bitcast(builder.gep(data, [index]), lanes.as_pointer())
-
-        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            to = pointer(context, builder, target, values[0], values[1])
-            of = pointer(context, builder, source, values[2], values[3])
-            first, second = builder.load(to), builder.load(of)
-            first.align = second.align = width
-            if not isinstance(factor, types.NoneType):
-                kind, lanes = second.type, size // width
-                one = builder.insert_element(ir.Constant(kind, ir.Undefined), values[4], ir.Constant(ir.IntType(32), 0))
-                zeros = ir.Constant(ir.VectorType(ir.IntType(32), lanes), [0] * lanes)
-                second = builder.mul(second, builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), zeros))
-            builder.store(builder.add(first, second), to).align = width
-            return context.get_dummy_value()
-
-        scale = factor if isinstance(factor, types.NoneType) else target.dtype
-        return types.void(target, types.uint64, source, types.uint64, scale), generate
-
-    return add
+    def __init__(self, dtype: Any, vectors: int) -> None:
+        self.dtype, self.vectors = dtype, vectors
+        super().__init__(name=f"Sums({dtype}, {vectors})")
 
 
-_add32, _add16 = _adder(32), _adder(16)
+@register_model(Sums)
+class _SumsModel(models.PrimitiveModel):
+    def __init__(self, manager, kind):
+        vector = ir.VectorType(manager.lookup(kind.dtype).get_value_type(), LANES)
+        super().__init__(manager, kind, ir.ArrayType(vector, kind.vectors))
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def trailing_zeros(typing: Any, value: Any) -> Any:
+def _pointer(context, builder, kind, array, index, count):
+    """To `count` elements of a one-dimensional contiguous array."""
+    data = context.make_array(kind)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [index]), ir.VectorType(data.type.pointee, count).as_pointer())
+
+
+def _make_zeros(vectors: int) -> Any:
+    @intrinsic
+    def zeros(typing, like):
+        """Sums of the dtype of an array."""
+
+        def generate(context, builder, signature, values):
+            return ir.Constant(context.get_value_type(signature.return_type), None)
+
+        return Sums(like.dtype, vectors)(like), generate
+
+    return zeros
+
+
+zeros_2, zeros_3, zeros_4 = (_make_zeros(vectors) for vectors in (2, 3, 4))
+
+
+@intrinsic
+def plus_rows(typing, sums, rows, base, entries, start, end, factors):
+    """Sums plus the rows at `base + entries[start:end]`, times `factors[start:end]` if not None; start < end.
+
+    Wraps as the dtype of the sums. Not unrolled: most ranges are short, and an unrolled loop mispredicts two ends.
+    """
+
+    def generate(context, builder, signature, values):
+        kind = context.get_value_type(sums).element
+        names = ("sums", "rows", "base", "entries", "start", "end", "factors")
+        given = dict(zip(names, values, strict=True))
+        before, loop, after = builder.block, builder.append_basic_block(), builder.append_basic_block()
+        element = context.get_value_type(rows.dtype)
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        j = builder.phi(WORD)
+        totals = [builder.phi(kind) for _ in range(sums.vectors)]
+        data = context.make_array(entries)(context, builder, given["entries"]).data
+        entry = builder.sext(builder.load(builder.gep(data, [j])), WORD)
+        pointer = _pointer(context, builder, rows, given["rows"], builder.add(given["base"], entry), LANES)
+        added = []
+        for k, total in enumerate(totals):
+            row = builder.load(builder.gep(pointer, [ir.Constant(WORD, k)]))
+            row.align = rows.dtype.bitwidth // 8
+            row = row if kind.element == element else builder.sext(row, kind)
+            if not isinstance(factors, types.NoneType):
+                data = context.make_array(factors)(context, builder, given["factors"]).data
+                row = builder.mul(row, _spread(builder, builder.load(builder.gep(data, [j])), kind))
+            added.append(builder.add(total, row))
+        following = builder.add(j, ir.Constant(WORD, 1))
+        back = builder.cbranch(builder.icmp_unsigned("<", following, given["end"]), loop, after)
+        back.set_metadata("llvm.loop", _as_it_is(builder.module))
+        j.add_incoming(given["start"], before)
+        j.add_incoming(following, loop)
+        builder.position_at_end(before)
+        builder.position_before(before.terminator)
+        for k, (total, value) in enumerate(zip(totals, added, strict=True)):
+            total.add_incoming(builder.extract_value(given["sums"], k), before)
+            total.add_incoming(value, loop)
+        builder.position_at_end(after)
+        result = ir.Constant(given["sums"].type, ir.Undefined)
+        for k, value in enumerate(added):
+            result = builder.insert_value(result, value, k)
+        return result
+
+    return sums(sums, rows, types.int64, entries, types.uint64, types.uint64, factors), generate
+
+
+def _as_it_is(module):
+    """Tells LLVM not to unroll a loop; such a node must hold itself first."""
+    word = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
+    node = module.add_metadata([word])
+    node.operands = (node, word)
+    return node
+
+
+def _spread(builder, value, kind):
+    """One value in all lanes."""
+    undefined = ir.Constant(kind, ir.Undefined)
+    one = builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
+
+
+@intrinsic
+def put(typing, array, index, sums):
+    """`array[index : index + 16 * vectors] = sums`."""
+
+    def generate(context, builder, signature, values):
+        pointer = _pointer(context, builder, array, values[0], values[1], LANES)
+        for k in range(sums.vectors):
+            target = builder.gep(pointer, [ir.Constant(WORD, k)])
+            builder.store(builder.extract_value(values[2], k), target).align = array.dtype.bitwidth // 8
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, sums), generate
+
+
+@intrinsic
+def nonzero_bits(typing, array, index):
+    """Bit k of a uint64: whether `array[index + k]` is not 0."""
+
+    def generate(context, builder, signature, values):
+        value = builder.load(_pointer(context, builder, array, values[0], values[1], 64))
+        value.align = array.dtype.bitwidth // 8
+        return builder.bitcast(builder.icmp_signed("!=", value, ir.Constant(value.type, None)), WORD)
+
+    return types.uint64(array, types.int64), generate
+
+
+@intrinsic
+def trailing_zeros(typing, value):
     """Position of the lowest bit of a uint64 that is not 0."""
 
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return builder.cttz(values[0], ir.Constant(ir.IntType(1), 1))
+    def generate(context, builder, signature, values):
+        return builder.cttz(values[0], ir.Constant(BIT, 1))
 
     return types.uint64(types.uint64), generate
 
 
-@nb.njit(nogil=True, cache=True, inline="always")  # type: ignore[untyped-decorator]
-def add_run(target: Any, at: Any, source: Any, offset: Any, length: Any, factor: Any) -> None:
-    """target[at : at + length] += source[offset : offset + length], times `factor` or as it is; indices are uint64."""
-    end = at + length
-    wide, half = nb.uint64(32 // source.itemsize), nb.uint64(16 // source.itemsize)
-    while at + wide <= end:
-        _add32(target, at, source, offset, factor)
-        at += wide
-        offset += wide
-    if at + half <= end:
-        _add16(target, at, source, offset, factor)
-        at += half
-        offset += half
-    while at < end:
-        if factor is None:
-            target[at] += source[offset]
-        else:
-            target[at] += factor * source[offset]
-        at += nb.uint64(1)
-        offset += nb.uint64(1)
+@intrinsic
+def count_ones(typing, value):
+    """Number of bits set in a uint64."""
+
+    def generate(context, builder, signature, values):
+        return builder.ctpop(values[0])
+
+    return types.uint64(types.uint64), generate

@@ -18,19 +18,19 @@ def _pool(threads: int, process: int) -> ThreadPoolExecutor:
 
 
 class Workers:
-    """Runs `function(lo, hi)` over parts of a range."""
+    """Runs `function(lo, hi, part)` over parts of a range; parts are numbered from 0 and fewer than `threads`."""
 
     def __init__(self, threads: int | None = None) -> None:
         self.threads = threads or os.cpu_count() or 1
 
-    def split(self, function: Callable[[int, int], int], count: int, work: float, align: int = 1) -> int:
+    def split(self, function: Callable[[int, int, int], int], count: int, work: float, align: int = 1) -> int:
         """The sum of what the parts return; `work` estimates all of it, parts start at multiples of `align`."""
-        parts = min(self.threads, -(-count // align))
-        if parts < 2 or work < WORTHWHILE:
-            return int(function(0, count))
+        parts = 1 if work < WORTHWHILE else min(self.threads, -(-count // align))
+        if parts < 2:
+            return int(function(0, count, 0))
         step = -(-count // (parts * align)) * align
         bounds = [(lo, min(count, lo + step)) for lo in range(0, count, step)]
         pool = _pool(self.threads, os.getpid())
-        futures = [pool.submit(function, lo, hi) for lo, hi in bounds[1:]]
-        first = function(*bounds[0])
+        futures = [pool.submit(function, *ends, part) for part, ends in enumerate(bounds[1:], 1)]
+        first = function(*bounds[0], 0)
         return int(first) + sum(int(future.result()) for future in futures)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -22,6 +23,9 @@ class Source(Protocol):
 
     Attributes:
         sensor_size: (width, height) in pixels.
+
+    A source that has a true `unpaced` gives its events as fast as they are read (a file, say): a receiver that is
+    slow then had better wait than lose any.
     """
 
     sensor_size: tuple[int, int]
@@ -72,7 +76,8 @@ class SourceUri:
         except ValueError as error:
             raise InputError(f"source {text!r}: {error}") from error
         if not parts.scheme or "://" not in text:
-            raise InputError(f"source {text!r} is no URI: write e.g. file:///folder/x.aedat4 or tcp://127.0.0.1:7777")
+            example = Path(text).absolute().as_uri() if Path(text).exists() else "file:///folder/x.aedat4"
+            raise InputError(f"source {text!r} is no URI: write e.g. {example} or tcp://127.0.0.1:7777")
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
         return cls(text, parts.scheme, parts.hostname or "", port, unquote(parts.path), options)
 

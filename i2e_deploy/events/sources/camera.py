@@ -101,8 +101,10 @@ class DvCamera:
         if not found:
             raise RuntimeError("no iniVation camera on the USB bus")
         self._camera: Any = dv.io.camera.open() if serial is None else dv.io.camera.open(serial)
-        width, height = self._camera.getEventResolution()
-        self.sensor_size = (int(width), int(height))
+        size = self._camera.getEventResolution()
+        if size is None:
+            raise RuntimeError("the device has no event stream")
+        self.sensor_size = (int(size[0]), int(size[1]))
 
     def read(self, timeout: float) -> Events | None:
         """See `Source.read`."""

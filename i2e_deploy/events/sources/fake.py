@@ -50,6 +50,7 @@ class FakeCamera:
         self._rate, self._packet = uri.number("rate", 1e5, 0, 1e8), int(uri.number("packet", 1000, 1, 1e6))
         self._end = int(uri.number("seconds", 0, 0, 1e9) * 1e6)
         self._realtime = bool(uri.number("realtime", 1, 0, 1))
+        self.unpaced = not self._realtime
         self._random = np.random.default_rng(int(uri.number("seed", 0, 0, 2**53)))
         self._faults = sorted(_faults(uri), key=lambda fault: fault.at)
         self._now, self._shift, self._silent_until = 0, 0, 0

@@ -31,6 +31,7 @@ class FileSource:
         self._size = size if all(size) else None
         self._loop, self._speed = uri.flag("loop"), uri.number("speed", 1, 1e-3, 1e6)
         self._packet_us = int(uri.number("packet", PACKET_US, 1, 1e9)) if uri.flag("realtime") else None
+        self.unpaced = self._packet_us is None
         self._reader = self._open()
         self.sensor_size = self._reader.sensor_size or self._measure()
         self._packets = self._play()

@@ -44,7 +44,9 @@ class TcpSource:
 
     def __init__(self, connection: socket.socket, name: str) -> None:
         self._connection, self._name = connection, name
-        self._buffer = bytearray()
+        connection.setblocking(False)
+        # what has come and was not given out yet: [start, end) of the buffer
+        self._buffer, self._start, self._end = bytearray(_BLOCK), 0, 0
         try:
             self.sensor_size = self._greet(time.monotonic() + CONNECT_TIMEOUT)
         except SourceLost:
@@ -52,47 +54,59 @@ class TcpSource:
             raise
 
     def _greet(self, deadline: float) -> tuple[int, int]:
-        while len(self._buffer) < wire.GREETING.size:
-            if not self._receive(max(0.0, deadline - time.monotonic())):
+        while self._end - self._start < wire.GREETING.size:
+            if not self._receive(max(0.0, deadline - time.monotonic()), wire.GREETING.size):
                 raise SourceLost(f"{self._name} sent no greeting within {CONNECT_TIMEOUT:g} s")
-        size = wire.read_greeting(bytes(self._buffer[: wire.GREETING.size]), self._name)
-        del self._buffer[: wire.GREETING.size]
-        return size
+        self._start = wire.GREETING.size
+        return wire.read_greeting(bytes(self._buffer[: self._start]), self._name)
 
     def read(self, timeout: float) -> Events | None:
         """See `Source.read`."""
-        deadline = time.monotonic() + timeout
+        deadline, wanted = time.monotonic() + timeout, wire.COUNT.size
         while True:
-            if len(self._buffer) >= wire.COUNT.size:
-                count = wire.parse_count(self._buffer, self._name)
+            if self._end - self._start >= wire.COUNT.size:
+                count = wire.parse_count(self._buffer, self._name, self._start)
                 if count < 0:
                     return None
-                end = wire.COUNT.size + count * EVENT_DTYPE.itemsize
-                if len(self._buffer) >= end:
+                wanted = wire.COUNT.size + count * EVENT_DTYPE.itemsize
+                if self._end - self._start >= wanted:
                     with memoryview(self._buffer) as view:
-                        events = wire.parse_events(view[wire.COUNT.size : end])
-                    del self._buffer[:end]
+                        events = wire.parse_events(view[self._start + wire.COUNT.size : self._start + wanted])
+                    self._start += wanted
                     return events
-            if not self._receive(max(0.0, deadline - time.monotonic())):
+            if not self._receive(max(0.0, deadline - time.monotonic()), wanted):
                 return empty_events()
 
     def close(self) -> None:
         """See `Source.close`."""
         self._connection.close()
 
-    def _receive(self, timeout: float) -> bool:
-        """Add what has come to the buffer; False if nothing came in time."""
-        ready, _, _ = select.select([self._connection], [], [], timeout)
-        if not ready:
-            return False
+    def _receive(self, timeout: float, wanted: int) -> bool:
+        """Add what has come to the buffer, which gets room for `wanted` bytes; False if nothing came in time."""
+        if self._start == self._end:
+            self._start = self._end = 0
+        if self._start + wanted > len(self._buffer):
+            kept = self._end - self._start
+            self._buffer[:kept] = self._buffer[self._start : self._end]
+            self._start, self._end = 0, kept
+            self._buffer.extend(bytes(max(0, wanted - len(self._buffer))))
         try:
-            data = self._connection.recv(_BLOCK)
+            with memoryview(self._buffer) as view:
+                count = self._take(view[self._end :], timeout)
         except OSError as error:
             raise SourceLost(f"{self._name}: {error.strerror or error}") from error
-        if not data:
+        if count == 0:
             raise SourceLost(f"{self._name} closed the connection in the middle of the stream")
-        self._buffer += data
-        return True
+        self._end += max(0, count)
+        return count > 0
+
+    def _take(self, room: memoryview, timeout: float) -> int:
+        """Bytes received into `room`, 0 at the end, -1: none came in time."""
+        ready, _, _ = select.select([self._connection], [], [], timeout)
+        try:
+            return self._connection.recv_into(room) if ready else -1
+        except BlockingIOError:
+            return -1
 
 
 class Aedat4Stream:
@@ -106,9 +120,12 @@ class Aedat4Stream:
         self._name = f"tcp://{host}:{port}"
         try:
             self._reader: Any = dv.io.NetworkReader(host, port)
-            self.sensor_size = tuple(self._reader.getEventResolution())
+            size = self._reader.getEventResolution()
         except (RuntimeError, ValueError) as error:
             raise SourceLost(f"{self._name}: dv-processing: {' '.join(str(error).split())[:200]}") from error
+        if size is None:
+            raise SourceLost(f"{self._name}: an AEDAT4 stream without events")
+        self.sensor_size = (int(size[0]), int(size[1]))
 
     def read(self, timeout: float) -> Events | None:
         """See `Source.read`."""

@@ -49,13 +49,13 @@ def read_greeting(data: bytes, who: str) -> tuple[int, int]:
     return width, height
 
 
-def parse_count(data: bytes | bytearray, who: str) -> int:
-    """Number of events of the next message; -1 at the end of the stream.
+def parse_count(data: bytes | bytearray, who: str, start: int = 0) -> int:
+    """Number of events of the message that begins at byte `start`; -1 at the end of the stream.
 
     Raises:
         SourceLost: more than `MAX_READ`.
     """
-    (count,) = COUNT.unpack_from(data)
+    (count,) = COUNT.unpack_from(data, start)
     if count == END:
         return -1
     if count > MAX_READ:
