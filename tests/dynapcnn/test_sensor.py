@@ -345,3 +345,12 @@ def test_a_bundle_with_sensor_filter_and_readout_verifies(tmp_path: Path) -> Non
     data = json.loads((tmp_path / "b" / "speck2f.json").read_text())
     assert {"dvs_layer", "dvs_filter", "readout", "factory_config"} <= set(data)
     write_report(written)
+
+
+def test_a_session_pre_processes_too() -> None:
+    options = {"input_shape": (12, 16), "pool": (2, 2)}
+    program, frames = lowered(module(1, options), (2, 12, 16)), counts(3, (2, 12, 16))[:1]
+    session = program.session()
+    session.start()
+    steps = [session.step(frame) for frame in frames[0]]
+    np.testing.assert_array_equal(np.stack(steps), program.run(frames).output[0])

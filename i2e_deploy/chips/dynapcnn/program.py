@@ -217,7 +217,7 @@ class DynapcnnProgram(Program):
         """See `Program.session`."""
         from i2e_deploy.chips.dynapcnn.session import TimestepSession
 
-        if semantics != "timestep" or any(layer.decimation > 1 for layer in self.layers):
+        if semantics != "timestep" or self.counts_events or self.sensor is not None or self.readout is not None:
             return Session(self, semantics)
         return TimestepSession(self)
 
