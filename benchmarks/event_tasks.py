@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from gap_nmnist import read_nmnist
 from numpy.typing import NDArray
 from sinabs.activation import Heaviside
 from torch import nn
@@ -21,6 +20,7 @@ from i2e_deploy.conversion import RATIO, i2e_torch
 from i2e_deploy.datasets.images import resize
 from i2e_deploy.datasets.mnist5k import load_mnist5k
 from i2e_deploy.events.array import Events
+from i2e_deploy.events.files import read_events
 from i2e_deploy.network import from_sinabs
 from i2e_deploy.network.file import read_network, write_network
 from i2e_deploy.training import bptt, digits, loop
@@ -84,7 +84,7 @@ def nmnist_folder(given: Path | None) -> Path | None:
 def nmnist(folder: Path) -> Task:
     """Real recordings, train and test together: <train or test>/<digit>/<id>.bin (Orchard et al. 2015)."""
     files = sorted(folder.glob("*/*/*.bin"))
-    recordings = [read_nmnist(file) for file in files]
+    recordings = [read_events(file).events for file in files]
     labels = np.array([int(file.parent.name) for file in files])
     frames = bin_events(recordings, STEPS)
 
