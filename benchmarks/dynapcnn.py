@@ -90,6 +90,7 @@ def timestep(repeats: int) -> None:
                             layer.spk.v_mem = torch.zeros_like(layer.spk.v_mem)
                     return np.asarray(peer(tensor).numpy())
 
+            assert isinstance(program, DynapcnnProgram)
             trace = program.run(frames)
             assert np.array_equal(theirs().reshape(trace.output.shape), trace.output)
             neurons = sum(int(np.prod(layer.output_shape)) for layer in program.layers)

@@ -114,7 +114,7 @@ def evaluate(task: Task, network: nn.Sequential, tested: Chosen) -> Right:
     program = CHIP.lower(from_sinabs(network, frames.shape[2:]))
     traces = {"timestep": program.run(frames)}
     for order in ("spread", "raster"):
-        options = EventOptions(order=order, step_us=task.step_us)  # type: ignore[arg-type]
+        options = EventOptions(order=order, step_us=task.step_us)
         traces[f"event, {order}"] = program.run(frames, "event", options=options)
     if task.recordings is not None:
         recordings, options = [task.recordings[i] for i in tested], EventOptions(step_us=task.step_us)

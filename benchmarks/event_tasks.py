@@ -21,7 +21,7 @@ from i2e_deploy.datasets.images import resize
 from i2e_deploy.datasets.mnist5k import load_mnist5k
 from i2e_deploy.events.array import Events
 from i2e_deploy.events.files import read_events
-from i2e_deploy.network import from_sinabs
+from i2e_deploy.network import Network, from_sinabs
 from i2e_deploy.network.file import read_network, write_network
 from i2e_deploy.training import bptt, digits, loop
 from i2e_deploy.training.fused_iaf import FusedIAF
@@ -60,6 +60,7 @@ class Task:
         file = None if keep is None else keep / f"{self.name}_{fold}.safetensors"
         if file is not None and file.exists():
             stored = read_network(file)
+            assert isinstance(stored, Network)
             return with_weights(network, [layer.op.weight for layer in stored.layers if hasattr(layer.op, "weight")])
         self.train(network, self.split(fold)[0], fold)
         if file is not None:

@@ -22,13 +22,13 @@ def device_ms(function: Callable[[], Tensor], calls: int = 50) -> float:
     """Milliseconds a call."""
     for _ in range(5):
         function()
-    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
     start.record()
     for _ in range(calls):
         function()
     end.record()
     torch.cuda.synchronize()
-    return start.elapsed_time(end) / calls
+    return float(start.elapsed_time(end)) / calls
 
 
 def copy_speed() -> float:

@@ -107,7 +107,7 @@ def _per_sample(table: Table) -> str:
 def float_right(module: torch.nn.Sequential, frames: Frames, labels: Labels) -> list[bool]:
     """Of every sample whether the float network is right."""
     with torch.no_grad():
-        parts = [spike_counts(module, part).argmax(1) for part in torch.from_numpy(frames).float().split(100)]
+        parts = [spike_counts(module, part).argmax(1) for part in torch.from_numpy(frames).float().split(100)]  # type: ignore[no-untyped-call]
     return list((torch.cat(parts).numpy() == labels).tolist())
 
 
@@ -142,6 +142,7 @@ def demo_table(folder: Path) -> None:
     train, test = load_mnist5k(0)
     frames, few = to_frames(resize(test.images, SIZE)), to_frames(resize(train.images[:CALIBRATION], SIZE))
     network = read_network(folder / "network.safetensors")
+    assert isinstance(network, Network)
     module = build_digit_network(frames.shape[1], torch.Generator().manual_seed(0))
     with_weights(module, [layer.op.weight for layer in network.layers if hasattr(layer.op, "weight")])
     tables = {"compatible": Table(), "calibrated": Table()}

@@ -57,17 +57,18 @@ def trained(name: str, folder: Path, data: Any, epochs: int | None) -> Trained:
     build, config = RECIPES[name]
     config = config if epochs is None else replace(config, epochs=epochs)
     network = build_slayer(build)
-    batches = -(-len(data[0][0]) // config.batch_size) * config.epochs
+    train_set, test_set = data
+    batches = -(-len(train_set[0]) // config.batch_size) * config.epochs
     with progress_bar(name, batches) as advance:
         for result in train(
-            network, spike_counts, *data, config, lambda done, loss: advance(done, f"loss {loss:.3f}"),
+            network, spike_counts, train_set, test_set, config, lambda done, loss: advance(done, f"loss {loss:.3f}"),
             folder / f"{name}.ckpt.safetensors",
         ):  # fmt: skip
             print(f"{name}: {result}", file=sys.stderr, flush=True)
     blocks = from_slayer(network, input_shape=(2, 32, 32))
     if name in KEPT:
         export_netx(blocks, folder / f"mnist_{name}.net")
-    return Trained(network, blocks, config.epochs, slayer_output(network, data[1][0]))
+    return Trained(network, blocks, config.epochs, slayer_output(network, test_set[0]))
 
 
 def simulated(case: Trained, frames: Array, engine: str) -> tuple[Array, dict[str, float]]:
