@@ -97,7 +97,7 @@ def main(folder: Path) -> None:
     options = json.loads((folder / "options.json").read_text(encoding="utf-8"))
     try:
         import_lava("the target lava")
-        if options["hardware"] and import_module("importlib.util").find_spec("lava.utils.loihi") is None:
+        if options["hardware"] and not import_module("lava.utils.loihi").is_installed():
             raise MissingDependency("lava-loihi", "the target board", "see Intel's INRC: it is not on the public index")
     except MissingDependency as error:
         fields = {"package": error.package, "needed_for": error.needed_for, "install": error.install}
