@@ -104,7 +104,7 @@ def test_states_that_no_run_would_leave(seed: int, semantics: str, bits: int) ->
     network = draw_network(seed)
     frames = draw_frames(network, seed, 2, 6)
     program, rng = LoihiProgram(network), np.random.default_rng(seed)
-    states = program.run(frames, semantics).states
+    states = {name: dict(variables) for name, variables in program.run(frames, semantics).states.items()}
     for variables in states.values():
         for name in set(variables) & {"u", "v", "in_flight", "in_flight_imag"}:
             high = 2**bits if name.startswith("in") else 2 ** min(bits, 23)

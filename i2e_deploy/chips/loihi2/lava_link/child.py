@@ -98,7 +98,8 @@ def main(folder: Path) -> None:
     try:
         import_lava("the target lava")
         if options["hardware"] and not import_module("lava.utils.loihi").is_installed():
-            raise MissingDependency("lava-loihi", "the target board", "see Intel's INRC: it is not on the public index")
+            how = "pip install lava_loihi-VERSION.whl  # from Intel's INRC, on no public index"
+            raise MissingDependency("lava-loihi", "the target board", how)
     except MissingDependency as error:
         fields = {"package": error.package, "needed_for": error.needed_for, "install": error.install}
         (folder / "missing.json").write_text(json.dumps(fields), encoding="utf-8")
