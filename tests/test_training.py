@@ -60,6 +60,18 @@ def test_an_interrupted_training_goes_on_to_the_same_bits(name: str, tmp_path: P
     assert not torch.equal(untrained[0], weights_of(networks[0])[0])
 
 
+@pytest.mark.parametrize("batches", range(1, 7))
+def test_the_shortest_trainings(batches: int) -> None:
+    """torch's one-cycle schedule divides by zero where its rise would end at step 0: with four batches."""
+    recipe = recipe_of("sinabs", seed=1)
+    (images, labels), test_set = digit_sets(0, 20, 10)
+    config = replace(CONFIG, epochs=1, batch_size=2)
+    taken = slice(0, 2 * batches)
+    results = list(train(recipe.network, recipe.spike_counts, (images[taken], labels[taken]), test_set, config))
+    assert len(results) == 1
+    assert np.isfinite(results[0].loss)
+
+
 def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
     train_set, test_set = digit_sets(0, 10, 10)
     recipe, path = recipe_of("sinabs", seed=1), tmp_path / "checkpoint.safetensors"

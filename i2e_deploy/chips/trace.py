@@ -78,6 +78,7 @@ class Trace:
         states: per layer the final state variables by name, int64 [B, C, H, W].
         output: int32 [B, T, N], what leaves the network (after pooling, if its last layer is pooled).
         counts: per layer.
+        uncounted: fields of `counts` that the target does not know: they say nothing, whatever they hold.
         events: for semantics without steps, per layer the events themselves (structured arrays).
         unseen: layers that the target could not report, by their place in network order; `spikes` then holds the
             others, and `states` and `counts` may be empty: what is not there was not seen, not zero.
@@ -91,6 +92,7 @@ class Trace:
     counts: Mapping[str, LayerCounts]
     events: Mapping[str, NDArray[np.void]] | None = None
     unseen: Mapping[int, str] = field(default_factory=dict)
+    uncounted: frozenset[str] = frozenset()
     power: Power | None = None
     incidents: Mapping[str, int] = field(default_factory=dict)
 
@@ -101,7 +103,7 @@ class Trace:
     def activity(self) -> dict[str, dict[str, int]]:
         """What was counted, totals per layer that was seen: spikes, and where the target counts them the rest."""
         counted = {
-            name: {key: value for key, value in asdict(count).items() if isinstance(value, int)}
+            name: {k: v for k, v in asdict(count).items() if isinstance(v, int) and k not in self.uncounted}
             for name, count in self.counts.items()
         }
         return counted or {name: {"spikes": int(spikes.sum())} for name, spikes in self.spikes.items()}

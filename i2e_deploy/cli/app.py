@@ -65,5 +65,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    """One line; what a hostile file has put into it, such as a terminal's escape sequences, is made visible."""
+    line = " ".join(message.split())
+    print("error: " + "".join(c if c.isprintable() else repr(c)[1:-1] for c in line), file=sys.stderr)
     return code

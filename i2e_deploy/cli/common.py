@@ -111,22 +111,28 @@ def read_network_of(model: Path, input_shape: str = "") -> AnyNetwork:
     )
 
 
-def read_program_of(model: Path, chip_name: str, input_shape: str = "") -> Program:
+def read_program_of(model: Path, chip_name: str | None, input_shape: str = "") -> Program:
     """The program of a bundle for this chip, or a network file lowered to it; see `read_network_of`.
+
+    Args:
+        model: bundle or network file.
+        chip_name: None: a bundle's own; network files are lowered to speck2f.
+        input_shape: see `read_network_of`.
 
     Raises:
         InputError: no such file or chip, or a bundle for another chip.
     """
     from i2e_deploy.chips import get
 
-    chip = get(chip_name)
+    chip = get(chip_name or "speck2f")
     if not model.is_dir() or input_shape:
         return chip.lower(read_network_of(model, input_shape))
     from i2e_deploy.bundle import read
 
     bundle = read(model)
-    if bundle.chip.profile.name != chip_name:
-        raise InputError(f"{model} is a bundle for {bundle.chip.profile.name}, not {chip_name}: export it again")
+    name = bundle.chip.profile.name
+    if chip_name not in (None, name):
+        raise InputError(f"{model} is a bundle for {name}, not {chip_name}: give --chip {name}, or export it again")
     return bundle.program
 
 

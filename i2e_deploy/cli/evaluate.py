@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="A bundle folder or a network file (.safetensors, .net).")],
+    model: Annotated[Path, typer.Argument(help="A bundle folder or a network file (.safetensors, .nir, .net).")],
     data: Annotated[Path, typer.Argument(help="FRAMES.npz (frames, labels), a recorded session, or class folders.")],
     target: Annotated[list[str], typer.Option(help="Where to run; give it again for each.")] = ["simulator"],  # noqa: B006
-    chip: Annotated[str, typer.Option(help="Name of the chip, see `profiles`.")] = "speck2f",
+    chip: Annotated[str | None, typer.Option(help="Name of the chip; default: a bundle's own, else speck2f.")] = None,
     input_shape: Annotated[str, typer.Option(help=SHAPE_HELP)] = "",
     semantics: Annotated[str, typer.Option(help="timestep (exact to Sinabs) or event (DYNAP-CNN).")] = "timestep",
     steps: Annotated[int, typer.Option(min=1, help="Time steps of a recording in class folders.")] = 8,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="A bundle folder or a network file (.safetensors, .net).")],
+    model: Annotated[Path, typer.Argument(help="A bundle folder or a network file (.safetensors, .nir, .net).")],
     chip: Annotated[str, typer.Option(help="Name of the chip, see `profiles`.")],
     inputs: Annotated[
         Path,

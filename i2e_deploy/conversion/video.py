@@ -57,8 +57,10 @@ def video_to_events(
     Raises:
         InputError: wrong sizes, dtype, rate, ratio or kernels.
     """
-    if not 0 < frames_per_second <= 1e6 or steps_per_frame < 1:
-        raise InputError(f"{frames_per_second} frames/s, {steps_per_frame} steps a frame: give positive numbers")
+    if not 1e-6 <= frames_per_second <= 1e6 or steps_per_frame < 1:
+        raise InputError(
+            f"{frames_per_second} frames/s, {steps_per_frame} steps a frame: give 1e-6 to 1e6 frames/s, at least 1 step"
+        )
     step_us = round(1e6 / frames_per_second / steps_per_frame)
     if step_us < 1:
         raise InputError(

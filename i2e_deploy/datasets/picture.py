@@ -75,6 +75,8 @@ def decode_picture(data: bytes, resize: Resize, where: str = "image") -> NDArray
             return np.asarray(_resized(_rgb(picture, image_module), resize, image_module))
         except FileFormatError:
             raise
+        except image_module.UnidentifiedImageError:  # its text holds an address in memory: it would differ in each run
+            raise FileFormatError(f"{where}: is not a whole picture (none of {', '.join(FORMATS)})") from None
         except Exception as error:  # Pillow's decoders raise OSError, ValueError, SyntaxError, struct.error, ...
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise FileFormatError(f"{where}: is not a whole picture ({reason})") from None

@@ -32,7 +32,7 @@ def video_events(path: Path, settings: Settings, fps: float | None, show: Show) 
         FileFormatError: not a video, or damaged.
         MissingDependency: pillow or av is not installed.
     """
-    rate = fps or video_rate(path)
+    rate = video_rate(path) if fps is None else fps
     if rate is None:
         raise InputError(f"{path} does not say how many pictures it shows a second: give --fps")
 
@@ -52,7 +52,7 @@ def sequence_events(source: ImageSource, settings: Settings, fps: float | None, 
             yield decode_picture(source.read(name), settings.resize, name)
             show(number, name)
 
-    return _moving(pictures(), fps, settings) if fps else _shown(pictures(), settings)
+    return _shown(pictures(), settings) if fps is None else _moving(pictures(), fps, settings)
 
 
 def _moving(pictures: Iterator[NDArray[np.uint8]], rate: float, settings: Settings) -> Iterator[Events]:

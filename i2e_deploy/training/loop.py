@@ -87,8 +87,10 @@ def train(
     convert = I2E(config.ratio, generator=generator).train()
     batches = -(-len(images) // config.batch_size)
     optimiser = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    steps = config.epochs * batches
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, config.learning_rate, config.epochs * batches, pct_start=0.25, cycle_momentum=False,
+        optimiser, config.learning_rate, steps + (steps == 4),  # with 4 its rise ends at step 0: a division by zero
+        pct_start=0.25, cycle_momentum=False,
         div_factor=10, final_div_factor=100,
     )  # fmt: skip
     progress = Progress(network, optimiser, schedule, generator, f"{config}, {len(images)} pictures")

@@ -119,8 +119,9 @@ def test_pictures_that_declare_too_many_pixels(size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"\xff\xd8\xff", b"%!PS-Adobe-3.0 EPSF-3.0", picture_bytes(0)[:80]])
 def test_broken_pictures(data: bytes) -> None:
-    with pytest.raises(FileFormatError, match="is not a whole picture"):
+    with pytest.raises(FileFormatError, match="is not a whole picture") as caught:
         decode_picture(data, Resize(8))
+    assert " at 0x" not in str(caught.value)  # the reason stands in the manifest, which is the same in every run
 
 
 def zip_bomb(path: Path) -> None:

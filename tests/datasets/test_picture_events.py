@@ -66,3 +66,12 @@ def test_video_at_its_own_rate(tmp_path: Path, capsys: pytest.CaptureFixture[str
     (tmp_path / "c.gif").write_bytes(b"GIF89a" + bytes(20))
     assert convert(tmp_path / "c.gif", "--out", tmp_path / "f.npz") == 2
     assert not (tmp_path / "f.npz").exists()
+
+
+@pytest.mark.parametrize("fps", ["0", "-1", "nan", "1e-300", "1e9"])
+def test_rates_that_no_video_has(fps: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    some_pictures(tmp_path / "photos", 2)
+    out = tmp_path / "e.npz"
+    assert convert(tmp_path / "photos", "--out", out, "--size", "16", "--fps", fps) == 2
+    assert "give 1e-6 to 1e6 frames/s" in capsys.readouterr().err
+    assert not out.exists()

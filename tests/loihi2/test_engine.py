@@ -97,6 +97,22 @@ def test_a_run_goes_on_where_another_ended(seed: int, cut: int, semantics: str) 
             assert all(np.array_equal(value, late.states[name][key]) for key, value in variables.items())
 
 
+@settings(max_examples=40)
+@given(seed=st.integers(0, 2**32 - 1), semantics=st.sampled_from(["chip", "lava"]), bits=st.integers(1, 31))
+def test_states_that_no_run_would_leave(seed: int, semantics: str, bits: int) -> None:
+    """Agreement: exact. What the weights prove about currents does not hold for those that a caller gives."""
+    network = draw_network(seed)
+    frames = draw_frames(network, seed, 2, 6)
+    program, rng = LoihiProgram(network), np.random.default_rng(seed)
+    states = {name: dict(variables) for name, variables in program.run(frames, semantics).states.items()}
+    for variables in states.values():
+        for name in set(variables) & {"u", "v", "in_flight", "in_flight_imag"}:
+            high = 2**bits if name.startswith("in") else 2 ** min(bits, 23)
+            variables[name] = rng.integers(1 - high, high, variables[name].shape)
+    runs = [program.run(frames, semantics, engine, states) for engine in ("fast", "reference")]
+    assert_equal(*runs)
+
+
 @pytest.mark.parametrize("limit", [0, 2**20])
 def test_tables_of_sums_change_nothing(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Agreement: exact, with and without the table of sums that many spikes make worth while."""

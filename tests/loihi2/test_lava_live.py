@@ -16,6 +16,7 @@ from loihi_nets import draw_frames, draw_network
 
 from i2e_deploy.chips.loihi2.lava import run_lava
 from i2e_deploy.chips.loihi2.program import LoihiProgram, flat_frames
+from i2e_deploy.errors import MissingDependency
 
 LAVA = Path(__file__).parents[1] / "lava"
 #: Steps for each shipped network: Lava's convolutions cost up to 0.1 s a step.
@@ -71,8 +72,17 @@ def test_lavas_runtime_equals_the_program(seed: int) -> None:
     frames = flat_frames(draw_frames(network, seed, samples=1, steps=10), network)
     lava = run_lava(network, frames, "lava", time_limit=120)
     ours = LoihiProgram(network).run(frames, "lava")
+    assert all(set(counted) == {"spikes"} for counted in lava.activity().values())  # the rest Lava does not count
     for name, spikes in ours.spikes.items():
         assert np.array_equal(lava.spikes[name], spikes)
         for key, value in ours.states[name].items():
             assert np.array_equal(lava.states[name][key], value)
     assert sum(count.spikes for count in ours.counts.values()) > 20
+
+
+def test_the_board_target_says_what_it_needs() -> None:
+    """The wheel of lava-nc holds `Loihi2HwCfg` but not what it runs on: that is Intel's extension, on no index."""
+    network = draw_network(31)
+    frames = draw_frames(network, 31, samples=1, steps=2)
+    with pytest.raises(MissingDependency, match="lava-loihi"):
+        LoihiProgram(network).run_on("board", frames, "lava")

@@ -217,3 +217,16 @@ def test_the_input_shape_on_the_command_line(valid: bytes, tmp_path: Path, capsy
     assert "give C,H,W" in capsys.readouterr().err
     assert run(["check", str(tmp_path / "bundle"), *chip, *given]) == 2
     assert "says itself" in capsys.readouterr().err
+
+
+def test_what_a_file_says_stays_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line, and no escape sequence that the terminal would obey."""
+    path = tmp_path / "odd.net"
+    small_file(path)
+    with h5py.File(path, "r+") as file:
+        del file["layer/1/type"]
+        file["layer/1/type"] = "red\n\x1b[31m"
+    assert run(["check", str(path), "--chip", "loihi2", "--input-shape", "2,8,8"]) == 2
+    printed = capsys.readouterr().err
+    assert printed.count("\n") == 1
+    assert r"red \x1b[31m" in printed

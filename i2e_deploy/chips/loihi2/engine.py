@@ -45,7 +45,7 @@ class Stream:
         states: States | None = None,
     ) -> None:
         layers = layers_of(network, semantics)
-        self.plans = plan_layers(layers, tuple(block.message_bits for block in network.blocks))
+        self.plans = plan_layers(layers, tuple(block.message_bits for block in network.blocks), states)
         self.samples, self.t = samples, 0
         largest = max(plan.layer.size * (np.dtype(plan.dtype).itemsize + 1) for plan in self.plans) * samples
         self.block = int(np.clip(BLOCK_BYTES // largest, 1, 256))

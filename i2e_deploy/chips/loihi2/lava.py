@@ -47,7 +47,7 @@ def run_lava(
 
     Returns:
         Spikes and final states of every layer, currents in flight included, all as Lava has them. Synaptic
-        operations, wraps and saturations are not known to Lava: 0.
+        operations, wraps and saturations are not known to Lava: `uncounted`.
 
     Raises:
         MissingDependency: Lava, or for `hardware` Intel's extension, is not installed.
@@ -135,4 +135,4 @@ def _trace(network: BlockNetwork, mended: Mended, folder: Path, frames: Integers
         states[layer.name] = found
         counts[layer.name] = LayerCounts(int((spikes[layer.name] != 0).sum()), 0, 0)
     output = spikes[network.blocks[-1].name].reshape(samples, steps, -1)
-    return Trace(spikes, states, output, counts)
+    return Trace(spikes, states, output, counts, uncounted=frozenset({"synops", "saturations", "wraps"}))

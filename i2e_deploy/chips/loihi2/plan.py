@@ -12,6 +12,8 @@ import numpy as np
 from i2e_deploy.chips.loihi2.counts import fan_out
 from i2e_deploy.chips.loihi2.event_lists import H_OUT
 from i2e_deploy.chips.loihi2.layers import Layer, Wire
+from i2e_deploy.chips.loihi2.neurons import IN_FLIGHT
+from i2e_deploy.chips.trace import States
 from i2e_deploy.network.blocks import ConvSynapse, CubaLif, Resonator
 
 #: Integers of several dtypes, which mypy cannot follow through.
@@ -77,18 +79,30 @@ class LayerPlan:
     bias: Array
 
 
-def plan_layers(layers: tuple[Layer, ...], bits: tuple[int, ...]) -> tuple[LayerPlan, ...]:
-    """Plans in network order; `bits` are the message bits of each layer."""
-    return tuple(_plan_layer(layer, bits[i] > 0 or not _unary(layer)) for i, layer in enumerate(layers))
+def plan_layers(
+    layers: tuple[Layer, ...], bits: tuple[int, ...], states: States | None = None
+) -> tuple[LayerPlan, ...]:
+    """Plans in network order; `bits` are the message bits of each layer, `states` what the run starts from."""
+    return tuple(
+        _plan_layer(layer, bits[i] > 0 or not _unary(layer), _in_flight(layer, states))
+        for i, layer in enumerate(layers)
+    )
+
+
+def _in_flight(layer: Layer, states: States | None) -> int:
+    """The largest magnitude of the currents that a run starts with: the weights prove nothing about them."""
+    given = states[layer.name] if states is not None else {}
+    arrays = [given[name] for name in IN_FLIGHT if name in given]
+    return min(max((max(int(x.max()), -int(x.min())) for x in arrays), default=0), 2**31)
 
 
 def _unary(layer: Layer) -> bool:
     return isinstance(layer.neuron, (CubaLif, Resonator))
 
 
-def _plan_layer(layer: Layer, graded: bool) -> LayerPlan:
+def _plan_layer(layer: Layer, graded: bool, in_flight: int) -> LayerPlan:
     order = channel_last(layer.shape)
-    bound, small = 0, True
+    bound, small = in_flight, True
     for wire in layer.wires:
         small &= wire.synapse is not None and not wire.graded
         bound += _bound(wire)

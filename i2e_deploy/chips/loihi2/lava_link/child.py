@@ -97,8 +97,9 @@ def main(folder: Path) -> None:
     options = json.loads((folder / "options.json").read_text(encoding="utf-8"))
     try:
         import_lava("the target lava")
-        if options["hardware"] and import_module("importlib.util").find_spec("lava.utils.loihi") is None:
-            raise MissingDependency("lava-loihi", "the target board", "see Intel's INRC: it is not on the public index")
+        if options["hardware"] and not import_module("lava.utils.loihi").is_installed():
+            how = "pip install lava_loihi-VERSION.whl  # from Intel's INRC, on no public index"
+            raise MissingDependency("lava-loihi", "the target board", how)
     except MissingDependency as error:
         fields = {"package": error.package, "needed_for": error.needed_for, "install": error.install}
         (folder / "missing.json").write_text(json.dumps(fields), encoding="utf-8")
