@@ -11,7 +11,7 @@ from i2e_deploy.cli.common import SHAPE_HELP
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="A network file (.safetensors, .net) or a bundle folder.")],
+    model: Annotated[Path, typer.Argument(help="A network file (.safetensors, .nir, .net) or a bundle folder.")],
     chip: Annotated[str, typer.Option(help="Name of the chip, see `profiles`.")],
     input_shape: Annotated[str, typer.Option(help=SHAPE_HELP)] = "",
     split: Annotated[

@@ -23,7 +23,7 @@ STEP_US = 1000
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="A network file (.safetensors, .net) or a bundle folder.")],
+    model: Annotated[Path, typer.Argument(help="A network file (.safetensors, .nir, .net) or a bundle folder.")],
     chip: Annotated[str, typer.Option(help="Name of the chip, see `profiles`.")],
     out: Annotated[Path, typer.Option(help="Folder of the bundle; must not exist.")],
     inputs: Annotated[
