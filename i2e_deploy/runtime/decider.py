@@ -17,7 +17,6 @@ from i2e_deploy.events.frames import FrameSpec
 from i2e_deploy.events.stream import StreamSpec, Windower
 from i2e_deploy.runtime.backlog import POLICIES, Ahead, Policy, Waiting
 
-
 #: Most counts in one window, 1 GiB of int32.
 MAX_VALUES = 2**28
 
