@@ -25,7 +25,7 @@ MAX_BYTES = 4 * 2**30
 def check_exists(path: Path, limit: int = MAX_BYTES) -> None:
     """Raise InputError unless `path` is a file of at most `limit` bytes."""
     if not path.is_file():
-        raise InputError(f"no such file: {path}")
+        raise InputError(f"{path} is a folder: give a file" if path.is_dir() else f"no such file: {path}")
     if path.stat().st_size > limit:
         raise InputError(f"{path} has {path.stat().st_size} bytes: at most {limit} are read")
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def command(
-    model: Annotated[Path, typer.Argument(help="A bundle folder or a network file (.safetensors).")],
+    model: Annotated[Path, typer.Argument(help="A bundle folder or a network file (.safetensors, .nir, .net).")],
     source: Annotated[str, typer.Option(help="URI: file:///x.aedat4?realtime=1, tcp://host:port, camera://, ...")] = "",
     chip: Annotated[str, typer.Option(help="Name of the chip, see `profiles`.")] = "speck2f",
     window: Annotated[float, typer.Option(min=0.001, help="Length of a window, ms.")] = 20.0,
@@ -91,6 +91,8 @@ def _spec(
         if len(part) != 4 or min(part) < 0:
             raise InputError(f"--crop {crop}: write left,top,width,height, e.g. --crop 40,0,240,240")
     shape: Any = tuple(program.input_shape)
+    if not window <= 3_600_000:
+        raise InputError(f"--window is {window} ms: choose a shorter window, an hour at most")
     step = by_count or max(1, round(1000 * window / steps))
     stream = StreamSpec(steps, step, "events" if by_count else "us", stride or None)
     policy = policy or ("block" if getattr(source, "unpaced", False) else "drop")

@@ -22,6 +22,10 @@ from i2e_deploy.events.frames import Frames, FrameSpec
 _BLOCK_VALUES = 2**17
 
 
+#: Most steps of a window, and the longest step: an hour in us, or as many events.
+MAX_STEPS, MAX_STEP = 2**16, 3_600_000_000
+
+
 @dataclass(frozen=True)
 class StreamSpec:
     """How a stream is cut.
@@ -36,7 +40,7 @@ class StreamSpec:
             so does a garbage packet.
 
     Raises:
-        InputError: a value below 1, or `stride` above `steps`.
+        InputError: a value below 1, `stride` above `steps`, or more than MAX_STEPS or MAX_STEP.
     """
 
     steps: int
@@ -48,6 +52,11 @@ class StreamSpec:
     def __post_init__(self) -> None:
         if min(self.steps, self.step, self.hop, self.max_jump) < 1 or self.hop > self.steps:
             raise InputError(f"{self}: all values are at least 1, and stride is at most steps ({self.steps})")
+        if self.steps > MAX_STEPS or self.step > MAX_STEP:
+            raise InputError(
+                f"{self.steps} steps of {self.step} {self.unit} a window: at most {MAX_STEPS} of at most {MAX_STEP}; "
+                "choose a shorter window or fewer steps"
+            )
         if self.unit not in ("us", "events"):
             raise InputError(f"unit {self.unit!r}: choose 'us' or 'events'")
 

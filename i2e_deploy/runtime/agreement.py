@@ -19,7 +19,7 @@ from i2e_deploy.chips import Program, Trace
 from i2e_deploy.chips.trace import Integers, Power
 from i2e_deploy.errors import InputError
 from i2e_deploy.runtime.compare import Difference, compare
-from i2e_deploy.runtime.evaluate import wilson
+from i2e_deploy.runtime.evaluate import check_labels, wilson
 from i2e_deploy.runtime.targets import run_on
 
 
@@ -153,6 +153,8 @@ def evaluate_targets(
     if not targets or len(set(targets)) != len(targets):
         raise InputError(f"targets {list(targets)}: name at least one, each once")
     starts = range(0, len(frames), batch_size)
+    if "simulator" in targets:
+        run_on("simulator", program, frames[:1], semantics)  # compiled before the first batch is timed
     parts: dict[str, list[_Part]] = {name: [] for name in targets}
     divergences: dict[tuple[str, str], Difference] = {}
     for done, start in enumerate(starts):
@@ -162,6 +164,7 @@ def evaluate_targets(
             began = time.perf_counter()
             trace = traces[name] = run_on(name, program, batch, semantics)
             seconds = time.perf_counter() - began
+            check_labels(labels, trace)
             parts[name].append(_keep(trace, 1e3 * seconds / len(batch)))
         for pair in combinations(targets, 2):
             if pair not in divergences and (found := _divergence(program, traces[pair[0]], traces[pair[1]])):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict, dataclass
+from math import prod
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +16,9 @@ from i2e_deploy.events.array import EVENT_DTYPE, empty_events
 from i2e_deploy.events.frames import FrameSpec
 from i2e_deploy.events.stream import StreamSpec, Windower
 from i2e_deploy.runtime.backlog import POLICIES, Ahead, Policy, Waiting
+
+#: Most counts in one window, 1 GiB of int32.
+MAX_VALUES = 2**28
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,8 @@ class LiveSpec:
             raise InputError(f"state {self.state!r}: choose 'reset' or 'keep'")
         if self.backlog < 1 or self.patience < 0:
             raise InputError(f"backlog {self.backlog} is at least 1, patience {self.patience} at least 0 seconds")
+        if (values := self.stream.steps * prod(self.frame.shape)) > MAX_VALUES:
+            raise InputError(f"a window holds {values} counts, at most {MAX_VALUES}: choose fewer steps")
         if self.state == "keep" and self.stream.hop != self.stream.steps:
             raise InputError("state 'keep' with overlapping windows would count events twice: leave out the stride")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from i2e_deploy.files import check_exists, read_arrays
 
 #: Most windows of a session and most files of a folder that are taken into memory.
 MAX_SAMPLES = 100_000
+#: Most counts in the frames of all of them, 8 GiB of int32.
+MAX_VALUES = 2**31
 
 
 def read_samples(
@@ -39,6 +42,8 @@ def read_samples(
     if path.is_dir():
         return _read_folder(path, shape, steps, most)
     check_exists(path)
+    if path.suffix == ".npy":
+        raise InputError(f"{path} holds frames without labels: give an .npz with `frames` and `labels`")
     if path.suffix == ".npz":
         return _read_npz(path, most)
     from i2e_deploy.runtime.replay import session_windows
@@ -70,6 +75,10 @@ def _read_folder(path: Path, shape: tuple[int, ...], steps: int, most: int) -> t
         raise InputError(f"{path} holds no event files in class folders ({', '.join(sorted(known))})")
     if len(shape) != 3:
         raise InputError(f"this program takes {shape}: events need (C, H, W)")
+    if (values := len(rows) * steps * prod(shape)) > MAX_VALUES:
+        raise InputError(
+            f"{len(rows)} recordings of {steps} steps are {values} counts, at most {MAX_VALUES}: take fewer"
+        )
     frames = np.empty((len(rows), steps, *shape), np.int32)
     for place, (file, _) in zip(frames, rows, strict=True):
         recording = read_events(file)

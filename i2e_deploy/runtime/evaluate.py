@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.chips import Program
+from i2e_deploy.chips import Program, Trace
 from i2e_deploy.chips.trace import Integers, LayerCounts
 from i2e_deploy.errors import InputError
 from i2e_deploy.runtime.targets import run_on
@@ -93,8 +93,7 @@ def evaluate(
         part = slice(first, first + batch_size)
         trace = run_on(target, program, frames[part], semantics)
         classes = trace.output.shape[2]
-        if labels.min() < 0 or labels.max() >= classes:
-            raise InputError(f"labels run from {labels.min()} to {labels.max()}: the network has {classes} outputs")
+        check_labels(labels, trace)
         if not confusion.size:
             confusion = np.zeros((classes, classes), np.int64)
         np.add.at(confusion, (labels[part], trace.decisions()), 1)
@@ -104,6 +103,13 @@ def evaluate(
             progress(min(first + batch_size, len(frames)), len(frames))
     seconds, correct, total = time.perf_counter() - start, int(np.trace(confusion)), len(frames)
     return Evaluation(correct, total, wilson(correct, total), confusion, counts, seconds)
+
+
+def check_labels(labels: NDArray[np.int64] | None, trace: Trace) -> None:
+    """Raise InputError unless every label is one of the classes of the output."""
+    classes = trace.output.shape[2]
+    if labels is not None and (labels.min() < 0 or labels.max() >= classes):
+        raise InputError(f"labels run from {labels.min()} to {labels.max()}: the network has {classes} outputs")
 
 
 def wilson(correct: int, total: int) -> tuple[float, float]:

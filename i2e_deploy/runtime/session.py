@@ -98,7 +98,7 @@ def read_session(path: Path) -> Iterator[tuple[str, Any]]:
             kind, length = _HEAD.unpack(head)
             where = f"{path}, byte {file.tell() - _HEAD.size}"
             if first and kind != b"H":
-                raise FileFormatError(f"{path} is not a recorded session")
+                raise FileFormatError(f"{path} is not a recorded session, as `live --record` writes it")
             if length > MAX_RECORD:
                 raise FileFormatError(f"{where}: a record claims {length} bytes, the limit is {MAX_RECORD}")
             payload = file.read(length)

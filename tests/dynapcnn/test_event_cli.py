@@ -123,6 +123,21 @@ def test_recordings_of_any_kind_run_at_their_own_times(
     capsys.readouterr()
 
 
+def test_a_recording_of_a_larger_sensor_and_an_order_of_steps_are_refused(
+    arguments: list[str], tmp_path: Path, capsys: Captured
+) -> None:
+    assert run([*arguments, "--order", "raster"]) == 2
+    assert "add --semantics event" in capsys.readouterr().err
+    events, path = recording(), tmp_path / "events.npz"
+    events["x"][0] = 9
+    write_events(path, events, (10, 8))
+    arguments[arguments.index("--input") + 1] = str(path)
+    for more in ([], ["--semantics", "event"]):
+        assert run([*arguments, *more]) == 2
+        assert "10 x 8 pixels, the network sees 8 x 8: crop or shrink" in capsys.readouterr().err
+    assert not (tmp_path / "trace.npz").exists()
+
+
 def test_a_recording_counted_into_steps_is_what_it_says() -> None:
     events = recording()
     counts = count_events(events, (2, 8, 8), 1000)

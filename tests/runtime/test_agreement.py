@@ -86,6 +86,9 @@ def test_wrong_requests() -> None:
             evaluate_targets(PROGRAM, FRAMES, None, targets)
     with pytest.raises(InputError, match="12 samples and 2 labels"):
         evaluate_targets(PROGRAM, FRAMES, np.zeros(2, np.int64), ["simulator"])
+    for label in (-1, 10**6):
+        with pytest.raises(InputError, match=f"{label}.*the network has"):
+            evaluate_targets(PROGRAM, FRAMES, np.full(12, label), ["simulator"])
 
 
 def test_samples_from_class_folders_and_npz(tmp_path: Path) -> None:
@@ -97,6 +100,11 @@ def test_samples_from_class_folders_and_npz(tmp_path: Path) -> None:
             )
     frames, labels = read_samples(tmp_path / "data", (2, 17, 17), 4)
     assert frames.shape == (6, 4, 2, 17, 17)
+    with pytest.raises(InputError, match="6 recordings of 1000000 steps"):
+        read_samples(tmp_path / "data", (2, 17, 17), 10**6)
+    np.save(tmp_path / "frames.npy", frames)
+    with pytest.raises(InputError, match="frames without labels"):
+        read_samples(tmp_path / "frames.npy", (2, 17, 17), 4)
     assert frames.sum() == 600
     assert labels is not None
     assert sorted(labels.tolist()) == [0, 0, 0, 1, 1, 1]

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 from event_strategies import random_events
 
+from i2e_deploy.chips import get
 from i2e_deploy.cli.app import run
 from i2e_deploy.events.files import write_events
 from i2e_deploy.network import Conv2d, Flatten, IntegrateAndFire, Linear, chain
-from i2e_deploy.network.file import write_network
+from i2e_deploy.network.file import read_network, write_network
 from i2e_deploy.network.layers import Op
 from i2e_deploy.runtime.session import read_session
 
@@ -62,6 +63,10 @@ def test_live_records_and_replays(model: str, tmp_path: Path, capsys: Any) -> No
         (["--source", CAMERA, "--view", "--bind", "0.0.0.0"], "--allow-remote"),
         (["--source", "tcp://127.0.0.1:1"], "is the sender running"),
         (["--replay", "nowhere.session"], "no such file"),
+        (["--source", CAMERA, "--window", "1e30"], "choose a shorter window"),
+        (["--source", CAMERA, "--window", "inf"], "shorter window"),
+        (["--source", CAMERA, "--steps", "100000000"], "fewer steps"),
+        (["--source", CAMERA, "--steps", "65536", "--events", "9999999999"], "fewer steps"),
     ],
 )
 def test_wrong_requests_are_one_line(model: str, arguments: list[str], message: str, capsys: Any) -> None:
@@ -85,7 +90,8 @@ def test_evaluate_fails_below_its_limit(model: str, tmp_path: Path, capsys: Any)
     for word in ("accuracy", "stability", "synops", "every spike equal", "power"):
         assert word in table
     assert 'failures="0"' in junit.read_text()
-    np.savez(tmp_path / "a.npz", frames=frames, labels=np.full(6, 10**6))
+    decisions = get("speck2f").lower(read_network(Path(model))).run(frames).decisions()
+    np.savez(tmp_path / "a.npz", frames=frames, labels=(decisions + 1) % 4)
     assert run(["evaluate", model, data, *arguments, "--min-accuracy", "0.5"]) == 1
     assert "accuracy 0.0000 is below 0.5" in capsys.readouterr().err
     assert 'failures="2"' in junit.read_text()

@@ -116,7 +116,13 @@ def count_events(events: Events, shape: tuple[int, int, int], step_us: int) -> N
 def check_recording(events: Events, shape: tuple[int, int, int], name: str) -> None:
     """Raise InputError unless every event lies in the input (C, H, W) of a program, polarity = channel."""
     channels, height, width = shape
-    check_events(events, width, height, name)
+    check_events(events, where=name)
+    if len(events) and (int(events["x"].max()) >= width or int(events["y"].max()) >= height):
+        seen = f"{int(events['x'].max()) + 1} x {int(events['y'].max()) + 1}"
+        raise InputError(
+            f"{name} has events on {seen} pixels, the network sees {width} x {height}: crop or shrink the recording, "
+            "or begin the network with a Sensor layer that does"
+        )
     if len(events) and int(events["p"].max()) >= channels:
         raise InputError(f"{name} has both polarities, the network's input {channels} channel: merge them")
 
