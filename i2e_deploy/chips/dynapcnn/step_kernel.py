@@ -47,17 +47,24 @@ def locate(first, last, given, source, edge, tables, blocks):
         How many blocks; how many pixels they reach.
     """
     (address, n, _), (rows, columns) = given, tables
-    lanes, width, count, reached = np.uint32(source[0]), np.uint32(source[1]), 0, 0
+    lanes, width, count, reached = source[0], source[1], 0, 0
+    per_lanes, per_width = 1 / lanes, 1 / width
     for e in range(first, last):
-        pixel = np.uint32(address[e]) // lanes
-        y = pixel // width
-        x, channel, times = pixel - y * width, np.int64(address[e]) - pixel * lanes + edge[1], np.int64(n[e])
+        pixel = np.uint32((address[e] + 0.5) * per_lanes)  # exact, and faster than a division of integers
+        y = np.uint32((pixel + 0.5) * per_width)
+        x, channel, times = np.uint32(pixel - y * width), address[e] - pixel * lanes + edge[1], n[e]
         reaches = rows[y, 3] * columns[x, 3]
         reached += times * reaches
         state, weight = rows[y, 0] + columns[x, 0], channel * edge[0] + rows[y, 1] + columns[x, 1]
-        for _ in range(times if reaches else 0):
-            blocks[count, 0], blocks[count, 1] = state, weight
-            count += 1
+        blocks[count, 0], blocks[count, 1] = state, weight
+        blocks[count, 2], blocks[count, 3] = rows[y, 2], columns[x, 2]
+        if times == 1:
+            count += reaches > 0
+        else:
+            for _ in range(times if reaches else 0):
+                blocks[count, 0], blocks[count, 1] = state, weight
+                blocks[count, 2], blocks[count, 3] = rows[y, 2], columns[x, 2]
+                count += 1
     return count, reached
 
 
@@ -81,7 +88,7 @@ def run_steps(start, given, source, edge, tables, blocks, states, w, core, out, 
     """
     rows, length, state_step, weight_step, neurons, lanes, bias, threshold, low, most, to_zero = core
     (address, fired, out_offsets), offsets = out, given[2]
-    steps, total, largest = (offsets.shape[0] - 1) // states.shape[0], 0, totals[3]
+    steps, total, largest, per_threshold = (offsets.shape[0] - 1) // states.shape[0], 0, totals[3], 1 / threshold
     for step in range(start, offsets.shape[0] - 1):
         v = states[step // steps]
         if address.shape[0] - count < v.shape[0] + 4:
@@ -89,7 +96,8 @@ def run_steps(start, given, source, edge, tables, blocks, states, w, core, out, 
         arrived, reached = locate(offsets[step], offsets[step + 1], given, source, edge, tables, blocks)
         totals[0] += reached
         for e in range(arrived):
-            add_block(v, np.int64(blocks[e, 0]), w, np.int64(blocks[e, 1]), rows, length, state_step, weight_step)
+            size, run = np.int64(blocks[e, 2]), np.int64(blocks[e, 3]) * lanes
+            add_block(v, np.int64(blocks[e, 0]), w, np.int64(blocks[e, 1]), size, run, state_step, weight_step)
         if bias:
             add_block(v, 0, w, w.shape[0] - lanes, neurons // lanes, lanes, lanes, 0)
         if v.itemsize > 2:
@@ -106,7 +114,7 @@ def run_steps(start, given, source, edge, tables, blocks, states, w, core, out, 
             count += bits
         for j in range(first, count):
             i = address[j]
-            spikes = min(np.int64(v[i] / threshold), most)  # in float64: exact, and faster than an integer's division
+            spikes = min(np.int64((v[i] + 0.5) * per_threshold), most)  # in float64: exact, and faster than an integer's division
             v[i] = 0 if to_zero else v[i] - spikes * threshold
             fired[j] = spikes
             total += spikes

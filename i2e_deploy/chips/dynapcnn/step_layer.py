@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from i2e_deploy.chips.dynapcnn.counts import fan_out
 from i2e_deploy.chips.dynapcnn.geometry import (
+    REACHED,
+    SIZE,
     lay_out_bias,
     lay_out_state,
     lay_out_weights,
@@ -19,7 +21,7 @@ from i2e_deploy.chips.dynapcnn.geometry import (
     read_state,
     row_slots,
 )
-from i2e_deploy.chips.dynapcnn.program import CoreLayer
+from i2e_deploy.chips.dynapcnn.program import CoreLayer, Pair
 from i2e_deploy.chips.dynapcnn.step_kernel import fire_dense, run_steps
 from i2e_deploy.chips.dynapcnn.step_spikes import StepSpikes, gather, listed
 
@@ -29,6 +31,8 @@ Ran = tuple[StepSpikes, NDArray[np.int64], int, int]
 CHUNK_VALUES = 2**24
 FLOAT32_EXACT = 2**24
 NO_LIMIT = 2**62
+#: Blocks of one size may be so much larger than what spikes reach: the loops over them are foretold better.
+WASTE = 1.5
 
 
 def scatter(layer: CoreLayer, given: StepSpikes, start: NDArray[np.int64], dtype: Any) -> Ran:
@@ -36,12 +40,12 @@ def scatter(layer: CoreLayer, given: StepSpikes, start: NDArray[np.int64], dtype
     samples, totals, step, count = len(start), np.zeros(4, np.int64), 0, 0
     edge, tables, core = _tables(layer, given.shape, len(layer.sources) > 1)
     laid = [lay_out_state(layer, v_mem, dtype) for v_mem in start]
-    states = np.zeros((samples, -(-laid[0].size // 64) * 64), dtype)
+    states = _aligned(np.zeros, (samples, -(-laid[0].size // 64) * 64), dtype)
     states[:, : laid[0].size] = laid
     weights = _weights(layer, dtype)
     arrays, source = (given.address, given.n, given.offsets), (given.lanes, given.shape[2])
     most_arrivals = int(np.diff(given.offsets).max(initial=0)) * given.largest
-    blocks = np.empty((most_arrivals, 2), np.int32)
+    blocks = np.empty((most_arrivals + 1, 4), np.int32)
     room, offsets = 2 * len(given.address) + 4 * states.shape[1], np.zeros(len(given.offsets), np.int64)
     address, fired = np.empty(room, np.int32), np.empty(room, np.int32)
     while True:
@@ -70,7 +74,7 @@ def _tables(layer: CoreLayer, shape: tuple[int, int, int], routed: bool) -> tupl
     """Geometry and numbers for the kernel; `shape` of the source."""
     source = layer.sources[0]
     pool, shift = ((1, 1), 0) if routed else (source.pool, source.feature_shift)
-    rows, columns = tables = reach_tables(layer, shape[1:], pool, keep_outside=False, exact=False)
+    rows, columns = tables = reach_tables(layer, shape[1:], pool, keep_outside=False, exact=_mostly_outside(layer, shape[1:], pool))
     channels, lanes, (_, height, width) = layer.weight.shape[1], padded_features(layer), layer.output_shape
     edge = (len(lay_out_weights(layer, np.int16)) // channels, shift)
     block = (int(rows[:, 2].max()), int(columns[:, 2].max()) * lanes, width * lanes, row_slots(layer) * lanes)
@@ -79,10 +83,29 @@ def _tables(layer: CoreLayer, shape: tuple[int, int, int], routed: bool) -> tupl
     return edge, tables, (*block, *core, int(layer.reset == "zero"))
 
 
+def _mostly_outside(layer: CoreLayer, shape: Pair, pool: Pair) -> bool:
+    """Whether so much of blocks of one size would lie outside the neurons that blocks of exact size cost less."""
+    whole, reached = 1.0, 1.0
+    for table in reach_tables(layer, shape, pool, keep_outside=False, exact=False):
+        whole, reached = whole * table[:, SIZE].mean(), reached * table[:, REACHED].mean()
+    return whole > WASTE * reached
+
+
 @lru_cache(maxsize=256)
 def _weights(layer: CoreLayer, dtype: Any) -> NDArray[Any]:
     """Weights, and behind them the bias."""
-    return np.concatenate([lay_out_weights(layer, dtype), lay_out_bias(layer, dtype)])
+    values = np.concatenate([lay_out_weights(layer, dtype), lay_out_bias(layer, dtype)])
+    aligned = _aligned(np.empty, values.shape, dtype)
+    aligned[:] = values
+    return aligned
+
+
+def _aligned(make, shape, dtype):
+    """An array at a multiple of 64 bytes, a line of the cache."""
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    raw = make(size + 64, np.uint8)
+    skip = -raw.ctypes.data % 64
+    return raw[skip : skip + size].view(dtype).reshape(shape)
 
 
 def convolve(layer: CoreLayer, given: StepSpikes, start: NDArray[np.int64]) -> Ran:
