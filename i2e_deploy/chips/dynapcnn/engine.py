@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from i2e_deploy.chips.dynapcnn.program import CoreLayer, DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.reference import run_reference
 from i2e_deploy.chips.dynapcnn.step_kernel import crowd
-from i2e_deploy.chips.dynapcnn.step_layer import convolve, scatter
+from i2e_deploy.chips.dynapcnn.step_layer import Room, convolve, scatter
 from i2e_deploy.chips.dynapcnn.step_spikes import LazySpikes, StepSpikes, from_frames, gather
 from i2e_deploy.chips.trace import Integers, LayerCounts, States, Trace
 from i2e_deploy.network import INPUT
@@ -98,13 +98,13 @@ def _start(program: DynapcnnProgram, before: States | None, samples: slice) -> d
 def _run_group(program: DynapcnnProgram, frames: Integers, start: Mapping[str, NDArray[np.int64]]) -> _Group:
     samples, steps = frames.shape[:2]
     spikes = {INPUT: from_frames(frames.reshape(samples * steps, *frames.shape[2:]))}
-    states, counts = {}, {}
+    states, counts, room = {}, {}, Room()
     for layer in program.layers:
         given, v = _arrivals(layer, spikes), start[layer.name]
         _check_range(layer, given, v)
         dtype = _scattered_dtype(layer, given, v)
         fired, states[layer.name], synops, over = (
-            convolve(layer, given, v) if dtype is None else scatter(layer, given, v, dtype)
+            convolve(layer, given, v) if dtype is None else scatter(layer, given, v, dtype, room)
         )
         spikes[layer.name] = fired
         counts[layer.name] = LayerCounts(fired.total, synops, over)

@@ -33,9 +33,29 @@ FLOAT32_EXACT = 2**24
 NO_LIMIT = 2**62
 #: Blocks of one size may be so much larger than what spikes reach: the loops over them are foretold better.
 WASTE = 1.5
+#: Lists that may become longer share arrays.
+LONG = 2**17
 
 
-def scatter(layer: CoreLayer, given: StepSpikes, start: NDArray[np.int64], dtype: Any) -> Ran:
+class Room:
+    """Where the lists of several layers are written, one behind the other.
+
+    Long ones share arrays of 4 MiB and more: NumPy asks for huge pages for these, which are a hundredfold fewer page
+    faults. `used` entries of the present arrays are written for good.
+    """
+
+    def __init__(self) -> None:
+        self._arrays, self.used = np.empty((2, 0), np.int32), 0
+
+    def take(self, size: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """At least `size` entries, two values of int32 each, behind those in use."""
+        if self._arrays.shape[1] - self.used < size:
+            entries = size if size < LONG else max(4 * size, 2**20)
+            self._arrays, self.used = np.empty((2, entries), np.int32), 0
+        return self._arrays[0, self.used :], self._arrays[1, self.used :]
+
+
+def scatter(layer: CoreLayer, given: StepSpikes, start: NDArray[np.int64], dtype: Any, room: Room) -> Ran:
     """Add every spike to the states that it reaches, which are int16 or int32 and must fit."""
     samples, totals, step, count = len(start), np.zeros(4, np.int64), 0, 0
     edge, tables, core = _tables(layer, given.shape, len(layer.sources) > 1)
@@ -46,27 +66,23 @@ def scatter(layer: CoreLayer, given: StepSpikes, start: NDArray[np.int64], dtype
     arrays, source = (given.address, given.n, given.offsets), (given.lanes, given.shape[2])
     most_arrivals = int(np.diff(given.offsets).max(initial=0)) * given.largest
     blocks = np.empty((most_arrivals + 1, 4), np.int32)
-    room, offsets = 2 * len(given.address) + 4 * states.shape[1], np.zeros(len(given.offsets), np.int64)
-    address, fired = np.empty(room, np.int32), np.empty(room, np.int32)
+    offsets = np.zeros(len(given.offsets), np.int64)
+    address, fired = room.take(2 * len(given.address) + 4 * states.shape[1])
     while True:
         out = (address, fired, offsets)
         step, count = run_steps(step, arrays, source, edge, tables, blocks, states, weights, core, out, count, totals)
         if step == len(offsets) - 1:
             break
-        address, fired = _longer(address, count), _longer(fired, count)
+        longer = room.take(2 * len(address))
+        longer[0][:count], longer[1][:count] = address[:count], fired[:count]
+        address, fired = longer
+    room.used += count
     reached, over, total, largest = totals.tolist()
     spikes = StepSpikes(
         address[:count], fired[:count], offsets, layer.output_shape, padded_features(layer), total, largest
     )
     after = np.stack([read_state(layer, v[: laid[0].size]) for v in states]).astype(np.int64)
     return spikes, after, reached * layer.output_shape[0], over
-
-
-def _longer(values: NDArray[np.int32], count: int) -> NDArray[np.int32]:
-    """The first `count` values, with as much room again."""
-    longer = np.empty(2 * len(values), np.int32)
-    longer[:count] = values[:count]
-    return longer
 
 
 @lru_cache(maxsize=256)
