@@ -13,6 +13,9 @@ from i2e_deploy.chips.dynapcnn.counts import fan_out
 from i2e_deploy.chips.dynapcnn.geometry import (
     REACHED,
     SIZE,
+    STATE,
+    WEIGHT,
+    Table,
     lay_out_bias,
     lay_out_state,
     lay_out_weights,
@@ -65,7 +68,7 @@ def scatter(layer: CoreLayer, given: StepSpikes, start: NDArray[np.int64], dtype
     weights = _weights(layer, dtype)
     arrays, source = (given.address, given.n, given.offsets), (given.lanes, given.shape[2])
     most_arrivals = int(np.diff(given.offsets).max(initial=0)) * given.largest
-    blocks = np.empty((most_arrivals + 1, 4), np.int32)
+    blocks = np.empty((most_arrivals + 1, 2), np.int64)
     offsets = np.zeros(len(given.offsets), np.int64)
     address, fired = room.take(2 * len(given.address) + 4 * states.shape[1])
     while True:
@@ -90,13 +93,21 @@ def _tables(layer: CoreLayer, shape: tuple[int, int, int], routed: bool) -> tupl
     """Geometry and numbers for the kernel; `shape` of the source."""
     source = layer.sources[0]
     pool, shift = ((1, 1), 0) if routed else (source.pool, source.feature_shift)
-    rows, columns = tables = reach_tables(layer, shape[1:], pool, keep_outside=False, exact=_mostly_outside(layer, shape[1:], pool))
+    exact = _mostly_outside(layer, shape[1:], pool)
+    rows, columns = reach_tables(layer, shape[1:], pool, keep_outside=False, exact=exact)
     channels, lanes, (_, height, width) = layer.weight.shape[1], padded_features(layer), layer.output_shape
     edge = (len(lay_out_weights(layer, np.int16)) // channels, shift)
-    block = (int(rows[:, 2].max()), int(columns[:, 2].max()) * lanes, width * lanes, row_slots(layer) * lanes)
+    steps = (width * lanes, row_slots(layer) * lanes)
     most = NO_LIMIT if layer.max_spikes is None else layer.max_spikes
     core = (height * width * lanes, lanes, int(layer.bias is not None), layer.threshold, layer.min_v, most)
-    return edge, tables, (*block, *core, int(layer.reset == "zero"))
+    tables = (_packed(rows, 1 << 32), _packed(columns, lanes))
+    return edge, tables, (*steps, *core, int(layer.reset == "zero"))
+
+
+def _packed(table: Table, unit: int) -> NDArray[np.int64]:
+    """[coordinate, 3]: offsets in states (low 32 bits) and weights (high), size in `unit`s, pixels reached."""
+    wide = table.astype(np.int64)
+    return np.stack([wide[:, STATE] + (wide[:, WEIGHT] << 32), wide[:, SIZE] * unit, wide[:, REACHED]], axis=1)
 
 
 def _mostly_outside(layer: CoreLayer, shape: Pair, pool: Pair) -> bool:
