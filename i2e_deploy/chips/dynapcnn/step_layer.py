@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
@@ -127,12 +128,13 @@ def _weights(layer: CoreLayer, dtype: Any) -> NDArray[Any]:
     return aligned
 
 
-def _aligned(make, shape, dtype):
+def _aligned(make: Callable[..., NDArray[Any]], shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     """An array at a multiple of 64 bytes, a line of the cache."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     raw = make(size + 64, np.uint8)
-    skip = -raw.ctypes.data % 64
-    return raw[skip : skip + size].view(dtype).reshape(shape)
+    skip = -raw.__array_interface__["data"][0] % 64
+    aligned: NDArray[Any] = raw[skip : skip + size].view(dtype).reshape(shape)
+    return aligned
 
 
 def convolve(layer: CoreLayer, given: StepSpikes, start: NDArray[np.int64]) -> Ran:
