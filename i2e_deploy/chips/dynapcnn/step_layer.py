@@ -37,8 +37,8 @@ FLOAT32_EXACT = 2**24
 NO_LIMIT = 2**62
 #: Blocks of one size may be so much larger than what spikes reach: the loops over them are foretold better.
 WASTE = 1.5
-#: Lists that may become longer share arrays.
-LONG = 2**17
+#: Lists that may become longer share arrays of so many values or more: 4 MiB, from where NumPy asks for huge pages.
+LONG, SHARED = 2**17, 2**20
 
 
 class Room:
@@ -54,7 +54,7 @@ class Room:
     def take(self, size: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
         """At least `size` entries, two values of int32 each, behind those in use."""
         if self._arrays.shape[1] - self.used < size:
-            entries = size if size < LONG else max(4 * size, 2**20)
+            entries = size if size < LONG else max(4 * size, SHARED)
             self._arrays, self.used = np.empty((2, entries), np.int32), 0
         return self._arrays[0, self.used :], self._arrays[1, self.used :]
 
