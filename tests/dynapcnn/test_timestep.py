@@ -146,6 +146,22 @@ def test_batches_are_run_in_parts_without_a_difference(monkeypatch: pytest.Monke
     assert whole.counts == parts.counts
 
 
+@pytest.mark.parametrize(("long", "shared"), [(0, 1), (0, 2**20), (2**62, 2**20)])
+def test_lists_in_shared_arrays_equal_the_reference(monkeypatch: pytest.MonkeyPatch, long: int, shared: int) -> None:
+    import i2e_deploy.chips.dynapcnn.step_layer as step_layer
+
+    monkeypatch.setattr(step_layer, "LONG", long)
+    monkeypatch.setattr(step_layer, "SHARED", shared)
+    rng = np.random.default_rng(1)
+    case = random_case(rng)
+    frames = random_frames(rng, case.input_shape, batch=5)
+    program = get("speck2f").lower(from_sinabs(case.module(1), case.input_shape))
+    fast, slow = program.run(frames), program.run(frames, engine="reference")
+    assert sum(count.spikes for count in slow.counts.values())
+    for name in program.layer_names:
+        assert np.array_equal(fast.spikes[name], slow.spikes[name])
+
+
 def test_counts_follow_their_definition() -> None:
     """Synaptic operations: every (event, neuron) pair whose offset lies inside the kernel, one by one."""
     rng = np.random.default_rng(3)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from i2e_deploy.chips.dynapcnn.program import CoreLayer, DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.reference import run_reference
 from i2e_deploy.chips.dynapcnn.step_kernel import crowd
-from i2e_deploy.chips.dynapcnn.step_layer import convolve, scatter
+from i2e_deploy.chips.dynapcnn.step_layer import Room, convolve, scatter
 from i2e_deploy.chips.dynapcnn.step_spikes import LazySpikes, StepSpikes, from_frames, gather
 from i2e_deploy.chips.trace import Integers, LayerCounts, States, Trace
 from i2e_deploy.network import INPUT
@@ -98,13 +98,14 @@ def _start(program: DynapcnnProgram, before: States | None, samples: slice) -> d
 def _run_group(program: DynapcnnProgram, frames: Integers, start: Mapping[str, NDArray[np.int64]]) -> _Group:
     samples, steps = frames.shape[:2]
     spikes = {INPUT: from_frames(frames.reshape(samples * steps, *frames.shape[2:]))}
-    states, counts = {}, {}
+    states, counts, room = {}, {}, Room()
     for layer in program.layers:
         given, v = _arrivals(layer, spikes), start[layer.name]
-        _check_range(layer, given, v)
-        dtype = _scattered_dtype(layer, given, v)
+        held = int(v.min()), int(v.max())
+        _check_range(layer, given, held)
+        dtype = _scattered_dtype(layer, given, held, steps)
         fired, states[layer.name], synops, over = (
-            convolve(layer, given, v) if dtype is None else scatter(layer, given, v, dtype)
+            convolve(layer, given, v) if dtype is None else scatter(layer, given, v, dtype, room)
         )
         spikes[layer.name] = fired
         counts[layer.name] = LayerCounts(fired.total, synops, over)
@@ -114,11 +115,14 @@ def _run_group(program: DynapcnnProgram, frames: Integers, start: Mapping[str, N
     return _Group(spikes, states, output, counts)
 
 
-def _check_range(layer: CoreLayer, given: StepSpikes, v: NDArray[np.int64]) -> None:
-    """Raise _BeyondExact unless arrivals and spikes of a step fit 32 bits and sums are exact in float64."""
+def _check_range(layer: CoreLayer, given: StepSpikes, held: tuple[int, int]) -> None:
+    """Raise _BeyondExact unless arrivals and spikes of a step fit 32 bits and sums are exact in float64.
+
+    `held`: least and largest state at the start, here and below.
+    """
     arriving = given.largest * _multiplicity(layer)
     up, down = _extremes(layer, given)
-    total = up - down + 128 + int(np.abs(v).max())
+    total = up - down + 128 + max(-held[0], held[1])
     if arriving >= 2**31 or total >= FLOAT64_EXACT or total // layer.threshold >= 2**31:
         raise _BeyondExact
 
@@ -150,7 +154,7 @@ def _arrivals(layer: CoreLayer, spikes: Mapping[str, StepSpikes]) -> StepSpikes:
     return gather(layer.sources, spikes, layer.input_shape)
 
 
-def _scattered_dtype(layer: CoreLayer, given: StepSpikes, v: NDArray[np.int64]) -> Any:
+def _scattered_dtype(layer: CoreLayer, given: StepSpikes, held: tuple[int, int], steps: int) -> Any:
     """int16 or int32, which holds every state if spikes are scattered; None where a convolution is better.
 
     By the work of either way; also where a count is large, or no bound shows that 32 bits suffice.
@@ -160,28 +164,27 @@ def _scattered_dtype(layer: CoreLayer, given: StepSpikes, v: NDArray[np.int64]) 
     block = min(height, -(-kh // layer.stride[0])) * min(width, -(-kw // layer.stride[1]))
     scattered = given.total * features * block
     dense = (len(given.offsets) - 1) * features * height * width * channels * kh * kw
-    steps = (len(given.offsets) - 1) // len(v)
     extremes = _extremes(layer, given)
     few = scattered * DENSE_ADVANTAGE <= dense and given.largest <= MOST_SCATTERED
-    if not few or not _fits(layer, v, *extremes, steps, 32):
+    if not few or not _fits(layer, held, *extremes, steps, 32):
         return None
     if layer.max_spikes is not None:
         return np.int32
-    if not _fits(layer, v, *extremes, steps, 16):
+    if not _fits(layer, held, *extremes, steps, 16):
         arrays = (given.address, given.n, given.offsets)
         window = layer.weight.shape[2] * max(source.pool[0] for source in layer.sources)
         most = crowd(arrays, (given.lanes, given.shape[2]), given.shape[1], window)
         extremes = _extremes(layer, given, most)
-    return np.int16 if _fits(layer, v, *extremes, steps, 16) else np.int32
+    return np.int16 if _fits(layer, held, *extremes, steps, 16) else np.int32
 
 
-def _fits(layer: CoreLayer, v: NDArray[np.int64], up: int, down: int, steps: int, bits: int) -> bool:
+def _fits(layer: CoreLayer, held: tuple[int, int], up: int, down: int, steps: int, bits: int) -> bool:
     """Whether every state stays inside `bits`, when no step adds more than `up`, or less than `down`, and the bias."""
     if layer.bias is not None:
         up, down = up + max(0, int(layer.bias.max())), down + min(0, int(layer.bias.min()))
-    high: int = max(layer.threshold, int(v.max())) + (up if layer.max_spikes is None else steps * up)
+    high: int = max(layer.threshold, held[1]) + (up if layer.max_spikes is None else steps * up)
     limit = 1 << (bits - 1)
-    return high < limit and min(layer.min_v, int(v.min())) + down >= -limit
+    return high < limit and min(layer.min_v, held[0]) + down >= -limit
 
 
 def _multiplicity(layer: CoreLayer) -> int:

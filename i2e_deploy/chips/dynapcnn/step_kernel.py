@@ -8,6 +8,9 @@ import numpy as np
 
 from i2e_deploy.chips.dynapcnn.simd import add_8, add_16, clamp_fire_64, count_bits, lowest_bit
 
+#: The low half of 64 bits.
+LOW = 2**32 - 1
+
 
 @numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 def crowd(given, source, height, window):
@@ -39,25 +42,31 @@ def locate(first, last, given, source, edge, tables, blocks):
         first, last: which spikes of `given`.
         given, source: see `crowd`.
         edge: weights of a channel, feature shift.
-        tables: rows and columns, see `geometry.reach_tables`.
-        blocks: written: offsets in states and weights, int32 [room, 2]. A spike that stands for several is written
-            as often, one that reaches nothing not at all.
+        tables: rows and columns, int64 [coordinate, 3]: where in states (low 32 bits) and weights (high), size, how
+            many are reached; where and size of a row and of a column are added up.
+        blocks: written: where, and the length (low 32 bits) and number (high) of runs, int64 [room, 2], one more
+            than arrive. A spike that stands for several is written as often, one that reaches nothing not at all.
 
     Returns:
         How many blocks; how many pixels they reach.
     """
     (address, n, _), (rows, columns) = given, tables
-    lanes, width, count, reached = np.uint32(source[0]), np.uint32(source[1]), 0, 0
+    lanes, width, count, reached = source[0], source[1], 0, 0
+    per_lanes, per_width, weights = 1 / lanes, 1 / width, edge[0] << 32
     for e in range(first, last):
-        pixel = np.uint32(address[e]) // lanes
-        y = pixel // width
-        x, channel, times = pixel - y * width, np.int64(address[e]) - pixel * lanes + edge[1], np.int64(n[e])
-        reaches = rows[y, 3] * columns[x, 3]
+        pixel = np.uint32((address[e] + 0.5) * per_lanes)  # exact, and faster than a division of integers
+        y = np.uint32((pixel + 0.5) * per_width)
+        x, channel, times = np.uint32(pixel - y * width), address[e] - pixel * lanes + edge[1], n[e]
+        reaches = rows[y, 2] * columns[x, 2]
         reached += times * reaches
-        state, weight = rows[y, 0] + columns[x, 0], channel * edge[0] + rows[y, 1] + columns[x, 1]
-        for _ in range(times if reaches else 0):
-            blocks[count, 0], blocks[count, 1] = state, weight
-            count += 1
+        where, size = rows[y, 0] + columns[x, 0] + channel * weights, rows[y, 1] + columns[x, 1]
+        blocks[count, 0], blocks[count, 1] = where, size
+        if times == 1:  # foretold better than a loop
+            count += reaches > 0
+        else:
+            for _ in range(times if reaches else 0):
+                blocks[count, 0], blocks[count, 1] = where, size
+                count += 1
     return count, reached
 
 
@@ -70,8 +79,8 @@ def run_steps(start, given, source, edge, tables, blocks, states, w, core, out, 
         source, edge, tables, blocks: see `locate`.
         states, w: int16 or int32, [sample, neurons] and flat, see `geometry`; a row is a multiple of 64; behind the
             weights stands the bias of a pixel.
-        core: int64: rows of a block, length of each, states from one to the next, weights from one to the next,
-            neurons, lanes, whether there is a bias, threshold, low, most spikes, whether to reset to zero.
+        core: int64: states from one row of a block to the next, weights from one to the next, neurons, lanes, whether
+            there is a bias, threshold, low, most spikes, whether to reset to zero.
         out: as `given`, written: int32 [room] of each neuron that fired, and how often; int64 [steps + 1].
         count: spikes written so far.
         totals: int64 [4], brought forward: pixels reached, states outside 16 bits, spikes, most of a neuron in a step.
@@ -79,9 +88,9 @@ def run_steps(start, given, source, edge, tables, blocks, states, w, core, out, 
     Returns:
         (next step, spikes written): stops early when `out` may be too small for another step.
     """
-    rows, length, state_step, weight_step, neurons, lanes, bias, threshold, low, most, to_zero = core
+    state_step, weight_step, neurons, lanes, bias, threshold, low, most, to_zero = core
     (address, fired, out_offsets), offsets = out, given[2]
-    steps, total, largest = (offsets.shape[0] - 1) // states.shape[0], 0, totals[3]
+    steps, total, largest, per_threshold = (offsets.shape[0] - 1) // states.shape[0], 0, totals[3], 1 / threshold
     for step in range(start, offsets.shape[0] - 1):
         v = states[step // steps]
         if address.shape[0] - count < v.shape[0] + 4:
@@ -89,7 +98,8 @@ def run_steps(start, given, source, edge, tables, blocks, states, w, core, out, 
         arrived, reached = locate(offsets[step], offsets[step + 1], given, source, edge, tables, blocks)
         totals[0] += reached
         for e in range(arrived):
-            add_block(v, np.int64(blocks[e, 0]), w, np.int64(blocks[e, 1]), rows, length, state_step, weight_step)
+            where, size = blocks[e, 0], blocks[e, 1]
+            add_block(v, where & LOW, w, where >> 32, size >> 32, size & LOW, state_step, weight_step)
         if bias:
             add_block(v, 0, w, w.shape[0] - lanes, neurons // lanes, lanes, lanes, 0)
         if v.itemsize > 2:
@@ -106,7 +116,9 @@ def run_steps(start, given, source, edge, tables, blocks, states, w, core, out, 
             count += bits
         for j in range(first, count):
             i = address[j]
-            spikes = min(np.int64(v[i] / threshold), most)  # in float64: exact, and faster than an integer's division
+            spikes = min(
+                np.int64((v[i] + 0.5) * per_threshold), most
+            )  # in float64: exact, and faster than an integer's division
             v[i] = 0 if to_zero else v[i] - spikes * threshold
             fired[j] = spikes
             total += spikes

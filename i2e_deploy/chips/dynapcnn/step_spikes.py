@@ -58,9 +58,11 @@ def from_frames(frames: Integers) -> StepSpikes:
     """Counts [T, C, H, W], below 2^31, as lists."""
     steps, channels, height, width = frames.shape
     flat = np.ascontiguousarray(frames).reshape(-1)
-    marks = flat.view(np.uint8) if frames.dtype.itemsize == 1 else (flat != 0).view(np.uint8)
-    where, address, offsets = _nonzero(marks, height * width, steps, channels)
-    return listed(address, flat[where].astype(np.int32), offsets, (channels, height, width), channels)
+    narrow = frames.dtype.itemsize == 1
+    marks = flat.view(np.uint8) if narrow else (flat != 0).view(np.uint8)
+    address, n, offsets = _nonzero(marks, height * width, steps, channels)
+    n = n if narrow else flat[marks.view(np.bool_)].astype(np.int32)
+    return listed(address, n, offsets, (channels, height, width), channels)
 
 
 def gather(sources: Sequence[Source], spikes: Mapping[str, StepSpikes], shape: Shape) -> StepSpikes:
@@ -114,27 +116,27 @@ def _scatter(address, n, offsets, lanes, counts):
 
 @numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 def _nonzero(marks, plane, steps, channels):
-    """Where bytes are not zero (int64), the address of each (int32), and where each step begins (int64)."""
-    where, address = np.empty(4096, np.int64), np.empty(4096, np.int32)
-    offsets, count = np.zeros(steps + 1, np.int64), 0
+    """Addresses of the bytes that are not zero, these bytes (both int32), and where each step begins (int64)."""
+    address, n = np.empty(plane + 4096, np.int32), np.empty(plane + 4096, np.int32)
+    where, offsets, count = np.empty(plane + 4, np.int32), np.zeros(steps + 1, np.int64), 0
     for start in range(0, steps * channels * plane, plane):
-        if where.shape[0] - count <= plane + 4:
-            where = np.concatenate((where, np.empty(where.shape[0] + plane, np.int64)))
-        first, channel = count, start // plane % channels
-        for i in range(start, start + plane // 64 * 64, 64):
-            mask = nonzero_64(marks, i)
+        if address.shape[0] - count < plane:
+            address, n = np.concatenate((address, address)), np.concatenate((n, n))
+        values, found, channel = marks[start : start + plane], 0, start // plane % channels
+        for i in range(0, plane // 64 * 64, 64):
+            mask = nonzero_64(values, i)
             bits = count_bits(mask)
-            for j in range(count, count + bits, 4):  # four at a time, as in `step_kernel.run_steps`
+            for j in range(found, found + bits, 4):  # four at a time, as in `step_kernel.run_steps`
                 for ahead in range(4):
                     where[j + ahead] = i + lowest_bit(mask)
                     mask &= mask - 1
-            count += bits
-        for i in range(start + plane // 64 * 64, start + plane):
-            where[count] = i
-            count += marks[i] != 0
-        if where.shape[0] > address.shape[0]:
-            address = np.concatenate((address, np.empty(where.shape[0] - address.shape[0], np.int32)))
-        for j in range(first, count):
-            address[j] = (where[j] - start) * channels + channel
+            found += bits
+        for i in range(plane // 64 * 64, plane):
+            where[found] = i
+            found += values[i] != 0
+        for j in range(found):
+            address[count + j] = where[j] * channels + channel
+            n[count + j] = values[where[j]]
+        count += found
         offsets[start // (plane * channels) + 1] = count
-    return where[:count], address[:count], offsets
+    return address[:count], n[:count], offsets
