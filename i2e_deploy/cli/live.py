@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 def command(
     model: Annotated[Path, typer.Argument(help="A bundle folder or a network file (.safetensors, .nir, .net).")],
     source: Annotated[str, typer.Option(help="URI: file:///x.aedat4?realtime=1, tcp://host:port, camera://, ...")] = "",
-    chip: Annotated[str, typer.Option(help="Name of the chip, see `profiles`.")] = "speck2f",
+    chip: Annotated[
+        str | None, typer.Option(help="Name of the chip, see `profiles`; default: the bundle's, else speck2f.")
+    ] = None,
     window: Annotated[float, typer.Option(min=0.001, help="Length of a window, ms.")] = 20.0,
     steps: Annotated[int, typer.Option(min=1, help="Time steps a window.")] = 8,
     stride: Annotated[int, typer.Option(min=0, help="Steps from window to window; 0 = no overlap.")] = 0,

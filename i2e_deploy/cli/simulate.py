@@ -62,6 +62,8 @@ def command(
 
     if out.suffix != ".npz":
         raise InputError(f"--out is {out}: a trace is an .npz file; give a name that ends so")
+    if not out.parent.is_dir():
+        raise InputError(f"--out is {out}: no such folder: {out.parent}")
     if order != "spread" and semantics != "event" and target.partition(":")[0] != "board":
         raise InputError(f"--order {order} is of events: add --semantics event")
     program, frames = read_program_of(model, chip, input_shape), read_input(inputs)

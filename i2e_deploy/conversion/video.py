@@ -61,18 +61,18 @@ def video_to_events(
         raise InputError(
             f"{frames_per_second} frames/s, {steps_per_frame} steps a frame: give 1e-6 to 1e6 frames/s, at least 1 step"
         )
-    step_us = round(1e6 / frames_per_second / steps_per_frame)
+    step_us = int(1e6 / frames_per_second / steps_per_frame)
     if step_us < 1:
         raise InputError(
             f"a step would take {1e6 / frames_per_second / steps_per_frame:.2f} us: it must take at least 1"
         )
     table, fraction, done = as_table(kernels, 1)[0], as_ratio(ratio), 0
-    for first, second in pairwise(map(value_plane, pictures)):
+    for shown, (first, second) in enumerate(pairwise(map(value_plane, pictures))):
         if first.shape != second.shape:
             raise InputError(f"pictures change size from {list(first.shape)} to {list(second.shape)}")
         cells = [table[(done + step) % len(table)] for step in range(steps_per_frame)]
         frames = interval_frames(first, second, fraction, np.array(cells))
-        yield frames_to_events(frames, step_us, done * step_us, spread, rng)
+        yield frames_to_events(frames, step_us, int(shown * 1e6 / frames_per_second), spread, rng)
         done += steps_per_frame
 
 

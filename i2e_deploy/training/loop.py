@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,6 +30,8 @@ class TrainConfig:
         epochs: passes over the training set.
         batch_size: pictures a step.
         learning_rate: the peak of the one-cycle schedule.
+        feedback_rate: learning rate of recurrent weights as a share of the others'. Adam steps as far with them, and
+            what they do goes round and round: at 1 the recurrent digits network ends at 53 % instead of above 90 %.
         weight_decay: of AdamW.
         label_smoothing: share of the target spread over all classes.
         logit_scale: the summed output spikes are multiplied by it before the softmax.
@@ -40,6 +43,7 @@ class TrainConfig:
     epochs: int = 12
     batch_size: int = 50
     learning_rate: float = 1e-2
+    feedback_rate: float = 0.02
     weight_decay: float = 0.02
     label_smoothing: float = 0.05
     logit_scale: float = 0.25
@@ -86,10 +90,12 @@ def train(
     generator = torch.Generator().manual_seed(config.seed)
     convert = I2E(config.ratio, generator=generator).train()
     batches = -(-len(images) // config.batch_size)
-    optimiser = torch.optim.AdamW(network.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    groups = parameter_groups(network, config)
+    optimiser = torch.optim.AdamW(groups, config.learning_rate, weight_decay=config.weight_decay)
     steps = config.epochs * batches
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, config.learning_rate, steps + (steps == 4),  # with 4 its rise ends at step 0: a division by zero
+        optimiser, [group["lr"] for group in groups],
+        steps + (steps == 4),  # with 4 its rise ends at step 0: a division by zero
         pct_start=0.25, cycle_momentum=False,
         div_factor=10, final_div_factor=100,
     )  # fmt: skip
@@ -131,3 +137,12 @@ def accuracy_of(
         decisions = spike_counts(network, torch.from_numpy(frames[part])).argmax(1).numpy()
         right += int((decisions == labels[part]).sum())
     return right / len(frames)
+
+
+def parameter_groups(network: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
+    """Parameters and their peak learning rates for the optimiser, recurrent weights (SLAYER's) apart."""
+    named = list(network.named_parameters())
+    feedback = [parameter for name, parameter in named if "recurrent_synapse" in name]
+    others = [parameter for name, parameter in named if "recurrent_synapse" not in name]
+    groups: list[dict[str, Any]] = [{"params": others, "lr": config.learning_rate}]
+    return [*groups, {"params": feedback, "lr": config.learning_rate * config.feedback_rate}] if feedback else groups
