@@ -67,7 +67,9 @@ def _open(path: str, _mtime: int, _size: int) -> ImageSource:
         raise InputError(f"{path}: a compressed tar cannot be read out of order; unpack it to .tar first")
     if place.suffix.lower() in ENDINGS:
         return SingleSource(place)
-    raise InputError(f"{path}: give a folder, .zip, .tar, .parquet or an image file")
+    raise InputError(
+        f"{path}: give a folder, .zip, .tar, .parquet or an image file; videos become event files (--out NAME.aedat4)"
+    )
 
 
 class SingleSource:

@@ -125,6 +125,6 @@ def open_source(uri: str) -> Source:
     parsed = SourceUri.parse(uri)
     found = [point for point in entry_points(group=ENTRY_POINTS) if point.name == parsed.scheme]
     if not found:
-        raise InputError(f"no source {parsed.scheme!r}://: choose one of {', '.join(source_schemes())}")
+        raise InputError(f"no source {parsed.scheme + '://'!r}: choose one of {', '.join(source_schemes())}")
     source: Source = found[0].load()(parsed)
     return source
