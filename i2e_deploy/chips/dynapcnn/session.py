@@ -13,9 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.base import check_frames
+from i2e_deploy.chips.dynapcnn.geometry import (
+    lay_out_state,
+    lay_out_weights,
+    padded_features,
+    reach_tables,
+    read_state,
+    row_slots,
+)
 from i2e_deploy.chips.dynapcnn.program import CoreLayer, Source
 from i2e_deploy.chips.dynapcnn.session_kernel import add_counts, fire_counts
-from i2e_deploy.chips.dynapcnn.session_layout import Table, axis_table, edge_numbers, weight_runs
 from i2e_deploy.chips.session import Session
 from i2e_deploy.chips.trace import Integers, LayerCounts, States
 from i2e_deploy.network import INPUT
@@ -33,18 +40,18 @@ class _Core:
     Args:
         layer: the core.
         shapes: (C, H, W) of the input and of every layer.
-        v: int32, flat [y][x][feature]: the state.
+        v: int32, flat, see `geometry`: the state.
     """
 
     def __init__(self, layer: CoreLayer, shapes: dict[str, tuple[int, int, int]], v: Counts) -> None:
-        features, height, width = layer.output_shape
-        self.layer, self.v, self.by_pixel = layer, v, v.reshape(height * width, features)
-        self.spikes = np.zeros((height, width, features), np.int32)
-        self.flat_spikes = self.spikes.reshape(height * width, features)
-        self.weights = weight_runs(layer)
+        (features, height, width), lanes = layer.output_shape, padded_features(layer)
+        self.layer, self.v, self.by_pixel = layer, v, v.reshape(height * width, lanes)
+        self.spikes = np.zeros((height, width, lanes), np.int32)
+        self.flat_spikes = self.spikes.reshape(height * width, lanes)
+        self.weights = lay_out_weights(layer, np.int32)
         self.bias = np.zeros(features, np.int32) if layer.bias is None else layer.bias.astype(np.int32)
         self.most = _LIMIT - 1 if layer.max_spikes is None else layer.max_spikes
-        self.edges = [(s.layer, edge_numbers(layer, s), *_tables(layer, s, shapes[s.layer])) for s in layer.sources]
+        self.edges = [(s.layer, *_edge(layer, s, shapes[s.layer])) for s in layer.sources]
         # the largest sum that arrivals of at most one spike make, and what the bias adds
         pooled = sum(prod(source.pool) for source in layer.sources)
         self.reach = pooled * int(np.abs(layer.weight.astype(np.int64)).sum(axis=(1, 2, 3)).max())
@@ -58,7 +65,7 @@ class _Core:
             return False
         layer, synops = self.layer, 0
         for name, edge, rows, columns in self.edges:
-            synops += add_counts(counts[name], edge, rows, columns, self.v, self.weights)
+            synops += layer.output_shape[0] * add_counts(counts[name], edge, rows, columns, self.v, self.weights)
         spikes, over, self.peak, self.largest = fire_counts(
             self.by_pixel, self.bias, layer.threshold, layer.min_v, self.most, layer.reset == "zero", self.flat_spikes
         )
@@ -66,8 +73,13 @@ class _Core:
         return True
 
 
-def _tables(layer: CoreLayer, source: Source, shape: tuple[int, int, int]) -> tuple[Table, Table]:
-    return tuple(axis_table(layer, axis, shape[1 + axis], source.pool[axis]) for axis in (0, 1))  # type: ignore[return-value]
+def _edge(layer: CoreLayer, source: Source, shape: tuple[int, int, int]) -> tuple[Any, Any, Any]:
+    """Numbers and tables for `add_counts`."""
+    channels, lanes = layer.weight.shape[1], padded_features(layer)
+    arriving = min(shape[0], channels - source.feature_shift)
+    steps = (layer.output_shape[2] * lanes, row_slots(layer) * lanes, lanes)
+    numbers = (arriving, source.feature_shift, len(lay_out_weights(layer, np.int32)) // channels, *steps)
+    return numbers, *reach_tables(layer, shape[1:], source.pool, keep_outside=False, exact=True)
 
 
 class TimestepSession(Session):
@@ -76,14 +88,14 @@ class TimestepSession(Session):
     def __init__(self, program: DynapcnnProgram) -> None:
         super().__init__(program, "timestep")
         shapes = program.shapes()
-        sizes = [prod(layer.output_shape) for layer in program.layers]
+        sizes = [prod(layer.output_shape[1:]) * padded_features(layer) for layer in program.layers]
         self._v, self._before = (np.zeros(sum(sizes), np.int32) for _ in range(2))
         parts = np.split(self._v, np.cumsum(sizes)[:-1])
         self._cores = [_Core(layer, shapes, v) for layer, v in zip(program.layers, parts, strict=True)]
         channels, height, width = program.input_shape
         self._input = np.zeros((height, width, channels), np.int32)
         self._arriving = {INPUT: self._input, **{core.layer.name: core.spikes for core in self._cores}}
-        self._outputs = program.outputs
+        self._outputs = [(source, shapes[source.layer][0]) for source in program.outputs]
         self._input_shape = program.input_shape
         self._wide: States | None = None
 
@@ -126,12 +138,12 @@ class TimestepSession(Session):
     def _output(self) -> NDArray[np.int32]:
         """What leaves the network: int32 [N]."""
         parts = []
-        for source in self._outputs:
-            counts, (ky, kx) = self._arriving[source.layer], source.pool
+        for source, features in self._outputs:
+            counts, (ky, kx) = self._arriving[source.layer][..., :features], source.pool
             if source.pool != (1, 1):
-                height, width, channels = counts.shape
+                height, width, _ = counts.shape
                 counts = counts[: height // ky * ky, : width // kx * kx]
-                counts = counts.reshape(height // ky, ky, width // kx, kx, channels).sum(axis=(1, 3))
+                counts = counts.reshape(height // ky, ky, width // kx, kx, features).sum(axis=(1, 3))
             parts.append(counts.transpose(2, 0, 1).reshape(-1).astype(np.int32))
         return np.concatenate(parts)
 
@@ -152,11 +164,9 @@ class TimestepSession(Session):
             if core.largest >= _LIMIT:
                 self._wide = states
                 return
-            core.v[:] = 0 if v is None else v.transpose(1, 2, 0).reshape(-1)
+            core.v[:] = 0 if v is None else lay_out_state(core.layer, v, np.int32)
 
     def _read_states(self) -> States:
-        states = {}
-        for core in self._cores:
-            v = core.v.reshape(core.spikes.shape).transpose(2, 0, 1)
-            states[core.layer.name] = {"v_mem": v.astype(np.int64)[None]}
-        return states
+        return {
+            core.layer.name: {"v_mem": read_state(core.layer, core.v).astype(np.int64)[None]} for core in self._cores
+        }

@@ -6,42 +6,43 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+from i2e_deploy.chips.dynapcnn.geometry import REACHED, SIZE, STATE, WEIGHT
+
 
 @numba.njit(cache=True, nogil=True, boundscheck=False)
 def add_counts(counts, edge, rows, columns, v, w):
-    """Add the weights of all spikes of a source to the states that they reach; the number of synaptic operations.
+    """Add the weights of all spikes of a source to the states that they reach; pixels reached.
 
     Args:
-        counts: int32 [H, W, C], spikes of the source.
-        edge: int64: channels of the core, kernel rows, weights per kernel row, feature shift, vertical stride, width
-            and features of the core.
-        rows, columns: int32 [3, H], [3, W], see `session_layout.axis_table`.
-        v: int32, flat [y][x][feature].
-        w: int32, see `session_layout.weight_runs`.
+        counts: int32 [H, W, lanes], spikes of the source.
+        edge: channels of the source that reach the core, feature shift, weights of a channel, states from one row to
+            the next, weights from one to the next, lanes of the core.
+        rows, columns: see `geometry.reach_tables`.
+        v, w: int32, flat, see `geometry`.
     """
-    kernel, row_weights, shift, stride, width, features = edge[1], edge[2], edge[3], edge[4], edge[5], edge[6]
+    channels, shift, channel_weights, row_states, row_weights, lanes = edge
     reached = 0
     for y in range(counts.shape[0]):
-        if rows[1, y] < rows[0, y]:
+        if rows[y, SIZE] == 0:
             continue
         for x in range(counts.shape[1]):
-            length = (columns[1, x] - columns[0, x] + 1) * features
-            if length <= 0:
+            length = columns[x, SIZE] * lanes
+            if length == 0:
                 continue
-            for c in range(min(counts.shape[2], edge[0] - shift)):
+            for c in range(channels):
                 n = counts[y, x, c]
                 if n == 0:
                     continue
-                ky = rows[2, y]
-                for oy in range(rows[0, y], rows[1, y] + 1):
-                    i = (oy * width + columns[0, x]) * features
-                    k = ((c + shift) * kernel + ky) * row_weights + columns[2, x] * features
-                    ky -= stride
+                i = rows[y, STATE] + columns[x, STATE]
+                k = (c + shift) * channel_weights + rows[y, WEIGHT] + columns[x, WEIGHT]
+                for _ in range(rows[y, SIZE]):
                     to, weights = v[i : i + length], w[k : k + length]
                     for j in range(length):
                         to[j] += n * weights[j]
-                reached += np.int64(n) * (rows[1, y] - rows[0, y] + 1) * (length // features)
-    return reached * features
+                    i += row_states
+                    k += row_weights
+                reached += np.int64(n) * rows[y, REACHED] * columns[x, REACHED]
+    return reached
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False)
@@ -49,7 +50,7 @@ def fire_counts(v, bias, threshold, low, most, to_zero, counts):
     """All neurons once: bias, fire, reset, clamp.
 
     Args:
-        v, counts: int32 [pixel, feature]; `counts` gets the spikes.
+        v, counts: int32 [pixel, lane]; `counts` gets the spikes. Lanes behind the features are left alone.
         bias: int32 [feature].
         threshold, low, most, to_zero: of the core; `most` spikes of a neuron in a step.
 
@@ -58,7 +59,7 @@ def fire_counts(v, bias, threshold, low, most, to_zero, counts):
     """
     spikes, over, peak, largest = 0, 0, 0, 0
     for i in range(v.shape[0]):
-        for j in range(v.shape[1]):
+        for j in range(bias.shape[0]):
             total = v[i, j] + bias[j]
             over += total < -32768 or total > 32767
             n = 0
