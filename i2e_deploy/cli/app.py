@@ -61,7 +61,7 @@ def run(arguments: list[str]) -> int:
         usage = getattr(error, "format_message", None)  # a wrong command line, as the parser reports it
         if usage is None:
             raise
-        return _fail(f"{usage()}; see `i2e-deploy --help`", 2)
+        return _fail(f"{usage().rstrip('.')}; see `i2e-deploy --help`", 2)
 
 
 def _fail(message: str, code: int) -> int:

@@ -40,8 +40,9 @@ class Network:
 
     def shapes(self) -> dict[str, Shape]:
         """Output shape of every layer and of the input, by name, without batch and time."""
-        if min(self.input_shape, default=0) < 1 or prod(self.input_shape) > MAX_VALUES:
-            raise InputError(f"input shape is {self.input_shape}: sides from 1, at most {MAX_VALUES} values")
+        sides = self.input_shape
+        if any(type(n) is not int for n in sides) or min(sides, default=0) < 1 or prod(sides) > MAX_VALUES:
+            raise InputError(f"input shape is {sides}: whole numbers from 1, at most {MAX_VALUES} values")
         shapes: dict[str, Shape] = {INPUT: self.input_shape}
         for layer in self.layers:
             if layer.name == INPUT:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 IGNORED = ("Dropout", "Dropout2d", "Identity")
 BATCH_NORMS = ("BatchNorm1d", "BatchNorm2d")
 MERGES = ("Add", "Merge")
+NEURONS = ("IAF", "IAFSqueeze")
 
 
 def from_sinabs(module: nn.Module, input_shape: Shape) -> Network:
@@ -41,26 +43,71 @@ def from_sinabs(module: nn.Module, input_shape: Shape) -> Network:
     """
     layers: dict[str, Layer] = {}
     stands_for = {INPUT: INPUT}
+    norms: dict[str, tuple[str, ...]] = {INPUT: ()}  # on the way from the layer that a name stands for
+    reads: list[tuple[str, str]] = []
+    neurons: dict[int, str] = {}
     leaves = (*IGNORED, *BATCH_NORMS, *MERGES, *_READERS)
-    for name, leaf, kind, sources in calls(module, leaves):
+    found, outputs = calls(module, leaves)
+    for name, leaf, kind, sources in found:
         inputs = tuple(stands_for[source] for source in sources)
-        stands_for[name] = name
+        stands_for[name], norms[name] = name, ()
         if kind in IGNORED or kind in BATCH_NORMS:
             (stands_for[name],) = inputs
+            norms[name] = norms[sources[0]]
             if kind in BATCH_NORMS:
                 layers[inputs[0]] = _folded(name, leaf, layers.get(inputs[0]))
-        elif name in layers:
-            raise UnsupportedError(f"layer {name!r} is used twice: give each use a layer of its own")
-        elif kind in MERGES:
+                norms[name] += (name,)
+            continue
+        if kind in NEURONS and neurons.setdefault(id(leaf), name) != name:
+            raise UnsupportedError(
+                f"layer {neurons[id(leaf)]!r} is used twice: its states are one; give each use its own"
+            )
+        if kind in MERGES:
             layers[name] = Layer(name, Add(), inputs)
         elif kind in _READERS:
-            layers[name] = Layer(name, _READERS[kind](name, leaf), inputs)
+            layers[name] = Layer(name, _read(name, kind, leaf), inputs)
         else:
             known = ", ".join(sorted((*_READERS, *BATCH_NORMS, "Merge")))
             raise UnsupportedError(f"layer {name!r} is a {kind}: no exact counterpart here; use one of {known}")
+        reads += [(name, source) for source in sources]
     if not layers:
         raise InputError("the module holds no layers: give the trained network")
+    _check_norms(reads, stands_for, norms)
+    _check_outputs([stands_for[name] for name in outputs], {stands_for[source] for _, source in reads})
     return Network(input_shape, tuple(layers.values()))
+
+
+def _check_norms(
+    reads: Sequence[tuple[str, str]], stands_for: Mapping[str, str], norms: Mapping[str, tuple[str, ...]]
+) -> None:
+    """A layer with batch norm folded in serves only those that read it behind the norm."""
+    folded: dict[str, set[str]] = {}
+    for name, passed in norms.items():
+        folded.setdefault(stands_for[name], set()).update(passed)
+    for reader, source in reads:
+        layer = stands_for[source]
+        missed = folded[layer] - set(norms[source])
+        if missed:
+            raise UnsupportedError(
+                f"layer {reader!r} takes {layer!r} without the batch norm {sorted(missed)} that another branch puts "
+                "behind it: give each branch a convolution of its own"
+            )
+
+
+def _read(name: str, kind: str, module: Any) -> Op:
+    """One module as a float layer; errors name it."""
+    try:
+        return _READERS[kind](name, module)
+    except InputError as error:
+        raise InputError(f"layer {name!r}: {error}") from error
+
+
+def _check_outputs(outputs: Sequence[str], read: Collection[str]) -> None:
+    """An output is a layer without consumers here, so what leaves the network must feed nothing else."""
+    for name in outputs:
+        if name in read or name == INPUT or outputs.count(name) > 1:
+            other = "as two outputs" if name not in read and name != INPUT else "and feeds a layer too"
+            raise UnsupportedError(f"layer {name!r} leaves the network {other}: give the output a layer of its own")
 
 
 def _folded(name: str, norm: Any, layer: Layer | None) -> Layer:
@@ -69,6 +116,8 @@ def _folded(name: str, norm: Any, layer: Layer | None) -> Layer:
         raise UnsupportedError(f"layer {name!r} normalises something else than a convolution or linear layer: move it")
     if norm.running_var is None:
         raise UnsupportedError(f"layer {name!r} has no running statistics: train with track_running_stats=True")
+    if norm.num_features != layer.op.weight.shape[0]:
+        raise InputError(f"layer {name!r} normalises {norm.num_features} channels of {layer.op.weight.shape[0]}")
     mean, variance = _array(norm.running_mean).astype(np.float64), _array(norm.running_var).astype(np.float64)
     gamma = 1.0 if norm.weight is None else _array(norm.weight).astype(np.float64)
     beta = 0.0 if norm.bias is None else _array(norm.bias).astype(np.float64)
@@ -79,6 +128,8 @@ def _folded(name: str, norm: Any, layer: Layer | None) -> Layer:
 
 
 def _array(tensor: Any) -> Array:
+    if tensor.is_meta:
+        raise InputError("the module's weights are on device 'meta': they have no values; load them first")
     return np.ascontiguousarray(tensor.detach().cpu().float().numpy(), np.float32)
 
 
@@ -140,6 +191,11 @@ def _sensor(name: str, module: Any) -> Op:
 
 
 def _flatten(name: str, module: Any) -> Op:
+    if module is not None and (module.start_dim, module.end_dim) != (1, -1):
+        raise UnsupportedError(
+            f"layer {name!r} flattens dimensions {module.start_dim} to {module.end_dim}: use nn.Flatten(), which keeps "
+            "the batch and flattens the rest"
+        )
     return Flatten()
 
 

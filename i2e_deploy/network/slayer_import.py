@@ -56,7 +56,7 @@ def _graph(module: Any) -> tuple[list[Any], list[tuple[int, ...]]]:
     senders: dict[str, tuple[int, ...]] = {INPUT: (-1,)}
     found: list[Any] = []
     sources: list[tuple[int, ...]] = []
-    for call in calls(module, _BLOCKS):
+    for call in calls(module, _BLOCKS)[0]:
         given = tuple(index for name in call.inputs for index in senders[name])
         if call.kind == "Add":
             senders[call.name] = given

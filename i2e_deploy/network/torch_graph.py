@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from i2e_deploy.errors import UnsupportedError
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 class Call(NamedTuple):
-    """One module (or the name of a function: `Add`, `Flatten`) applied to the outputs of others."""
+    """One module (or the name of a function: `Add`, `Flatten`) applied to the outputs of others.
+
+    A module that is applied again has another name each time: `pool`, `pool:2`.
+    """
 
     name: str
     module: Any
@@ -22,28 +25,48 @@ class Call(NamedTuple):
     inputs: tuple[str, ...]
 
 
-def calls(module: nn.Module, leaves: Collection[str]) -> list[Call]:
-    """Calls in the order in which they run.
+def calls(module: nn.Module, leaves: Collection[str]) -> tuple[list[Call], tuple[str, ...]]:
+    """Calls in the order in which they run, those that the first output needs first; and the outputs, as returned.
 
     Args:
         module: an `nn.Sequential` (nested or not), one of `leaves`, or a module whose `forward` combines them.
         leaves: class names of modules that are not looked into.
 
     Raises:
-        UnsupportedError: `forward` decides by data, does something else with tensors, or takes several inputs.
+        UnsupportedError: `forward` decides by data, does something else with tensors, takes several inputs, or runs
+            a layer that leads to no output.
     """
     from torch import nn
 
     spiking = getattr(module, "spiking_model", None)  # sinabs.network.Network, which `from_model` returns
     if isinstance(spiking, nn.Module):
         module = spiking
-    if isinstance(module, nn.Sequential) or kind_of(module, leaves) in leaves or not list(module.children()):
-        row, last = [], INPUT
-        for name, leaf in _leaves(module, ""):
-            row.append(Call(name, leaf, kind_of(leaf, leaves), (last,)))
-            last = name
-        return row
-    return _traced(module, leaves)
+    row = list(_leaves(module, ""))
+    if all(_is_leaf(leaf, leaves) for _, leaf in row):
+        names = [INPUT, *(name for name, _ in row)]
+        return [Call(n, leaf, kind_of(leaf, leaves), (p,)) for p, (n, leaf) in zip(names, row, strict=False)], (
+            names[-1],
+        )
+    found, outputs = _traced(module, leaves)
+    return _in_order(found, outputs, type(module).__name__), outputs
+
+
+def _in_order(found: Sequence[Call], outputs: Sequence[str], title: str) -> list[Call]:
+    """The calls that each output needs, output by output, so that outputs stand in the order of `return`."""
+    by_name = {call.name: call for call in found}
+    ordered: dict[str, Call] = {}
+    for output in outputs:
+        needed, waiting = set(), [output]
+        while waiting:
+            name = waiting.pop()
+            if name in by_name and name not in needed:
+                needed.add(name)
+                waiting += by_name[name].inputs
+        ordered |= {call.name: call for call in found if call.name in needed and call.name not in ordered}
+    dead = [call.name for call in found if call.name not in ordered]
+    if dead:
+        raise UnsupportedError(f"{title}: layers {dead} lead to no output: return what they give, or leave them out")
+    return list(ordered.values())
 
 
 def kind_of(module: Any, leaves: Collection[str]) -> str:
@@ -56,23 +79,33 @@ def kind_of(module: Any, leaves: Collection[str]) -> str:
     return str(getattr(own, "stands_for", known[0] if known else own.__name__))
 
 
-def _leaves(module: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+def _is_row(module: nn.Module) -> bool:
+    """An `nn.Sequential` that runs its modules one after the other; a subclass may do otherwise."""
     from torch import nn
 
-    if not isinstance(module, nn.Sequential):
+    return isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward
+
+
+def _is_leaf(module: nn.Module, leaves: Collection[str]) -> bool:
+    """Modules that are not looked into: those of `leaves`, those without children, those of torch and Sinabs."""
+    library = type(module).__module__.partition(".")[0] in ("torch", "sinabs") and not _is_row(module)
+    return library or kind_of(module, leaves) in leaves or not list(module.children())
+
+
+def _leaves(module: Any, prefix: str) -> Iterator[tuple[str, Any]]:
+    if not _is_row(module):
         yield prefix or "0", module
         return
-    for name, child in module.named_children():
+    for name, child in module._modules.items():  # `named_children` leaves out a module that stands there again
         yield from _leaves(child, f"{prefix}.{name}" if prefix else name)
 
 
-def _traced(module: nn.Module, leaves: Collection[str]) -> list[Call]:
-    import torch
+def _traced(module: nn.Module, leaves: Collection[str]) -> tuple[list[Call], tuple[str, ...]]:
     from torch import fx
 
     class Tracer(fx.Tracer):
         def is_leaf_module(self, child: nn.Module, _name: str) -> bool:
-            return kind_of(child, leaves) in leaves or not list(child.children())
+            return _is_leaf(child, leaves)
 
     try:
         graph = Tracer().trace(module)
@@ -80,9 +113,8 @@ def _traced(module: nn.Module, leaves: Collection[str]) -> list[Call]:
         raise UnsupportedError(
             f"{type(module).__name__}.forward cannot be traced ({error}): compose it of layers, `+` and Merge alone"
         ) from error
-    functions = {operator.add: "Add", torch.add: "Add", torch.flatten: "Flatten"}
     names: dict[str, str] = {}
-    found = []
+    found: list[Call] = []
     for node in graph.nodes:
         inputs = tuple(names[source.name] for source in node.all_input_nodes)
         if node.op == "placeholder":
@@ -90,26 +122,47 @@ def _traced(module: nn.Module, leaves: Collection[str]) -> list[Call]:
             if sum(other.op == "placeholder" for other in graph.nodes) > 1:
                 raise UnsupportedError(f"{type(module).__name__} takes several inputs: the chip has one")
         elif node.op == "call_module":
-            names[node.name] = str(node.target)
             child = module.get_submodule(str(node.target))
-            found.append(Call(str(node.target), child, kind_of(child, leaves), inputs))
-        elif node.op == "call_function" and node.target in functions:
+            before = sum(call.module is child for call in found)
+            names[node.name] = f"{node.target}:{before + 1}" if before else str(node.target)
+            found.append(Call(names[node.name], child, kind_of(child, leaves), inputs))
+        elif node.op == "call_function" and _function(node) is not None:
             names[node.name] = node.name
-            found.append(Call(node.name, None, functions[node.target], inputs))
+            found.append(Call(node.name, None, str(_function(node)), inputs))
         elif node.op != "output":
             raise UnsupportedError(
-                f"{type(module).__name__}.forward uses {node.target}: use layers, `+` and Merge alone"
+                f"{type(module).__name__}.forward uses {getattr(node.target, '__name__', node.target)}"
+                f"{_arguments(node)}: use layers, `+` of two layers, torch.flatten(x, 1) and Merge alone"
             )
-    _check_outputs(graph, module)
-    return found
+    return found, _outputs(graph, names, type(module).__name__)
 
 
-def _check_outputs(graph: Any, module: nn.Module) -> None:
-    """What leaves the network must feed nothing else, because a layer without consumers is what an output is here."""
+def _function(node: Any) -> str | None:
+    """What a call of a function stands for, with these arguments; None: nothing that is known."""
+    import torch
+
+    plain = len(node.all_input_nodes) == len(node.args) == 2 and not node.kwargs  # no constant, no `alpha`
+    if node.target in (operator.add, torch.add) and plain:
+        return "Add"
+    start, end = (*node.args[1:], *node.kwargs.values(), None, None)[:2]
+    return "Flatten" if node.target is torch.flatten and start == 1 and end in (None, -1) else None
+
+
+def _arguments(node: Any) -> str:
+    """Arguments of a call that are no tensors, to tell it from others of its kind."""
+    from torch import fx
+
+    plain = [*(a for a in node.args if not isinstance(a, fx.Node)), *(f"{k}={v}" for k, v in node.kwargs.items())]
+    return f" with {', '.join(map(str, plain))}" if plain else ""
+
+
+def _outputs(graph: Any, names: Mapping[str, str], title: str) -> tuple[str, ...]:
+    """Names of what `forward` returns, in that order."""
+    from torch import fx
+
     (output,) = (node for node in graph.nodes if node.op == "output")
-    for node in output.all_input_nodes:
-        if len(node.users) > 1:
-            raise UnsupportedError(
-                f"{type(module).__name__}: {node.target} leaves the network and feeds a layer too; "
-                "give the output a layer of its own"
-            )
+    found: list[str] = []
+    fx.map_arg(output.args, lambda node: found.append(names[node.name]))
+    if not found or len(set(found)) < len(found):
+        raise UnsupportedError(f"{title}.forward returns {found or 'nothing'}: return each output once")
+    return tuple(found)

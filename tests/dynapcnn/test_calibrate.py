@@ -12,6 +12,7 @@ from i2e_deploy.chips.dynapcnn import DynapcnnChip, DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.calibrate import _float_spikes, effective_bits
 from i2e_deploy.chips.dynapcnn.reference import gather
 from i2e_deploy.chips.dynapcnn.stages import arrange
+from i2e_deploy.errors import InputError
 from i2e_deploy.network import INPUT, Conv2d, IntegrateAndFire, Network, chain
 
 CHIP = DynapcnnChip("speck2f")
@@ -77,3 +78,16 @@ def test_a_bias_of_16_bits_survives_the_file() -> None:
         np.testing.assert_array_equal(program.run(FRAMES, semantics).output, again.run(FRAMES, semantics).output)
         slow = program.run(FRAMES, semantics, "reference")
         np.testing.assert_array_equal(program.run(FRAMES, semantics).output, slow.output)
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ((4, 6, 1, 8, 8), r"this program takes \[B, T, 2, 8, 8\]"),  # one channel would be taken for both
+        ((4, 6, 2, 8, 1), "this program takes"),
+        ((4, 0, 2, 8, 8), "at least one sample and one step"),
+    ],
+)
+def test_frames_of_another_network_are_refused(shape: tuple[int, ...], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        CHIP.calibrate(network(), np.ones(shape, np.int64))

@@ -188,8 +188,9 @@ def test_states_carry_over() -> None:
 def test_wrong_options_are_named() -> None:
     with pytest.raises(InputError, match="event option sweep is 'diagonal': choose one of pixel, feature, reverse"):
         EventOptions(sweep="diagonal")  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="step_us is 0"):
-        EventOptions(step_us=0)
+    for step_us in (0, 10**9 + 1):  # beyond, times would leave 64 bits
+        with pytest.raises(InputError, match=f"step_us is {step_us}: a step lasts 1 to 1000000000 microseconds"):
+            EventOptions(step_us=step_us)
     with pytest.raises(InputError, match="semantics 'exact': choose one of timestep, event"):
         single_core().run(np.ones((1, 1, 1, 1, 1), np.int64), "exact")
     with pytest.raises(UnsupportedError, match="decimator"):

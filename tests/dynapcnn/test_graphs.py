@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from i2e_deploy.chips import get
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram
-from i2e_deploy.errors import UnsupportedError
+from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network import Network, from_sinabs
 
 SHAPE = (2, 12, 12)
@@ -202,13 +202,117 @@ class Twice(Fork):
         return self.spike1(self.first(self.spike1(self.first(x))))
 
 
+class Named(Fork):
+    """A `Fork` whose forward pass goes on behind the first layer with `behind`."""
+
+    def __init__(self, behind: Any, spikes: bool = True) -> None:
+        super().__init__(0)
+        self.drop, self.norm, self.merge = nn.Dropout(), nn.BatchNorm2d(4), Merge()
+        self._behind, self._spikes = behind, spikes
+
+    def forward(self, x: Tensor) -> Any:
+        x = self.first(x)
+        return self._behind(self, self.spike1(x) if self._spikes else x)
+
+
+class Doubled(nn.Sequential):
+    def forward(self, x: Tensor) -> Any:
+        return self[1](self[0](x)) * 2
+
+
+def row(seed: int = 0) -> list[Any]:
+    return [conv(G().manual_seed(seed), 2, 2, 3), neurons()]
+
+
+SHARED = neurons()
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        (Named(lambda m, y: m.spike2(m.left(torch.add(y, m.drop(y), alpha=2)))), "uses add with alpha=2"),
+        (Named(lambda m, y: m.spike2(m.left(y + 1))), "uses add with 1"),
+        (Named(lambda m, y: m.spike2(m.left(torch.flatten(y)))), "uses flatten"),
+        (Named(lambda m, y: (y, m.spike2(m.left(y)))[0]), r"\['left', 'spike2'\] lead to no output"),
+        (Named(lambda m, y: (m.drop(y), m.spike2(m.left(y)))), "'spike1' leaves the network and feeds a layer too"),
+        (Named(lambda m, y: (y, y)), "return each output once"),
+        (Named(lambda m, y: (y, m.drop(y))), "'spike1' leaves the network as two outputs"),
+        (
+            Named(lambda m, y: (m.spike1(y), m.spike2(m.norm(y))), spikes=False),
+            r"'spike1' takes 'first' without the batch norm \['norm'\]",
+        ),
+        (nn.Sequential(*row(), nn.Flatten(0)), "'2' flattens dimensions 0 to -1"),
+        (Doubled(*row()), "Doubled.forward uses mul with 2"),
+        (nn.Sequential(Doubled(*row())), "uses mul with 2"),
+        (nn.Sequential(row()[0], SHARED, row()[0], SHARED), "'1' is used twice"),
+        (nn.Sequential(row()[0], neurons(spike_threshold=torch.tensor(0.0))), "layer '1': spike threshold is 0"),
+        (nn.Sequential(nn.Conv2d(2, 2, 1, device="meta"), neurons()), "layer '0': .* have no values"),
+        (nn.Sequential(row()[0], nn.BatchNorm2d(1), neurons()), "layer '1' normalises 1 channels of 2"),
+    ],
+)
+def test_what_would_be_read_wrongly_is_refused(module: nn.Module, words: str) -> None:
+    with pytest.raises((UnsupportedError, InputError), match=words):
+        from_sinabs(module, SHAPE)
+
+
+def test_a_module_may_stand_in_a_row_again() -> None:
+    """`named_children` gives it once: the second pooling must not get lost."""
+    g, pool = G().manual_seed(1), nn.AvgPool2d(2)
+    module = nn.Sequential(
+        conv(g, 2, 6, 3, padding=1), neurons(), pool, conv(g, 6, 6, 3, padding=1), neurons(), pool,
+        conv(g, 6, 5, 3, gain=5.0), neurons(),
+    )  # fmt: skip
+    twin = nn.Sequential(*(nn.AvgPool2d(2) if layer is pool else layer for layer in module))
+    given = frames(1)
+    program = get("speck2f").lower(from_sinabs(module, SHAPE))
+    expected = run_oracle(oracle(twin, SHAPE, batch_size=2), given)
+    assert expected.sum() > 0
+    np.testing.assert_array_equal(program.run(given).output, expected.reshape(2, 5, -1))
+
+
+def test_dropout_and_pooling_may_be_used_again_in_a_graph() -> None:
+    class Again(Fork):
+        def __init__(self) -> None:
+            super().__init__(2)
+            self.drop, self.pool = nn.Dropout(), SumPool2d(2)
+            self.more, self.spike4 = conv(G().manual_seed(1), 3, 2, 2, gain=8.0), neurons()
+
+        def forward(self, x: Tensor) -> Any:
+            x = self.pool(self.drop(self.spike1(self.first(x))))
+            return self.spike4(self.more(self.pool(self.drop(self.spike2(self.left(x))))))
+
+    made, given = Again().eval(), frames(2)
+    row = [made.first, made.spike1, SumPool2d(2), made.left, made.spike2, SumPool2d(2), made.more, made.spike4]
+    expected = run_oracle(oracle(nn.Sequential(*row), SHAPE, batch_size=2), given)
+    assert expected.sum() > 0
+    program = get("speck2f").lower(from_sinabs(made, SHAPE))
+    np.testing.assert_array_equal(program.run(given).output, expected.reshape(2, 5, -1))
+
+
+def test_outputs_stand_in_the_order_of_return() -> None:
+    swapped = Named(lambda m, y: (m.spike3(m.right(y)), m.spike2(m.left(y))))
+    program = get("speck2f").lower(from_sinabs(swapped, SHAPE))
+    assert isinstance(program, DynapcnnProgram)
+    assert [source.layer for source in program.outputs] == ["right", "left"]
+    given = frames(0)
+    there, back = (program.run(given).output, get("speck2f").lower(from_sinabs(Fork(0), SHAPE)).run(given).output)
+    np.testing.assert_array_equal(there, np.concatenate([back[..., 300:], back[..., :300]], axis=2))
+
+
+def test_a_row_may_hold_blocks_with_a_forward_of_their_own() -> None:
+    module = nn.Sequential(Diamond(0), conv(G().manual_seed(5), 5, 3, 2, gain=6.0), neurons())
+    program = get("speck2f").lower(from_sinabs(module, SHAPE))
+    assert program.layer_names == ("0.first", "0.left", "0.right", "0.last", "1")
+    assert program.run(frames(0)).output.sum() > 0
+
+
 @pytest.mark.parametrize(
     ("module", "words"),
     [
         (Deciding(0), "Deciding.forward cannot be traced"),
-        (Tapped(0), "spike1 leaves the network and feeds a layer too"),
+        (Tapped(0), "'spike1' leaves the network and feeds a layer too"),
         (Multiplying(0), "forward uses .*mul"),
-        (Twice(0), "'first' is used twice"),
+        (Twice(0), "'spike1' is used twice"),
         (nn.Sequential(nn.BatchNorm2d(2)), "'0' normalises something else"),
         (nn.Sequential(nn.Conv2d(2, 2, 1), nn.BatchNorm2d(2, track_running_stats=False)), "'1' has no running stat"),
     ],

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from i2e_deploy.chips.base import check_frames
 from i2e_deploy.chips.dynapcnn.preprocess import preprocess_frames
 from i2e_deploy.chips.dynapcnn.program import CoreLayer, DynapcnnProgram, Source
 from i2e_deploy.chips.dynapcnn.quantise import NO_LOWER_BOUND, Quantised, core_layer, quantise
@@ -31,7 +32,9 @@ def calibrate(network: Network, frames: Integers) -> DynapcnnProgram:
 
     Raises:
         UnsupportedError: a layer that no core can be.
+        InputError: frames that are none of the network's, see `check_frames`.
     """
+    check_frames(frames, network.input_shape)
     stages, outputs = arrange(network)
     sensor = sensor_of(network)
     seen = frames.astype(np.int64) if sensor is None else preprocess_frames(sensor, frames)

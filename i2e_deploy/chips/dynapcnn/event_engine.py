@@ -58,13 +58,14 @@ class EventEngine:
         """`event_reference.run_event_reference`.
 
         Raises:
-            InputError: an address outside the program's input plane.
+            InputError: an address outside the plane that the cores see (behind a sensor: what it lets through).
         """
         states = fresh_states(self.program) if states is None else states
         arrivals = np.empty(len(stimuli), SPIKE)
-        outside = number_stimuli(stimuli, arrivals, *self.program.input_shape[1:])
+        plane = self.program.shapes()[INPUT]
+        outside = number_stimuli(stimuli, arrivals, *plane[1:])
         if outside:
-            raise InputError(f"{outside} events lie outside the input {self.program.input_shape} (C, H, W): drop them")
+            raise InputError(f"{outside} events lie outside the input {plane} (C, H, W): drop them")
         spikes, after, counts = {INPUT: arrivals}, {}, {}
         for layer in self.program.layers:
             arrivals = self._arrivals(layer, spikes)

@@ -18,6 +18,8 @@ OutsidePool = Literal["drop", "keep"]
 Merge = Literal["listed", "reversed"]
 LeakFires = Literal["yes", "no"]
 Tick = Literal["start", "end"]
+#: Longest step, microseconds (a quarter of an hour): times of 2^24 of them fit 64 bits.
+MAX_STEP_US = 10**9
 Order = Literal["spread", "raster", "interleaved", "shuffled"]
 
 
@@ -37,7 +39,7 @@ class EventOptions:
         leak_fires: whether a bias tick can make a neuron fire.
         tick: the slow clock ticks before, or behind, the events of its period.
         order: order of injection of the events of one step; see `injection`.
-        step_us: duration of a step and period of the slow clock, microseconds, >= 1.
+        step_us: duration of a step and period of the slow clock, microseconds, 1 to 10^9.
         seed: of `order="shuffled"`.
 
     Raises:
@@ -59,8 +61,8 @@ class EventOptions:
         for name, allowed in choices().items():
             if getattr(self, name) not in allowed:
                 raise InputError(f"event option {name} is {getattr(self, name)!r}: choose one of {', '.join(allowed)}")
-        if self.step_us < 1:
-            raise InputError(f"event option step_us is {self.step_us}: a step lasts 1 microsecond or more")
+        if not 1 <= self.step_us <= MAX_STEP_US:
+            raise InputError(f"event option step_us is {self.step_us}: a step lasts 1 to {MAX_STEP_US} microseconds")
 
 
 def choices() -> dict[str, tuple[str, ...]]:
