@@ -31,7 +31,10 @@ def command(
     train_size: Annotated[int, typer.Option(min=100, max=4000, help="Training digits used.")] = 4000,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
 ) -> None:
-    """Take MNIST-5k digits all the way: events, training, Speck2f integers, fit, exact simulation, report.
+    """Take 5,000 digits all the way to the integers of a Speck2f.
+
+    Events, training, fit, exact simulation, report: a minute or two. It writes the trained network, a bundle with the
+    chip's integers, and a page to look at.
 
     Example: i2e-deploy demo --out demo_output
     """

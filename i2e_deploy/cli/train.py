@@ -22,7 +22,9 @@ def command(
     train_size: Annotated[int, typer.Option(min=50, max=4000, help="Training digits used.")] = 4000,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
 ) -> None:
-    """Train on MNIST-5k digits as events, and write what `check` and `export` read: network.safetensors.
+    """Train a spiking network on 5,000 digits as events.
+
+    It writes network.safetensors, which `check` and `export` read.
 
     Example: i2e-deploy train --recipe conv --out trained
     """
