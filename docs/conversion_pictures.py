@@ -48,12 +48,12 @@ def draw_conversion(picture: NDArray[np.uint8]) -> None:
         axis.set_title(f"{STEPS[step]}: {100 * frames[step].mean():.1f} %", fontsize=9)
     for axis in axes.flat:
         axis.set_axis_off()
-    figure.savefig(FOLDER / "conversion.png", dpi=80)
+    figure.savefig(FOLDER / "conversion.png", dpi=130)
 
 
 def draw_realism(picture: NDArray[np.uint8]) -> None:
-    figure = Figure(figsize=(9, 4.4), layout="constrained")
-    axes = figure.subplots(2, len(PRESETS), height_ratios=(2, 1))
+    figure = Figure(figsize=(9, 3.5), layout="constrained")
+    axes = figure.subplots(2, len(PRESETS), height_ratios=(5, 3))
     for column, (name, sensor) in enumerate(PRESETS.items()):
         pixels, rng = make_pixels(sensor, SIDE, SIDE, seed=0), np.random.default_rng(0)
         events = simulate(picture.transpose(2, 0, 1), RATIO, sensor, rng, pixels, motion_us=10_000)
@@ -65,7 +65,7 @@ def draw_realism(picture: NDArray[np.uint8]) -> None:
         axes[1, column].set_xlabel("ms", fontsize=8)
         axes[1, column].tick_params(labelsize=7)
     axes[1, 0].set_ylabel("events a ms", fontsize=8)
-    figure.savefig(FOLDER / "realism.png", dpi=80)
+    figure.savefig(FOLDER / "realism.png", dpi=130)
 
 
 def counted(events: Events) -> NDArray[np.uint8]:
@@ -89,7 +89,7 @@ def draw_stream(picture: NDArray[np.uint8]) -> None:
         axis.set_xlabel("ms", fontsize=8)
         axis.tick_params(labelsize=7)
     axes[0].set_ylabel("x", fontsize=8)
-    figure.savefig(FOLDER / "stream.png", dpi=80)
+    figure.savefig(FOLDER / "stream.png", dpi=130)
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -32,9 +33,25 @@ for module in (
     app.command(module.__name__.rpartition(".")[2])(module.command)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(version("i2e-deploy"))
+        raise typer.Exit
+
+
 @app.callback()
-def root() -> None:
-    """From a picture to a neuromorphic chip: convert, train, check, export, simulate."""
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """From a picture to a neuromorphic chip.
+
+    Start with `i2e-deploy demo` and `i2e-deploy doctor`. Every command takes --json, shows an example under --help, and
+    exits with 0 when done, 1 when a check or comparison fails, 2 for bad input.
+    """
 
 
 def main() -> None:

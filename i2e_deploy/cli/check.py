@@ -26,11 +26,12 @@ def command(
     step_us: Annotated[int, typer.Option(min=1, help="DYNAP-CNN, with --input: duration of a step.")] = 1000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Hold every layer against every rule of a chip and place the layers on its cores.
+    """Hold every layer against every rule of a chip: will it fit?
 
-    Exits with 1 when the network does not fit. With --input the network is also run on those events. DYNAP-CNN: as the
-    asynchronous chip would; cores are chosen by load, and the load is held against what a core can do. Loihi 2: how
-    near the states come to their limits, and what would differ on Lava and in SLAYER.
+    The layers are placed on the chip's cores. Exits with 1 when the network does not fit. With --input the network is
+    also run on those events. DYNAP-CNN: as the asynchronous chip would; cores are chosen by load, and the load is held
+    against what a core can do. Loihi 2: how near the states come to their limits, and what would differ on Lava and in
+    SLAYER.
 
     Example: i2e-deploy check demo_output/network.safetensors --chip speck2f
     """

@@ -13,9 +13,10 @@ def command(
     actual: Annotated[Path, typer.Argument(help="The trace to hold against it.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Compare two traces exactly: every spike of every layer, every state that the first one holds.
+    """Compare two traces exactly, and name the place where they part.
 
-    Exits with 1 where they differ and names the first sample, step and neuron of each layer, or the first event.
+    Every spike of every layer and every state that the first one holds. Exits with 1 where they differ and names the
+    first sample, step and neuron of each layer, or the first event.
 
     Example: i2e-deploy compare trace.npz other_trace.npz
     """

@@ -176,6 +176,7 @@ def _compare(source: ImageSource, settings: Settings, against: Path, plot: Path 
     from dataclasses import asdict
 
     from i2e_deploy.cli.common import console, print_json
+    from i2e_deploy.conversion.gap import STATISTICS
     from i2e_deploy.datasets.compare import compare_with_recordings
 
     results = compare_with_recordings(source, settings, against)
@@ -198,7 +199,7 @@ def _compare(source: ImageSource, settings: Settings, against: Path, plot: Path 
             low, high = row.synthetic_interval
             real_low, real_high = row.recorded_interval
             table.add_row(
-                row.name,
+                STATISTICS[row.name],
                 f"{row.synthetic:.3f} [{low:.3f}, {high:.3f}]",
                 f"{row.recorded:.3f} [{real_low:.3f}, {real_high:.3f}]",
                 f"{row.effect:+.2f}",

@@ -29,11 +29,11 @@ def command(
     min_agreement: Annotated[float, typer.Option(min=0, max=1, help="Fail below this share of equal ones.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Accuracy, agreement, first divergence, spikes, synaptic operations and latency on each target.
+    """Compare targets on data: accuracy, agreement, activity, time.
 
-    Class folders hold event files: data/<class>/<name>.bin and so on; classes count in sorted order. A recorded
-    session has no labels: then agreement and stability are what is told. A board is asynchronous: compare it with
-    the simulator in --semantics event. In a bundle the result is left as evaluation.json, for `i2e-deploy report`.
+    Class folders hold event files: data/<class>/<name>.bin and so on; classes count in sorted order. A recorded session
+    has no labels: then agreement and stability are what is told. A board is asynchronous: compare it with the simulator
+    in --semantics event. In a bundle the result is left as evaluation.json, for `i2e-deploy report`.
 
     Example: i2e-deploy evaluate demo_output/bundle frames.npz --target simulator --target reference
     """

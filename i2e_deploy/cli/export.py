@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -27,7 +27,7 @@ def command(
     chip: Annotated[str, typer.Option(help="Name of the chip, see `profiles`.")],
     out: Annotated[Path, typer.Option(help="Folder of the bundle; must not exist.")],
     inputs: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option("--input", help="Frames (.npy) for the golden vectors; default: random events from the seed."),
     ] = None,
     input_shape: Annotated[str, typer.Option(help=SHAPE_HELP)] = "",
@@ -35,20 +35,22 @@ def command(
         str, typer.Option(help="What the golden vectors are of: timestep, or event (the asynchronous chip).")
     ] = "timestep",
     calibration: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option("--calibrate", help="Frames (.npy) on which scales are chosen; default: exact to Sinabs."),
     ] = None,
     split: Annotated[
         bool, typer.Option("--split", help="Put layers that find no core on two cores each; no retraining.")
     ] = False,
     readout: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option(min=0, max=2**16 - 1, help="Use the chip's own readout, with this threshold (spikes a tick)."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the random events.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check and lower a network, and write it with golden vectors, manifest and report.
+    """Check and lower a network, and write it as a bundle.
+
+    A bundle is a folder: the chip's integers, its own files, golden vectors, a manifest and a report.
 
     --calibrate, --split and --readout are for chips of the DYNAP-CNN family; `check` says when --split would help.
     With --input, layers get cores by the load that these frames make at 1 ms a step.

@@ -45,7 +45,9 @@ def command(
         bool, typer.Option("--json", help="Print each decision, then the totals, as JSON lines.")
     ] = False,
 ) -> None:
-    """Run a network on live events. Ctrl-C stops it cleanly; nothing that is lost goes uncounted.
+    """Run a network on live events.
+
+    Ctrl-C stops it cleanly; nothing that is lost goes uncounted.
 
     Example: i2e-deploy live demo_output/bundle --source "fake://128x128?rate=2e5" --view
     """

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 
 def command(
-    name: Annotated[Optional[str], typer.Argument(help="Show every limit of this chip.")] = None,  # noqa: UP045
+    name: Annotated[str | None, typer.Argument(help="A chip: show every limit of it.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the chips, or every limit of one with its unit, certainty and source.
+    """List the chips, or every limit of one with its source.
 
     Example: i2e-deploy profiles speck2f
     """

@@ -44,12 +44,12 @@ def command(
     state: Annotated[bool, typer.Option("--state", help="Write the final states too.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Run frames through the chip's integers, bit for bit, and write what every layer did.
+    """Run frames through the chip's integers, bit for bit.
 
-    The trace holds layer0, layer1, ... in network order, each [B, T, C, H, W]; with --state also
-    layerN_<state>, e.g. layer0_v_mem. With --semantics event each layer is an array of events (sample, t in
-    microseconds, cause, c, y, x). A recording runs at its own times with --semantics event, and is counted into steps
-    of --step-us otherwise.
+    It writes what every layer did. The trace holds layer0, layer1, ... in network order, each [B, T, C, H, W]; with
+    --state also layerN_<state>, e.g. layer0_v_mem. With --semantics event each layer is an array of events (sample, t
+    in microseconds, cause, c, y, x). A recording runs at its own times with --semantics event, and is counted into
+    steps of --step-us otherwise.
 
     Example: i2e-deploy simulate demo_output/bundle --chip speck2f --input frames.npy --out trace.npz
     """

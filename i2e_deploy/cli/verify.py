@@ -13,10 +13,11 @@ def command(
     target: Annotated[str, typer.Option(help="simulator, reference, lava, board or board:NAME.")] = "simulator",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Run the golden vectors of a bundle again and compare every spike and state exactly.
+    """Run a bundle's golden vectors again and compare every value.
 
-    Exits with 1 and names the first layer, step and neuron that differ. A board reports the spikes of its output
-    layers; the asynchronous chips are compared with the slow reference of their own semantics.
+    Every spike and state must be equal. Exits with 1 where one differs, and names the first layer, step and neuron that
+    differ. A board reports the spikes of its output layers; the asynchronous chips are compared with the slow reference
+    of their own semantics.
 
     Example: i2e-deploy verify demo_output/bundle
     """

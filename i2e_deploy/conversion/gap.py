@@ -27,17 +27,18 @@ from numpy.typing import NDArray
 from i2e_deploy.errors import InputError
 from i2e_deploy.events.array import Events, check_events
 
-STATISTICS = (
-    "on_rate_hz",
-    "off_rate_hz",
-    "on_share",
-    "active_pixels",
-    "events_a_pixel",
-    "isi_median_ms",
-    "spectrum_centre",
-    "local_support",
-    "burstiness",
-)
+#: Each number, and its title in tables and plots.
+STATISTICS = {
+    "on_rate_hz": "ON rate, Hz a pixel",
+    "off_rate_hz": "OFF rate, Hz a pixel",
+    "on_share": "ON share",
+    "active_pixels": "active pixels, share",
+    "events_a_pixel": "events an active pixel",
+    "isi_median_ms": "inter-event time, ms",
+    "spectrum_centre": "spectrum centre, cycles a pixel",
+    "local_support": "local support, share",
+    "burstiness": "burstiness",
+}
 SUPPORT_US = 5_000
 WINDOW_US = 1_000
 

@@ -13,10 +13,11 @@ from i2e_deploy.conversion.sensor import PRESETS, make_pixels, simulate
 from i2e_deploy.conversion.vectors import saccades
 from i2e_deploy.datasets.picture import decode_picture
 from i2e_deploy.datasets.plan import Settings
-from i2e_deploy.datasets.recordings import RECORDINGS, read_recording
+from i2e_deploy.datasets.recordings import read_recording
 from i2e_deploy.datasets.sources import ImageSource
 from i2e_deploy.errors import InputError
 from i2e_deploy.events.array import Events
+from i2e_deploy.events.formats import SUFFIXES
 
 Item = TypeVar("Item")
 
@@ -41,7 +42,10 @@ def compare_with_recordings(
     Raises:
         InputError: no pictures, no recordings, or recordings of a larger sensor.
     """
-    names, paths = _spread(source.names()), _spread(sorted(p for p in folder.rglob("*") if p.suffix in RECORDINGS))
+    names, paths = (
+        _spread(source.names()),
+        _spread(sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES)),
+    )
     if not names or not paths or settings.resize.size is None:
         raise InputError(
             f"{len(names)} pictures, {len(paths)} recordings below {folder}: give at least one of each, and a size"

@@ -11,13 +11,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from i2e_deploy.datasets.class_folders import find_recordings
 from i2e_deploy.errors import InputError
 from i2e_deploy.events.array import EVENT_DTYPE, Events, check_events
+from i2e_deploy.events.formats import SUFFIXES
 from i2e_deploy.events.frames import FrameSpec, to_frames
 from i2e_deploy.events.windows import into_steps
-
-#: Endings of files that count as recordings.
-RECORDINGS = (".bin", ".raw", ".dat", ".es", ".aedat4", ".aedat", ".h5", ".hdf5", ".npy", ".npz")
 
 
 class RecordingFolder(Dataset[tuple[Tensor, int]]):
@@ -28,7 +27,7 @@ class RecordingFolder(Dataset[tuple[Tensor, int]]):
         sensor_size: (width, height) in pixels.
         steps: T; the time from a recording's first to its last event is cut into so many equal bins.
         read: a file to events; default `events.read_events`, by the ending of the name.
-        endings: which files count.
+        suffixes: which files count.
         binary: 0 and 1 instead of counts, as I2E's own frames are.
 
     Raises:
@@ -42,22 +41,10 @@ class RecordingFolder(Dataset[tuple[Tensor, int]]):
         sensor_size: tuple[int, int],
         steps: int = 8,
         read: Callable[[Path], Events] | None = None,
-        endings: Sequence[str] = RECORDINGS,
+        suffixes: Sequence[str] = SUFFIXES,
         binary: bool = False,
     ) -> None:
-        folder = Path(root)
-        found = folder.iterdir() if folder.is_dir() else ()
-        self.classes = tuple(sorted(path.name for path in found if path.is_dir()))
-        self.files = [
-            (path, label)
-            for label, name in enumerate(self.classes)
-            for path in sorted((folder / name).rglob("*"))
-            if path.suffix in endings
-        ]
-        if not self.files:
-            raise InputError(
-                f"{folder}: no recordings; expected {folder}/<class>/<name> ending in {', '.join(endings)}"
-            )
+        self.classes, self.files = find_recordings(root, suffixes)
         self._spec, self._steps = _spec(sensor_size, binary), steps
         self._read = read or read_recording
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from i2e_deploy.conversion.gap import Row
+from i2e_deploy.conversion.gap import STATISTICS, Row
 from i2e_deploy.errors import InputError, MissingDependency
 
 #: Okabe and Ito's palette: told apart by colour-blind readers and in print.
@@ -36,18 +36,18 @@ def save_gap_plot(
     if kind not in ("png", "svg", "pdf"):
         raise InputError(f"plot is of kind {kind!r}: give a name ending in .png, .svg or .pdf")
     shown = results[:most]
-    figure = Figure(figsize=(7.5, 4.2), layout="constrained")
+    figure = Figure(figsize=(8, 4.2), layout="constrained")
     axes = figure.add_subplot()
-    names = [row.name for row in shown[0][2]]
+    names = [STATISTICS.get(row.name, row.name) for row in shown[0][2]]
     height = 0.8 / len(shown)
     for index, (name, gap, rows) in enumerate(shown):
         values = [np.log2(r.synthetic / r.recorded) if r.synthetic > 0 and r.recorded > 0 else 0 for r in rows]
         places = np.arange(len(rows)) + (index - (len(shown) - 1) / 2) * height
         axes.barh(places, values, height, color=COLOURS[index % len(COLOURS)], label=f"{name} ({2**gap:.2f}x)")
     axes.axvline(0, color="black", linewidth=0.8)
-    axes.set_yticks(np.arange(len(names)), [name.replace("_", " ") for name in names])
+    axes.set_yticks(np.arange(len(names)), names)
     axes.invert_yaxis()
     axes.set_xlabel("log2(synthetic / recorded): 0 = alike, 1 = twice as much, -1 = half")
-    axes.legend(fontsize="small", title="sensor preset (factor off on average)", title_fontsize="small")
+    axes.legend(fontsize="small", title="sensor preset (mean factor)", title_fontsize="small")
     axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=100, format=kind)
+    figure.savefig(path, dpi=130, format=kind)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import islice
 from math import prod
 from pathlib import Path
@@ -10,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.trace import Integers
+from i2e_deploy.datasets.class_folders import find_recordings
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.events.files import read_events
-from i2e_deploy.events.formats import FORMATS
 from i2e_deploy.events.frames import FrameSpec, to_frames
 from i2e_deploy.events.windows import into_steps
 from i2e_deploy.files import check_exists, read_arrays
@@ -65,14 +66,12 @@ def _read_npz(path: Path, most: int) -> tuple[Integers, NDArray[np.int64] | None
 
 
 def _read_folder(path: Path, shape: tuple[int, ...], steps: int, most: int) -> tuple[Integers, NDArray[np.int64]]:
-    """Every `<class>/<name>` with a suffix of an event file, spread evenly over the classes where `most` cuts."""
-    known = {suffix for format_ in FORMATS.values() for suffix in format_.suffixes} | {".raw"}
-    classes = sorted(folder for folder in path.iterdir() if folder.is_dir())
-    files = [sorted(f for f in folder.iterdir() if f.suffix.lower() in known) for folder in classes]
-    longest = max((len(names) for names in files), default=0)
-    rows = [(names[i], label) for i in range(longest) for label, names in enumerate(files) if i < len(names)][:most]
-    if not rows:
-        raise InputError(f"{path} holds no event files in class folders ({', '.join(sorted(known))})")
+    """The first recording of each class, the second of each, ..., so that `most` takes evenly from the classes."""
+    place, ranked = Counter[int](), []
+    for file, label in find_recordings(path)[1]:
+        ranked.append((place[label], label, file))
+        place[label] += 1
+    rows = [(file, label) for _, label, file in sorted(ranked)[:most]]
     if len(shape) != 3:
         raise InputError(f"this program takes {shape}: events need (C, H, W)")
     if (values := len(rows) * steps * prod(shape)) > MAX_VALUES:
@@ -80,10 +79,10 @@ def _read_folder(path: Path, shape: tuple[int, ...], steps: int, most: int) -> t
             f"{len(rows)} recordings of {steps} steps are {values} counts, at most {MAX_VALUES}: take fewer"
         )
     frames = np.empty((len(rows), steps, *shape), np.int32)
-    for place, (file, _) in zip(frames, rows, strict=True):
+    for sample, (file, _) in zip(frames, rows, strict=True):
         recording = read_events(file)
         if recording.sensor_size is None:
             raise InputError(f"{file} does not state the sensor's size: convert it to a format that does")
         spec = FrameSpec(recording.sensor_size, (shape[0], shape[1], shape[2]))
-        place[:] = to_frames(recording.events, into_steps(recording.events, steps), spec)
+        sample[:] = to_frames(recording.events, into_steps(recording.events, steps), spec)
     return frames, np.array([label for _, label in rows], np.int64)

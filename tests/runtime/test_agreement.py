@@ -118,5 +118,5 @@ def test_samples_from_class_folders_and_npz(tmp_path: Path) -> None:
     with pytest.raises(FileFormatError, match=r"is not a whole \.npz file of numbers"):
         read_samples(tmp_path / "b.npz", (2, 8, 8), 4)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match="no event files in class folders"):
+    with pytest.raises(InputError, match="no recordings; expected"):
         read_samples(tmp_path / "empty", (2, 8, 8), 4)

@@ -94,20 +94,16 @@ def deliver(
                 list_ranges(words, before, places, shape, starts, ends, busy)
             if count and job % high == 0:
                 done += _reached(busy, shape)
-        y, out = job % high, cur[at // steps, at % steps + lag, job % high * width : (job % high + 1) * width]
+        y, rows = job % high, cur[at // steps, at % steps + lag :, job % high * width : (job % high + 1) * width]
         if count == 0 or not _any(busy, y, shape):
             if fresh:
-                _clear(out)
+                _clear(rows[0])
             continue
-        rows = table if looked_up else weight
         if graded is None:
-            _line(rows, entries, None, starts, ends, places, looked_up, y, shape, line)
+            _line(table if looked_up else weight, entries, None, starts, ends, places, looked_up, y, shape, line)
         else:
-            _line(rows, entries, values, starts, ends, places, False, y, shape, line)
-        if len(delay) or wraps:
-            _arrive(line, cur[at // steps, at % steps + lag :], delay, wraps, fresh, y * width, width)
-        else:
-            _store(line, out, fresh)
+            _line(weight, entries, values, starts, ends, places, False, y, shape, line)
+        _store(line, rows, delay[y * width :] if len(delay) else delay, wraps, fresh)
     return done
 
 
@@ -137,10 +133,22 @@ def _clear(row: Array) -> None:
 
 
 @nb.njit(nogil=True)  # type: ignore[untyped-decorator]
-def _store(line: Array, out: Array, fresh: bool) -> None:
-    for k in range(len(out) if fresh else 0):
+def _store(line: Array, rows: Array, delay: Array, wraps: bool, fresh: bool) -> None:
+    """Sums of a row of outputs to the currents [steps, outputs] from this step on: wrapped to 24 bits, delayed."""
+    width = rows.shape[1]
+    if len(delay) or wraps:
+        if fresh:
+            _clear(rows[0])
+        for k in range(width):
+            value = np.int32(line[k])
+            if wraps:
+                value = np.int32(np.int32(value << np.int32(8)) >> np.int32(8))
+            rows[delay[k] if len(delay) else 0, k] += value
+        return
+    out = rows[0]
+    for k in range(width if fresh else 0):
         out[k] = line[k]
-    for k in range(0 if fresh else len(out)):
+    for k in range(0 if fresh else width):
         out[k] += line[k]
 
 
@@ -201,18 +209,6 @@ def _sum(
                 start += per_ky
                 rows += np.uint64(per_row)
         put(line, place * part + tile, sums)
-
-
-@nb.njit(nogil=True)  # type: ignore[untyped-decorator]
-def _arrive(line: Array, rows: Array, delay: Array, wraps: bool, fresh: bool, start: int, width: int) -> None:
-    """Sums wrapped to 24 bits, or delayed, or both."""
-    if fresh:
-        _clear(rows[0, start : start + width])
-    for k in range(width):
-        value = np.int32(line[k])
-        if wraps:
-            value = np.int32(np.int32(value << np.int32(8)) >> np.int32(8))
-        rows[delay[start + k] if len(delay) else 0, start + k] += value
 
 
 @nb.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]

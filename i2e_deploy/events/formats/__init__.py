@@ -22,6 +22,8 @@ FORMATS: dict[str, Format] = {
         dsec.FORMAT,
     )
 }
+#: Endings of names that a format claims; `.raw` is told by its header.
+SUFFIXES = tuple(sorted({".raw", *(suffix for format_ in FORMATS.values() for suffix in format_.suffixes)}))
 
 
 def find_format(path: Path, name: str | None, writing: bool) -> Format:
@@ -44,5 +46,4 @@ def find_format(path: Path, name: str | None, writing: bool) -> Format:
     for format_ in FORMATS.values():
         if suffix in format_.suffixes:
             return format_
-    known = sorted({".raw", *(s for f in FORMATS.values() for s in f.suffixes)})
-    raise InputError(f"{path}: suffix {suffix!r} names no event file format; known: {', '.join(known)}")
+    raise InputError(f"{path}: suffix {suffix!r} names no event file format; known: {', '.join(SUFFIXES)}")

@@ -1,0 +1,114 @@
+"""What README, docs and help tell people to type: every command line parses, every block of Python runs."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import typer
+from children import needs_lava
+from tiny_programs import tiny_program
+
+from i2e_deploy.cli.app import app
+from i2e_deploy.errors import SourceLost
+from i2e_deploy.events.files import write_events
+from i2e_deploy.network import Network
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+COMMANDS: Any = typer.main.get_command(app)
+
+
+def command_lines() -> list[str]:
+    """`i2e-deploy ...` of the pages' blocks, and of the examples in every command's help."""
+    found = []
+    for page in PAGES:
+        lines = page.read_text().splitlines()
+        found += [line.split("#")[0].strip() for line in lines if line.startswith("i2e-deploy ")]
+    for command in COMMANDS.commands.values():
+        paragraphs = [" ".join(text.split()) for text in command.help.split("\n\n")]
+        found += [text.partition(": ")[2] for text in paragraphs if ": i2e-deploy " in text]
+    return found
+
+
+def blocks(page: str) -> list[str]:
+    """The Python blocks of a page."""
+    return re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("line", command_lines())
+def test_every_command_line_parses(line: str) -> None:
+    _, name, *arguments = shlex.split(line)
+    COMMANDS.commands[name].make_context(name, arguments)
+
+
+def test_every_command_is_in_the_readme_and_shows_an_example() -> None:
+    readme = PAGES[0].read_text()
+    for name, command in COMMANDS.commands.items():
+        assert f"i2e-deploy {name}" in readme or f"make {name}" in readme
+        assert f"i2e-deploy {name}" in command.help
+
+
+def test_no_line_of_the_list_of_commands_is_cut_at_80_columns() -> None:
+    for name, command in COMMANDS.commands.items():
+        assert not command.get_short_help_str(66).endswith("..."), name
+
+
+def test_relative_links_lead_somewhere() -> None:
+    for page in PAGES:
+        for link in re.findall(r"\]\(([^)#]+)", page.read_text()):
+            assert link.startswith("https://") or (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def run(page: str, names: dict[str, Any], edit: Callable[[str], str] = str) -> dict[str, Any]:
+    """The page's Python blocks, one after another."""
+    for code in blocks(page):
+        exec(edit(code), names)
+    return names
+
+
+def test_conversion_page() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 20, 20)).astype(np.uint8)
+    names = run("conversion.md", {"images": images})
+    assert names["frames"].shape == (2, 8, 2, 20, 20)
+
+
+def test_dynapcnn_page() -> None:
+    camera, fake_board = blocks("dynapcnn.md")
+    weight = np.ones((4, 1, 3, 3), np.float32)
+    names: dict[str, Any] = {"weight": weight, "program": tiny_program(bias=False), "frames": np.ones((3, 8, 2, 8, 8))}
+    exec(camera, names)
+    assert isinstance(names["network"], Network)
+    names["frames"] = np.ones((3, 8, 2, 8, 8), np.uint8)
+    with pytest.raises(SourceLost, match="board lost in sample"):
+        exec(fake_board, names)
+
+
+def test_live_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("faery")
+    from i2e_deploy.events import empty_events
+
+    events = empty_events(1000)
+    events["t"] = np.arange(1000) * 50
+    for name in ("x.aedat4", "larger_than_memory.raw"):
+        write_events(tmp_path / name, events, (320, 240))
+    monkeypatch.chdir(tmp_path)
+    names = run("live.md", {"events": events})
+    assert names["frames"].shape == (8, 2, 32, 32)
+    assert callable(names["test_the_bug_of_last_tuesday"])
+
+
+@needs_lava
+def test_loihi2_page(tmp_path: Path) -> None:
+    """Golden vectors on our own simulator: Lava takes long, and other tests have it."""
+    from i2e_deploy.training.slayer_networks import RECIPES, build_slayer
+
+    frames = (np.random.default_rng(0).random((5, 8, 2, 32, 32)) < 0.1).astype(np.uint8)
+    names = {"model": build_slayer(RECIPES["dense"][0]), "frames": frames, "folder": tmp_path / "bundle"}
+    run("loihi2.md", names, lambda code: code.replace('target="lava"', 'target="simulator"'))
+    assert (tmp_path / "bundle" / "program.net").is_file()
