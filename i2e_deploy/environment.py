@@ -86,9 +86,8 @@ def _package(name: str, install: str, needed: bool = False) -> Row:
     if version is None:
         return Row(name, "bad" if needed else "absent", "not installed", install)
     if name == "numpy" and int(version.split(".")[0]) >= 2 and _version("lava-nc"):
-        return Row(
-            name, "bad", f"{version}: Lava's runtime hangs on some networks with numpy 2", "pip install 'numpy<2'"
-        )
+        found = f"{version}: Lava's runtime hangs on some networks with numpy 2"
+        return Row(name, "bad", found, "pip install 'numpy<2' (on Python up to 3.12)")
     return Row(name, "ok", version)
 
 

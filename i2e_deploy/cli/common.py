@@ -13,6 +13,7 @@ from i2e_deploy.errors import FileFormatError, InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Column, Table
 
     from i2e_deploy.chips import CheckReport, Program
     from i2e_deploy.chips.trace import Integers
@@ -22,14 +23,14 @@ if TYPE_CHECKING:
 Advance = Callable[[int, str], None]
 
 
-def console(stderr: bool = False) -> Console:
+def console(stderr: bool = False, wrap: bool = False) -> Console:
     """For people. Results go to standard output; progress, and all of it beside `--json`, to standard error.
 
-    Names and paths are printed as they are: nothing in them is markup.
+    Names and paths are printed as they are: nothing in them is markup, and lines are only broken if `wrap`.
     """
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=True)
+    return Console(stderr=stderr, highlight=False, markup=False, soft_wrap=not wrap)
 
 
 def print_json(data: Any) -> None:
@@ -57,6 +58,14 @@ def progress_bar(title: str, total: int | None) -> Iterator[Advance]:
     with Progress(*columns, console=out, disable=not out.is_terminal) as bar:
         task = bar.add_task(title, total=total, note="")
         yield lambda done, note: bar.update(task, completed=done, note=note)
+
+
+@contextlib.contextmanager
+def working(title: str) -> Iterator[None]:
+    """A spinner on standard error, when that is a terminal, beside work that does not say how far it is."""
+    out = console(stderr=True)
+    with out.status(title) if out.is_terminal else contextlib.nullcontext():
+        yield
 
 
 #: Help of the option `--input-shape`.
@@ -170,25 +179,40 @@ def read_input(path: Path) -> Integers | Events:
     return read_events(path).events
 
 
+def new_table(*columns: Column | str, title: str = "") -> Table:
+    """An empty table with lines only under its head, so that as much as possible fits in 80 columns."""
+    from rich import box
+    from rich.table import Table
+
+    return Table(
+        *columns, title=f"\n{title}" if title else None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD,
+        show_edge=False, pad_edge=False, collapse_padding=True,
+    )  # fmt: skip
+
+
 def print_check(report: CheckReport, out: Console) -> None:
     """The fit as tables: memory per core, then every rule against every layer, then what to mend."""
-    from rich.table import Table
+    from rich.table import Column
     from rich.text import Text
 
     from i2e_deploy.reporting.tables import rule_table
 
     if report.placement:
-        table = Table("layer", "core", *(kind.replace("_", " ") for kind in report.placement[0].used), title="cores")
+        kinds = (kind.replace("_", " ") for kind in report.placement[0].used)
+        table = new_table("layer", "core", *kinds, title="used, of what a core has")
         for slot in report.placement:
             words = (f"{used:,} of {slot.available[kind]:,}" for kind, used in slot.used.items())
             table.add_row(slot.layer, str(slot.core), *words)
         out.print(table)
     colours = {"ok": "green", "info": "", "warning": "yellow", "error": "bold red"}
-    table = Table("rule", *(f"layer {name}" for name in report.layers), "limit", title="rules")
+    table = new_table(
+        Column("rule", no_wrap=True), *(Column(name, justify="right") for name in report.layers), "limit",
+        title="rules, by layer",
+    )  # fmt: skip
     for row in rule_table([vars(finding) for finding in report.findings], report.layers):
         if "" not in row["cells"]:
             cells = [row["cells"].get(name, ("", "ok")) for name in report.layers]
-            table.add_row(row["rule"], *(Text(str(value), colours[kind]) for value, kind in cells), row["limit"])
+            table.add_row(row["rule"], *(Text(value, colours[kind]) for value, kind in cells), row["limit"])
     if report.layers:
         out.print(table)
     for finding in report.findings:

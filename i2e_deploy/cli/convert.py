@@ -175,11 +175,12 @@ def _compare(source: ImageSource, settings: Settings, against: Path, plot: Path 
     """Statistics of the converted pictures, for every realism preset, beside those of recordings."""
     from dataclasses import asdict
 
-    from i2e_deploy.cli.common import console, print_json
+    from i2e_deploy.cli.common import console, new_table, print_json, working
     from i2e_deploy.conversion.gap import STATISTICS
     from i2e_deploy.datasets.compare import compare_with_recordings
 
-    results = compare_with_recordings(source, settings, against)
+    with working("converting with every sensor preset, and comparing"):
+        results = compare_with_recordings(source, settings, against)
     if plot is not None:
         from i2e_deploy.files import replacing
         from i2e_deploy.reporting.gap_plot import save_gap_plot
@@ -189,10 +190,8 @@ def _compare(source: ImageSource, settings: Settings, against: Path, plot: Path 
     if as_json:
         print_json({name: {"gap": gap, "statistics": [asdict(row) for row in rows]} for name, gap, rows in results})
         return
-    from rich.table import Table
-
     for name, gap, rows in results:
-        table = Table(title=f"{name}: off by a factor of {2**gap:.2f} on average")
+        table = new_table(title=f"{name}: off by a factor of {2**gap:.2f} on average")
         for title in ("statistic", "synthetic [95 %]", "recorded [95 %]", "effect"):
             table.add_column(title)
         for row in rows:

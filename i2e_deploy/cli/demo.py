@@ -165,11 +165,14 @@ def _write(
 ) -> Path:
     """Write the bundle, verify it, and render its page."""
     from i2e_deploy import bundle
+    from i2e_deploy.cli.common import working
     from i2e_deploy.reporting.html import write_report
 
     frames, images, labels = golden
-    written = bundle.write(folder, chip, network, frames, images, labels, provenance, overwrite=True)
-    verification = bundle.verify(written)
-    verification.raise_if_different()
+    with working("golden vectors from the slow reference, page"):
+        written = bundle.write(folder, chip, network, frames, images, labels, provenance, overwrite=True)
+        verification = bundle.verify(written)
+        verification.raise_if_different()
+        page = write_report(written)
     say.print(f"golden vectors: {verification.values:,} values, all exact\nbundle {folder}")
-    return write_report(written)
+    return page

@@ -12,6 +12,7 @@ from i2e_deploy.cli.common import SHAPE_HELP
 from i2e_deploy.errors import InputError
 
 if TYPE_CHECKING:
+    from i2e_deploy.bundle import Bundle
     from i2e_deploy.chips import CheckReport, Chip, Program
     from i2e_deploy.chips.trace import Integers
     from i2e_deploy.network import AnyNetwork
@@ -50,40 +51,47 @@ def command(
 ) -> None:
     """Check and lower a network, and write it as a bundle.
 
-    A bundle is a folder: the chip's integers, its own files, golden vectors, a manifest and a report.
-
     --calibrate, --split and --readout are for chips of the DYNAP-CNN family; `check` says when --split would help.
-    With --input, layers get cores by the load that these frames make at 1 ms a step.
+    With --input, layers get cores by the load that these frames make at 1 ms a step. A bundle is a folder: the chip's
+    integers, its own files, golden vectors, a manifest and a report.
 
     Example: i2e-deploy export demo_output/network.safetensors --chip speck2f --out my_bundle
     """
     from i2e_deploy import bundle
     from i2e_deploy.chips import get
-    from i2e_deploy.cli.common import console, print_json, read_frames, read_network_of
-    from i2e_deploy.errors import FileFormatError, MissingDependency
-    from i2e_deploy.reporting.html import write_report
+    from i2e_deploy.cli.common import console, print_json, read_frames, read_network_of, working
 
     bundle.check_target(out, overwrite=False)
     network, target = read_network_of(model, input_shape), get(chip)
     frames, seeds = _golden_inputs(network, inputs, seed)
     wanted = Wanted(None if calibration is None else read_frames(calibration), split, readout)
-    lowered = _lower(target, network, wanted, None if inputs is None else frames)
     notes = {"lowering": "compatible" if calibration is None else "calibrated"} | ({"split": True} if split else {})
-    written = bundle.write(
-        out, target, network, frames, provenance=bundle.Provenance(seeds=seeds, notes=notes), semantics=semantics,
-        lowered=lowered,
-    )  # fmt: skip
+    with working("lowering, then golden vectors from the slow reference"):
+        lowered = _lower(target, network, wanted, None if inputs is None else frames)
+        provenance = bundle.Provenance(seeds=seeds, notes=notes)
+        written = bundle.write(
+            out, target, network, frames, provenance=provenance, semantics=semantics, lowered=lowered
+        )
     if not any(written.golden.expected[f"layer{i}"].any() for i in range(len(written.program.layer_names))):
         console(stderr=True).print("no neuron fires on the golden inputs: give frames that it answers to with --input")
-    try:
-        report = str(write_report(written))
-    except (MissingDependency, FileFormatError) as error:
-        report = ""
-        console(stderr=True).print(f"no report: {error}")
+    report = _report(written)
     if as_json:
         print_json({"bundle": str(out), "report": report, "manifest": dict(written.manifest)})
     else:
         console().print(f"wrote {out}: {len(written.program.layer_names)} layers for {chip}; look at {report or out}")
+
+
+def _report(written: Bundle) -> str:
+    """The path of the bundle's page; empty, and said why, where it cannot be made."""
+    from i2e_deploy.cli.common import console
+    from i2e_deploy.errors import FileFormatError, MissingDependency
+    from i2e_deploy.reporting.html import write_report
+
+    try:
+        return str(write_report(written))
+    except (MissingDependency, FileFormatError) as error:
+        console(stderr=True).print(f"no report: {error}")
+        return ""
 
 
 @dataclass(frozen=True, eq=False)

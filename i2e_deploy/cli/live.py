@@ -45,9 +45,7 @@ def command(
         bool, typer.Option("--json", help="Print each decision, then the totals, as JSON lines.")
     ] = False,
 ) -> None:
-    """Run a network on live events.
-
-    Ctrl-C stops it cleanly; nothing that is lost goes uncounted.
+    """Run a network on live events, until Ctrl-C; whatever is lost is counted.
 
     Example: i2e-deploy live demo_output/bundle --source "fake://128x128?rate=2e5" --view
     """
@@ -185,11 +183,9 @@ def _line(stats: Any, choice: int, say: Any) -> None:
 
 def _summary(stats: Any) -> None:
     """All counters as a table."""
-    from rich.table import Table
+    from i2e_deploy.cli.common import console, new_table
 
-    from i2e_deploy.cli.common import console
-
-    table = Table("counter", "value", title="session")
+    table = new_table("counter", "value", title="session")
     latency = {f"latency {name}": value for name, value in stats["latency"].items() if name != "count"}
     for name, value in {**stats, **latency}.items():
         if name != "latency":

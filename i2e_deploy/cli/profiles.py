@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from i2e_deploy.chips.profile import Profile
 
 
 def command(
@@ -16,33 +21,54 @@ def command(
 
     Example: i2e-deploy profiles speck2f
     """
-    from rich.console import Console
-    from rich.table import Table
-
     from i2e_deploy.chips.profile import load_profile, profile_names
-    from i2e_deploy.cli.common import print_json
+    from i2e_deploy.cli.common import console, new_table, print_json
 
     chosen = [load_profile(n) for n in ([name] if name else profile_names())]
     if as_json:
         print_json([asdict(profile) for profile in chosen])
         return
-    out = Console(highlight=False)
+    out = console(wrap=True)
     if name is None:
-        table = Table("name", "chip", "family", "cores", "version")
+        table = new_table("name", "chip", "family", "cores", "version")
         for profile in chosen:
             table.add_row(profile.name, profile.title, profile.family, str(len(profile.cores)), profile.version)
         out.print(table)
         return
-    (profile,) = chosen
-    table = Table("limit", "value", "unit", "certainty", "source", title=profile.title)
+    _print_profile(chosen[0], out)
+
+
+def _print_profile(profile: Profile, out: Console) -> None:
+    """Limits with the number of their source, cores, sources, errata."""
+    from rich.table import Column
+
+    from i2e_deploy.cli.common import new_table
+    from i2e_deploy.reporting.tables import number
+
+    sources = {source: str(i) for i, source in enumerate(dict.fromkeys(_sources(profile)), 1)}
+    name, value = Column("limit", no_wrap=True), Column("value", justify="right")
+    table = new_table(name, value, "unit", "certainty", "source", title=profile.title)
     for key, limit in profile.limits.items():
-        table.add_row(key, str(limit), limit.unit, limit.certainty, limit.source)
+        told = number(limit.value) if isinstance(limit.value, int) else str(limit)
+        table.add_row(key, told, limit.unit, limit.certainty, sources[limit.source])
     out.print(table)
     if profile.cores:
         kinds = list(profile.cores[0].memory)
-        table = Table("core", *(f"{kind} words" for kind in kinds), title=f"cores ({profile.cores_source})")
+        title = f"words of memory (source {sources[profile.cores_source]})"
+        table = new_table("core", *(Column(kind, justify="right") for kind in kinds), title=title)
         for core in profile.cores:
-            table.add_row(str(core.index), *(f"{core.memory[kind]:,}" for kind in kinds))
+            table.add_row(str(core.index), *(number(core.memory[kind]) for kind in kinds))
         out.print(table)
+    out.print("\nsources", style="bold")
+    for source, place in sources.items():
+        out.print(f"{place:>2}  {source}")
+    if profile.errata:
+        out.print("\nerrata", style="bold")
     for erratum in profile.errata:
-        out.print(f"erratum {erratum.id}: {erratum.text} {erratum.workaround} [{erratum.source}]", markup=False)
+        out.print(f"{erratum.id}: {erratum.text} To do: {erratum.workaround} (source {sources[erratum.source]})")
+
+
+def _sources(profile: Profile) -> list[str]:
+    """Where the limits, the cores and the errata come from, in the order of the tables."""
+    cores = [profile.cores_source] if profile.cores else []
+    return [*(x.source for x in profile.limits.values()), *cores, *(x.source for x in profile.errata)]

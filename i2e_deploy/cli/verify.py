@@ -23,9 +23,10 @@ def command(
     """
     from i2e_deploy.bundle import read
     from i2e_deploy.bundle import verify as run
-    from i2e_deploy.cli.common import console, print_json
+    from i2e_deploy.cli.common import console, print_json, working
 
-    result = run(read(bundle), target)
+    with working(f"running the golden vectors on {target}"):
+        result = run(read(bundle), target)
     if as_json:
         print_json(result.to_dict())
         raise typer.Exit(0 if result.exact else 1)

@@ -44,7 +44,7 @@ def event_frames(images: NDArray[np.uint8], frames: Integers) -> str:
             spine.set_color("#cbd5e0")
     for column, axis in enumerate(axes[0]):
         axis.set_title("image" if column == 0 else f"step {column}", fontsize=8, color=INK)
-    figure.subplots_adjust(wspace=0.06, hspace=0.06)
+    figure.subplots_adjust(left=0, right=1, bottom=0, top=1, wspace=0.06, hspace=0.06)
     return _svg(figure)
 
 
@@ -101,7 +101,7 @@ def raster(spikes: Mapping[str, Integers]) -> str:
         axis.scatter(step + 1, row, s=size, marker="|", color=BAR, linewidths=1.2)
         ticks = range(1, len(counts) + 1, max(1, len(counts) // 8))
         axis.set(xlim=(0.5, len(counts) + 0.5), ylim=(-1, len(shown)), xticks=ticks, yticks=[])
-        title = f"{name}\n{len(shown)} of {counts.shape[1]} neurons"
+        title = f"layer {name}\n{len(shown)} of {counts.shape[1]} neurons"
         axis.set_title(title, fontsize=8, color=INK, parse_math=False)
         axis.set_xlabel("step", fontsize=8, color=INK)
         axis.spines[["top", "right"]].set_visible(False)

@@ -81,14 +81,14 @@ def _cards(manifest: Mapping[str, Any], evaluation: Mapping[str, Any], exact: bo
     if "chip" in evaluation:
         chip = evaluation["chip"]
         low, high = chip["interval95"]
-        note = f"95 % interval {low:.1%} to {high:.1%}, {chip['total']} samples"
-        cards.insert(0, (f"{chip['accuracy']:.1%}", "accuracy of the chip's integers", note))
+        note = f"95 % interval {100 * low:.1f} to {100 * high:.1f} %, {chip['total']:,} samples"
+        cards.insert(0, (f"{100 * chip['accuracy']:.1f} %", "accuracy of the chip's integers", note))
     if "float_accuracy" in evaluation:
-        cards.insert(1, (f"{evaluation['float_accuracy']:.1%}", "accuracy in float", "the trained network"))
+        cards.insert(1, (f"{100 * evaluation['float_accuracy']:.1f} %", "accuracy in float", "the trained network"))
     if "event_rate" in evaluation:
         published = evaluation.get("published_event_rate")
-        note = "" if published is None else f"the authors publish {published:.2%}"
-        cards.append((f"{evaluation['event_rate']:.2%}", "event rate", note))
+        note = "" if published is None else f"the authors publish {100 * published:.2f} %"
+        cards.append((f"{100 * evaluation['event_rate']:.2f} %", "event rate", note))
     cards.append(
         ("exact" if exact else "DIFFERENT", "golden vectors", "fast engine against slow reference, every value")
     )

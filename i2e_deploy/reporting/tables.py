@@ -14,15 +14,20 @@ def rule_table(findings: Sequence[Mapping[str, Any]], layers: Sequence[str]) -> 
     rows: dict[str, dict[str, Any]] = {}
     for finding in findings:
         rule = rows.setdefault(finding["rule"], {"rule": finding["rule"], "cells": {}, "limits": []})
-        cell, before = (finding["value"], finding["severity"]), rule["cells"].get(finding["layer"])
+        cell, before = (number(finding["value"]), finding["severity"]), rule["cells"].get(finding["layer"])
         if before is None or SEVERITIES.index(before[1]) < SEVERITIES.index(cell[1]):
             rule["cells"][finding["layer"]] = cell
-        limit = f"{finding['limit']} {finding['unit']}".strip()
+        limit = f"{number(finding['limit'])} {finding['unit']}".strip()
         if limit not in rule["limits"]:
             rule["limits"].append(limit)
     for row in rows.values():
         row["limit"] = row["limits"][0] if len(row["limits"]) == 1 else "; ".join(row["limits"])
     return sorted(rows.values(), key=lambda row: "" in row["cells"])
+
+
+def number(value: Any) -> str:
+    """A whole number with separators of thousands; all else as it is."""
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def layers_of(evaluation: Mapping[str, Any]) -> list[str]:

@@ -142,3 +142,15 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, absent: str
 def test_a_missing_parent_package_is_not_an_error() -> None:
     assert not lava_shim._exists("i2e_no_such_parent.child")
     assert lava_shim._exists("json.decoder")
+
+
+def test_lava_beside_numpy_2_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its runtime would hang until the time limit."""
+    import numpy as np
+    from loihi_nets import draw_frames, draw_network
+
+    from i2e_deploy.chips.loihi2.lava import run_lava
+
+    monkeypatch.setattr(np, "__version__", "2.5.5")
+    with pytest.raises(MissingDependency, match=r"Lava 0.10 \(found numpy 2.5.5\) needs the package 'numpy<2'"):
+        run_lava(draw_network(0), draw_frames(draw_network(0), 0))

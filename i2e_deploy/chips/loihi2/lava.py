@@ -50,10 +50,12 @@ def run_lava(
         operations, wraps and saturations are not known to Lava: `uncounted`.
 
     Raises:
-        MissingDependency: Lava, or for `hardware` Intel's extension, is not installed.
+        MissingDependency: Lava, or for `hardware` Intel's extension, is not installed, or numpy is 2 or later.
         UnsupportedError: a `.net` file cannot hold the network.
         I2EDeployError: Lava failed; the message has its last line.
     """
+    if int(np.__version__.split(".")[0]) >= 2:  # its runtime hangs or fails, on PilotNet among others
+        raise MissingDependency("numpy<2", f"Lava 0.10 (found numpy {np.__version__})", "pip install 'numpy<2'")
     with tempfile.TemporaryDirectory(prefix="i2e-lava-") as name:
         folder = Path(name)
         if semantics == "lava":

@@ -19,7 +19,7 @@ from typing import Any
 from i2e_deploy.errors import CameraNotFound, InputError, SourceLost
 from i2e_deploy.events.array import Events, empty_events
 from i2e_deploy.events.sources.base import Source, SourceUri
-from i2e_deploy.events.sources.tcp import from_dv
+from i2e_deploy.events.sources.dv import read_dv
 
 _UDEV = (
     "on Linux a camera that is plugged in but not found usually lacks its udev rule: run "
@@ -108,20 +108,7 @@ class DvCamera:
 
     def read(self, timeout: float) -> Events | None:
         """See `Source.read`."""
-        deadline = time.monotonic() + timeout
-        while True:
-            try:
-                batch = self._camera.getNextEventBatch()
-                running = self._camera.isRunning()
-            except RuntimeError as error:
-                raise SourceLost(f"camera: {' '.join(str(error).split())[:200]}") from error
-            if batch is not None and batch.size():
-                return from_dv(batch)
-            if not running:
-                raise SourceLost("camera: dv-processing says that it no longer runs: unplugged?")
-            if time.monotonic() >= deadline:
-                return empty_events()
-            time.sleep(0.0002)
+        return read_dv(self._camera, timeout, "camera", "dv-processing says that it no longer runs: unplugged?")
 
     def close(self) -> None:
         """See `Source.close`."""

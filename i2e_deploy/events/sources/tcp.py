@@ -12,6 +12,7 @@ from i2e_deploy.errors import MissingDependency, SourceLost
 from i2e_deploy.events.array import EVENT_DTYPE, Events, empty_events
 from i2e_deploy.events.sources import wire
 from i2e_deploy.events.sources.base import MAX_READ, Source, SourceUri
+from i2e_deploy.events.sources.dv import read_dv
 
 #: Seconds to wait for a connection and its greeting.
 CONNECT_TIMEOUT = 5.0
@@ -129,33 +130,11 @@ class Aedat4Stream:
 
     def read(self, timeout: float) -> Events | None:
         """See `Source.read`."""
-        deadline = time.monotonic() + timeout
-        while True:
-            try:
-                batch = self._reader.getNextEventBatch()
-                running = self._reader.isRunning()
-            except RuntimeError as error:
-                raise SourceLost(f"{self._name}: {' '.join(str(error).split())[:200]}") from error
-            if batch is not None and batch.size():
-                return from_dv(batch)
-            if not running:
-                raise SourceLost(f"{self._name}: the sender closed the AEDAT4 stream")
-            if time.monotonic() >= deadline:
-                return empty_events()
-            time.sleep(0.0002)
+        return read_dv(self._reader, timeout, self._name, "the sender closed the AEDAT4 stream")
 
     def close(self) -> None:
         """See `Source.close`. The reader must go before the writer: dv-processing 2.0.4's writer hangs otherwise."""
         self._reader = None
-
-
-def from_dv(batch: Any) -> Events:
-    """Events of a dv-processing batch (`timestamp`, `x`, `y`, `polarity`)."""
-    theirs = batch.numpy()
-    events = empty_events(len(theirs))
-    for name, field in (("t", "timestamp"), ("x", "x"), ("y", "y"), ("p", "polarity")):
-        events[name] = theirs[field]
-    return events
 
 
 class EventServer:
