@@ -160,7 +160,7 @@ def test_an_estimate_is_made_on_as_many_samples_as_are_quick(monkeypatch: pytest
         costs = chip.costs(program, frames)
         assert costs is not None
         assert costs.samples == samples
-    assert costs.unknown == ("one sample holds more than 127 events: nothing was run",)
+        assert ("one sample holds more than 127 events: nothing was run" in costs.unknown) is (samples == 0)
 
 
 def test_loihi_speaks_the_same_words(tmp_path: Path, capsys: Captured) -> None:

@@ -18,11 +18,12 @@ def command(
     source: Annotated[str, typer.Option(help="Where they come from, as reports will say it.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Fit power at rest, energy per synaptic operation and energy per spike to readings of a board.
+    """Fit energy per operation to readings of a board's power monitor.
 
-    Watts are of the rails io, ram and logic together. Three readings at least, that differ in work: one at rest, and
-    several networks or inputs. `evaluate MODEL DATA --semantics event --target simulator --target board --json` gives
-    one: the simulator counts the operations, the board reads the watts. For chips of the DYNAP-CNN family.
+    Power at rest, energy of a synaptic operation and of a spike, for --power-coefficients of other commands. Watts are
+    of the rails io, ram and logic together. Three readings at least, that differ in work: one at rest, and several
+    networks or inputs. `evaluate MODEL DATA --semantics event --target simulator --target board --json` gives one: the
+    simulator counts the operations, the board reads the watts. For chips of the DYNAP-CNN family.
 
     Example: i2e-deploy calibrate-power readings.csv --chip speck2f --out my_board.json
     """
