@@ -184,3 +184,11 @@ def test_loihi_speaks_the_same_words(tmp_path: Path, capsys: Captured) -> None:
     (tmp_path / "power.json").write_text("{}")
     assert run([*command, "--semantics", "event", "--power-coefficients", str(tmp_path / "power.json")]) == 2
     assert "loihi2 takes none" in capsys.readouterr().err
+
+
+def test_profiles_show_costs_and_what_is_published(capsys: Captured) -> None:
+    for name, cost, text in (("speck2f", "idle_logic", "3.36 us for one event"), ("loihi2", "synop_energy", "104 mW")):
+        assert run(["profiles", name]) == 0
+        out = " ".join(capsys.readouterr().out.split())
+        assert cost in out
+        assert f"published: {'Speck: ' if name == 'speck2f' else 'Loihi 1: '}{text}" in out

@@ -38,11 +38,18 @@ def command(
     for key, limit in profile.limits.items():
         table.add_row(key, str(limit), limit.unit, limit.certainty, limit.source)
     out.print(table)
+    if profile.estimates:
+        table = Table("estimate", "low", "high", "unit", "certainty", "source", title="costs")
+        for key, cost in profile.estimates.items():
+            table.add_row(key, f"{cost.low:g}", f"{cost.high:g}", cost.unit, cost.certainty, cost.source)
+        out.print(table)
     if profile.cores:
         kinds = list(profile.cores[0].memory)
         table = Table("core", *(f"{kind} words" for kind in kinds), title=f"cores ({profile.cores_source})")
         for core in profile.cores:
             table.add_row(str(core.index), *(f"{core.memory[kind]:,}" for kind in kinds))
         out.print(table)
+    for each in profile.published:
+        out.print(f"published: {each.text} [{each.certainty}: {each.source}]", markup=False)
     for erratum in profile.errata:
         out.print(f"erratum {erratum.id}: {erratum.text} {erratum.workaround} [{erratum.source}]", markup=False)
