@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,7 +22,7 @@ ESTIMATED = 50
 
 Data = Annotated[Path, typer.Argument(help="FRAMES.npz (frames, labels), a recorded session, or class folders.")]
 StepUs = Annotated[int, typer.Option(min=1, help="DYNAP-CNN: duration of a step, on a board and for power and load.")]
-Power = Annotated[Optional[Path], typer.Option("--power-coefficients", help=COEFFICIENTS_HELP)]  # noqa: UP045
+Power = Annotated[Path | None, typer.Option("--power-coefficients", help=COEFFICIENTS_HELP)]
 
 
 def command(

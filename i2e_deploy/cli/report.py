@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -14,15 +14,15 @@ from i2e_deploy.cli.costs import COEFFICIENTS_HELP
 def command(
     bundle: Annotated[Path, typer.Argument(help="A bundle folder.")],
     out: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(help="Page to write; default: report.html in the bundle."),
     ] = None,
     step_us: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option(min=1, help="Estimate power and load on the golden inputs, at this duration of a step."),
     ] = None,
     power: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option("--power-coefficients", help=COEFFICIENTS_HELP),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,

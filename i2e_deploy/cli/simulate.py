@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -34,7 +34,7 @@ StepUs = Annotated[int, typer.Option(min=1, help="event, recordings: duration of
 SpreadOf = Annotated[
     bool, typer.Option("--bound", help="event: also run what public text leaves open, and say how far it moves.")
 ]
-Power = Annotated[Optional[Path], typer.Option("--power-coefficients", help=COEFFICIENTS_HELP)]  # noqa: UP045
+Power = Annotated[Path | None, typer.Option("--power-coefficients", help=COEFFICIENTS_HELP)]
 
 
 def command(
