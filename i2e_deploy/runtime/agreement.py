@@ -89,7 +89,7 @@ class HilEvaluation:
         labels: int64 [N] or None.
         total: N.
         semantics: of the simulator.
-        sample_seconds: time that a sample's input takes on a board.
+        sample_seconds: time that a sample's input takes on a board; 0: not known.
         costs: what the program is expected to cost, where that was asked for.
     """
 
@@ -97,8 +97,8 @@ class HilEvaluation:
     agreements: tuple[Agreement, ...]
     labels: NDArray[np.int64] | None
     total: int
-    semantics: str
-    sample_seconds: float
+    semantics: str = "timestep"
+    sample_seconds: float = 0.0
     costs: Costs | None = None
 
     def to_dict(self) -> dict[str, Any]:
