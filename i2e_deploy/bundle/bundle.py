@@ -67,6 +67,16 @@ class Bundle:
     golden: Golden
     manifest: Mapping[str, Any]
 
+    @property
+    def cores(self) -> dict[str, int] | None:
+        """The core of every layer, as it was placed; None where layers span several cores, or nothing sane is said."""
+        try:
+            placed = [(slot["layer"], slot["core"]) for slot in self.manifest["check"]["placement"]]
+        except (LookupError, TypeError):
+            return None
+        cores = {layer: core for layer, core in placed if isinstance(layer, str) and isinstance(core, int)}
+        return cores if len(cores) == len(placed) == len(set(cores.values())) else None
+
 
 @dataclass(frozen=True)
 class Provenance:

@@ -9,9 +9,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Any
 
 from i2e_deploy.chips.check import CheckReport, Finding, Slot
+from i2e_deploy.chips.costs import Costs
 from i2e_deploy.chips.profile import Profile
 from i2e_deploy.chips.session import Session
 from i2e_deploy.chips.trace import Integers, States, Trace
@@ -65,8 +67,11 @@ class Program(ABC):
         """
         return Session(self, semantics)
 
-    def run_on(self, target: str, frames: Integers, semantics: str = "timestep") -> Trace:
+    def run_on(self, target: str, frames: Integers, semantics: str = "timestep", step_us: int = 1000) -> Trace:
         """Run on the vendor's software (`"lava"`) or on the chip (`"board"`, `"board:NAME"`); see `run`.
+
+        Args:
+            step_us: duration of a step, for chips whose input has a time of its own.
 
         Raises:
             UnsupportedError: no such target for this chip.
@@ -112,6 +117,36 @@ class Chip(ABC):
             InputError: see `Program.run`.
         """
         return ()
+
+    def calibrated(self, path: Path) -> Chip:
+        """This chip with the power coefficients of one board, which `costs` then knows.
+
+        Raises:
+            UnsupportedError: no board of this chip is calibrated.
+            InputError: no such file, one that holds no coefficients, or those of another chip.
+        """
+        raise UnsupportedError(f"{path} holds power coefficients: {self.profile.name} takes none; leave it out")
+
+    def costs(
+        self,
+        program: Program,
+        frames: Integers,
+        step_us: int = 1000,
+        trace: Trace | None = None,
+        cores: Mapping[str, int] | None = None,
+    ) -> Costs | None:
+        """What the program is expected to cost on the chip; None: nothing is known of this chip.
+
+        Args:
+            frames: see `Program.run`.
+            step_us: duration of a step, for chips whose input has a time of its own.
+            trace: of these frames on the simulator, as the chip would run them, where there is one already.
+            cores: of every layer, for chips with one layer a core; None: as the chip chooses them.
+
+        Raises:
+            InputError: see `Program.run`.
+        """
+        return None
 
     def native_files(self, program: Program, placement: Sequence[Slot]) -> Mapping[str, bytes]:
         """Files in the chip's own terms that a bundle carries, by name; none by default."""

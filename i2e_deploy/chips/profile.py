@@ -68,11 +68,20 @@ class Board:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Cost of one operation as a range."""
+    """A cost as a range: of one operation, or at rest."""
 
     low: float
     high: float
     unit: str
+    certainty: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published figure of a whole chip: context for an estimate, never a part of it."""
+
+    text: str
     certainty: str
     source: str
 
@@ -100,6 +109,7 @@ class Profile:
     open: str
     boards: tuple[Board, ...] = ()
     estimates: Mapping[str, Estimate] = field(default_factory=dict)
+    published: tuple[Published, ...] = ()
 
     def limit(self, name: str) -> Limit:
         """The limit of that name.
@@ -110,6 +120,16 @@ class Profile:
         if name not in self.limits:
             raise FileFormatError(f"hardware profile {self.name!r} has no limit {name!r}: add it to its [limits]")
         return self.limits[name]
+
+    def estimate(self, name: str) -> Estimate:
+        """The cost of that name.
+
+        Raises:
+            FileFormatError: the profile has none.
+        """
+        if name not in self.estimates:
+            raise FileFormatError(f"hardware profile {self.name!r} has no estimate {name!r}: add it to its [estimates]")
+        return self.estimates[name]
 
 
 def profile_names() -> tuple[str, ...]:
@@ -153,6 +173,7 @@ def parse_profile(data: bytes, file: str) -> Profile:
             open=raw["agreement"]["open"],
             boards=tuple(Board(**row) for row in raw.get("boards", [])),
             estimates={key: Estimate(**row) for key, row in raw.get("estimates", {}).items()},
+            published=tuple(Published(**row) for row in raw.get("published", [])),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise FileFormatError(f"hardware profile {file}: {error!s} is missing or wrong") from error

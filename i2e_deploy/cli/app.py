@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from i2e_deploy.cli import (
+    calibrate_power,
     check,
     compare,
     convert,
@@ -29,8 +30,9 @@ from i2e_deploy.errors import I2EDeployError
 app = typer.Typer(name="i2e-deploy", add_completion=False, rich_markup_mode=None)
 for module in (
     demo, doctor, profiles, convert, train, check, export, verify, simulate, evaluate, compare, live, report,
+    calibrate_power,
 ):  # fmt: skip
-    app.command(module.__name__.rpartition(".")[2])(module.command)
+    app.command(module.__name__.rpartition(".")[2].replace("_", "-"))(module.command)
 
 
 def _print_version(wanted: bool) -> None:

@@ -26,7 +26,7 @@ def command(
     step_us: Annotated[int, typer.Option(min=1, help="DYNAP-CNN, with --input: duration of a step.")] = 1000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Hold every layer against every rule of a chip: will it fit?
+    """Hold a network against the rules of a chip: will it fit?
 
     The layers are placed on the chip's cores. Exits with 1 when the network does not fit. With --input the network is
     also run on those events. DYNAP-CNN: as the asynchronous chip would; cores are chosen by load, and the load is held
@@ -38,25 +38,35 @@ def command(
     from dataclasses import replace
 
     from i2e_deploy.chips import get
+    from i2e_deploy.chips.costs import Costs
     from i2e_deploy.chips.dynapcnn import DynapcnnChip
-    from i2e_deploy.chips.dynapcnn.activity import measure
+    from i2e_deploy.chips.dynapcnn.activity import activity_of
+    from i2e_deploy.chips.dynapcnn.event_options import EventOptions
     from i2e_deploy.cli.common import console, print_check, print_json, read_frames, read_input, read_network_of
+    from i2e_deploy.cli.costs import print_costs
     from i2e_deploy.errors import InputError
 
+    costs: Costs | None = None
     target, network = get(chip), read_network_of(model, input_shape)
     if isinstance(target, DynapcnnChip):
         report = target.check(network, split)
         if inputs is not None and report.fits:
-            program = target.lower(network, split)
-            report = target.check(network, split, program, measure(program, read_input(inputs), step_us))
+            program, given = target.lower(network, split), read_input(inputs)
+            trace = program.run_events(given, options=EventOptions(step_us=step_us))
+            report = target.check(network, split, program, activity_of(trace, step_us))
+            costs = target.costs(program, given, step_us, trace, {slot.layer: slot.core for slot in report.placement})
     elif split:
         raise InputError(f"--split is for chips of the DYNAP-CNN family, not {chip}")
     else:
         report = target.check(network)
         if inputs is not None:
-            report = replace(report, findings=(*report.findings, *target.check_on(network, read_frames(inputs))))
+            frames = read_frames(inputs)
+            report = replace(report, findings=(*report.findings, *target.check_on(network, frames)))
+            costs = target.costs(target.lower(network), frames, step_us)
     if as_json:
-        print_json(report.to_dict())
+        print_json({**report.to_dict(), "estimate": None if costs is None else costs.to_dict()})
     else:
         print_check(report, console())
+        if costs is not None:
+            print_costs(costs, console())
     raise typer.Exit(0 if report.fits else 1)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Column, Table
 
-    from i2e_deploy.chips import CheckReport, Program
+    from i2e_deploy.chips import CheckReport, Chip, Program
     from i2e_deploy.chips.trace import Integers
     from i2e_deploy.events import Events
     from i2e_deploy.network import AnyNetwork
@@ -121,28 +122,46 @@ def read_network_of(model: Path, input_shape: str = "") -> AnyNetwork:
 
 
 def read_program_of(model: Path, chip_name: str | None, input_shape: str = "") -> Program:
+    """The program of a bundle for this chip, or a network file lowered to it; see `read_model_of`."""
+    return read_model_of(model, chip_name, input_shape).program
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A chip, a program for it, and the core of every layer where a bundle says it."""
+
+    chip: Chip
+    program: Program
+    cores: Mapping[str, int] | None = None
+
+
+def read_model_of(model: Path, chip_name: str | None, input_shape: str = "", power: Path | None = None) -> Model:
     """The program of a bundle for this chip, or a network file lowered to it; see `read_network_of`.
 
     Args:
         model: bundle or network file.
         chip_name: None: a bundle's own; network files are lowered to speck2f.
         input_shape: see `read_network_of`.
+        power: coefficients of a board, see `Chip.calibrated`.
 
     Raises:
         InputError: no such file or chip, or a bundle for another chip.
     """
     from i2e_deploy.chips import get
 
+    def known(chip: Chip) -> Chip:
+        return chip if power is None else chip.calibrated(power)
+
     chip = get(chip_name or "speck2f")
     if not model.is_dir() or input_shape:
-        return chip.lower(read_network_of(model, input_shape))
+        return Model(known(chip), chip.lower(read_network_of(model, input_shape)))
     from i2e_deploy.bundle import read
 
     bundle = read(model)
     name = bundle.chip.profile.name
     if chip_name not in (None, name):
         raise InputError(f"{model} is a bundle for {name}, not {chip_name}: give --chip {name}, or export it again")
-    return bundle.program
+    return Model(known(bundle.chip), bundle.program, bundle.cores)
 
 
 def read_frames(path: Path) -> Integers:

@@ -13,7 +13,7 @@ def command(
     actual: Annotated[Path, typer.Argument(help="The trace to hold against it.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Compare two traces exactly, and name the place where they part.
+    """Compare two traces, and name the place where they part.
 
     Every spike of every layer and every state that the first one holds. Exits with 1 where they differ and names the
     first sample, step and neuron of each layer, or the first event.

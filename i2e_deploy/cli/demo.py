@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from i2e_deploy.bundle import Provenance
-    from i2e_deploy.chips import Chip
+    from i2e_deploy.chips import CheckReport, Chip, Program
     from i2e_deploy.datasets.mnist5k import Digits
     from i2e_deploy.network import AnyNetwork
     from i2e_deploy.training.digit_data import Set
@@ -31,7 +31,7 @@ def command(
     train_size: Annotated[int, typer.Option(min=100, max=4000, help="Training digits used.")] = 4000,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
 ) -> None:
-    """Take 5,000 digits all the way to the integers of a Speck2f.
+    """Take 5,000 digits to the integers of a Speck2f.
 
     Events, training, fit, exact simulation, report: a minute or two. It writes the trained network, a bundle with the
     chip's integers, and a page to look at.
@@ -39,10 +39,12 @@ def command(
     Example: i2e-deploy demo --out demo_output
     """
     from i2e_deploy.bundle import Provenance
-    from i2e_deploy.chips import get
+    from i2e_deploy.chips.dynapcnn import DynapcnnChip
+    from i2e_deploy.chips.dynapcnn.activity import measure
     from i2e_deploy.cli.common import console, print_check, print_json
     from i2e_deploy.datasets.images import resize
     from i2e_deploy.datasets.mnist5k import load_mnist5k
+    from i2e_deploy.reporting.html import STEP_US
 
     start, say = time.perf_counter(), console(stderr=as_json)
     _prepare(out)
@@ -54,11 +56,12 @@ def command(
     options = (seed, epochs, train_size)
     network, float_accuracy = _train(train_digits, (frames, labels), options, out / "network.safetensors", say)
     say.rule("3  does it fit the chip?")
-    chip = get(CHIP)
-    report = chip.check(network)
+    chip = DynapcnnChip(CHIP)
+    program = chip.lower(network)
+    report = chip.check(network, program=program, activity=measure(program, frames[:GOLDEN_SAMPLES], STEP_US))
     print_check(report, say)
     say.rule("4  the chip's integers")
-    on_chip = _evaluate(chip.lower(network), frames, labels, float_accuracy, say)
+    on_chip = _evaluate(program, frames, labels, float_accuracy, say)
     say.rule("5  bundle and report")
     found = {
         "float_accuracy": float_accuracy,
@@ -68,7 +71,7 @@ def command(
     evaluation = {**found, "chip": on_chip, "published_event_rate": PUBLISHED_RATE}
     provenance = Provenance({"split, training": seed}, evaluation, {"data": "MNIST-5k", "epochs": epochs})
     golden = (frames[:GOLDEN_SAMPLES], images[:GOLDEN_SAMPLES], labels[:GOLDEN_SAMPLES])
-    page = _write(chip, network, golden, provenance, out / "bundle", say)
+    page = _write(chip, network, (report, program), golden, provenance, out / "bundle", say)
     seconds = time.perf_counter() - start
     say.print(f"done in {seconds:.0f} s; look at {page}", style="bold")
     if as_json:
@@ -161,8 +164,9 @@ def _evaluate(
 
 
 def _write(
-    chip: Chip, network: AnyNetwork, golden: tuple[Any, Any, Any], provenance: Provenance, folder: Path, say: Console
-) -> Path:
+    chip: Chip, network: AnyNetwork, lowered: tuple[CheckReport, Program], golden: tuple[Any, Any, Any],
+    provenance: Provenance, folder: Path, say: Console,
+) -> Path:  # fmt: skip
     """Write the bundle, verify it, and render its page."""
     from i2e_deploy import bundle
     from i2e_deploy.cli.common import working
@@ -170,7 +174,9 @@ def _write(
 
     frames, images, labels = golden
     with working("golden vectors from the slow reference, page"):
-        written = bundle.write(folder, chip, network, frames, images, labels, provenance, overwrite=True)
+        written = bundle.write(
+            folder, chip, network, frames, images, labels, provenance, overwrite=True, lowered=lowered
+        )
         verification = bundle.verify(written)
         verification.raise_if_different()
         page = write_report(written)

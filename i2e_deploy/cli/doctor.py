@@ -8,7 +8,7 @@ import typer
 
 
 def command(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Show what is installed and attached, and what mends the rest.
+    """Show what is installed, and what mends the rest.
 
     Example: i2e-deploy doctor
     """

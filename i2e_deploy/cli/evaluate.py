@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from i2e_deploy.cli.common import SHAPE_HELP
+from i2e_deploy.cli.costs import COEFFICIENTS_HELP, print_costs
 
 if TYPE_CHECKING:
+    from i2e_deploy.chips.trace import Integers
+    from i2e_deploy.cli.common import Model
     from i2e_deploy.runtime.agreement import HilEvaluation
+
+
+#: Samples that power, load and latency are estimated on, at most.
+ESTIMATED = 50
+
+Data = Annotated[Path, typer.Argument(help="FRAMES.npz (frames, labels), a recorded session, or class folders.")]
+StepUs = Annotated[int, typer.Option(min=1, help="DYNAP-CNN: duration of a step, on a board and for power and load.")]
+Power = Annotated[Path | None, typer.Option("--power-coefficients", help=COEFFICIENTS_HELP)]
 
 
 def command(
     model: Annotated[Path, typer.Argument(help="A bundle folder or a network file (.safetensors, .nir, .net).")],
-    data: Annotated[Path, typer.Argument(help="FRAMES.npz (frames, labels), a recorded session, or class folders.")],
+    data: Data,
     target: Annotated[list[str], typer.Option(help="Where to run; give it again for each.")] = ["simulator"],  # noqa: B006
     chip: Annotated[str | None, typer.Option(help="Name of the chip; default: a bundle's own, else speck2f.")] = None,
     input_shape: Annotated[str, typer.Option(help=SHAPE_HELP)] = "",
@@ -27,28 +39,29 @@ def command(
     keep: Annotated[bool, typer.Option(help="Leave the result in the bundle, for its report.")] = True,
     min_accuracy: Annotated[float, typer.Option(min=0, max=1, help="Fail below this share of right decisions.")] = 0,
     min_agreement: Annotated[float, typer.Option(min=0, max=1, help="Fail below this share of equal ones.")] = 1,
+    step_us: StepUs = 1000,
+    power: Power = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Compare targets on data: accuracy, agreement, activity, time.
+    """Compare targets on data: accuracy, agreement, costs.
 
     Class folders hold event files: data/<class>/<name>.bin and so on; classes count in sorted order. A recorded session
     has no labels: then agreement and stability are what is told. A board is asynchronous: compare it with the simulator
-    in --semantics event. In a bundle the result is left as evaluation.json, for `i2e-deploy report`.
+    in --semantics event. In a bundle the result is left as evaluation.json, for `i2e-deploy report`. Power, load of the
+    cores and latency on the chip are estimated on the first 50 samples.
 
     Example: i2e-deploy evaluate demo_output/bundle frames.npz --target simulator --target reference
     """
-    from i2e_deploy.cli.common import console, print_json, progress_bar, read_program_of
+    from i2e_deploy.cli.common import console, print_json, read_model_of
     from i2e_deploy.errors import CheckFailed
     from i2e_deploy.files import replacing
     from i2e_deploy.reporting.evaluation import write_evaluation
     from i2e_deploy.reporting.junit import junit_xml
-    from i2e_deploy.runtime.agreement import evaluate_targets
     from i2e_deploy.runtime.eval_data import read_samples
 
-    program = read_program_of(model, chip, input_shape)
-    frames, labels = read_samples(data, tuple(program.input_shape), steps, limit)
-    with progress_bar("evaluating", -(-len(frames) // 50)) as advance:
-        result = evaluate_targets(program, frames, labels, target, semantics, progress=lambda n, _: advance(n, ""))
+    deployed = read_model_of(model, chip, input_shape, power)
+    frames, labels = read_samples(data, tuple(deployed.program.input_shape), steps, limit)
+    result = _evaluate(deployed, frames, labels, target, semantics, step_us)
     if html is not None:
         write_evaluation(result, html)
     if junit is not None:
@@ -60,6 +73,26 @@ def command(
         _print(result, console())
     if keep and model.is_dir():
         _leave(model, result, data.name, semantics, console(stderr=True))
+    failed = _failed(result, min_accuracy, min_agreement)
+    if failed:
+        raise CheckFailed("; ".join(failed))
+
+
+def _evaluate(
+    model: Model, frames: Integers, labels: Any, target: list[str], semantics: str, step_us: int
+) -> HilEvaluation:
+    from i2e_deploy.cli.common import progress_bar
+    from i2e_deploy.runtime.agreement import evaluate_targets
+
+    with progress_bar("evaluating", -(-len(frames) // 50)) as advance:
+        result = evaluate_targets(
+            model.program, frames, labels, target, semantics, progress=lambda n, _: advance(n, ""), step_us=step_us
+        )
+    return replace(result, costs=model.chip.costs(model.program, frames[:ESTIMATED], step_us, cores=model.cores))
+
+
+def _failed(result: HilEvaluation, min_accuracy: float, min_agreement: float) -> list[str]:
+    """What is below what was asked for."""
     failed = [
         f"{name}: accuracy {row['accuracy']:.4f} is below {min_accuracy}"
         for name, row in result.to_dict()["targets"].items()
@@ -70,8 +103,7 @@ def command(
         for a in result.agreements
         if a.same < min_agreement * result.total
     ]
-    if failed:
-        raise CheckFailed("; ".join(failed))
+    return failed
 
 
 def _leave(model: Path, result: HilEvaluation, data: str, semantics: str, err: Any) -> None:
@@ -116,3 +148,5 @@ def _print(result: HilEvaluation, out: Any) -> None:
         rails = ", ".join(f"{rail} {value:.3f}" for rail, value in row["power_rails_mw"].items())
         for line in ([f"power in mW: {rails}"] if rails else []) + [f"{w}: {n}" for w, n in row["incidents"].items()]:
             out.print(f"{name}: {line}")
+    if result.costs is not None:
+        print_costs(result.costs, out)

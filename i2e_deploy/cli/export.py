@@ -23,6 +23,11 @@ SAMPLES, STEPS, RATE = 2, 8, 0.1
 STEP_US = 1000
 
 
+Calibration = Annotated[
+    Path | None, typer.Option("--calibrate", help="Frames (.npy) on which scales are chosen; default: exact to Sinabs.")
+]
+
+
 def command(
     model: Annotated[Path, typer.Argument(help="A network file (.safetensors, .nir, .net) or a bundle folder.")],
     chip: Annotated[str, typer.Option(help="Name of the chip, see `profiles`.")],
@@ -35,10 +40,7 @@ def command(
     semantics: Annotated[
         str, typer.Option(help="What the golden vectors are of: timestep, or event (the asynchronous chip).")
     ] = "timestep",
-    calibration: Annotated[
-        Path | None,
-        typer.Option("--calibrate", help="Frames (.npy) on which scales are chosen; default: exact to Sinabs."),
-    ] = None,
+    calibration: Calibration = None,
     split: Annotated[
         bool, typer.Option("--split", help="Put layers that find no core on two cores each; no retraining.")
     ] = False,

@@ -45,7 +45,9 @@ def command(
         bool, typer.Option("--json", help="Print each decision, then the totals, as JSON lines.")
     ] = False,
 ) -> None:
-    """Run a network on live events, until Ctrl-C; whatever is lost is counted.
+    """Run a network on live events, until Ctrl-C.
+
+    Whatever is lost is counted.
 
     Example: i2e-deploy live demo_output/bundle --source "fake://128x128?rate=2e5" --view
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from itertools import groupby
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -52,13 +53,25 @@ def _print_profile(profile: Profile, out: Console) -> None:
         told = number(limit.value) if isinstance(limit.value, int) else str(limit)
         table.add_row(key, told, limit.unit, limit.certainty, sources[limit.source])
     out.print(table)
+    if profile.estimates:
+        low, high = (Column(word, justify="right") for word in ("low", "high"))
+        table = new_table(Column("cost", no_wrap=True), low, high, "unit", "certainty", "source", title="costs")
+        for key, cost in profile.estimates.items():
+            table.add_row(key, f"{cost.low:,g}", f"{cost.high:,g}", cost.unit, cost.certainty, sources[cost.source])
+        out.print(table)
     if profile.cores:
         kinds = list(profile.cores[0].memory)
         title = f"words of memory (source {sources[profile.cores_source]})"
         table = new_table("core", *(Column(kind, justify="right") for kind in kinds), title=title)
-        for core in profile.cores:
-            table.add_row(str(core.index), *(number(core.memory[kind]) for kind in kinds))
+        for memory, alike in groupby(profile.cores, lambda core: core.memory):
+            cores = [core.index for core in alike]
+            which = str(cores[0]) if len(cores) == 1 else f"{cores[0]} to {cores[-1]}"
+            table.add_row(which, *(number(memory[kind]) for kind in kinds))
         out.print(table)
+    if profile.published:
+        out.print("\npublished figures", style="bold")
+    for each in profile.published:
+        out.print(f"{each.text} [{each.certainty}, source {sources[each.source]}]", markup=False)
     out.print("\nsources", style="bold")
     for source, place in sources.items():
         out.print(f"{place:>2}  {source}")
@@ -69,6 +82,7 @@ def _print_profile(profile: Profile, out: Console) -> None:
 
 
 def _sources(profile: Profile) -> list[str]:
-    """Where the limits, the cores and the errata come from, in the order of the tables."""
+    """Where limits, cores, costs, published figures and errata come from, in the order of the tables."""
     cores = [profile.cores_source] if profile.cores else []
-    return [*(x.source for x in profile.limits.values()), *cores, *(x.source for x in profile.errata)]
+    costs = [*(x.source for x in profile.estimates.values()), *(x.source for x in profile.published)]
+    return [*(x.source for x in profile.limits.values()), *cores, *costs, *(x.source for x in profile.errata)]

@@ -8,73 +8,109 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from i2e_deploy.cli.common import SHAPE_HELP
+from i2e_deploy.cli.costs import COEFFICIENTS_HELP, print_costs
 from i2e_deploy.errors import InputError
 
 if TYPE_CHECKING:
     from i2e_deploy.chips import Program, Trace
+    from i2e_deploy.chips.costs import Costs
     from i2e_deploy.chips.dynapcnn.bound import Bound
     from i2e_deploy.chips.trace import Integers
+    from i2e_deploy.cli.common import Model
     from i2e_deploy.events import Events
+
+
+Inputs = Annotated[
+    Path, typer.Option("--input", help="Integers [T, C, H, W] or [B, T, C, H, W] (.npy), or a recording.")
+]
+Semantics = Annotated[
+    str, typer.Option(help="timestep (exact to Sinabs), or event (the asynchronous chip; DYNAP-CNN only).")
+]
+Order = Annotated[str, typer.Option(help="event: order of injection, spread, raster, interleaved or shuffled.")]
+Target = Annotated[
+    str, typer.Option(help="simulator, reference, lava, board or board:NAME; a board is asynchronous by nature.")
+]
+StepUs = Annotated[int, typer.Option(min=1, help="event, recordings: duration of a step, of a slow-clock tick.")]
+SpreadOf = Annotated[
+    bool, typer.Option("--bound", help="event: also run what public text leaves open, and say how far it moves.")
+]
+Power = Annotated[Path | None, typer.Option("--power-coefficients", help=COEFFICIENTS_HELP)]
 
 
 def command(
     model: Annotated[Path, typer.Argument(help="A bundle folder or a network file (.safetensors, .nir, .net).")],
     chip: Annotated[str, typer.Option(help="Name of the chip, see `profiles`.")],
-    inputs: Annotated[
-        Path,
-        typer.Option("--input", help="Integers [T, C, H, W] or [B, T, C, H, W] (.npy), or a recording."),
-    ],
+    inputs: Inputs,
     out: Annotated[Path, typer.Option(help="Trace to write (.npz).")],
     input_shape: Annotated[str, typer.Option(help=SHAPE_HELP)] = "",
-    semantics: Annotated[
-        str, typer.Option(help="timestep (exact to Sinabs), or event (the asynchronous chip; DYNAP-CNN only).")
-    ] = "timestep",
-    order: Annotated[
-        str, typer.Option(help="event: order of injection, spread, raster, interleaved or shuffled.")
-    ] = "spread",
-    target: Annotated[
-        str, typer.Option(help="simulator, reference, lava, board or board:NAME; a board is asynchronous by nature.")
-    ] = "simulator",
-    step_us: Annotated[
-        int, typer.Option(min=1, help="event, recordings: duration of a step, of a slow-clock tick.")
-    ] = 1000,
-    spread_of: Annotated[
-        bool, typer.Option("--bound", help="event: also run what public text leaves open, and say how far it moves.")
-    ] = False,
+    semantics: Semantics = "timestep",
+    order: Order = "spread",
+    target: Target = "simulator",
+    step_us: StepUs = 1000,
+    spread_of: SpreadOf = False,
     state: Annotated[bool, typer.Option("--state", help="Write the final states too.")] = False,
+    power: Power = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Run frames through the chip's integers, bit for bit.
 
     It writes what every layer did. The trace holds layer0, layer1, ... in network order, each [B, T, C, H, W]; with
     --state also layerN_<state>, e.g. layer0_v_mem. With --semantics event each layer is an array of events (sample, t
-    in microseconds, cause, c, y, x). A recording runs at its own times with --semantics event, and is counted into
-    steps of --step-us otherwise.
+    in microseconds, cause, c, y, x), and power, load of the cores and latency are estimated. A recording runs at its
+    own times with --semantics event, and is counted into steps of --step-us otherwise.
 
     Example: i2e-deploy simulate demo_output/bundle --chip speck2f --input frames.npy --out trace.npz
     """
-    from dataclasses import asdict
-
     import numpy as np
 
-    from i2e_deploy.cli.common import console, print_json, read_input, read_program_of
+    from i2e_deploy.cli.common import read_input, read_model_of
     from i2e_deploy.files import replacing
 
+    _refuse(out, order, semantics, target, spread_of, power)
+    deployed, given = read_model_of(model, chip, input_shape, power), read_input(inputs)
+    if target == "simulator":
+        trace, spread = _run(deployed.program, given, semantics, order, step_us, spread_of)
+        costs = _costs(deployed, given, trace, order, step_us)
+    else:
+        trace = _run_elsewhere(deployed.program, given, target, semantics, order, step_us)
+        spread = costs = None
+    with replacing(out) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, **trace.arrays(state))
+    _tell(deployed.program, trace, spread, costs, out, as_json)
+
+
+def _refuse(out: Path, order: str, semantics: str, target: str, spread_of: bool, power: Path | None) -> None:
+    """Raise InputError for options that do not go together, before anything is read."""
     if out.suffix != ".npz":
         raise InputError(f"--out is {out}: a trace is an .npz file; give a name that ends so")
     if not out.parent.is_dir():
         raise InputError(f"--out is {out}: no such folder: {out.parent}")
     if order != "spread" and semantics != "event" and target.partition(":")[0] != "board":
         raise InputError(f"--order {order} is of events: add --semantics event")
-    program, frames = read_program_of(model, chip, input_shape), read_input(inputs)
-    if target != "simulator":
-        if spread_of:
-            raise InputError(f"--bound varies the simulator, not {target}: leave out --target")
-        trace, spread = _run_elsewhere(program, frames, target, semantics, order, step_us), None
-    else:
-        trace, spread = _run(program, frames, semantics, order, step_us, spread_of)
-    with replacing(out) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **trace.arrays(state))
+    if power is not None and (semantics != "event" or target != "simulator"):
+        raise InputError(f"--power-coefficients {power}: power is estimated on the simulator with --semantics event")
+    if spread_of and target != "simulator":
+        raise InputError(f"--bound varies the simulator, not {target}: leave out --target")
+
+
+def _costs(model: Model, given: Integers | Events, trace: Trace, order: str, step_us: int) -> Costs | None:
+    """What the run is expected to cost; a time-stepped run of an asynchronous chip says nothing of it."""
+    from i2e_deploy.chips.dynapcnn import DynapcnnChip
+    from i2e_deploy.chips.dynapcnn.event_options import EventOptions
+
+    if not isinstance(model.chip, DynapcnnChip):
+        return model.chip.costs(model.program, cast("Integers", given), step_us, trace)
+    if trace.events is None:
+        return None
+    options = EventOptions(order=order, step_us=step_us)  # type: ignore[arg-type]
+    return model.chip.costs(model.program, given, step_us, trace, model.cores, options)
+
+
+def _tell(program: Program, trace: Trace, spread: Bound | None, costs: Costs | None, out: Path, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from i2e_deploy.cli.common import console, print_json
+
     if as_json:
         print_json({
             "trace": str(out),
@@ -83,10 +119,13 @@ def command(
             "not_reported": list(trace.unseen.values()),
             "incidents": dict(trace.incidents),
             "power_w": None if trace.power is None else dict(trace.power.rails_w),
+            "estimate": None if costs is None else costs.to_dict(),
             **({} if spread is None else {"bound": spread.to_dict()}),
         })  # fmt: skip
         return
     _print_activity(program, trace)
+    if costs is not None:
+        print_costs(costs, console())
     if spread is not None:
         _print_bound(spread)
     console().print(f"decisions {trace.decisions().tolist()}; wrote {out}")
@@ -103,7 +142,7 @@ def _run_elsewhere(
 
     if target.partition(":")[0] == "board" and isinstance(program, DynapcnnProgram):
         options = BoardOptions(events=EventOptions(order=order, step_us=step_us))  # type: ignore[arg-type]
-        return program.run_on(target, given, semantics, options)
+        return program.run_on(target, given, semantics, board=options)
     return run_on(target, program, _in_steps(given, program, step_us), semantics)
 
 

@@ -13,7 +13,7 @@ def command(
     target: Annotated[str, typer.Option(help="simulator, reference, lava, board or board:NAME.")] = "simulator",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Run a bundle's golden vectors again and compare every value.
+    """Compare a bundle with its golden vectors, value by value.
 
     Every spike and state must be equal. Exits with 1 where one differs, and names the first layer, step and neuron that
     differ. A board reports the spikes of its output layers; the asynchronous chips are compared with the slow reference

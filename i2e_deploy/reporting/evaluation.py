@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from i2e_deploy.errors import MissingDependency
 from i2e_deploy.files import replacing
 from i2e_deploy.reporting.tables import layers_of
 from i2e_deploy.runtime.agreement import HilEvaluation
+
+
+def load_figure(costs: Mapping[str, Any] | None) -> str:
+    """The picture of `costs.loads`, empty where there are none or matplotlib is absent: the table says the same."""
+    if costs is None or not costs["loads"] or find_spec("matplotlib") is None:
+        return ""
+    from i2e_deploy.reporting.figures import loads
+
+    return loads(costs["loads"])
 
 
 def write_evaluation(evaluation: HilEvaluation, path: Path) -> None:
@@ -23,6 +35,9 @@ def write_evaluation(evaluation: HilEvaluation, path: Path) -> None:
         raise MissingDependency("jinja2", "the HTML report", "pip install 'i2e-deploy[report]'") from error
     environment = Environment(loader=PackageLoader("i2e_deploy.reporting", "."), autoescape=True)
     data = evaluation.to_dict()
-    page = environment.get_template("evaluation.html.j2").render(data=data, layers=layers_of(data))
+    costs = data["estimate"]
+    page = environment.get_template("evaluation.html.j2").render(
+        data=data, layers=layers_of(data), costs=costs, load_figure=load_figure(costs)
+    )
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")

@@ -15,7 +15,7 @@ from i2e_deploy.chips.trace import Integers
 
 #: Colours of a pixel: none, OFF, ON, both.
 EVENT_COLOURS = ("#ffffff", "#2b6cb0", "#c53030", "#6b46c1")
-BAR, BAR2, INK = "#2c5282", "#b7791f", "#1a202c"
+BAR, BAR2, OVER, INK = "#2c5282", "#b7791f", "#9b2c2c", "#1a202c"
 #: Neurons shown per layer in a raster; the most active ones.
 RASTER_NEURONS = 60
 
@@ -85,6 +85,24 @@ def activity(per_sample: Mapping[str, Mapping[str, float]]) -> str:
         axis.set_ylim(len(names) - 0.5, -0.5)
         axis.set_title(title, fontsize=9, color=INK)
         axis.spines[["top", "right"]].set_visible(False)
+    return _svg(figure)
+
+
+def loads(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Load of every core in percent of what it can do, with a line at 100 %; rows as in `Costs.loads`."""
+    percent = [100 * float(row["load"]) for row in rows]
+    figure = Figure(figsize=(10, 0.7 + 0.34 * len(rows)))
+    axis: Any = figure.subplots()
+    axis.barh(range(len(rows)), percent, color=[OVER if value > 100 else BAR for value in percent], height=0.7)
+    end = max(112.0, 1.18 * max(percent))
+    for place, value in enumerate(percent):
+        axis.text(value + 0.005 * end, place, f"{value:.3g} %", va="center", fontsize=8, color=INK)
+    axis.axvline(100, color=OVER, linewidth=1.2, linestyle="--")
+    axis.text(100, -0.75, "all that a core can do", ha="center", va="bottom", fontsize=8, color=OVER)
+    axis.set_yticks(range(len(rows)), [f"{row['layer']} on core {row['core']}" for row in rows], parse_math=False)
+    axis.set(xlim=(0, end), ylim=(len(rows) - 0.5, -0.7))
+    axis.set_xlabel("load, % of the time that the core is busy", fontsize=8, color=INK)
+    axis.spines[["top", "right"]].set_visible(False)
     return _svg(figure)
 
 

@@ -11,14 +11,22 @@ from i2e_deploy.bundle import Bundle, read_evaluation, verify
 from i2e_deploy.bundle.bundle import EVALUATION, MANIFEST, REPORT
 from i2e_deploy.errors import FileFormatError, MissingDependency
 from i2e_deploy.files import replacing
+from i2e_deploy.reporting.evaluation import load_figure
 from i2e_deploy.reporting.tables import layers_of, rule_table
 
 #: Samples shown as pictures.
 SHOWN = 4
+#: Duration of a step of golden inputs, us: frames have none of their own.
+STEP_US = 1000
 
 
-def write_report(bundle: Bundle, path: Path | str | None = None) -> Path:
+def write_report(bundle: Bundle, path: Path | str | None = None, step_us: int | None = None) -> Path:
     """Render the report of a bundle to `path`, default `report.html` inside it; returns the path.
+
+    Power, load and latency are those that `evaluate` left in the bundle, or of the golden inputs.
+
+    Args:
+        step_us: of the golden inputs, which are then estimated anew; None: 1000 where that is needed.
 
     Raises:
         MissingDependency: jinja2 or matplotlib is not installed.
@@ -37,8 +45,11 @@ def write_report(bundle: Bundle, path: Path | str | None = None) -> Path:
         found = read_evaluation(bundle)
         shown = {} if found is None else {"data": found["result"], "layers": layers_of(found["result"])}
         targets = "" if found is None else environment.get_template("targets.html.j2").render(**shown)
+        left = None if found is None or step_us is not None else found["result"].get("estimate")
+        costs = _costs(bundle, step_us or STEP_US) if left is None else left
+        told = environment.get_template("costs.html.j2").render(costs=costs, load_figure=load_figure(costs))
         where = bundle.path / MANIFEST
-        context = {**_context(bundle), "targets": targets, "found": found}
+        context = {**_context(bundle, costs), "targets": targets, "found": found, "costs": costs and told}
         page = environment.get_template("report.html.j2").render(**context).encode()
     except (LookupError, TypeError, AttributeError, ArithmeticError, ValueError, TemplateError) as error:
         if isinstance(error, FileFormatError):
@@ -52,7 +63,16 @@ def write_report(bundle: Bundle, path: Path | str | None = None) -> Path:
     return path
 
 
-def _context(bundle: Bundle) -> dict[str, Any]:
+def _costs(bundle: Bundle, step_us: int) -> dict[str, Any] | None:
+    """What the golden inputs are expected to cost."""
+    costs = bundle.chip.costs(bundle.program, bundle.golden.inputs, step_us, cores=bundle.cores)
+    if costs is None:
+        return None
+    drawn = "random events" if "golden inputs" in bundle.manifest["seeds"] else "the first inputs of the bundle"
+    return costs.to_dict() | {"basis": f"golden inputs ({drawn}), {costs.basis}"}
+
+
+def _context(bundle: Bundle, costs: Mapping[str, Any] | None) -> dict[str, Any]:
     manifest, check = bundle.manifest, bundle.manifest["check"]
     evaluation = manifest.get("evaluation") or {}
     verification = verify(bundle)
@@ -62,7 +82,7 @@ def _context(bundle: Bundle) -> dict[str, Any]:
         "evaluation": evaluation,
         "verification": verification,
         "cards": _cards(manifest, evaluation, verification.exact),
-        "figures": _figures(bundle, evaluation),
+        "figures": _figures(bundle, evaluation, costs),
         "rules": rule_table(check["findings"], check["layers"]),
         "layers": check["layers"],
         "notices": [f for f in check["findings"] if f["severity"] in ("warning", "error", "info") and f["fix"]],
@@ -95,7 +115,7 @@ def _cards(manifest: Mapping[str, Any], evaluation: Mapping[str, Any], exact: bo
     return cards
 
 
-def _figures(bundle: Bundle, evaluation: Mapping[str, Any]) -> dict[str, str]:
+def _figures(bundle: Bundle, evaluation: Mapping[str, Any], costs: Mapping[str, Any] | None) -> dict[str, str]:
     from i2e_deploy.reporting import figures
 
     golden, names = bundle.golden, bundle.program.layer_names
@@ -107,6 +127,8 @@ def _figures(bundle: Bundle, evaluation: Mapping[str, Any]) -> dict[str, str]:
 
         drawn["confusion"] = figures.confusion(np.array(evaluation["chip"]["confusion"]))
         drawn["activity"] = figures.activity(evaluation["chip"]["per_sample"])
+    elif costs is not None and costs["activity"]:
+        drawn["activity"] = figures.activity(costs["activity"])
     if "event_rate_steps" in evaluation:
         published = evaluation.get("published_event_rate")
         percent = [100 * rate for rate in evaluation["event_rate_steps"]]

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips import Program, Trace
+from i2e_deploy.chips.costs import Costs
 from i2e_deploy.chips.trace import Integers, Power
 from i2e_deploy.errors import InputError
 from i2e_deploy.runtime.compare import Difference, compare
@@ -82,17 +83,31 @@ class Agreement:
 
 @dataclass(frozen=True, eq=False)
 class HilEvaluation:
-    """All targets on all samples; `labels` int64 [N] or None."""
+    """All targets on all samples.
+
+    Args:
+        labels: int64 [N] or None.
+        total: N.
+        semantics: of the simulator.
+        sample_seconds: time that a sample's input takes on a board; 0: not known.
+        costs: what the program is expected to cost, where that was asked for.
+    """
 
     results: tuple[TargetResult, ...]
     agreements: tuple[Agreement, ...]
     labels: NDArray[np.int64] | None
     total: int
+    semantics: str = "timestep"
+    sample_seconds: float = 0.0
+    costs: Costs | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; counts are per sample."""
         return {
             "samples": self.total,
+            "semantics": self.semantics,
+            "sample_seconds": self.sample_seconds,
+            "estimate": None if self.costs is None else self.costs.to_dict(),
             "targets": {result.target: self._target(result) for result in self.results},
             "agreement": [
                 {
@@ -136,6 +151,7 @@ def evaluate_targets(
     semantics: str = "timestep",
     batch_size: int = 50,
     progress: Callable[[int, int], None] | None = None,
+    step_us: int = 1000,
 ) -> HilEvaluation:
     """Run every sample on every target, batch by batch, each from a fresh state.
 
@@ -144,6 +160,7 @@ def evaluate_targets(
         labels: int64 [N], or None for a stream without.
         targets: names of `runtime.targets.TARGETS`, the first is what the others are compared with first.
         progress: called with (batches done, batches in all).
+        step_us: duration of a step on a board.
 
     Raises:
         InputError: no samples, labels that do not fit, a target that is not there or named twice.
@@ -162,7 +179,7 @@ def evaluate_targets(
         traces: dict[str, Trace] = {}
         for name in targets:
             began = time.perf_counter()
-            trace = traces[name] = run_on(name, program, batch, semantics)
+            trace = traces[name] = run_on(name, program, batch, semantics, step_us)
             seconds = time.perf_counter() - began
             check_labels(labels, trace)
             parts[name].append(_keep(trace, 1e3 * seconds / len(batch)))
@@ -174,7 +191,8 @@ def evaluate_targets(
     results = tuple(_join(name, parts[name]) for name in targets)
     pairs = combinations(results, 2)
     agreements = tuple(_agree(a, b, divergences.get((a.target, b.target)), len(frames)) for a, b in pairs)
-    return HilEvaluation(results, agreements, labels, len(frames))
+    seconds = frames.shape[1] * step_us * 1e-6
+    return HilEvaluation(results, agreements, labels, len(frames), semantics, seconds)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,8 +13,11 @@ from i2e_deploy.errors import InputError
 TARGETS = ("simulator", "reference", "lava", "board")
 
 
-def run_on(target: str, program: Program, frames: Integers, semantics: str = "timestep") -> Trace:
+def run_on(target: str, program: Program, frames: Integers, semantics: str = "timestep", step_us: int = 1000) -> Trace:
     """Run `frames` [B, T, C, H, W], each sample from a fresh state, on a target.
+
+    Args:
+        step_us: duration of a step on a board; no spike of a simulation depends on it.
 
     Raises:
         InputError: no such target, or frames that the program does not take.
@@ -27,4 +30,4 @@ def run_on(target: str, program: Program, frames: Integers, semantics: str = "ti
         return program.run(frames, semantics)
     if target == "reference":
         return program.run(frames, semantics, engine="reference")
-    return program.run_on(target, frames, semantics)
+    return program.run_on(target, frames, semantics, step_us)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from i2e_deploy.chips.dynapcnn.energy import Coefficients, Reading, calibrate_power, estimate_power
+from i2e_deploy.chips.dynapcnn.energy import Coefficients, Reading, calibrate_power, power_figures
 from i2e_deploy.chips.profile import load_profile
 from i2e_deploy.chips.trace import LayerCounts
 from i2e_deploy.errors import InputError
@@ -38,20 +38,34 @@ def test_no_coefficient_is_negative() -> None:
     assert fitted.spike_j == 0
 
 
-def test_estimates() -> None:
-    profile = load_profile("speck2f")
-    bare = estimate_power(COUNTS, 1.0, profile)
-    assert bare.dynamic_w is None
-    assert bare.idle_w == pytest.approx(480.4e-6)
-    assert "no energy per operation is public" in bare.source
-    known = estimate_power(COUNTS, 0.5, profile, Coefficients(1e-3, 1e-11, 1e-9, "board 1"))
-    assert known.dynamic_w == pytest.approx(2 * (60_000 * 1e-11 + 1200 * 1e-9))
-    assert known.source == "board 1"
+def test_without_coefficients_only_the_power_at_rest_is_told() -> None:
+    figures = {f.name: f for f in power_figures(COUNTS, 4, 0.25, load_profile("speck2f"))}
+    rails = [figures[f"power at rest, rail {name}"] for name in ("io", "ram", "logic")]
+    assert sum(rail.low for rail in rails) == figures["power at rest, processor"].low == pytest.approx(0.4804)
+    assert figures["power at rest, the chip's own pixels"].low == pytest.approx(0.6898)
+    assert figures["energy a sample, at rest alone"].low == pytest.approx(0.4804 * 0.25 * 1e3)  # mW s in uJ
+    assert not [name for name in figures if "dynamic" in name]
+    assert {f.certainty for f in figures.values()} == {"documented"}
+    assert all("power_monitoring" in source for f in figures.values() for source in f.sources)
+    assert {f.certainty for f in power_figures(COUNTS, 1, 1.0, load_profile("speck2e"))} == {"unverified"}
+
+
+def test_with_coefficients_operations_and_spikes_add_to_it() -> None:
+    known = Coefficients(1e-3, 1e-11, 1e-9, "board 1", 5, residual_w=1e-4)
+    figures = {f.name: f for f in power_figures(COUNTS, 4, 0.125, load_profile("speck2f"), known)}
+    synops, spikes = 60_000 * 1e-11 / 0.5, 1200 * 1e-9 / 0.5
+    total = figures["power, processor"]
+    assert figures["dynamic power, synaptic operations"].low == pytest.approx(1e3 * synops)
+    assert figures["dynamic power, spikes"].high == pytest.approx(1e3 * spikes)
+    milliwatts = 1 + 1e3 * (synops + spikes)
+    assert (total.low, total.high) == pytest.approx((milliwatts - 0.1, milliwatts + 0.1))
+    assert figures["dynamic energy a sample"].low == pytest.approx(1e6 * (synops + spikes) * 0.125)
+    assert (total.certainty, total.sources) == ("calibrated", ("board 1",))
 
 
 def test_refusals() -> None:
-    with pytest.raises(InputError, match="duration is 0 s"):
-        estimate_power(COUNTS, 0, load_profile("speck2f"))
+    with pytest.raises(InputError, match="1 samples of 0 s"):
+        power_figures(COUNTS, 1, 0, load_profile("speck2f"))
     with pytest.raises(InputError, match="2 readings do not tell"):
         calibrate_power([Reading(0, 0, 1), Reading(1, 1, 2)], "x")
     with pytest.raises(InputError, match="3 readings do not tell"):

@@ -20,7 +20,6 @@ from torch import nn
 from i2e_deploy.chips import get
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram, Source
 from i2e_deploy.chips.dynapcnn.bound import bound
-from i2e_deploy.chips.dynapcnn.congestion import congestion
 from i2e_deploy.chips.dynapcnn.event_engine import EventEngine
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions, choices
 from i2e_deploy.chips.dynapcnn.event_reference import run_event_reference
@@ -211,19 +210,6 @@ def test_bound_holds_every_variant() -> None:
         assert (result.lowest <= output).all()
         assert (output <= result.highest).all()
     assert (result.lowest < result.highest).any()  # here the order does matter
-
-
-def test_congestion_of_a_queue_by_hand() -> None:
-    """Three events at once, 9 operations each, 1 M operations a second: done after 9, 18 and 27 us."""
-    program = single_core(weight=np.full((9, 1, 1, 1), 1, np.int8), output_shape=(9, 1, 1))
-    options = EventOptions(order="raster")
-    stimuli = inject(np.full((1, 1, 1, 1), 3), options, ticks=False)
-    run = run_event_reference(program, stimuli, options)
-    (load,) = congestion(program, stimuli, run, {"core": 1e6}, options, duration_us=1000)
-    assert load.synops == 27
-    assert load.largest_delay_us == pytest.approx(27)
-    assert load.mean_delay_us == pytest.approx(18)
-    assert load.load == pytest.approx(0.027)
 
 
 @pytest.mark.parametrize("engine", ["reference", "fast"])

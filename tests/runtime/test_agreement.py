@@ -29,7 +29,9 @@ FRAMES = np.random.default_rng(0).integers(0, 2, (12, 5, *PROGRAM.input_shape)).
 class OneSpikeOff(DynapcnnProgram):
     """Its board adds one spike of layer `conv` in sample 1 of each batch."""
 
-    def run_on(self, target: str, frames: Any, semantics: str = "timestep", board: Any = None) -> Trace:
+    def run_on(
+        self, target: str, frames: Any, semantics: str = "timestep", step_us: int = 1000, board: Any = None
+    ) -> Trace:
         return one_spike_off(self.run(frames, semantics))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram
-from i2e_deploy.chips.trace import Integers
+from i2e_deploy.chips.trace import Integers, Trace
 from i2e_deploy.events import Events
 
 
@@ -30,7 +30,11 @@ def measure(program: DynapcnnProgram, given: Integers | Events, step_us: int) ->
     Raises:
         InputError: see `DynapcnnProgram.run_events`.
     """
-    trace = program.run_events(given, options=EventOptions(step_us=step_us))
+    return activity_of(program.run_events(given, options=EventOptions(step_us=step_us)), step_us)
+
+
+def activity_of(trace: Trace, step_us: int) -> Activity:
+    """Activity of a run in `event` semantics with steps of `step_us`."""
     samples, steps = trace.output.shape[:2]
     seconds = samples * steps * step_us * 1e-6
     return Activity({name: counts.synops / seconds for name, counts in trace.counts.items()}, step_us)

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from i2e_deploy.chips.base import Chip, Program
 from i2e_deploy.chips.check import CheckReport, Finding, Slot
+from i2e_deploy.chips.costs import Costs
 from i2e_deploy.chips.dynapcnn.activity import Activity
 from i2e_deploy.chips.dynapcnn.config import build_config
+from i2e_deploy.chips.dynapcnn.energy import Coefficients
+from i2e_deploy.chips.dynapcnn.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.fit import changes, enough, sizes_of, smallest_changes
 from i2e_deploy.chips.dynapcnn.network_rules import NETWORK_RULES, Whole
 from i2e_deploy.chips.dynapcnn.placement import holding, place
@@ -24,20 +28,21 @@ from i2e_deploy.chips.dynapcnn.rules import RULES
 from i2e_deploy.chips.dynapcnn.split import halves, split_all, split_to_fit, splits_that_fit
 from i2e_deploy.chips.dynapcnn.stages import Stage, arrange, sensor_of, words
 from i2e_deploy.chips.profile import Profile, load_profile
-from i2e_deploy.chips.trace import Integers
+from i2e_deploy.chips.trace import Integers, Trace
 from i2e_deploy.errors import UnsupportedError
+from i2e_deploy.events import Events
 from i2e_deploy.network import AnyNetwork, Network
 
 
 class DynapcnnChip(Chip):
-    """A chip of the family, by the name of its profile.
+    """A chip of the family, by the name of its profile; `coefficients` are those of one board, for `costs`.
 
     Raises:
         InputError: no such profile.
     """
 
-    def __init__(self, name: str) -> None:
-        self.profile = load_profile(name)
+    def __init__(self, name: str, coefficients: Coefficients | None = None) -> None:
+        self.profile, self.coefficients = load_profile(name), coefficients
 
     def check(
         self,
@@ -96,6 +101,28 @@ class DynapcnnChip(Chip):
 
         program = calibrate(_float(network), frames)
         return split_to_fit(program, self.profile) if split else program
+
+    def calibrated(self, path: Path) -> DynapcnnChip:
+        """See `Chip.calibrated` and `power_file`."""
+        from i2e_deploy.chips.dynapcnn.power_file import read_coefficients
+
+        return DynapcnnChip(self.profile.name, read_coefficients(path, self.profile.name))
+
+    def costs(
+        self,
+        program: Program,
+        frames: Integers | Events,
+        step_us: int = 1000,
+        trace: Trace | None = None,
+        cores: Mapping[str, int] | None = None,
+        options: EventOptions | None = None,
+    ) -> Costs:
+        """See `Chip.costs` and `costs.costs`; `options` say the duration of a step too, where they are given."""
+        from i2e_deploy.chips.dynapcnn.costs import costs
+
+        assert isinstance(program, DynapcnnProgram)
+        options = EventOptions(step_us=step_us) if options is None else options
+        return costs(program, self.profile, frames, options, trace, cores, self.coefficients)
 
     def native_files(self, program: Program, placement: Sequence[Slot]) -> dict[str, bytes]:
         """`speck2f.json`: the chip's complete configuration, see `config`."""

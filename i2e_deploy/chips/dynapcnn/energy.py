@@ -1,10 +1,10 @@
 """Power of a run, as an estimate with provenance, and the fit of its coefficients to a power monitor.
 
-    P = P_idle + E_synop * synaptic operations / s + E_spike * spikes / s
+    P = P_rest + E_synop * synaptic operations / s + E_spike * spikes / s
 
-P_idle is in the profile, per rail, as the vendor's notebook shows it. For E_synop and E_spike nothing public could be
-verified, so there is no default: without coefficients the estimate is the idle power and says so; `calibrate_power`
-fits them from readings of the chip's own power monitor.
+P_rest is in the profile, per rail, as the vendor's notebook shows it. For E_synop and E_spike nothing public could be
+verified, so there is no default: without coefficients the estimate is the power at rest and says so; `calibrate_power`
+fits them to readings of a board's own power monitor.
 """
 
 from __future__ import annotations
@@ -14,22 +14,30 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from i2e_deploy.chips.costs import Figure
 from i2e_deploy.chips.profile import Profile
 from i2e_deploy.chips.trace import LayerCounts, Power
 from i2e_deploy.errors import InputError
 
 #: The processor's part of a board's rails; the pixels have two more.
 PROCESSOR_RAILS = ("io", "ram", "logic")
+PIXEL_RAILS = ("pixel_digital", "pixel_analog")
+#: Said where no coefficients are given.
+NO_COEFFICIENTS = (
+    "dynamic power: no energy per operation of this chip is public; fit it to your board's power monitor with "
+    "`i2e-deploy calibrate-power` and give the file with --power-coefficients"
+)
 
 
 @dataclass(frozen=True)
 class Coefficients:
-    """Joules per operation above idle, idle in watts, and where they come from.
+    """Joules per operation above rest, power at rest in watts, and where they come from.
 
     Args:
-        idle_w: the processor's rails at rest.
+        idle_w: the processor's rails at rest, with the monitor's offset.
         synop_j, spike_j: energy of one synaptic operation, of one spike.
-        source: e.g. "power monitor, board 1234, 12 readings".
+        source: e.g. "power monitor, board 1234".
+        readings: that they were fitted to.
         residual_w: root mean square of what the fit leaves.
     """
 
@@ -37,6 +45,7 @@ class Coefficients:
     synop_j: float
     spike_j: float
     source: str
+    readings: int = 0
     residual_w: float = 0.0
 
 
@@ -55,7 +64,7 @@ def reading(counts: Mapping[str, LayerCounts], duration_s: float, power: Power) 
     Args:
         counts: of the same inputs on the simulator, `Trace.counts`; a board does not count.
         duration_s: time that the inputs cover.
-        power: `Trace.power` of the board; the rails of the processor alone enter, as in `estimate_power`.
+        power: `Trace.power` of the board; the rails of the processor alone enter, as in `power_figures`.
 
     Raises:
         InputError: the duration is not positive, or a rail was not read.
@@ -68,33 +77,61 @@ def reading(counts: Mapping[str, LayerCounts], duration_s: float, power: Power) 
     return Reading(synops / duration_s, spikes / duration_s, watts)
 
 
-@dataclass(frozen=True)
-class PowerEstimate:
-    """Average power over a run; `dynamic_w` is None where no coefficients are known."""
+def power_figures(
+    counts: Mapping[str, LayerCounts],
+    samples: int,
+    seconds: float,
+    profile: Profile,
+    coefficients: Coefficients | None = None,
+) -> tuple[Figure, ...]:
+    """Average power, and energy of a sample: at rest only, or with coefficients the whole processor's.
 
-    idle_w: float
-    dynamic_w: float | None
-    source: str
-
-
-def estimate_power(
-    counts: Mapping[str, LayerCounts], duration_s: float, profile: Profile, coefficients: Coefficients | None = None
-) -> PowerEstimate:
-    """Average power of a run that took `duration_s` of the sensor's time.
+    Args:
+        counts: of all samples.
+        seconds: of the sensor's time, a sample.
 
     Raises:
         InputError: the duration is not positive.
     """
-    if duration_s <= 0:
-        raise InputError(f"duration is {duration_s} s: give the time that the events cover")
+    if seconds <= 0 or samples < 1:
+        raise InputError(f"{samples} samples of {seconds} s: give the time that the events cover")
+    rails = {name: _rail(name, profile) for name in (*PROCESSOR_RAILS, *PIXEL_RAILS)}
+    pixels = _sum("power at rest, the chip's own pixels", [rails[name] for name in PIXEL_RAILS])
     if coefficients is None:
-        rails = [profile.limit(f"idle_{name}_nw") for name in PROCESSOR_RAILS]
-        idle = sum(rail.value for rail in rails if isinstance(rail.value, int)) * 1e-9
-        return PowerEstimate(idle, None, f"{rails[0].source} [{rails[0].certainty}]; no energy per operation is public")
-    synops = sum(count.synops for count in counts.values())
-    spikes = sum(count.spikes for count in counts.values())
-    dynamic = (coefficients.synop_j * synops + coefficients.spike_j * spikes) / duration_s
-    return PowerEstimate(coefficients.idle_w, dynamic, coefficients.source)
+        rest = _sum("power at rest, processor", [rails[name] for name in PROCESSOR_RAILS])
+        floor = Figure(
+            "energy a sample, at rest alone", 1e3 * rest.low * seconds, 1e3 * rest.high * seconds, "uJ", rest.certainty,
+            rest.sources,
+        )  # fmt: skip
+        return (*(rails[name] for name in PROCESSOR_RAILS), rest, pixels, floor)
+
+    def of(name: str, value: float, unit: tuple[str, float] = ("mW", 1e3), off: float = 0.0) -> Figure:
+        low, high = unit[1] * max(value - off, 0.0), unit[1] * (value + off)
+        return Figure(name, low, high, unit[0], "calibrated", (coefficients.source,))
+
+    synops = coefficients.synop_j * sum(count.synops for count in counts.values()) / (samples * seconds)
+    spikes = coefficients.spike_j * sum(count.spikes for count in counts.values()) / (samples * seconds)
+    total, off = coefficients.idle_w + synops + spikes, coefficients.residual_w
+    return (
+        of("power at rest, processor", coefficients.idle_w),
+        of("dynamic power, synaptic operations", synops),
+        of("dynamic power, spikes", spikes),
+        of("power, processor", total, off=off),
+        pixels,
+        of("energy a sample", total * seconds, ("uJ", 1e6), off * seconds),
+        of("dynamic energy a sample", (synops + spikes) * seconds, ("uJ", 1e6)),
+    )
+
+
+def _rail(name: str, profile: Profile) -> Figure:
+    found = profile.estimate(f"idle_{name}")
+    title = f"power at rest, rail {name.replace('_', ' ')}"
+    return Figure(title, found.low * 1e-3, found.high * 1e-3, "mW", found.certainty, (found.source,))
+
+
+def _sum(name: str, parts: Sequence[Figure]) -> Figure:
+    low, high = sum(part.low for part in parts), sum(part.high for part in parts)
+    return Figure(name, low, high, parts[0].unit, parts[0].certainty, parts[0].sources)
 
 
 def calibrate_power(readings: Sequence[Reading], source: str) -> Coefficients:
@@ -108,7 +145,7 @@ def calibrate_power(readings: Sequence[Reading], source: str) -> Coefficients:
     scale = np.abs(table).max(axis=0, initial=0.0)
     if len(readings) < 3 or not scale.all() or np.linalg.matrix_rank(table / scale) < 3:
         raise InputError(
-            f"{len(readings)} readings do not tell idle, synaptic operations and spikes apart: "
+            f"{len(readings)} readings do not tell rest, synaptic operations and spikes apart: "
             "give three or more, at rest and with different networks"
         )
     best: tuple[float, np.ndarray[tuple[int], np.dtype[np.float64]]] | None = None
@@ -121,4 +158,4 @@ def calibrate_power(readings: Sequence[Reading], source: str) -> Coefficients:
     if best is None:
         raise InputError("readings fit no power that is zero or more: check their units (watts, per second)")
     error, (idle, synop, spike) = best
-    return Coefficients(float(idle), float(synop), float(spike), source, error)
+    return Coefficients(float(idle), float(synop), float(spike), source, len(readings), error)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from i2e_deploy.chips.dynapcnn.event_filter import filter_reference, fresh_memor
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.event_reference import HIGH, LOW, CoreState, EventRun, route, run_event_reference
 from i2e_deploy.chips.dynapcnn.filter_kernel import filter_fast
-from i2e_deploy.chips.dynapcnn.injection import check_recording, inject, recorded
+from i2e_deploy.chips.dynapcnn.injection import check_recording, from_start, inject, recorded
 from i2e_deploy.chips.dynapcnn.preprocess import preprocess_events
 from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.spikes import Binned, Spikes, Stimuli, join_samples
@@ -80,6 +81,27 @@ def front_end(
         return stimuli, memory
     run = filter_reference if engine == "reference" else filter_fast
     return run(program.event_filter, stimuli, memory, options.step_us)
+
+
+def reaching(
+    program: DynapcnnProgram, given: Integers | Events, options: EventOptions, ticks: bool
+) -> Iterator[tuple[Stimuli, int]]:
+    """What reaches the cores in every sample, in order of injection, and how many steps it lasts.
+
+    Args:
+        given: frames [B, T, C, H, W], or a recording, which is one sample at its own times.
+        ticks: whether the slow clock ticks, once a step.
+
+    Raises:
+        InputError: see `from_start` and `check_recording`.
+    """
+    if given.dtype.names is None:
+        for frame in cast("Integers", given):
+            yield front_end(program, inject(frame, options, ticks), options)[0], len(frame)
+    else:
+        recording, steps = from_start(program.merged(cast("Events", given)), options.step_us)
+        check_recording(recording, program.input_shape, "the recording")
+        yield front_end(program, recorded(recording, steps, options, ticks), options)[0], steps
 
 
 def _run(

@@ -1,8 +1,12 @@
 """Which layer goes on which core: a matching between layers and cores whose memories hold them, and the best of them.
 
-Of all placements that fit, that one is taken whose layers are done soonest where their load is known, else the one
-that puts layers fed by the input on the parallel cores (Speck Dev Kit Datasheet, Aug 2023, 2.4: "can be used as input
-layers"); a single neuron keeps away from those (the vendor's own test of one does). Among equals the smallest cores.
+Of all placements that fit, where the load of the layers is known, those come first in which no core is above its rate
+(a core that falls behind stalls the chip: sinabs' documentation, "tips for training"), or, if there is none, in which
+the largest load is least, since that core sets the pace of all. Of these the one that puts layers fed by the input on
+the parallel cores (Speck Dev Kit Datasheet, Aug 2023, 2.4: "can be used as input layers") and single neurons elsewhere
+(as the vendor's own test of one does); then the one with the least work, in seconds of work a second of all cores
+together; then the smallest cores. The datasheet's advice stands before the total because rates are secondary figures,
+and behind the limit because a stalled chip has no use for it.
 """
 
 from __future__ import annotations
@@ -15,8 +19,8 @@ from i2e_deploy.chips.dynapcnn.stages import Sized, words
 from i2e_deploy.chips.profile import Core, Profile
 from i2e_deploy.network import INPUT
 
-#: (seconds of work a second, or preferences not met; words of memory taken): smaller is better.
-Cost = tuple[float, int]
+#: (preferences not met; seconds of work a second; words of memory taken): smaller is better.
+Cost = tuple[float, float, int]
 
 
 def place(
@@ -76,15 +80,17 @@ def _best(
     stages: Sequence[Sized], options: Mapping[str, Sequence[Core]], profile: Profile, loads: Mapping[str, float] | None
 ) -> tuple[Core, ...]:
     """The cheapest placement, exactly: for each set of cores in use the cheapest way to fill it, layer by layer."""
-    ways: dict[int, tuple[Cost, tuple[Core, ...]]] = {0: ((0.0, 0), ())}
+    if loads is not None:
+        options = _fast_enough(options, profile, loads)
+    ways: dict[int, tuple[Cost, tuple[Core, ...]]] = {0: ((0.0, 0.0, 0), ())}
     for stage in stages:
         longer: dict[int, tuple[Cost, tuple[Core, ...]]] = {}
-        for taken, ((work, size), cores) in ways.items():
+        for taken, (before, cores) in ways.items():
             for core in options[stage.name]:
                 if taken >> core.index & 1:
                     continue
-                more, memory = _cost(stage, core, profile, loads)
-                way = ((work + more, size + memory), (*cores, core))
+                unmet, work, memory = _cost(stage, core, profile, loads)
+                way = ((before[0] + unmet, before[1] + work, before[2] + memory), (*cores, core))
                 key = taken | 1 << core.index
                 if key not in longer or way[0] < longer[key][0]:
                     longer[key] = way
@@ -92,10 +98,22 @@ def _best(
     return min(ways.values(), key=lambda way: way[0])[1]
 
 
+def _fast_enough(
+    options: Mapping[str, Sequence[Core]], profile: Profile, loads: Mapping[str, float]
+) -> dict[str, list[Core]]:
+    """For every layer the cores that may take it so that the largest load of any core is least, or at most 1."""
+    shares = {name: [(loads[name] / rate_of(core, profile), core) for core in cores] for name, cores in options.items()}
+    for largest in sorted({max(1.0, share) for row in shares.values() for share, _ in row}):
+        kept = {name: [core for share, core in row if share <= largest] for name, row in shares.items()}
+        if not match({name: [core.index for core in cores] for name, cores in kept.items()})[1]:
+            return kept
+    raise AssertionError("all options together are a placement")
+
+
 def _cost(stage: Sized, core: Core, profile: Profile, loads: Mapping[str, float] | None) -> Cost:
-    memory = sum(core.memory.values())
-    if loads is not None:
-        return loads[stage.name] / rate_of(core, profile), memory
     from_input = any(source.layer == INPUT for source in stage.sources)
-    lonely = core.parallel and prod(stage.output_shape) == 1
-    return float(core.parallel != from_input) + 2.0 * lonely, memory
+    unmet = float(from_input and not core.parallel) + 2.0 * (core.parallel and prod(stage.output_shape) == 1)
+    memory = sum(core.memory.values())
+    if loads is None:  # the parallel cores are left to those that may need them
+        return unmet + float(core.parallel and not from_input), 0.0, memory
+    return unmet, loads[stage.name] / rate_of(core, profile), memory

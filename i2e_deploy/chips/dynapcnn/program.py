@@ -167,17 +167,17 @@ class DynapcnnProgram(Program):
         if states is not None:
             check_states(states, self._state_shapes("event"), 1)
         options = EventOptions() if options is None else options
-        events, steps = from_start(self._merged(cast("Events", given)), options.step_us)
+        events, steps = from_start(self.merged(cast("Events", given)), options.step_us)
         return run_recordings(self, [events], steps, options, engine, states)
 
     def count(self, events: Events, step_us: int) -> Integers:
         """A recording counted into steps, as `run` takes it; see `injection.count_events`."""
         from i2e_deploy.chips.dynapcnn.injection import count_events
 
-        return count_events(self._merged(events), self.input_shape, step_us)
+        return count_events(self.merged(events), self.input_shape, step_us)
 
-    def _merged(self, events: Events) -> Events:
-        """One polarity where a merging sensor takes one channel, as Sinabs' does."""
+    def merged(self, events: Events) -> Events:
+        """A recording as it goes in: one polarity where a merging sensor takes one channel, as Sinabs' does."""
         if self.sensor is None or not self.sensor.merge_polarities or self.input_shape[0] > 1:
             return events
         merged = events.copy()
@@ -189,11 +189,13 @@ class DynapcnnProgram(Program):
         target: str,
         frames: Integers | Events,
         semantics: str = "timestep",
+        step_us: int = 1000,
         board: BoardOptions | None = None,
     ) -> Trace:
         """See `Program.run_on`: `board` is a Speck board through samna; unverified on silicon.
 
         The chip is asynchronous, whatever `semantics` says; a recording runs at its own times, as in `run_events`.
+        `board` says the duration of a step too, where it is given.
         See `board.run.run_board` for what comes back and what raises.
         """
         kind, _, name = target.partition(":")
@@ -204,9 +206,7 @@ class DynapcnnProgram(Program):
 
         if frames.dtype.names is None:
             check_frames(cast("Integers", frames), self.input_shape)
-        else:
-            frames = self._merged(cast("Events", frames))
-        options = BoardOptions() if board is None else board
+        options = BoardOptions(events=EventOptions(step_us=step_us)) if board is None else board
         return run_board(self, frames, replace(options, name=name) if name else options)
 
     def semantics_on(self, target: str, semantics: str) -> str:

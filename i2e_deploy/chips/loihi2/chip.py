@@ -9,14 +9,16 @@ from typing import Any
 
 from i2e_deploy.chips.base import Chip, Program
 from i2e_deploy.chips.check import CheckReport, Finding, Severity, Slot
+from i2e_deploy.chips.costs import Costs
 from i2e_deploy.chips.loihi2.calibration import calibration_findings
+from i2e_deploy.chips.loihi2.costs import costs
 from i2e_deploy.chips.loihi2.export import export_netx
 from i2e_deploy.chips.loihi2.layers import layers_of
 from i2e_deploy.chips.loihi2.partition import Cut, place
 from i2e_deploy.chips.loihi2.program import LoihiProgram, read_program
 from i2e_deploy.chips.loihi2.rules import RULES
 from i2e_deploy.chips.profile import Profile, load_profile
-from i2e_deploy.chips.trace import Integers
+from i2e_deploy.chips.trace import Integers, Trace
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network import AnyNetwork, BlockNetwork
 
@@ -63,6 +65,19 @@ class Loihi2Chip(Chip):
     def check_on(self, network: AnyNetwork, frames: Integers) -> tuple[Finding, ...]:
         """See `Chip.check_on`: headroom of the states, and messages that differ on Lava and in SLAYER."""
         return calibration_findings(self.lower(network), frames, self.profile)
+
+    def costs(
+        self,
+        program: Program,
+        frames: Integers,
+        step_us: int = 1000,
+        trace: Trace | None = None,
+        cores: Mapping[str, int] | None = None,
+    ) -> Costs:
+        """See `Chip.costs`: a step takes the time that it needs, and layers span cores: neither is asked for."""
+        assert isinstance(program, LoihiProgram)
+        trace = program.run(frames) if trace is None else trace
+        return costs(trace, layers_of(program.network, "chip"), self.profile)
 
     def native_files(self, program: Program, placement: Sequence[Slot]) -> Mapping[str, bytes]:
         """`program.net` for netx, mended (see `export`); nothing where a `.net` file cannot hold the network."""

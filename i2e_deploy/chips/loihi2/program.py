@@ -58,7 +58,7 @@ class LoihiProgram(Program):
             check_states(states, state_shapes(self.network, semantics), frames.shape[0])
         return (run_engine if engine == "fast" else run_reference)(self.network, flat, semantics, states)
 
-    def run_on(self, target: str, frames: Integers, semantics: str = "timestep") -> Trace:
+    def run_on(self, target: str, frames: Integers, semantics: str = "timestep", step_us: int = 1000) -> Trace:
         """See `Program.run_on`: `lava` is Lava's CPU models, `board` the chip through Intel's extension."""
         from i2e_deploy.chips.loihi2.lava import run_lava
 

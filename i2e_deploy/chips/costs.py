@@ -1,0 +1,90 @@
+"""What a network is expected to cost on a chip: power, energy, load, latency, in the same words for all chips.
+
+No figure here was measured by this project. Each says how certain it is: `documented`, `inferred` or `unverified` as in
+the profiles, or `calibrated` where it rests on readings of the user's own board.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from i2e_deploy.chips.profile import Published
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One expected figure, from `low` to `high` of `unit` (equal where nobody gives a range)."""
+
+    name: str
+    low: float
+    high: float
+    unit: str
+    certainty: str
+    sources: tuple[str, ...]
+
+    def __str__(self) -> str:
+        texts = [f"{value:,.0f}" if value >= 1000 else f"{value:.3g}" for value in (self.low, self.high)]
+        return f"{' to '.join(dict.fromkeys(texts))} {self.unit}"
+
+
+@dataclass(frozen=True)
+class CoreLoad:
+    """One layer on its core, means over the samples.
+
+    Args:
+        core: its number.
+        synops_per_s: synaptic operations a second of the input's time.
+        limit: the same, at most.
+        load: share of the time that the core is busy; above 1 it cannot keep up.
+        mean_delay_us, largest_delay_us: from a stimulus to the end of its work in this core.
+        events_in_per_s, events_out_per_s: events that reach the core and spikes that leave it.
+        certainty, source: of the limit.
+    """
+
+    layer: str
+    core: int
+    synops_per_s: float
+    limit: float
+    load: float
+    mean_delay_us: float
+    largest_delay_us: float
+    events_in_per_s: float
+    events_out_per_s: float
+    certainty: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What is expected of a run.
+
+    Args:
+        basis: what was run, in a sentence.
+        samples: samples that it rests on.
+        seconds: of the input's time, a sample; None where the chip takes the time that it needs.
+        figures: power, energy, latency.
+        loads: of every core; empty where the chip has no such limit.
+        activity: spikes and synaptic operations a sample, by layer.
+        unknown: what no figure stands for, each a sentence.
+        published: figures of whole chips, for comparison.
+    """
+
+    basis: str
+    samples: int
+    seconds: float | None
+    figures: tuple[Figure, ...] = ()
+    loads: tuple[CoreLoad, ...] = ()
+    activity: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    unknown: tuple[str, ...] = ()
+    published: tuple[Published, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        data = asdict(self)
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in data.items()} | {
+            "figures": [
+                asdict(figure) | {"sources": list(figure.sources), "text": str(figure)} for figure in self.figures
+            ]
+        }

@@ -1,0 +1,50 @@
+"""What commands say of power, load and latency."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from i2e_deploy.chips.costs import Costs
+
+#: Help of the option `--power-coefficients`.
+COEFFICIENTS_HELP = "DYNAP-CNN: energy per operation of your board, as `calibrate-power` wrote it."
+
+
+def print_costs(costs: Costs, out: Console) -> None:
+    """Figures with certainty and source, the load of every core, and what no figure stands for."""
+    named = [source for figure in costs.figures for source in figure.sources] + [row.source for row in costs.loads]
+    numbers = {source: i + 1 for i, source in enumerate(dict.fromkeys(named))}
+    out.print(f"estimate, {costs.basis}; in brackets how certain a figure is, and its sources")
+    for figure in costs.figures:
+        sources = ", ".join(str(numbers[source]) for source in dict.fromkeys(figure.sources))
+        out.print(f"  {figure.name}: {figure} [{figure.certainty}, {sources}]")
+    if costs.loads:
+        _print_loads(costs, out)
+        out.print(f"  limits [{costs.loads[0].certainty}, {numbers[costs.loads[0].source]}]")
+    for source, number in numbers.items():
+        out.print(f"  source {number}: {source}")
+    for row in costs.loads:
+        if row.load > 1:
+            out.print(f"  layer {row.layer!r} is more work than core {row.core} can do: delays grow with the input")
+    for text in costs.unknown:
+        out.print(f"  not known: {text}")
+
+
+def _print_loads(costs: Costs, out: Console) -> None:
+    from rich.table import Table
+
+    def short(value: float) -> str:
+        return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+    table = Table("layer", "core", "synops", "limit", "load", "mean", "largest", "in", "out")
+    table.title = "cores: M synops/s; delay from stimulus to end of work, us; k events/s"
+    for row in costs.loads:
+        table.add_row(
+            row.layer, str(row.core), f"{row.synops_per_s / 1e6:,.2f}", f"{row.limit / 1e6:g}",
+            f"{100 * row.load:.1f} %", short(row.mean_delay_us), short(row.largest_delay_us),
+            short(row.events_in_per_s / 1e3), short(row.events_out_per_s / 1e3),
+        )  # fmt: skip
+    out.print(table)

@@ -1,0 +1,194 @@
+"""Power, load and latency as the commands and pages tell them: the same words for both families of chips."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from loihi_nets import draw_frames, draw_network
+from tiny_programs import tiny_program
+
+from i2e_deploy import bundle as bundles
+from i2e_deploy.chips import get
+from i2e_deploy.chips.dynapcnn import costs as dynapcnn_costs
+from i2e_deploy.cli.app import run
+from i2e_deploy.events.files import write_events
+from i2e_deploy.network import Conv2d, IntegrateAndFire, chain
+from i2e_deploy.network.file import write_network
+from i2e_deploy.network.netx_write import write_netx
+
+Captured = pytest.CaptureFixture[str]
+FRAMES = (np.random.default_rng(0).random((3, 5, 2, 8, 8)) < 0.3).astype(np.uint8)
+FIGURE_KEYS = {"name", "low", "high", "unit", "certainty", "sources", "text"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A network of two layers, a bundle of it whose layers lie on cores 2 and 5, and frames."""
+    random, neuron = np.random.default_rng(0), IntegrateAndFire(1.0, -1.0)
+    first, second = random.normal(0.1, 0.4, (3, 2, 3, 3)), random.normal(0.1, 0.3, (4, 3, 3, 3))
+    network = chain(
+        (2, 8, 8),
+        {
+            "a": Conv2d(first.astype(np.float32), padding=(1, 1)), "an": neuron,
+            "b": Conv2d(second.astype(np.float32)), "bn": neuron,
+        },
+    )  # fmt: skip
+    write_network(network, tmp_path / "net.safetensors")
+    np.save(tmp_path / "frames.npy", FRAMES)
+    np.savez(tmp_path / "data.npz", frames=FRAMES, labels=np.zeros(3, np.int64))
+    bundles.write(tmp_path / "bundle", get("speck2f"), network, FRAMES)
+    manifest = json.loads((tmp_path / "bundle" / "manifest.json").read_text())
+    for slot, core in zip(manifest["check"]["placement"], (2, 5), strict=True):
+        slot["core"] = core
+    (tmp_path / "bundle" / "manifest.json").write_text(json.dumps(manifest))
+    return tmp_path
+
+
+def simulate(folder: Path, model: str, *more: str) -> list[str]:
+    files = ["--input", str(folder / "frames.npy"), "--out", str(folder / "trace.npz")]
+    return ["simulate", str(folder / model), "--chip", "speck2f", *files, *more]
+
+
+def test_simulate_tells_power_load_and_latency(folder: Path, capsys: Captured) -> None:
+    assert run(simulate(folder, "bundle", "--semantics", "event", "--json")) == 0
+    told = json.loads(capsys.readouterr().out)
+    estimate, layers = told["estimate"], told["layers"]
+    figures = {figure["name"]: figure for figure in estimate["figures"]}
+    assert all(figure.keys() == FIGURE_KEYS for figure in figures.values())
+    assert figures["power at rest, processor"]["text"] == "0.48 mW"
+    assert figures["latency from stimulus to output spike, mean"]["certainty"] == "unverified"
+    assert estimate["seconds"] == pytest.approx(5e-3)
+    assert [row["core"] for row in estimate["loads"]] == [2, 5]  # as the bundle places them
+    for row in estimate["loads"]:
+        assert row["synops_per_s"] == pytest.approx(layers[row["layer"]]["synops"] / (3 * 5e-3))
+        assert row["events_out_per_s"] == pytest.approx(layers[row["layer"]]["spikes"] / (3 * 5e-3))
+        assert row["load"] == pytest.approx(row["synops_per_s"] / 3e7)
+        assert "secondary" in row["source"]
+    assert estimate["loads"][0]["events_in_per_s"] == pytest.approx(FRAMES.sum() / (3 * 5e-3))
+    assert estimate["loads"][1]["events_in_per_s"] == pytest.approx(estimate["loads"][0]["events_out_per_s"])
+    assert "no energy per operation of this chip is public" in estimate["unknown"][0]
+    assert any("3.36 us for one event" in each["text"] for each in estimate["published"])
+    assert run(simulate(folder, "bundle", "--json")) == 0
+    assert json.loads(capsys.readouterr().out)["estimate"] is None  # time steps have no load and no latency
+
+
+def test_and_so_for_people(folder: Path, capsys: Captured) -> None:
+    assert run(simulate(folder, "net.safetensors", "--semantics", "event", "--step-us", "2")) == 0
+    out = capsys.readouterr().out
+    assert "power at rest, rail logic: 0.367 mW [documented, 1]" in out
+    assert "source 1: sinabs documentation, speck/notebooks/power_monitoring.ipynb" in out
+    assert "limits [unverified, 3]" in out
+    assert "source 3: secondary: public SANA-FE notes" in out
+    assert "layer 'a' is more work than core" in out  # as fast as that no core can
+    assert "not known: dynamic power: no energy per operation of this chip is public" in out
+
+
+def test_check_with_inputs_and_a_recording(folder: Path, capsys: Captured) -> None:
+    check = ["check", str(folder / "net.safetensors"), "--chip", "speck2f"]
+    assert run([*check, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["estimate"] is None
+    assert run([*check, "--input", str(folder / "frames.npy"), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [row["core"] for row in told["estimate"]["loads"]] == [slot["core"] for slot in told["placement"]]
+    events = np.zeros(40, [("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("p", "u1")])
+    events["t"], events["x"] = np.arange(40) * 100, np.arange(40) % 8
+    write_events(folder / "r.bin", events, (8, 8))
+    assert run([*check, "--input", str(folder / "r.bin")]) == 0
+    assert "1 samples of 4 ms" in capsys.readouterr().out
+
+
+def test_evaluate_and_the_report(folder: Path, capsys: Captured) -> None:
+    bundle, page = str(folder / "bundle"), folder / "bundle" / "report.html"
+    assert run(["report", bundle]) == 0
+    golden = page.read_text()
+    assert "golden inputs (the first inputs of the bundle), run as the asynchronous chip would: 3 samples" in golden
+    assert "all that a core can do" in golden  # the picture
+    assert "Work per layer" in golden
+    assert golden.count("<svg") == 3  # spikes and operations a layer, load of the cores, spikes of a sample
+    capsys.readouterr()
+    html = folder / "page.html"
+    assert run(["evaluate", bundle, str(folder / "data.npz"), "--step-us", "500", "--json", "--html", str(html)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["sample_seconds"], told["estimate"]["seconds"]) == pytest.approx((2.5e-3, 2.5e-3))
+    assert "Load of the cores" in html.read_text()
+    assert run(["report", bundle]) == 0
+    assert "3 samples of 2.5 ms" in page.read_text()
+    assert "golden inputs (" not in page.read_text()
+    assert run(["report", bundle, "--step-us", "100"]) == 0
+    assert "3 samples of 0.5 ms" in page.read_text()
+    assert not re.findall(r'(?:src|href)="(?!#)', page.read_text())
+
+
+@pytest.mark.parametrize("damage", [{"loads": [{"load": "<b>"}]}, {"figures": 3}, {"loads": [3]}, {"unknown": 1}, []])
+def test_an_estimate_that_was_changed_is_refused_in_one_line(folder: Path, damage: Any, capsys: Captured) -> None:
+    assert run(["evaluate", str(folder / "bundle"), str(folder / "data.npz")]) == 0
+    path = folder / "bundle" / "evaluation.json"
+    content = json.loads(path.read_text())
+    content["result"]["estimate"] = {**content["result"]["estimate"], **damage} if isinstance(damage, dict) else [1]
+    path.write_text(json.dumps(content))
+    capsys.readouterr()
+    assert run(["report", str(folder / "bundle")]) == 2
+    error = capsys.readouterr().err
+    assert "evaluation.json does not hold what a report needs" in error
+    assert error.count("\n") == 1
+
+
+def test_cores_that_cannot_be_are_chosen_anew(folder: Path) -> None:
+    path = folder / "bundle" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    for cores, kept in (((2, 99), {"a": 2, "b": 99}), ((2, 2), None), (("x", 1), None)):
+        for slot, core in zip(manifest["check"]["placement"], cores, strict=True):
+            slot["core"] = core
+        path.write_text(json.dumps(manifest))
+        found = bundles.read(folder / "bundle")
+        assert found.cores == kept
+        costs = found.chip.costs(found.program, FRAMES, cores=found.cores)
+        assert costs is not None
+        assert {row.core for row in costs.loads} == {0, 1}
+
+
+def test_an_estimate_is_made_on_as_many_samples_as_are_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    program, chip = tiny_program(), get("speck2f")
+    frames = np.ones((4, 1, 2, 8, 8), np.uint8)
+    for most, samples in ((128 * 4, 4), (128 * 3 - 1, 2), (127, 0)):
+        monkeypatch.setattr(dynapcnn_costs, "MAX_EVENTS", most)
+        costs = chip.costs(program, frames)
+        assert costs is not None
+        assert costs.samples == samples
+        assert ("one sample holds more than 127 events: nothing was run" in costs.unknown) is (samples == 0)
+
+
+def test_loihi_speaks_the_same_words(tmp_path: Path, capsys: Captured) -> None:
+    chip = get("loihi2")
+    drawn = (n for n in map(draw_network, range(200)) if len(n.input_shape) == 3 and chip.check(n).fits)
+    network = next(n for n in drawn if n.blocks[0].connections[0].synapse is None)
+    write_netx(network, tmp_path / "net.net")
+    np.save(tmp_path / "frames.npy", draw_frames(network, 0, 2, 10))
+    files = ["--input", str(tmp_path / "frames.npy"), "--out", str(tmp_path / "trace.npz")]
+    command = ["simulate", str(tmp_path / "net.net"), "--chip", "loihi2", *files]
+    assert run([*command, "--json"]) == 0
+    estimate = json.loads(capsys.readouterr().out)["estimate"]
+    names = [figure["name"] for figure in estimate["figures"]]
+    assert names == ["dynamic energy a sample", "time of a step", "latency of a decision"]
+    assert all(figure.keys() == FIGURE_KEYS for figure in estimate["figures"])
+    step, decision = estimate["figures"][1:]
+    assert decision["high"] == pytest.approx(10 * step["high"])
+    assert any("power at rest" in text for text in estimate["unknown"])
+    assert run(command) == 0
+    assert "dynamic energy a sample: " in capsys.readouterr().out
+    (tmp_path / "power.json").write_text("{}")
+    assert run([*command, "--semantics", "event", "--power-coefficients", str(tmp_path / "power.json")]) == 2
+    assert "loihi2 takes none" in capsys.readouterr().err
+
+
+def test_profiles_show_costs_and_what_is_published(capsys: Captured) -> None:
+    for name, cost, text in (("speck2f", "idle_logic", "3.36 us for one event"), ("loihi2", "synop_energy", "104 mW")):
+        assert run(["profiles", name]) == 0
+        out = " ".join(capsys.readouterr().out.split())
+        assert cost in out
+        assert text in out.partition("published figures")[2]
