@@ -20,9 +20,8 @@ def command(
 ) -> None:
     """Fit energy per operation to readings of a board.
 
-    The readings are those of its power monitor.
-
-    Power at rest, energy of a synaptic operation and of a spike, for --power-coefficients of other commands. Watts are
+    The readings are those of its power monitor. Found are power at rest, energy of a synaptic operation and of a spike,
+    for --power-coefficients of other commands. Watts are
     of the rails io, ram and logic together. Three readings at least, that differ in work: one at rest, and several
     networks or inputs. `evaluate MODEL DATA --semantics event --target simulator --target board --json` gives one: the
     simulator counts the operations, the board reads the watts. For chips of the DYNAP-CNN family.

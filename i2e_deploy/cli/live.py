@@ -47,7 +47,7 @@ def command(
 ) -> None:
     """Run a network on live events, until Ctrl-C.
 
-    Whatever is lost is counted.
+    Whatever is lost on the way is counted and told.
 
     Example: i2e-deploy live demo_output/bundle --source "fake://128x128?rate=2e5" --view
     """
