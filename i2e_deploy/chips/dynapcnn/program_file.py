@@ -15,6 +15,7 @@ from i2e_deploy.chips.dynapcnn.readout import Readout
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.network import INPUT, Sensor
+from i2e_deploy.network.layers import MAX_SPIKES
 
 #: Neurons of one layer of a program read from a file; a core has at most 2^16.
 MAX_NEURONS = 2**24
@@ -57,7 +58,7 @@ def _read_layer(row: Mapping[str, Any], tensors: Mapping[str, Integers]) -> Core
         padding=_pair(row["padding"]),
         threshold=_integer(row["threshold"], 1, 2**15 - 1),
         min_v=_integer(row["min_v"], -(2**15), 0),
-        max_spikes=None if row["max_spikes"] is None else _integer(row["max_spikes"], 1, 2**15),
+        max_spikes=None if row["max_spikes"] is None else _integer(row["max_spikes"], 1, MAX_SPIKES),
         reset=row["reset"],
         input_shape=_shape(row["input_shape"]),
         output_shape=_shape(row["output_shape"]),
