@@ -96,6 +96,8 @@ def _check_graph(program: DynapcnnProgram) -> None:
     if not program.outputs:
         raise ValueError("outputs are empty")
     for source in program.outputs:
+        if source.feature_shift:
+            raise ValueError(f"output {source.layer!r} has a feature shift: outputs stand one behind the other")
         if min(pooled(source)) < 1:
             raise ValueError(f"output {source.layer!r} pooled by {source.pool} leaves nothing")
 
