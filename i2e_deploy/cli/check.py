@@ -40,14 +40,24 @@ def command(
     from i2e_deploy.chips import get
     from i2e_deploy.chips.dynapcnn import DynapcnnChip
     from i2e_deploy.chips.dynapcnn.activity import measure
-    from i2e_deploy.cli.common import console, print_check, print_json, read_frames, read_input, read_network_of
+    from i2e_deploy.cli.common import (
+        console,
+        own_program,
+        print_check,
+        print_json,
+        read_frames,
+        read_input,
+        read_network_of,
+    )  # fmt: skip
     from i2e_deploy.errors import InputError
 
     target, network = get(chip), read_network_of(model, input_shape)
     if isinstance(target, DynapcnnChip):
-        report = target.check(network, split)
+        own, was_split = own_program(model, target, network)
+        split = split if own is None else was_split
+        report = target.check(network, split, own)
         if inputs is not None and report.fits:
-            program = target.lower(network, split)
+            program = target.lower(network, split) if own is None else own
             report = target.check(network, split, program, measure(program, read_input(inputs), step_us))
     elif split:
         raise InputError(f"--split is for chips of the DYNAP-CNN family, not {chip}")
