@@ -107,6 +107,8 @@ def test_shapes_that_do_not_fit_are_named() -> None:
         lambda: IntegrateAndFire(threshold=float("nan")),
         lambda: IntegrateAndFire(min_v=0.5),
         lambda: IntegrateAndFire(max_spikes=0),
+        lambda: IntegrateAndFire(max_spikes=2**31),
+        lambda: Conv2d(np.ones((1, 1, 1, 1), np.float32), stride=(True, 1)),
         lambda: Pool2d((0, 2)),
         lambda: Conv2d(np.ones((1, 1, 1, 1), np.float64)),
         lambda: Conv2d(np.ones((1, 1, 1, 1), np.float32), stride=(0, 1)),

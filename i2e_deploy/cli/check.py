@@ -42,16 +42,26 @@ def command(
     from i2e_deploy.chips.dynapcnn import DynapcnnChip
     from i2e_deploy.chips.dynapcnn.activity import activity_of
     from i2e_deploy.chips.dynapcnn.event_options import EventOptions
-    from i2e_deploy.cli.common import console, print_check, print_json, read_frames, read_input, read_network_of
+    from i2e_deploy.cli.common import (
+        console,
+        own_program,
+        print_check,
+        print_json,
+        read_frames,
+        read_input,
+        read_network_of,
+    )
     from i2e_deploy.cli.costs import print_costs
     from i2e_deploy.errors import InputError
 
     costs: Costs | None = None
     target, network = get(chip), read_network_of(model, input_shape)
     if isinstance(target, DynapcnnChip):
-        report = target.check(network, split)
+        own, was_split = own_program(model, target, network)
+        split = split if own is None else was_split
+        report = target.check(network, split, own)
         if inputs is not None and report.fits:
-            program, given = target.lower(network, split), read_input(inputs)
+            program, given = target.lower(network, split) if own is None else own, read_input(inputs)
             trace = program.run_events(given, options=EventOptions(step_us=step_us))
             report = target.check(network, split, program, activity_of(trace, step_us))
             costs = target.costs(program, given, step_us, trace, {slot.layer: slot.core for slot in report.placement})

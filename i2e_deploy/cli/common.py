@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.table import Column, Table
 
     from i2e_deploy.chips import CheckReport, Chip, Program
+    from i2e_deploy.chips.dynapcnn import DynapcnnChip, DynapcnnProgram
     from i2e_deploy.chips.trace import Integers
     from i2e_deploy.events import Events
     from i2e_deploy.network import AnyNetwork
@@ -162,6 +163,26 @@ def read_model_of(model: Path, chip_name: str | None, input_shape: str = "", pow
     if chip_name not in (None, name):
         raise InputError(f"{model} is a bundle for {name}, not {chip_name}: give --chip {name}, or export it again")
     return Model(known(bundle.chip), bundle.program, bundle.cores)
+
+
+def own_program(model: Path, chip: DynapcnnChip, network: AnyNetwork) -> tuple[DynapcnnProgram | None, bool]:
+    """The integers of a bundle for this chip, and whether layers were split for them; (None, False): no such bundle.
+
+    Raises:
+        InputError: they are not of the bundle's network.
+    """
+    from i2e_deploy.bundle import read
+    from i2e_deploy.chips.dynapcnn import DynapcnnProgram
+
+    bundle = read(model) if model.is_dir() else None
+    if bundle is None or bundle.chip.profile.name != chip.profile.name:
+        return None, False
+    program = bundle.program
+    assert isinstance(program, DynapcnnProgram)
+    for split in (False, True):
+        if chip.check(network, split).layers == program.layer_names:
+            return program, split
+    raise InputError(f"the program of {model} is not made of the network beside it: export it again")
 
 
 def read_frames(path: Path) -> Integers:

@@ -65,6 +65,8 @@ def command(
 
     bundle.check_target(out, overwrite=False)
     network, target = read_network_of(model, input_shape), get(chip)
+    if model.is_dir():
+        console(stderr=True).print("the bundle's network is lowered anew: give --calibrate, --split, --readout again")
     frames, seeds = _golden_inputs(network, inputs, seed)
     wanted = Wanted(None if calibration is None else read_frames(calibration), split, readout)
     notes = {"lowering": "compatible" if calibration is None else "calibrated"} | ({"split": True} if split else {})

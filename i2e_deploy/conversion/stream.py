@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from i2e_deploy.errors import InputError
 from i2e_deploy.events.array import Events, check_events, empty_events
+from i2e_deploy.events.order import spread_rank
 
 #: Microsaccades take 10 to 30 ms (Martinez-Conde et al. 2004); the paper names no duration.
 SACCADE_US = 10_000
@@ -31,8 +32,9 @@ def frames_to_events(
         frames: uint8 0/1 [T, 2, H, W], channel 0 = OFF.
         saccade_us: duration of a bin in us, at least 1.
         start_us: time of the first bin.
-        spread: where in its bin an event lies. `"even"`: the n events of a bin, in raster order, share it
-            evenly; `"start"`: all at its first microsecond; `"random"`: uniformly drawn.
+        spread: where in its bin an event lies. `"even"`: the n events of a bin share it evenly, in an order in which
+            neighbours in time are far apart in space (`events.order`, as an asynchronous chip wants them);
+            `"start"`: all at its first microsecond, in the same order; `"random"`: uniformly drawn.
         rng: source of the draws, needed by `"random"`.
 
     Returns:
@@ -45,8 +47,7 @@ def frames_to_events(
     if spread not in SPREADS or (spread == "random" and rng is None):
         raise InputError(f"spread is {spread!r}: give one of {SPREADS}, and a generator `rng` with 'random'")
     steps, polarity, y, x = np.nonzero(frames)
-    # Raster order inside a bin: row, column, polarity.
-    order = np.lexsort((polarity, x, y, steps))
+    order = np.lexsort((spread_rank(frames.shape[1:])[polarity, y, x], steps))
     events = empty_events(len(order))
     bins = steps[order]
     events["x"], events["y"], events["p"] = x[order], y[order], polarity[order]

@@ -23,6 +23,8 @@ Shape = tuple[int, ...]
 SMALLEST, LARGEST = 1e-30, 1e30
 #: Values of one activation or of one kernel written out, at most; a Speck core has 2^16 neurons, Loihi chips 2^20.
 MAX_VALUES = 2**26
+#: Spikes of a neuron in a step, at most: traces hold 32 bits.
+MAX_SPIKES = 2**31 - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +43,7 @@ class Conv2d:
         pairs = (("stride", self.stride, 1), ("padding", self.padding, 0), ("dilation", self.dilation, 1))
         for name, pair, lowest in pairs:
             _check_pair(name, pair, lowest)
-        if not isinstance(self.groups, int) or self.groups < 1 or self.weight.shape[0] % self.groups:
+        if type(self.groups) is not int or self.groups < 1 or self.weight.shape[0] % self.groups:
             raise InputError(f"groups is {self.groups!r}: it must divide the {self.weight.shape[0]} output channels")
 
 
@@ -79,8 +81,8 @@ class IntegrateAndFire:
             raise InputError(
                 f"lower bound min_v is {self.min_v:.3g}: it must be 0 or below and within float32, or None"
             )
-        if self.max_spikes is not None and (not isinstance(self.max_spikes, int) or self.max_spikes < 1):
-            raise InputError(f"max_spikes is {self.max_spikes!r}: give a whole number from 1, or None")
+        if self.max_spikes is not None and (type(self.max_spikes) is not int or not 1 <= self.max_spikes <= MAX_SPIKES):
+            raise InputError(f"max_spikes is {self.max_spikes!r}: give a whole number from 1 to {MAX_SPIKES}, or None")
         if self.reset not in ("subtract", "zero"):
             raise InputError(f"reset is {self.reset!r}: choose 'subtract' or 'zero'")
 
@@ -121,7 +123,7 @@ def _check_weights(weight: Array, bias: Array | None, dimensions: int) -> None:
 
 
 def _check_pair(name: str, pair: Pair, lowest: int) -> None:
-    if not isinstance(pair, tuple) or len(pair) != 2 or any(not isinstance(n, int) or n < lowest for n in pair):
+    if not isinstance(pair, tuple) or len(pair) != 2 or any(type(n) is not int or n < lowest for n in pair):
         raise InputError(f"{name} is {pair!r}: give two whole numbers from {lowest}")
 
 

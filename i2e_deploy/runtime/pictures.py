@@ -10,6 +10,7 @@ import numpy as np
 from i2e_deploy.conversion import as_ratio, convert
 from i2e_deploy.errors import InputError
 from i2e_deploy.events.array import EVENT_DTYPE, Events, empty_events
+from i2e_deploy.events.order import spread_rank
 from i2e_deploy.events.sources import SourceUri
 
 
@@ -78,8 +79,10 @@ class PictureSource:
 
 
 def frame_events(frame: np.ndarray, t: int) -> Events:  # type: ignore[type-arg]
-    """Events of one binary frame [2, H, W], all at `t` us."""
+    """Events of one binary frame [2, H, W], all at `t` us, in spread order; see `events.order`."""
     p, y, x = np.nonzero(frame)
+    order = np.argsort(spread_rank(frame.shape)[p, y, x])
+    p, y, x = p[order], y[order], x[order]
     events = np.empty(len(p), EVENT_DTYPE)
     events["t"], events["x"], events["y"], events["p"] = t, x, y, p
     return events

@@ -52,7 +52,7 @@ def test_even_spread_fills_the_bin() -> None:
     frames[1] = 1
     events = frames_to_events(frames, saccade_us=800)
     assert events["t"].tolist() == [800, 900, 1000, 1100, 1200, 1300, 1400, 1500]
-    assert events[["y", "x", "p"]].tolist() == [(y, x, p) for y in (0, 1) for x in (0, 1) for p in (0, 1)]
+    assert events[["y", "x", "p"]].tolist() == [(y, x, p) for y, x in [(0, 0), (0, 1), (1, 1), (1, 0)] for p in (0, 1)]
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.dynapcnn import DynapcnnChip, DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.calibrate import _float_spikes, effective_bits
+from i2e_deploy.chips.dynapcnn.program_file import read_program
 from i2e_deploy.chips.dynapcnn.reference import gather
 from i2e_deploy.chips.dynapcnn.stages import arrange
 from i2e_deploy.errors import InputError
@@ -91,3 +94,23 @@ def test_a_bias_of_16_bits_survives_the_file() -> None:
 def test_frames_of_another_network_are_refused(shape: tuple[int, ...], words: str) -> None:
     with pytest.raises(InputError, match=words):
         CHIP.calibrate(network(), np.ones(shape, np.int64))
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    size=st.sampled_from([1e-4, 0.1, 1.0, 300.0]), threshold=st.sampled_from([1e-3, 1.0, 50.0]),
+    min_v=st.sampled_from([None, 0.0, -0.0, -1e-6, -1.0, -1e6]), bias=st.sampled_from([None, 0.0, -30.0, 1e6]),
+)  # fmt: skip
+def test_calibrated_integers_are_always_legal(
+    size: float, threshold: float, min_v: float | None, bias: float | None
+) -> None:
+    """Whatever the floats are: thresholds from 1, bounds below 0, all within the chip's words."""
+    weight = (size * np.random.default_rng(0).normal(0.1, 0.3, (3, 2, 3, 3))).astype(np.float32)
+    biases = None if bias is None else np.full(3, bias, np.float32)
+    made = chain((2, 8, 8), {"c": Conv2d(weight, biases), "n": IntegrateAndFire(threshold, min_v)})
+    program = CHIP.calibrate(made, FRAMES)
+    (layer,) = program.layers
+    assert 1 <= layer.threshold <= 2**15 - 1
+    assert -(2**15) <= layer.min_v <= -1
+    assert not {"threshold", "lower bound"} & {error.rule for error in CHIP.check(made, program=program).errors}
+    read_program(*program.to_tensors())  # the ranges that a bundle is read with

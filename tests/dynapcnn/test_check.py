@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -74,6 +75,55 @@ def test_each_limit_has_its_finding(network: Network, rule: str, fix: str) -> No
     found = errors(network)
     assert rule in found
     assert fix in found[rule]
+
+
+def ones(features: int, channels: int, kernel: int = 1) -> Array:
+    return np.ones((features, channels, kernel, kernel), np.float32)
+
+
+def chained(layers: int) -> Network:
+    ops: dict[str, Op] = {}
+    for i in range(layers):
+        ops |= {f"c{i}": Conv2d(ones(1, 1)), f"n{i}": NEURON}
+    return chain((1, 4, 4), ops)
+
+
+def fanned(layers: int) -> Network:
+    made = [Layer("a", Conv2d(ones(1, 1)), ("input",)), Layer("an", NEURON, ("a",))]
+    for i in range(layers):
+        made += [Layer(f"b{i}", Conv2d(ones(1, 1)), ("an",)), Layer(f"bn{i}", NEURON, (f"b{i}",))]
+    return Network((1, 4, 4), tuple(made))
+
+
+#: By rule: a network of size n, the last n that is legal, the first that is not.
+EDGES: dict[str, tuple[Callable[[int], Network], int, int]] = {
+    "input height": (lambda n: one_layer((1, n, 8), Conv2d(ones(1, 1), stride=(4, 4))), 128, 129),
+    "input width": (lambda n: one_layer((1, 8, n), Conv2d(ones(1, 1), stride=(4, 4))), 128, 129),
+    "output height": (lambda n: one_layer((1, n, 8), Conv2d(ones(1, 1))), 64, 65),
+    "output width": (lambda n: one_layer((1, 8, n), Conv2d(ones(1, 1))), 64, 65),
+    "input features": (lambda n: one_layer((n, 1, 1), Conv2d(ones(1, n))), 1024, 1025),
+    "output features": (lambda n: one_layer((1, 1, 1), Conv2d(ones(n, 1))), 1024, 1025),
+    "kernel size": (lambda n: one_layer((1, 20, 20), Conv2d(ones(1, 1, n))), 16, 17),
+    "stride vertical": (lambda n: one_layer((1, 9, 9), Conv2d(ones(1, 1), stride=(n, 1))), 8, 9),
+    "stride horizontal": (lambda n: one_layer((1, 9, 9), Conv2d(ones(1, 1), stride=(1, n))), 4, 5),
+    "padding vertical": (lambda n: one_layer((1, 9, 9), Conv2d(ones(1, 1), padding=(n, 0))), 7, 8),
+    "padding horizontal": (lambda n: one_layer((1, 9, 9), Conv2d(ones(1, 1), padding=(0, n))), 7, 8),
+    "pooling before": (lambda n: two_layers(Pool2d((n, n), "sum")), 4, 5),
+    "kernel memory": (lambda n: one_layer((n, 4, 4), Conv2d(ones(64, n, 4))), 64, 65),
+    "neuron memory": (lambda n: one_layer((1, 64, 64), Conv2d(ones(n, 1))), 16, 17),
+    "bias memory": (lambda n: one_layer((1, 1, 1), Conv2d(ones(n, 1), np.zeros(n, np.float32))), 1024, 1025),
+    "threshold": (lambda n: one_layer((1, 1, 1), Conv2d(n * ones(1, 1))), 200, 300),  # 127 / 200 rounds to 1
+    "lower bound": (lambda n: one_layer((1, 1, 1), Conv2d(ones(1, 1)), replace(NEURON, min_v=-1 / n)), 253, 255),
+    "destinations": (fanned, 2, 3),
+    "cores": (chained, 9, 10),
+}
+
+
+@pytest.mark.parametrize("rule", EDGES)
+def test_each_limit_lies_where_the_datasheet_says(rule: str) -> None:
+    made, last, first = EDGES[rule]
+    assert rule not in errors(made(last))
+    assert rule in errors(made(first))
 
 
 def two_layers(between: Op, second_channels: int = 1) -> Network:

@@ -181,6 +181,14 @@ def test_export_calibrated(tmp_path: Path, capsys: Captured) -> None:
     assert bits["value"] > 7.5
     assert isinstance(written.program, DynapcnnProgram)
     assert written.program.layers[0].min_v == -1
+    capsys.readouterr()
+    own = ["check", str(tmp_path / "out"), "--chip", "speck2f", "--json"]
+    for command in (own, [*own, "--input", str(tmp_path / "frames.npy")]):  # the bundle's integers, not lowered anew
+        assert run(command) == 0
+        (again,) = [f for f in json.loads(capsys.readouterr().out)["findings"] if f["rule"] == bits["rule"]]
+        assert again["value"] == bits["value"]
+    assert run(["export", str(tmp_path / "out"), "--chip", "speck2f", "--out", str(tmp_path / "no")]) == 1
+    assert "the bundle's network is lowered anew" in capsys.readouterr().err
 
 
 def test_export_and_check_with_split(tmp_path: Path, capsys: Captured) -> None:
@@ -205,6 +213,8 @@ def test_export_and_check_with_split(tmp_path: Path, capsys: Captured) -> None:
     data = json.loads((tmp_path / "out" / "speck2f.json").read_text())
     shifts = [d.get("feature_shift", 0) for core in data["cnn_layers"].values() for d in core["destinations"]]
     assert sorted(shifts) == [0, 0, 0, 256]
+    assert run(["check", str(tmp_path / "out"), "--chip", "speck2f", "--json"]) == 0
+    capsys.readouterr()
     for flags in (["--calibrate", "f.npy"], ["--split"], ["--readout", "3"]):
         assert run(["export", model, "--chip", "loihi2", "--out", str(tmp_path / "no"), *flags]) in (1, 2)
         assert capsys.readouterr().err

@@ -17,8 +17,10 @@ from i2e_deploy.chips.dynapcnn.event_options import EventOptions, choices
 from i2e_deploy.chips.dynapcnn.event_run import run_recordings
 from i2e_deploy.chips.dynapcnn.injection import inject, recorded
 from i2e_deploy.chips.dynapcnn.spikes import TICK
+from i2e_deploy.conversion.stream import frames_to_events
 from i2e_deploy.errors import InputError
 from i2e_deploy.events.array import EVENT_DTYPE, Events, empty_events
+from i2e_deploy.runtime.pictures import frame_events
 
 ORDERS = choices()["order"]
 
@@ -68,6 +70,21 @@ def as_recording(stimuli: NDArray[Any]) -> Events:
     for name, field in (("t", "t"), ("p", "c"), ("y", "y"), ("x", "x")):
         events[name] = given_events[field]
     return events
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**16), st.tuples(st.integers(1, 9), st.integers(1, 9)), st.integers(1, 3000))
+def test_pictures_made_events_stand_in_the_order_in_which_frames_are_injected(
+    seed: int, size: tuple[int, int], step_us: int
+) -> None:
+    """One default order: what `convert` writes into a file runs on the chip as its frames do."""
+    frames = (np.random.default_rng(seed).random((3, 2, *size)) < 0.4).astype(np.uint8)
+    options = EventOptions(step_us=step_us)
+    events = frames_to_events(frames, saccade_us=step_us)
+    np.testing.assert_array_equal(recorded(events, 3, options, ticks=False), inject(frames, options, ticks=False))
+    shown = [frame_events(frame, step) for step, frame in enumerate(frames)]
+    for name in ("x", "y", "p"):
+        np.testing.assert_array_equal(np.concatenate(shown)[name], events[name])
 
 
 def test_recordings_run_as_the_frames_they_make() -> None:

@@ -19,6 +19,7 @@ from torch import nn
 from i2e_deploy.chips import get
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.config import build_config
+from i2e_deploy.chips.dynapcnn.program_file import read_program
 from i2e_deploy.chips.dynapcnn.quantise import quantise
 from i2e_deploy.chips.dynapcnn.stages import arrange, words
 from i2e_deploy.network import Conv2d, IntegrateAndFire, Network, chain, from_sinabs
@@ -113,6 +114,17 @@ def test_chained_average_pools_multiply() -> None:
     assert expected.sum() > 0
     program = get("speck2f").lower(from_sinabs(module, (2, 14, 14)))
     np.testing.assert_array_equal(program.run(frames).output, expected.reshape(2, 4, -1))
+
+
+def test_what_a_network_may_hold_a_bundle_may_hold() -> None:
+    """A limit of spikes beyond 2^15 was written and then refused by the reader."""
+    neuron = IntegrateAndFire(1.0, -1.0, max_spikes=40_000)
+    program = get("speck2f").lower(chain((1, 2, 2), {"c": Conv2d(np.ones((1, 1, 1, 1), np.float32)), "n": neuron}))
+    tensors, data = program.to_tensors()
+    again = read_program(tensors, data)
+    frames = np.full((1, 1, 1, 2, 2), 2**16)
+    assert (again.run(frames).output == 40_000).all()
+    np.testing.assert_array_equal(again.run(frames, engine="reference").output, again.run(frames).output)
 
 
 def test_batch_norm_makes_a_bias_and_the_check_says_that_it_needs_the_clock() -> None:

@@ -15,7 +15,6 @@ no frame can give back: `recorded`.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -26,6 +25,7 @@ from i2e_deploy.chips.dynapcnn.spikes import STIMULUS, TICK, Stimuli
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import InputError
 from i2e_deploy.events.array import Events, check_events
+from i2e_deploy.events.order import spread_rank
 
 
 def inject(frames: Integers, options: EventOptions, ticks: bool) -> Stimuli:
@@ -40,7 +40,7 @@ def inject(frames: Integers, options: EventOptions, ticks: bool) -> Stimuli:
         STIMULUS array in order of injection.
     """
     generator = np.random.default_rng(options.seed)
-    rank = _spread_rank(frames.shape[1:]) if options.order == "spread" else None
+    rank = spread_rank(frames.shape[1:]) if options.order == "spread" else None
     parts = []
     for step, frame in enumerate(frames):
         events = _events(frame, options, generator, rank)
@@ -156,19 +156,3 @@ def _repetitions(count: NDArray[np.int64], sinabs: bool) -> NDArray[np.int64]:
     if sinabs:
         return np.concatenate([np.tile(np.flatnonzero(count == value), value) for value in values])
     return np.concatenate([np.flatnonzero(count >= value) for value in values[::-1]])
-
-
-@lru_cache(maxsize=4)  # a third of the time of a small sample
-def _spread_rank(shape: tuple[int, ...]) -> NDArray[np.int64]:
-    """Position of (c, y, x) in an order that halves the plane again and again: int64 [C, H, W].
-
-    The Morton code with its bits reversed: the coarsest bits of the position change fastest.
-    """
-    channels, height, width = shape
-    bits = max(height - 1, width - 1, 1).bit_length()
-    y, x = np.arange(height)[:, None], np.arange(width)[None, :]
-    code = np.zeros((height, width), np.int64)
-    for bit in range(bits):  # the highest bit of x and y becomes the lowest of the rank
-        place = 2 * (bits - 1 - bit)
-        code |= ((x >> bit & 1) ^ (y >> bit & 1)) << place | (y >> bit & 1) << (place + 1)
-    return code[None] * channels + np.arange(channels)[:, None, None]

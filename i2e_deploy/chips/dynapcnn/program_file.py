@@ -15,6 +15,7 @@ from i2e_deploy.chips.dynapcnn.readout import Readout
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.network import INPUT, Sensor
+from i2e_deploy.network.layers import MAX_SPIKES
 
 #: Neurons of one layer of a program read from a file; a core has at most 2^16.
 MAX_NEURONS = 2**24
@@ -57,7 +58,7 @@ def _read_layer(row: Mapping[str, Any], tensors: Mapping[str, Integers]) -> Core
         padding=_pair(row["padding"]),
         threshold=_integer(row["threshold"], 1, 2**15 - 1),
         min_v=_integer(row["min_v"], -(2**15), 0),
-        max_spikes=None if row["max_spikes"] is None else _integer(row["max_spikes"], 1, 2**15),
+        max_spikes=None if row["max_spikes"] is None else _integer(row["max_spikes"], 1, MAX_SPIKES),
         reset=row["reset"],
         input_shape=_shape(row["input_shape"]),
         output_shape=_shape(row["output_shape"]),
@@ -95,6 +96,8 @@ def _check_graph(program: DynapcnnProgram) -> None:
     if not program.outputs:
         raise ValueError("outputs are empty")
     for source in program.outputs:
+        if source.feature_shift:
+            raise ValueError(f"output {source.layer!r} has a feature shift: outputs stand one behind the other")
         if min(pooled(source)) < 1:
             raise ValueError(f"output {source.layer!r} pooled by {source.pool} leaves nothing")
 
