@@ -6,17 +6,22 @@ whatever order suits; only the spikes that one event causes are put in the order
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.chips.dynapcnn.event_kernel import locate, number_stimuli, run_core, write_spikes
+from i2e_deploy.chips.dynapcnn.event_blocks import add_blocks, add_row_16, add_rows_2x16, list_fired
+from i2e_deploy.chips.dynapcnn.event_kernel import count_outside, run_core, write_spikes
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
-from i2e_deploy.chips.dynapcnn.event_reference import CoreState, EventRun, decimate, fresh_states, merge
+from i2e_deploy.chips.dynapcnn.event_reference import CoreState, EventRun, as_spikes, decimate, fresh_states, merge
 from i2e_deploy.chips.dynapcnn.geometry import (
+    REACHED,
+    SIZE,
+    STATE,
+    WEIGHT,
     Table,
     lay_out_bias,
     lay_out_state,
@@ -27,23 +32,32 @@ from i2e_deploy.chips.dynapcnn.geometry import (
     row_slots,
 )
 from i2e_deploy.chips.dynapcnn.program import CoreLayer, DynapcnnProgram
-from i2e_deploy.chips.dynapcnn.spikes import SPIKE, TICK, Spikes, Stimuli
+from i2e_deploy.chips.dynapcnn.spikes import SPIKE, STIMULUS, Spikes, Stimuli
 from i2e_deploy.chips.trace import LayerCounts
 from i2e_deploy.errors import InputError
 from i2e_deploy.network import INPUT
 
 LOW, HIGH = -(2**15), 2**15 - 1
-#: Events that are worked through at a time, and spikes that they may cause: what fits the processor's cache.
-CHUNK, ROOM = 2**13, 2**16
+#: Neurons that the events of a part may reach; spikes of a part where that is not known before.
+PART, ROOM = 2**20, 2**16
+Ints = NDArray[np.int32]
+#: Events as words, words of one, totals to add to: events done, event and neuron of each spike.
+Work = Callable[[NDArray[np.uint16], int, NDArray[np.int64]], tuple[int, Ints, Ints]]
 
 
-class _Edge(NamedTuple):
-    """Numbers and tables for the kernels, in the coordinates of what arrives."""
 
-    edge: tuple[int, ...]
-    rows: Table
-    columns: Table
-    core: tuple[int, ...]
+class _Core(NamedTuple):
+    """What the kernels need to know of a core, see there; tables are for what arrives."""
+
+    reach: tuple[Table, Table]
+    tables: tuple[NDArray[np.int64], NDArray[np.int64]]
+    weights: NDArray[np.int16]
+    edge: tuple[int, int, int]
+    row: tuple[int, int]
+    height: int
+    length: int
+    neurons: NDArray[np.int32]
+    lanes: tuple[int, int, int, int]
 
 
 class EventEngine:
@@ -51,8 +65,7 @@ class EventEngine:
 
     def __init__(self, program: DynapcnnProgram, options: EventOptions) -> None:
         self.program, self.options = program, options
-        self._weights = {layer.name: _weights(layer) for layer in program.layers}
-        self._edges = {layer.name: _edge(program, layer, options) for layer in program.layers}
+        self._cores = {layer.name: _core(program, layer, options) for layer in program.layers}
 
     def run(self, stimuli: Stimuli, states: Mapping[str, CoreState] | None = None) -> EventRun:
         """`event_reference.run_event_reference`.
@@ -61,12 +74,12 @@ class EventEngine:
             InputError: an address outside the plane that the cores see (behind a sensor: what it lets through).
         """
         states = fresh_states(self.program) if states is None else states
-        arrivals = np.empty(len(stimuli), SPIKE)
-        plane = self.program.shapes()[INPUT]
-        outside = number_stimuli(stimuli, arrivals, *plane[1:])
+        stimuli, plane = np.ascontiguousarray(stimuli, STIMULUS), self.program.shapes()[INPUT]
+        outside = count_outside(*_words(stimuli), *plane[1:])
         if outside:
             raise InputError(f"{outside} events lie outside the input {plane} (C, H, W): drop them")
-        spikes, after, counts = {INPUT: arrivals}, {}, {}
+        merges = any(_is_merged(layer) for layer in self.program.layers)
+        spikes, after, counts = {INPUT: as_spikes(stimuli) if merges else stimuli}, {}, {}
         for layer in self.program.layers:
             arrivals = self._arrivals(layer, spikes)
             fired, after[layer.name], counts[layer.name] = self._run_core(layer, arrivals, states[layer.name])
@@ -75,38 +88,69 @@ class EventEngine:
         return EventRun(spikes, after, counts)
 
     def _arrivals(self, layer: CoreLayer, spikes: Mapping[str, Spikes]) -> Spikes:
-        """Unrouted where one source is all there is: the tables route then."""
-        if len(layer.sources) > 1 or layer.bias is not None:
+        """Unrouted where one source is all there is: the tables route then, and ticks do nothing."""
+        if _is_merged(layer):
             return merge(self.program, layer, spikes, self.options)
-        arrivals = spikes[layer.sources[0].layer]
-        if layer.sources[0].layer == INPUT and self.program.has_bias:
-            arrivals = arrivals[arrivals["c"] != TICK]
-        return arrivals
+        return spikes[layer.sources[0].layer]
 
     def _run_core(self, layer: CoreLayer, arrivals: Spikes, state: CoreState) -> tuple[Spikes, CoreState, LayerCounts]:
-        options, (edge, rows, columns, core) = self.options, self._edges[layer.name]
-        v, weights = lay_out_state(layer, state.v_mem, np.int16), self._weights[layer.name]
-        flags = (
-            layer.reset == "zero", is_safe(layer, state.v_mem), options.overflow == "saturate",
-            options.zero_weights == "skip", options.leak_fires == "yes",
-        )  # fmt: skip
-        blocks, lanes, room = np.empty((CHUNK, 5), np.int32), padded_features(layer), max(ROOM, len(v))
-        event_of, lane_of = np.empty(room, np.int32), np.empty(room, np.int32)
-        spikes, total = np.empty(2 * len(arrivals) + 1024, SPIKE), 0
-        totals, done = np.zeros(2, np.int64), 0
+        core, v, words, size = self._cores[layer.name], lay_out_state(layer, state.v_mem, np.int16), *_words(arrivals)
+        fast = self.options.zero_weights == "skip" and is_safe(layer, state.v_mem)
+        work = _fast_core(layer, core, v) if fast else _any_core(layer, core, v, self.options)
+        spikes, total, done, totals = np.empty(2 * len(arrivals) + 1024, SPIKE), 0, 0, np.zeros(2, np.int64)
         while done < len(arrivals):
-            chunk = arrivals[done : done + CHUNK]
-            locate(chunk, edge, rows, columns, lanes, blocks)
-            used, count = run_core(blocks[: len(chunk)], v, weights, core, flags, event_of, lane_of, totals)
-            spikes = _with_room(spikes, total, count)
-            part = spikes[total : total + count]
-            write_spikes(chunk, event_of[:count], lane_of[:count], lanes, layer.output_shape[2], part)
-            if options.sweep != "pixel":
-                part[:] = _sorted(part, event_of[:count], options)
-            done, total = done + used, total + count
+            used, event_of, neuron_of = work(words[done * size :], size, totals)
+            spikes = _with_room(spikes, total, len(event_of))
+            part = spikes[total : total + len(event_of)]
+            write_spikes(words[done * size :], size, done, event_of, neuron_of, core.lanes, part.view(np.uint16))
+            if self.options.sweep != "pixel":
+                part[:] = _sorted(part, event_of, self.options)
+            done, total = done + used, total + len(part)
         spikes, (reached, over) = spikes[:total], totals.tolist()
         after = CoreState(read_state(layer, v), state.fired + len(spikes))
         return spikes, after, LayerCounts(len(spikes), reached * layer.output_shape[0], over)
+
+
+def _fast_core(layer: CoreLayer, core: _Core, v: NDArray[np.int16]) -> Work:
+    """For states that cannot overflow."""
+    block, levels, mask_words = (*core.row, core.height, core.length), _levels(layer), len(core.neurons) // 64
+    add = {(1, 16): add_row_16, (2, 16): add_rows_2x16}.get((core.height, core.length), add_blocks)
+    events = PART // max(32, core.height * core.length)
+    masks, fired = np.zeros(events * mask_words, np.uint64), np.empty(events * mask_words, np.int32)
+    event_of, neuron_of = np.empty(64 * len(masks), np.int32), np.empty(64 * len(masks), np.int32)
+
+    def work(words: NDArray[np.uint16], size: int, totals: NDArray[np.int64]) -> tuple[int, Ints, Ints]:
+        words = words[: events * size]
+        totals[0] += add(words, size, core.tables, core.edge, v, core.weights, block, levels, masks)
+        count = list_fired(words, size, core.tables, masks, core.neurons, fired, event_of, neuron_of)
+        return len(words) // size, event_of[:count], neuron_of[:count]
+
+    return work
+
+
+def _any_core(layer: CoreLayer, core: _Core, v: NDArray[np.int16], options: EventOptions) -> Work:
+    """For any states, and ticks."""
+    block = (*core.row, core.lanes[0], core.height * core.length)
+    flags = (
+        options.overflow == "saturate", options.zero_weights == "skip",
+        layer.bias is not None, options.leak_fires == "yes",
+    )  # fmt: skip
+    levels, room = _levels(layer), max(ROOM, len(v), core.height * core.length)
+    event_of, neuron_of = np.empty(room, np.int32), np.empty(room, np.int32)
+
+    def work(words: NDArray[np.uint16], size: int, totals: NDArray[np.int64]) -> tuple[int, Ints, Ints]:
+        used, count = run_core(
+            words, size, core.reach, core.edge, v, core.weights, block, levels, flags, event_of, neuron_of, totals
+        )
+        return used, event_of[:count], neuron_of[:count]
+
+    return work
+
+
+def _levels(layer: CoreLayer) -> tuple[np.int16, ...]:
+    """Lower bound, threshold, and the most that a spike takes away: all of the state where it is reset to zero."""
+    most = HIGH if layer.reset == "zero" else layer.threshold
+    return np.int16(layer.min_v), np.int16(layer.threshold), np.int16(most)
 
 
 @lru_cache(maxsize=4)
@@ -127,23 +171,46 @@ def is_safe(layer: CoreLayer, v_mem: NDArray[np.int16]) -> bool:
     return below and stays and layer.threshold - 1 + largest <= HIGH and layer.min_v + smallest >= LOW
 
 
-def _edge(program: DynapcnnProgram, layer: CoreLayer, options: EventOptions) -> _Edge:
+def reach_words(table: Table) -> NDArray[np.int64]:
+    """A reach table as two words a coordinate, flat: offset in states + offset in weights << 32, pixels reached.
+
+    So one addition joins a row and a column, in states and in weights.
+    """
+    wide = table.astype(np.int64)
+    return np.stack([wide[:, STATE] | wide[:, WEIGHT] << 32, wide[:, REACHED]], axis=1).reshape(-1)
+
+
+def reciprocal(divisor: int) -> int:
+    """`n * reciprocal(d) >> 40` is `n // d`, for n * d < 2^40."""
+    return -(-(2**40) // divisor)
+
+
+def _is_merged(layer: CoreLayer) -> bool:
+    """Several lists of events come together, ticks being one."""
+    return len(layer.sources) > 1 or layer.bias is not None
+
+
+def _core(program: DynapcnnProgram, layer: CoreLayer, options: EventOptions) -> _Core:
     source = layer.sources[0]
     pool, shift, shape = source.pool, source.feature_shift, program.shapes()[source.layer]
-    if len(layer.sources) > 1 or layer.bias is not None:  # `merge` has pooled and shifted them
+    if _is_merged(layer):  # `merge` has pooled and shifted them
         pool, shift, shape = (1, 1), 0, _merged_shape(program, layer)
     touch = options.zero_weights == "touch"
     rows, columns = reach_tables(layer, shape[1:], pool, options.outside_pool == "keep", exact=touch)
-    channels, lanes = layer.weight.shape[1], padded_features(layer)
-    edge = (channels, len(lay_out_weights(layer, np.int16)) // channels, shift)
-    most = int(rows[:, 2].max() * columns[:, 2].max()) * lanes
-    core = (layer.output_shape[2] * lanes, row_slots(layer) * lanes, lanes, most, layer.threshold, layer.min_v)
-    return _Edge(edge, rows, columns, core)
-
-
-def _weights(layer: CoreLayer) -> NDArray[np.int16]:
-    """Weights, and behind them the bias."""
-    return np.concatenate([lay_out_weights(layer, np.int16), lay_out_bias(layer, np.int16)])
+    weights, lanes, width = lay_out_weights(layer, np.int16), padded_features(layer), layer.output_shape[2]
+    height, length = int(rows[:, SIZE].max()), int(columns[:, SIZE].max()) * lanes
+    bits = np.arange(-(-max(1, height * length) // 64) * 64)
+    return _Core(
+        reach=(rows, columns),
+        tables=(reach_words(rows), reach_words(columns)),
+        weights=np.concatenate([weights, lay_out_bias(layer, np.int16)]),
+        edge=(layer.weight.shape[1], len(weights) // layer.weight.shape[1], shift),
+        row=(width * lanes, row_slots(layer) * lanes),
+        height=height,
+        length=length,
+        neurons=(bits // max(1, length) * width * lanes + bits % max(1, length)).astype(np.int32),
+        lanes=(lanes, reciprocal(lanes), width, reciprocal(width)),
+    )
 
 
 def _merged_shape(program: DynapcnnProgram, layer: CoreLayer) -> tuple[int, int, int]:
@@ -151,6 +218,11 @@ def _merged_shape(program: DynapcnnProgram, layer: CoreLayer) -> tuple[int, int,
     shapes = [(program.shapes()[source.layer], source.pool) for source in layer.sources]
     height = max(-(-shape[1] // pool[0]) for shape, pool in shapes)
     return layer.input_shape[0], height, max(-(-shape[2] // pool[1]) for shape, pool in shapes)
+
+
+def _words(events: NDArray[np.void]) -> tuple[NDArray[np.uint16], int]:
+    """A list of events as 16-bit words, and how many of them make one event."""
+    return events.view(np.uint16), events.dtype.itemsize // 2
 
 
 def _with_room(spikes: Spikes, count: int, more: int) -> Spikes:
