@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.chips.dynapcnn.event_blocks import add_blocks, add_row_16, add_rows_2x16, list_fired
+from i2e_deploy.chips.dynapcnn.event_blocks import add_blocks, add_row_16, add_rows_2x16, add_rows_3x24, list_fired
 from i2e_deploy.chips.dynapcnn.event_kernel import count_outside, run_core, write_spikes
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.event_reference import CoreState, EventRun, as_spikes, decimate, fresh_states, merge
@@ -114,7 +114,8 @@ class EventEngine:
 def _fast_core(layer: CoreLayer, core: _Core, v: NDArray[np.int16]) -> Work:
     """For states that cannot overflow."""
     block, levels, mask_words = (*core.row, core.height, core.length), _levels(layer), len(core.neurons) // 64
-    add = {(1, 16): add_row_16, (2, 16): add_rows_2x16}.get((core.height, core.length), add_blocks)
+    small = {(1, 16): add_row_16, (2, 16): add_rows_2x16, (3, 24): add_rows_3x24}
+    add = small.get((core.height, core.length), add_blocks)
     events = PART // max(32, core.height * core.length)
     masks, fired = np.zeros(events * mask_words, np.uint64), np.empty(events * mask_words, np.int32)
     event_of, neuron_of = np.empty(64 * len(masks), np.int32), np.empty(64 * len(masks), np.int32)
@@ -148,9 +149,9 @@ def _any_core(layer: CoreLayer, core: _Core, v: NDArray[np.int16], options: Even
 
 
 def _levels(layer: CoreLayer) -> tuple[np.int16, ...]:
-    """Lower bound, threshold, and the most that a spike takes away: all of the state where it is reset to zero."""
+    """Lower bound, one less than the threshold, and the most that a spike takes away: all of the state where it is reset to zero."""
     most = HIGH if layer.reset == "zero" else layer.threshold
-    return np.int16(layer.min_v), np.int16(layer.threshold), np.int16(most)
+    return np.int16(layer.min_v), np.int16(layer.threshold - 1), np.int16(most)
 
 
 @lru_cache(maxsize=4)

@@ -37,7 +37,7 @@ def run_core(words, size, tables, edge, v, w, block, levels, flags, event_of, ne
     Returns:
         (events done, spikes written).
     """
-    (rows, columns), (channels, channel_weights, shift), (low, threshold, most) = tables, edge, levels
+    (rows, columns), (channels, channel_weights, shift), (low, below, most) = tables, edge, levels
     row_states, row_weights, lanes, most_reached = block
     saturate, skip_zero, ticks_add, ticks_fire = flags
     count = event = 0
@@ -56,7 +56,7 @@ def run_core(words, size, tables, edge, v, w, block, levels, flags, event_of, ne
             break
         for _ in range(height):
             for lane in range(0, length, 8):
-                mask = add_fire_16bit_8(v, i + lane, w, k + lane, low, threshold, due, saturate, skip_zero)
+                mask = add_fire_16bit_8(v, i + lane, w, k + lane, low, below, due, saturate, skip_zero)
                 totals[1] += count_bits(mask >> 16)
                 mask &= 0xFF if due else 0
                 while mask:

@@ -78,16 +78,16 @@ def _join(builder, left, right):
     return builder.shuffle_vector(left, right, lanes)
 
 
-def _fire(builder, total, threshold, most):
-    """Lanes at or above threshold, and all lanes after those have lost what they hold, but not more than `most`."""
-    fire = builder.icmp_signed(">=", total, _splat(builder, threshold, total.type))
+def _fire(builder, total, below, most):
+    """Lanes above `below`, and all lanes after those have lost what they hold, but not more than `most`."""
+    fire = builder.icmp_signed(">", total, _splat(builder, below, total.type))
     due = _call(builder, "llvm.smin", total, _splat(builder, most, total.type))
     return fire, builder.sub(total, builder.select(fire, due, ir.Constant(total.type, None)))
 
 
 def _make_add_fire(lanes: int) -> Any:
-    def add_fire(typingctx, v, i, w, k, low, threshold, most, masks, byte):
-        """`v[i:] = max(v[i:] + w[k:], low)`; lanes at or above threshold lose `min(v, most)` and set their bit.
+    def add_fire(typingctx, v, i, w, k, low, below, most, masks, byte):
+        """`v[i:] = max(v[i:] + w[k:], low)`; lanes above `below` lose `min(v, most)` and set their bit.
 
         The bits go into the words `masks`, from that byte on; lanes that do not fire clear theirs. Sums must fit the type.
         """
@@ -107,7 +107,7 @@ def _make_add_fire(lanes: int) -> Any:
 
 
 @intrinsic
-def add_fire_2x16(typingctx, v, i, next_i, w, k, next_k, low, threshold, most, masks, byte):
+def add_fire_2x16(typingctx, v, i, next_i, w, k, next_k, low, below, most, masks, byte):
     """`add_fire` of 16 lanes in each of two rows, at `i` and `i + next_i`; the second row's bits behind the first's."""
 
     def generate(context, builder, signature, args):
@@ -129,7 +129,7 @@ def add_fire_2x16(typingctx, v, i, next_i, w, k, next_k, low, threshold, most, m
 
 
 @intrinsic
-def add_fire_16bit_8(typingctx, v, i, w, k, low, threshold, most, saturate, skip_zero):
+def add_fire_16bit_8(typingctx, v, i, w, k, low, below, most, saturate, skip_zero):
     """`add_fire` for 8 lanes of int16 that may overflow: saturates or wraps; can leave lanes of zero weight alone.
 
     Returns the mask of lanes that fire in the low 16 bits, of those that overflowed in the high 16.
@@ -214,6 +214,6 @@ def count_bits(typingctx, mask):
     return types.int64(mask), generate
 
 
-add_fire_8, add_fire_16, add_fire_32 = _make_add_fire(8), _make_add_fire(16), _make_add_fire(32)
+add_fire_8, add_fire_16, add_fire_24 = _make_add_fire(8), _make_add_fire(16), _make_add_fire(24)
 add_8, add_16 = _make_add(8), _make_add(16)
 clamp_fire_64 = _make_clamp_fire(64)
