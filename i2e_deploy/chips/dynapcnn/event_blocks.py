@@ -11,9 +11,9 @@ Arguments of all of them:
     edge: channels, weights of a channel, feature shift.
     v, w: int16, flat, see `geometry`.
     block: states from one row to the next, weights from one to the next, rows, length of a row in lanes.
-    levels: int16: lower bound, threshold - 1, most that a spike takes away.
+    levels: int16: lower bound, threshold - 1, most that a spike takes away, highest state that no weight can overflow.
     masks: uint64, flat, written: of each event as many words as a block needs; bit `row * length + lane`.
-They return how many pixels were reached.
+They stop behind an event that brings a state above the highest level. They return (events done, pixels reached).
 """
 # mypy: disable-error-code="no-untyped-def,no-untyped-call,call-arg,assignment"
 
@@ -42,45 +42,49 @@ def find_block(words, at, tables, edge):
 @numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 def add_rows_2x16(words, size, tables, edge, v, w, block, levels, masks):
     """Blocks of two rows of 16 lanes: a first layer of 3x3 kernels, stride 2, 8 features."""
-    low, below, most = levels
-    reached, at = 0, np.uint64(size - 1)
+    low, below, most, high = levels
+    stop, reached, at = np.int32(0), 0, np.uint64(size - 1)
     for event in range(words.shape[0] // size):
         pixels, i, k = find_block(words, at, tables, edge)
         if pixels:
-            add_fire_2x16(v, i, block[0], w, k, block[1], low, below, most, masks, event << 3)
+            stop = add_fire_2x16(v, i, block[0], w, k, block[1], low, below, most, high, masks, event << 3)
         else:
             masks[event] = 0
         reached += pixels
         at += np.uint64(size)
-    return reached
+        if stop:
+            return event + 1, reached
+    return words.shape[0] // size, reached
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 def add_row_16(words, size, tables, edge, v, w, block, levels, masks):
     """Blocks of one row of 16 lanes: a first layer of 2x2 kernels, stride 2, 16 features."""
-    low, below, most = levels
-    reached, at = 0, np.uint64(size - 1)
+    low, below, most, high = levels
+    stop, reached, at = np.int32(0), 0, np.uint64(size - 1)
     for event in range(words.shape[0] // size):
         pixels, i, k = find_block(words, at, tables, edge)
         if pixels:
-            add_fire_16(v, i, w, k, low, below, most, masks, event << 3)
+            stop = add_fire_16(v, i, w, k, low, below, most, high, masks, event << 3)
         else:
             masks[event] = 0
         reached += pixels
         at += np.uint64(size)
-    return reached
+        if stop:
+            return event + 1, reached
+    return words.shape[0] // size, reached
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 def add_rows_3x24(words, size, tables, edge, v, w, block, levels, masks):
     """Blocks of three rows of 24 lanes: 3x3 kernels, stride 1, 8 features."""
-    low, below, most = levels
-    reached, at, byte = 0, np.uint64(size - 1), 0
+    low, below, most, high = levels
+    stop, reached, at, byte = np.int32(0), 0, np.uint64(size - 1), 0
     for event in range(words.shape[0] // size):
         pixels, i, k = find_block(words, at, tables, edge)
         if pixels:
             for _ in range(3):
-                add_fire_24(v, i, w, k, low, below, most, masks, byte)
+                stop |= add_fire_24(v, i, w, k, low, below, most, high, masks, byte)
                 i, k, byte = i + block[0], k + block[1], byte + 3
             byte += 7
         else:
@@ -88,25 +92,27 @@ def add_rows_3x24(words, size, tables, edge, v, w, block, levels, masks):
             byte += 16
         reached += pixels
         at += np.uint64(size)
-    return reached
+        if stop:
+            return event + 1, reached
+    return words.shape[0] // size, reached
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 def add_blocks(words, size, tables, edge, v, w, block, levels, masks):
     """Blocks of any size."""
     row_states, row_weights, height, length = block
-    low, below, most = levels
-    reached, at, mask, mask_words = 0, np.uint64(size - 1), 0, height * length + 63 >> 6
-    for _ in range(words.shape[0] // size):
+    low, below, most, high = levels
+    stop, reached, at, mask, mask_words = np.int32(0), 0, np.uint64(size - 1), 0, height * length + 63 >> 6
+    for event in range(words.shape[0] // size):
         pixels, i, k = find_block(words, at, tables, edge)
         byte = mask << 3
         if pixels:
             for _row in range(height):
                 for lane in range(0, length - 15, 16):
-                    add_fire_16(v, i + lane, w, k + lane, low, below, most, masks, byte + (lane >> 3))
+                    stop |= add_fire_16(v, i + lane, w, k + lane, low, below, most, high, masks, byte + (lane >> 3))
                 if length & 8:
                     lane = length - 8
-                    add_fire_8(v, i + lane, w, k + lane, low, below, most, masks, byte + (lane >> 3))
+                    stop |= add_fire_8(v, i + lane, w, k + lane, low, below, most, high, masks, byte + (lane >> 3))
                 i += row_states
                 k += row_weights
                 byte += length >> 3
@@ -116,7 +122,9 @@ def add_blocks(words, size, tables, edge, v, w, block, levels, masks):
         reached += pixels
         mask += mask_words
         at += np.uint64(size)
-    return reached
+        if stop:
+            return event + 1, reached
+    return words.shape[0] // size, reached
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")

@@ -38,11 +38,12 @@ from i2e_deploy.errors import InputError
 from i2e_deploy.network import INPUT
 
 LOW, HIGH = -(2**15), 2**15 - 1
-#: Neurons that the events of a part may reach; spikes of a part where that is not known before.
-PART, ROOM = 2**20, 2**16
+#: Neurons that the events of a part may reach. Where states may overflow: events of a part, spikes of a part; and
+#: how many events without overflow are too few to be worth the quick way.
+PART, CHUNK, ROOM, FEW = 2**20, 2**13, 2**16, 2**8
 Ints = NDArray[np.int32]
-#: Events as words, words of one, totals to add to: events done, event and neuron of each spike.
-Work = Callable[[NDArray[np.uint16], int, NDArray[np.int64]], tuple[int, Ints, Ints]]
+#: Events as words, totals to add to: events done, event and neuron of each spike.
+Work = Callable[[NDArray[np.uint16], NDArray[np.int64]], tuple[int, Ints, Ints]]
 
 
 
@@ -94,15 +95,17 @@ class EventEngine:
         return spikes[layer.sources[0].layer]
 
     def _run_core(self, layer: CoreLayer, arrivals: Spikes, state: CoreState) -> tuple[Spikes, CoreState, LayerCounts]:
-        core, v, words, size = self._cores[layer.name], lay_out_state(layer, state.v_mem, np.int16), *_words(arrivals)
-        fast = self.options.zero_weights == "skip" and is_safe(layer, state.v_mem)
-        work = _fast_core(layer, core, v) if fast else _any_core(layer, core, v, self.options)
+        core, v, (words, size) = self._cores[layer.name], lay_out_state(layer, state.v_mem, np.int16), _words(arrivals)
+        quick, any_states = _quick_core(layer, core, v, size), _any_core(layer, core, v, size, self.options)
+        bounded = self.options.zero_weights == "skip" and is_bounded(layer, state.v_mem)
         spikes, total, done, totals = np.empty(2 * len(arrivals) + 1024, SPIKE), 0, 0, np.zeros(2, np.int64)
         while done < len(arrivals):
-            used, event_of, neuron_of = work(words[done * size :], size, totals)
+            left, highest = words[done * size :], HIGH - int(layer.weight.max())
+            work = quick if bounded and int(v.max()) <= highest else any_states
+            used, event_of, neuron_of = work(left, totals)
             spikes = _with_room(spikes, total, len(event_of))
             part = spikes[total : total + len(event_of)]
-            write_spikes(words[done * size :], size, done, event_of, neuron_of, core.lanes, part.view(np.uint16))
+            write_spikes(left, size, done, event_of, neuron_of, core.lanes, part.view(np.uint16))
             if self.options.sweep != "pixel":
                 part[:] = _sorted(part, event_of, self.options)
             done, total = done + used, total + len(part)
@@ -111,8 +114,8 @@ class EventEngine:
         return spikes, after, LayerCounts(len(spikes), reached * layer.output_shape[0], over)
 
 
-def _fast_core(layer: CoreLayer, core: _Core, v: NDArray[np.int16]) -> Work:
-    """For states that cannot overflow."""
+def _quick_core(layer: CoreLayer, core: _Core, v: NDArray[np.int16], size: int) -> Work:
+    """For events in which no state can overflow, and no ticks."""
     block, levels, mask_words = (*core.row, core.height, core.length), _levels(layer), len(core.neurons) // 64
     small = {(1, 16): add_row_16, (2, 16): add_rows_2x16, (3, 24): add_rows_3x24}
     add = small.get((core.height, core.length), add_blocks)
@@ -120,16 +123,17 @@ def _fast_core(layer: CoreLayer, core: _Core, v: NDArray[np.int16]) -> Work:
     masks, fired = np.zeros(events * mask_words, np.uint64), np.empty(events * mask_words, np.int32)
     event_of, neuron_of = np.empty(64 * len(masks), np.int32), np.empty(64 * len(masks), np.int32)
 
-    def work(words: NDArray[np.uint16], size: int, totals: NDArray[np.int64]) -> tuple[int, Ints, Ints]:
+    def work(words: NDArray[np.uint16], totals: NDArray[np.int64]) -> tuple[int, Ints, Ints]:
         words = words[: events * size]
-        totals[0] += add(words, size, core.tables, core.edge, v, core.weights, block, levels, masks)
-        count = list_fired(words, size, core.tables, masks, core.neurons, fired, event_of, neuron_of)
-        return len(words) // size, event_of[:count], neuron_of[:count]
+        used, reached = add(words, size, core.tables, core.edge, v, core.weights, block, levels, masks)
+        totals[0] += reached
+        count = list_fired(words[: used * size], size, core.tables, masks, core.neurons, fired, event_of, neuron_of)
+        return used, event_of[:count], neuron_of[:count]
 
     return work
 
 
-def _any_core(layer: CoreLayer, core: _Core, v: NDArray[np.int16], options: EventOptions) -> Work:
+def _any_core(layer: CoreLayer, core: _Core, v: NDArray[np.int16], size: int, options: EventOptions) -> Work:
     """For any states, and ticks."""
     block = (*core.row, core.lanes[0], core.height * core.length)
     flags = (
@@ -139,7 +143,8 @@ def _any_core(layer: CoreLayer, core: _Core, v: NDArray[np.int16], options: Even
     levels, room = _levels(layer), max(ROOM, len(v), core.height * core.length)
     event_of, neuron_of = np.empty(room, np.int32), np.empty(room, np.int32)
 
-    def work(words: NDArray[np.uint16], size: int, totals: NDArray[np.int64]) -> tuple[int, Ints, Ints]:
+    def work(words: NDArray[np.uint16], totals: NDArray[np.int64]) -> tuple[int, Ints, Ints]:
+        words = words[: CHUNK * size]
         used, count = run_core(
             words, size, core.reach, core.edge, v, core.weights, block, levels, flags, event_of, neuron_of, totals
         )
@@ -148,28 +153,24 @@ def _any_core(layer: CoreLayer, core: _Core, v: NDArray[np.int16], options: Even
     return work
 
 
+def is_bounded(layer: CoreLayer, v_mem: NDArray[np.int16]) -> bool:
+    """True when no event takes a state below 16 bits, and weights of 0 leave states as they are. Ticks may do both."""
+    return bool(layer.bias is None and layer.min_v + int(layer.weight.min()) >= LOW and v_mem.min() >= layer.min_v)
+
+
 def _levels(layer: CoreLayer) -> tuple[np.int16, ...]:
-    """Lower bound, one less than the threshold, and the most that a spike takes away: all of the state where it is reset to zero."""
+    """Lower bound; one less than the threshold; the most that a spike takes away (reset to zero: all); and what a state
+    may be at most so that no weight makes it overflow.
+    """  # noqa: D205
     most = HIGH if layer.reset == "zero" else layer.threshold
-    return np.int16(layer.min_v), np.int16(layer.threshold - 1), np.int16(most)
+    highest = HIGH - max(0, int(layer.weight.max()))
+    return np.int16(layer.min_v), np.int16(layer.threshold - 1), np.int16(most), np.int16(highest)
 
 
 @lru_cache(maxsize=4)
 def engine_of(program: DynapcnnProgram, options: EventOptions) -> EventEngine:
     """The engine of a program, kept for the next call."""
     return EventEngine(program, options)
-
-
-def is_safe(layer: CoreLayer, v_mem: NDArray[np.int16]) -> bool:
-    """True when no state can leave 16 bits and none stays at or above threshold after it fired.
-
-    Below threshold a state rises to `threshold - 1 + w` at most; one threshold less is below threshold again
-    if `w <= threshold`.
-    """
-    largest, smallest = int(layer.weight.max()), int(layer.weight.min())
-    below = layer.bias is None and int(v_mem.max()) < layer.threshold and int(v_mem.min()) >= layer.min_v
-    stays = layer.reset == "zero" or largest <= layer.threshold
-    return below and stays and layer.threshold - 1 + largest <= HIGH and layer.min_v + smallest >= LOW
 
 
 def reach_words(table: Table) -> NDArray[np.int64]:

@@ -37,7 +37,7 @@ def run_core(words, size, tables, edge, v, w, block, levels, flags, event_of, ne
     Returns:
         (events done, spikes written).
     """
-    (rows, columns), (channels, channel_weights, shift), (low, below, most) = tables, edge, levels
+    (rows, columns), (channels, channel_weights, shift), (low, below, most) = tables, edge, levels[:3]
     row_states, row_weights, lanes, most_reached = block
     saturate, skip_zero, ticks_add, ticks_fire = flags
     count = event = 0

@@ -78,36 +78,49 @@ def _join(builder, left, right):
     return builder.shuffle_vector(left, right, lanes)
 
 
-def _fire(builder, total, below, most):
-    """Lanes above `below`, and all lanes after those have lost what they hold, but not more than `most`."""
-    fire = builder.icmp_signed(">", total, _splat(builder, below, total.type))
+def _fire(builder, total, touched, below, most):
+    """Lanes that are touched and above `below`; all lanes after those have lost what they hold, `most` at most."""
+    fire = builder.and_(touched, builder.icmp_signed(">", total, _splat(builder, below, total.type)))
     due = _call(builder, "llvm.smin", total, _splat(builder, most, total.type))
     return fire, builder.sub(total, builder.select(fire, due, ir.Constant(total.type, None)))
 
 
-def _make_add_fire(lanes: int) -> Any:
-    def add_fire(typingctx, v, i, w, k, low, below, most, masks, byte):
-        """`v[i:] = max(v[i:] + w[k:], low)`; lanes above `below` lose `min(v, most)` and set their bit.
+def _any_above(builder, total, limit):
+    """1 if a lane is above the limit, else 0."""
+    above = builder.icmp_signed(">", total, _splat(builder, limit, total.type))
+    bits = builder.bitcast(above, ir.IntType(total.type.count))
+    return builder.zext(builder.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0)), ir.IntType(32))
 
-        The bits go into the words `masks`, from that byte on; lanes that do not fire clear theirs. Sums must fit the type.
+
+def _nonzero(builder, vector):
+    return builder.icmp_signed("!=", vector, ir.Constant(vector.type, None))
+
+
+def _make_add_fire(lanes: int) -> Any:
+    def add_fire(typingctx, v, i, w, k, low, below, most, high, masks, byte):
+        """`v[i:] = max(v[i:] + w[k:], low)`; lanes above `below` of a weight other than 0 lose `min(v, most)`: they fire.
+
+        Lanes that fire set their bit in the words `masks`, from that byte on; others clear it. Sums must fit the type.
+        Returns 1 if one was above `high`, else 0.
         """
 
         def generate(context, builder, signature, args):
             pointer, state = _load(context, builder, signature.args[0], args[0], args[1], lanes)
             _, weight = _load(context, builder, signature.args[2], args[2], args[3], lanes)
             total = _call(builder, "llvm.smax", builder.add(state, weight), _splat(builder, args[4], state.type))
-            fire, after = _fire(builder, total, args[5], args[6])
+            fire, after = _fire(builder, total, _nonzero(builder, weight), args[5], args[6])
             _store(builder, after, pointer)
-            _store_bits(context, builder, signature.args[7], args[7], args[8], fire)
-            return context.get_dummy_value()
+            _store_bits(context, builder, signature.args[8], args[8], args[9], fire)
+            return _any_above(builder, total, args[7])
 
-        return types.void(v, types.int64, w, types.int64, v.dtype, v.dtype, v.dtype, masks, types.int64), generate
+        levels = (v.dtype,) * 4
+        return types.int32(v, types.int64, w, types.int64, *levels, masks, types.int64), generate
 
     return intrinsic(add_fire)
 
 
 @intrinsic
-def add_fire_2x16(typingctx, v, i, next_i, w, k, next_k, low, below, most, masks, byte):
+def add_fire_2x16(typingctx, v, i, next_i, w, k, next_k, low, below, most, high, masks, byte):
     """`add_fire` of 16 lanes in each of two rows, at `i` and `i + next_i`; the second row's bits behind the first's."""
 
     def generate(context, builder, signature, args):
@@ -116,16 +129,16 @@ def add_fire_2x16(typingctx, v, i, next_i, w, k, next_k, low, below, most, masks
         next_pointer, next_state = _load(context, builder, v_type, args[0], builder.add(args[1], args[2]), 16)
         _, weight = _load(context, builder, w_type, args[3], args[4], 16)
         _, next_weight = _load(context, builder, w_type, args[3], builder.add(args[4], args[5]), 16)
-        total = builder.add(_join(builder, state, next_state), _join(builder, weight, next_weight))
-        total = _call(builder, "llvm.smax", total, _splat(builder, args[6], total.type))
-        fire, after = _fire(builder, total, args[7], args[8])
+        state, weight = _join(builder, state, next_state), _join(builder, weight, next_weight)
+        total = _call(builder, "llvm.smax", builder.add(state, weight), _splat(builder, args[6], state.type))
+        fire, after = _fire(builder, total, _nonzero(builder, weight), args[7], args[8])
         _store(builder, _part(builder, after, 0, 16), pointer)
         _store(builder, _part(builder, after, 16, 16), next_pointer)
-        _store_bits(context, builder, signature.args[9], args[9], args[10], fire)
-        return context.get_dummy_value()
+        _store_bits(context, builder, signature.args[10], args[10], args[11], fire)
+        return _any_above(builder, total, args[9])
 
-    place = (types.int64, types.int64)
-    return types.void(v, *place, w, *place, v.dtype, v.dtype, v.dtype, masks, types.int64), generate
+    place, levels = (types.int64, types.int64), (v.dtype,) * 4
+    return types.int32(v, *place, w, *place, *levels, masks, types.int64), generate
 
 
 @intrinsic
@@ -142,12 +155,11 @@ def add_fire_16bit_8(typingctx, v, i, w, k, low, below, most, saturate, skip_zer
         over = _mask(builder, builder.icmp_signed("!=", wrapped, held))
         total = builder.select(_bit(builder, args[7]), held, wrapped)
         total = _call(builder, "llvm.smax", total, _splat(builder, args[4], state.type))
-        fire, after = _fire(builder, total, args[5], args[6])
-        touched = builder.icmp_signed("!=", weight, ir.Constant(state.type, None))
+        touched = _nonzero(builder, weight)
         touched = builder.or_(touched, _splat(builder, builder.not_(_bit(builder, args[8])), touched.type))
+        fire, after = _fire(builder, total, touched, args[5], args[6])
         _store(builder, builder.select(touched, after, state), pointer)
-        fire = _mask(builder, builder.and_(fire, touched))
-        return builder.or_(fire, builder.shl(over, ir.Constant(ir.IntType(32), 16)))
+        return builder.or_(_mask(builder, fire), builder.shl(over, ir.Constant(ir.IntType(32), 16)))
 
     levels, flags = (v.dtype,) * 3, (types.boolean, types.boolean)
     return types.int32(v, types.int64, w, types.int64, *levels, *flags), generate
