@@ -2,6 +2,10 @@
 
 Neurons that one event reaches are independent of each other, so they are updated in runs of contiguous lanes, in
 whatever order suits; only the spikes that one event causes are put in the order of the sweep afterwards.
+
+There are two ways to work through a part of the events. The quick one (`event_blocks`) is for events that take no state
+out of 16 bits; it stops behind an event after which the next one could. The other (`event_kernel.run_core`) knows
+overflow, ticks and weights of 0 that touch; it does the part in which states are that high.
 """
 
 from __future__ import annotations
@@ -38,23 +42,24 @@ from i2e_deploy.errors import InputError
 from i2e_deploy.network import INPUT
 
 LOW, HIGH = -(2**15), 2**15 - 1
-#: Neurons that the events of a part may reach. Where states may overflow: events of a part, spikes of a part; and
-#: how many events without overflow are too few to be worth the quick way.
-PART, CHUNK, ROOM, FEW = 2**20, 2**13, 2**16, 2**8
+#: The quick way: events of a part, and neurons that they may reach; with fewer events in a row it does not pay.
+QUICK, REACH, FEW = 2**15, 2**21, 2**8
+#: The way for any states: events of a part, spikes of a part.
+CHUNK, ROOM = 2**13, 2**16
 Ints = NDArray[np.int32]
-#: Events as words, totals to add to: events done, event and neuron of each spike.
+#: Works through the first of the events (as words), adds to the totals (pixels reached, overflows): how many events
+#: that were; event and neuron of each spike.
 Work = Callable[[NDArray[np.uint16], NDArray[np.int64]], tuple[int, Ints, Ints]]
 
 
-
 class _Core(NamedTuple):
-    """What the kernels need to know of a core, see there; tables are for what arrives."""
+    """What the kernels need to know of a core, see `event_blocks` and `event_kernel`; tables are for what arrives."""
 
     reach: tuple[Table, Table]
     tables: tuple[NDArray[np.int64], NDArray[np.int64]]
     weights: NDArray[np.int16]
     edge: tuple[int, int, int]
-    row: tuple[int, int]
+    row_steps: tuple[int, int]
     height: int
     length: int
     neurons: NDArray[np.int32]
@@ -96,13 +101,14 @@ class EventEngine:
 
     def _run_core(self, layer: CoreLayer, arrivals: Spikes, state: CoreState) -> tuple[Spikes, CoreState, LayerCounts]:
         core, v, (words, size) = self._cores[layer.name], lay_out_state(layer, state.v_mem, np.int16), _words(arrivals)
-        quick, any_states = _quick_core(layer, core, v, size), _any_core(layer, core, v, size, self.options)
+        quick, any_states = _quick_core(layer, core, v, arrivals), _any_core(layer, core, v, size, self.options)
         bounded = self.options.zero_weights == "skip" and is_bounded(layer, state.v_mem)
+        highest, pays = _levels(layer)[-1], True
         spikes, total, done, totals = np.empty(2 * len(arrivals) + 1024, SPIKE), 0, 0, np.zeros(2, np.int64)
         while done < len(arrivals):
-            left, highest = words[done * size :], HIGH - int(layer.weight.max())
-            work = quick if bounded and int(v.max()) <= highest else any_states
-            used, event_of, neuron_of = work(left, totals)
+            left, use_quick = words[done * size :], bounded and pays and v.max() <= highest
+            used, event_of, neuron_of = quick(left, totals) if use_quick else any_states(left, totals)
+            pays = used >= FEW or not use_quick
             spikes = _with_room(spikes, total, len(event_of))
             part = spikes[total : total + len(event_of)]
             write_spikes(left, size, done, event_of, neuron_of, core.lanes, part.view(np.uint16))
@@ -114,14 +120,15 @@ class EventEngine:
         return spikes, after, LayerCounts(len(spikes), reached * layer.output_shape[0], over)
 
 
-def _quick_core(layer: CoreLayer, core: _Core, v: NDArray[np.int16], size: int) -> Work:
-    """For events in which no state can overflow, and no ticks."""
-    block, levels, mask_words = (*core.row, core.height, core.length), _levels(layer), len(core.neurons) // 64
+def _quick_core(layer: CoreLayer, core: _Core, v: NDArray[np.int16], arrivals: Spikes) -> Work:
+    """The quick way."""
+    block, levels, mask_words = (*core.row_steps, core.height, core.length), _levels(layer), len(core.neurons) // 64
     small = {(1, 16): add_row_16, (2, 16): add_rows_2x16, (3, 24): add_rows_3x24}
     add = small.get((core.height, core.length), add_blocks)
-    events = PART // max(32, core.height * core.length)
+    neurons, size = max(1, core.height * core.length), _words(arrivals)[1]
+    events = min(QUICK, max(1, REACH // neurons), len(arrivals))
     masks, fired = np.zeros(events * mask_words, np.uint64), np.empty(events * mask_words, np.int32)
-    event_of, neuron_of = np.empty(64 * len(masks), np.int32), np.empty(64 * len(masks), np.int32)
+    event_of, neuron_of = np.empty(events * neurons, np.int32), np.empty(events * neurons, np.int32)
 
     def work(words: NDArray[np.uint16], totals: NDArray[np.int64]) -> tuple[int, Ints, Ints]:
         words = words[: events * size]
@@ -134,8 +141,8 @@ def _quick_core(layer: CoreLayer, core: _Core, v: NDArray[np.int16], size: int) 
 
 
 def _any_core(layer: CoreLayer, core: _Core, v: NDArray[np.int16], size: int, options: EventOptions) -> Work:
-    """For any states, and ticks."""
-    block = (*core.row, core.lanes[0], core.height * core.length)
+    """The way for any states."""
+    block = (*core.row_steps, core.lanes[0], core.height * core.length)
     flags = (
         options.overflow == "saturate", options.zero_weights == "skip",
         layer.bias is not None, options.leak_fires == "yes",
@@ -154,15 +161,13 @@ def _any_core(layer: CoreLayer, core: _Core, v: NDArray[np.int16], size: int, op
 
 
 def is_bounded(layer: CoreLayer, v_mem: NDArray[np.int16]) -> bool:
-    """True when no event takes a state below 16 bits, and weights of 0 leave states as they are. Ticks may do both."""
+    """True when no event takes a state below 16 bits, no weight of 0 changes one, and nothing ticks."""
     return bool(layer.bias is None and layer.min_v + int(layer.weight.min()) >= LOW and v_mem.min() >= layer.min_v)
 
 
 def _levels(layer: CoreLayer) -> tuple[np.int16, ...]:
-    """Lower bound; one less than the threshold; the most that a spike takes away (reset to zero: all); and what a state
-    may be at most so that no weight makes it overflow.
-    """  # noqa: D205
-    most = HIGH if layer.reset == "zero" else layer.threshold
+    """Lower bound, threshold - 1, most that a spike takes away, highest state that no weight overflows."""
+    most = HIGH if layer.reset == "zero" else layer.threshold  # reset to zero takes away all there is
     highest = HIGH - max(0, int(layer.weight.max()))
     return np.int16(layer.min_v), np.int16(layer.threshold - 1), np.int16(most), np.int16(highest)
 
@@ -207,7 +212,7 @@ def _core(program: DynapcnnProgram, layer: CoreLayer, options: EventOptions) -> 
         tables=(reach_words(rows), reach_words(columns)),
         weights=np.concatenate([weights, lay_out_bias(layer, np.int16)]),
         edge=(layer.weight.shape[1], len(weights) // layer.weight.shape[1], shift),
-        row=(width * lanes, row_slots(layer) * lanes),
+        row_steps=(width * lanes, row_slots(layer) * lanes),
         height=height,
         length=length,
         neurons=(bits // max(1, length) * width * lanes + bits % max(1, length)).astype(np.int32),

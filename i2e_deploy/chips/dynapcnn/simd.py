@@ -98,9 +98,10 @@ def _nonzero(builder, vector):
 
 def _make_add_fire(lanes: int) -> Any:
     def add_fire(typingctx, v, i, w, k, low, below, most, high, masks, byte):
-        """`v[i:] = max(v[i:] + w[k:], low)`; lanes above `below` of a weight other than 0 lose `min(v, most)`: they fire.
+        """`v[i:] = max(v[i:] + w[k:], low)`; then lanes above `below` fire: they lose `min(v, most)`.
 
-        Lanes that fire set their bit in the words `masks`, from that byte on; others clear it. Sums must fit the type.
+        Lanes of weight 0 do not fire. Those that do set their bit in the words `masks`, from that byte on, others clear
+        it. Sums must fit the type.
         Returns 1 if one was above `high`, else 0.
         """
 
