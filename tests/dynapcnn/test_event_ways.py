@@ -1,5 +1,4 @@
-"""The event engine's loops of their own for common layers, and its change between the quick way and the one for any
-states: always equal to the definition."""  # noqa: D205, D209
+"""The event engine's two ways, and its loops of their own for common layers: always equal to the definition."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def find_block(words, at, tables, edge):
 def add_rows_2x16(words, size, tables, edge, v, w, block, levels, masks):
     """Blocks of two rows of 16 lanes: a first layer of 3x3 kernels, stride 2, 8 features."""
     low, below, most, high = levels
-    stop, reached, at = np.int32(0), 0, np.uint64(size - 1)
+    stop, reached, at = 0, 0, np.uint64(size - 1)
     for event in range(words.shape[0] // size):
         pixels, i, k = find_block(words, at, tables, edge)
         if pixels:
@@ -62,7 +62,7 @@ def add_rows_2x16(words, size, tables, edge, v, w, block, levels, masks):
 def add_row_16(words, size, tables, edge, v, w, block, levels, masks):
     """Blocks of one row of 16 lanes: a first layer of 2x2 kernels, stride 2, 16 features."""
     low, below, most, high = levels
-    stop, reached, at = np.int32(0), 0, np.uint64(size - 1)
+    stop, reached, at = 0, 0, np.uint64(size - 1)
     for event in range(words.shape[0] // size):
         pixels, i, k = find_block(words, at, tables, edge)
         if pixels:
@@ -80,7 +80,7 @@ def add_row_16(words, size, tables, edge, v, w, block, levels, masks):
 def add_rows_3x24(words, size, tables, edge, v, w, block, levels, masks):
     """Blocks of three rows of 24 lanes: 3x3 kernels, stride 1, 8 features."""
     low, below, most, high = levels
-    stop, reached, at, byte = np.int32(0), 0, np.uint64(size - 1), 0
+    stop, reached, at, byte = 0, 0, np.uint64(size - 1), 0
     for event in range(words.shape[0] // size):
         pixels, i, k = find_block(words, at, tables, edge)
         if pixels:
@@ -103,7 +103,7 @@ def add_blocks(words, size, tables, edge, v, w, block, levels, masks):
     """Blocks of any size."""
     row_states, row_weights, height, length = block
     low, below, most, high = levels
-    stop, reached, at, mask, mask_words = np.int32(0), 0, np.uint64(size - 1), 0, height * length + 63 >> 6
+    stop, reached, at, mask, mask_words = 0, 0, np.uint64(size - 1), 0, height * length + 63 >> 6
     for event in range(words.shape[0] // size):
         pixels, i, k = find_block(words, at, tables, edge)
         byte = mask << 3

@@ -184,7 +184,7 @@ def reach_words(table: Table) -> NDArray[np.int64]:
     So one addition joins a row and a column, in states and in weights.
     """
     wide = table.astype(np.int64)
-    return np.stack([wide[:, STATE] | wide[:, WEIGHT] << 32, wide[:, REACHED]], axis=1).reshape(-1)
+    return np.asarray(np.stack([wide[:, STATE] | wide[:, WEIGHT] << 32, wide[:, REACHED]], axis=1).reshape(-1))
 
 
 def reciprocal(divisor: int) -> int:

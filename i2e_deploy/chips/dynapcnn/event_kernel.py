@@ -1,5 +1,5 @@
 """Compiled parts of the event engine beside its inner loops: the general core, checks, and the list of spikes."""
-# mypy: disable-error-code="no-untyped-def,no-untyped-call,call-arg,assignment"
+# mypy: disable-error-code="no-untyped-def,no-untyped-call,call-arg,assignment,var-annotated"
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import numpy as np
 
 from i2e_deploy.chips.dynapcnn.event_blocks import ONE, TWO
 from i2e_deploy.chips.dynapcnn.simd import add_fire_16bit_8, count_bits, lowest_bit
+
+#: The feature of a tick as a word, see `spikes.TICK`.
+TICK = 2**16 - 1
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
@@ -67,10 +70,6 @@ def run_core(words, size, tables, edge, v, w, block, levels, flags, event_of, ne
             k += weight_step
         event += 1
     return event, count
-
-
-#: The feature of a tick, see `spikes.TICK`.
-TICK = 2**16 - 1
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")

@@ -86,10 +86,13 @@ def _fire(builder, total, touched, below, most):
 
 
 def _any_above(builder, total, limit):
-    """1 if a lane is above the limit, else 0."""
-    above = builder.icmp_signed(">", total, _splat(builder, limit, total.type))
-    bits = builder.bitcast(above, ir.IntType(total.type.count))
-    return builder.zext(builder.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0)), ir.IntType(32))
+    """Not 0 if a lane is above the limit: two bits a lane, which is an instruction less than one."""
+    above = builder.sext(builder.icmp_signed(">", total, _splat(builder, limit, total.type)), total.type)
+    halves = builder.bitcast(above, ir.VectorType(ir.IntType(8), 2 * total.type.count))
+    bits = builder.bitcast(
+        builder.icmp_signed("<", halves, ir.Constant(halves.type, None)), ir.IntType(halves.type.count)
+    )
+    return bits if halves.type.count == 64 else builder.zext(bits, ir.IntType(64))
 
 
 def _nonzero(builder, vector):
@@ -102,7 +105,7 @@ def _make_add_fire(lanes: int) -> Any:
 
         Lanes of weight 0 do not fire. Those that do set their bit in the words `masks`, from that byte on, others clear
         it. Sums must fit the type.
-        Returns 1 if one was above `high`, else 0.
+        Returns what is not 0 if one was above `high`.
         """
 
         def generate(context, builder, signature, args):
@@ -115,7 +118,7 @@ def _make_add_fire(lanes: int) -> Any:
             return _any_above(builder, total, args[7])
 
         levels = (v.dtype,) * 4
-        return types.int32(v, types.int64, w, types.int64, *levels, masks, types.int64), generate
+        return types.int64(v, types.int64, w, types.int64, *levels, masks, types.int64), generate
 
     return intrinsic(add_fire)
 
@@ -139,7 +142,7 @@ def add_fire_2x16(typingctx, v, i, next_i, w, k, next_k, low, below, most, high,
         return _any_above(builder, total, args[9])
 
     place, levels = (types.int64, types.int64), (v.dtype,) * 4
-    return types.int32(v, *place, w, *place, *levels, masks, types.int64), generate
+    return types.int64(v, *place, w, *place, *levels, masks, types.int64), generate
 
 
 @intrinsic
