@@ -111,8 +111,8 @@ def event_rates(repeats: int) -> None:
     print("input        kernel  features   ns/event   spikes/event   G synaptic operations/s")
     rng = np.random.default_rng(0)
     for c, size, kernel, stride, features in (
-        (2, 128, 3, 2, 8), (8, 64, 3, 1, 8), (16, 32, 3, 1, 16), (16, 16, 3, 1, 32), (32, 16, 3, 1, 64),
-        (512, 4, 4, 1, 64),
+        (2, 128, 3, 2, 8), (2, 128, 2, 2, 16), (8, 64, 3, 1, 8), (16, 32, 3, 1, 16), (16, 16, 3, 1, 32),
+        (32, 16, 3, 1, 64), (512, 4, 4, 1, 64),
     ):  # fmt: skip
         program = one_layer(c, size, kernel, stride, features, rng)
         stimuli = random_stimuli(rng, 300_000, program.input_shape, 300_000)

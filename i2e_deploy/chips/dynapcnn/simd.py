@@ -57,47 +57,116 @@ def _bit(builder, flag):
     return flag if flag.type == BIT else builder.trunc(flag, BIT)
 
 
+def _store_bits(context, builder, array_type, array, byte, lanes):
+    """Write a vector of bits into a flat array of words, lane 0 lowest, from that byte on."""
+    data = context.make_array(array_type)(context, builder, array).data
+    bytes_ = builder.bitcast(data, ir.IntType(8).as_pointer())
+    bits = ir.IntType(lanes.type.count)
+    pointer = builder.bitcast(builder.gep(bytes_, [byte]), bits.as_pointer())
+    builder.store(builder.bitcast(lanes, bits), pointer).align = 1
+
+
+def _part(builder, vector, first, count):
+    """Lanes `first` to `first + count` of a vector."""
+    lanes = ir.Constant(ir.VectorType(ir.IntType(32), count), list(range(first, first + count)))
+    return builder.shuffle_vector(vector, ir.Constant(vector.type, ir.Undefined), lanes)
+
+
+def _join(builder, left, right):
+    """Two vectors of the same type as one."""
+    lanes = ir.Constant(ir.VectorType(ir.IntType(32), 2 * left.type.count), list(range(2 * left.type.count)))
+    return builder.shuffle_vector(left, right, lanes)
+
+
+def _fire(builder, total, touched, below, most):
+    """Lanes that are touched and above `below`; all lanes after those have lost what they hold, `most` at most."""
+    fire = builder.and_(touched, builder.icmp_signed(">", total, _splat(builder, below, total.type)))
+    due = _call(builder, "llvm.smin", total, _splat(builder, most, total.type))
+    return fire, builder.sub(total, builder.select(fire, due, ir.Constant(total.type, None)))
+
+
+def _any_above(builder, total, limit):
+    """Not 0 if a lane is above the limit: two bits a lane, which is an instruction less than one."""
+    above = builder.sext(builder.icmp_signed(">", total, _splat(builder, limit, total.type)), total.type)
+    halves = builder.bitcast(above, ir.VectorType(ir.IntType(8), 2 * total.type.count))
+    bits = builder.bitcast(
+        builder.icmp_signed("<", halves, ir.Constant(halves.type, None)), ir.IntType(halves.type.count)
+    )
+    return bits if halves.type.count == 64 else builder.zext(bits, ir.IntType(64))
+
+
+def _nonzero(builder, vector):
+    return builder.icmp_signed("!=", vector, ir.Constant(vector.type, None))
+
+
 def _make_add_fire(lanes: int) -> Any:
-    def add_fire(typingctx, v, i, w, k, low, threshold):
-        """`v[i:] = max(v[i:] + w[k:], low)`; mask of lanes at or above threshold. The sum must fit the type."""
+    def add_fire(typingctx, v, i, w, k, low, below, most, high, masks, byte):
+        """`v[i:] = max(v[i:] + w[k:], low)`; then lanes above `below` fire: they lose `min(v, most)`.
 
-        def generate(context, builder, signature, args):
-            pointer, state = _load(context, builder, signature.args[0], args[0], args[1], lanes)
-            _, weight = _load(context, builder, signature.args[2], args[2], args[3], lanes)
-            total = _call(builder, "llvm.smax", builder.add(state, weight), _splat(builder, args[4], state.type))
-            _store(builder, total, pointer)
-            return _mask(builder, builder.icmp_signed(">=", total, _splat(builder, args[5], state.type)))
-
-        return types.int32(v, types.int64, w, types.int64, v.dtype, v.dtype), generate
-
-    return intrinsic(add_fire)
-
-
-def _make_add_fire_16bit(lanes: int) -> Any:
-    def add_fire_16bit(typingctx, v, i, w, k, low, threshold, saturate, skip_zero):
-        """`add_fire` for int16 that may overflow: saturates or wraps; can leave lanes of zero weight alone.
-
-        Returns the mask of lanes that fire in the low 16 bits, of those that overflowed in the high 16.
+        Lanes of weight 0 do not fire. Those that do set their bit in the words `masks`, from that byte on, others clear
+        it. Sums must fit the type.
+        Returns what is not 0 if one was above `high`.
         """
 
         def generate(context, builder, signature, args):
             pointer, state = _load(context, builder, signature.args[0], args[0], args[1], lanes)
             _, weight = _load(context, builder, signature.args[2], args[2], args[3], lanes)
-            wrapped, held = builder.add(state, weight), _call(builder, "llvm.sadd.sat", state, weight)
-            over = _mask(builder, builder.icmp_signed("!=", wrapped, held))
-            total = builder.select(_bit(builder, args[6]), held, wrapped)
-            total = _call(builder, "llvm.smax", total, _splat(builder, args[4], state.type))
-            touched = builder.icmp_signed("!=", weight, ir.Constant(state.type, None))
-            always = _splat(builder, builder.not_(_bit(builder, args[7])), touched.type)
-            touched = builder.or_(touched, always)
-            _store(builder, builder.select(touched, total, state), pointer)
-            fire = builder.and_(builder.icmp_signed(">=", total, _splat(builder, args[5], state.type)), touched)
-            return builder.or_(_mask(builder, fire), builder.shl(over, ir.Constant(ir.IntType(32), 16)))
+            total = _call(builder, "llvm.smax", builder.add(state, weight), _splat(builder, args[4], state.type))
+            fire, after = _fire(builder, total, _nonzero(builder, weight), args[5], args[6])
+            _store(builder, after, pointer)
+            _store_bits(context, builder, signature.args[8], args[8], args[9], fire)
+            return _any_above(builder, total, args[7])
 
-        flags = (types.boolean, types.boolean)
-        return types.int32(v, types.int64, w, types.int64, v.dtype, v.dtype, *flags), generate
+        levels = (v.dtype,) * 4
+        return types.int64(v, types.int64, w, types.int64, *levels, masks, types.int64), generate
 
-    return intrinsic(add_fire_16bit)
+    return intrinsic(add_fire)
+
+
+@intrinsic
+def add_fire_2x16(typingctx, v, i, next_i, w, k, next_k, low, below, most, high, masks, byte):
+    """`add_fire` of 16 lanes in each of two rows, at `i` and `i + next_i`; the second row's bits behind the first's."""
+
+    def generate(context, builder, signature, args):
+        v_type, w_type = signature.args[0], signature.args[3]
+        pointer, state = _load(context, builder, v_type, args[0], args[1], 16)
+        next_pointer, next_state = _load(context, builder, v_type, args[0], builder.add(args[1], args[2]), 16)
+        _, weight = _load(context, builder, w_type, args[3], args[4], 16)
+        _, next_weight = _load(context, builder, w_type, args[3], builder.add(args[4], args[5]), 16)
+        state, weight = _join(builder, state, next_state), _join(builder, weight, next_weight)
+        total = _call(builder, "llvm.smax", builder.add(state, weight), _splat(builder, args[6], state.type))
+        fire, after = _fire(builder, total, _nonzero(builder, weight), args[7], args[8])
+        _store(builder, _part(builder, after, 0, 16), pointer)
+        _store(builder, _part(builder, after, 16, 16), next_pointer)
+        _store_bits(context, builder, signature.args[10], args[10], args[11], fire)
+        return _any_above(builder, total, args[9])
+
+    place, levels = (types.int64, types.int64), (v.dtype,) * 4
+    return types.int64(v, *place, w, *place, *levels, masks, types.int64), generate
+
+
+@intrinsic
+def add_fire_16bit_8(typingctx, v, i, w, k, low, below, most, saturate, skip_zero):
+    """`add_fire` for 8 lanes of int16 that may overflow: saturates or wraps; can leave lanes of zero weight alone.
+
+    Returns the mask of lanes that fire in the low 16 bits, of those that overflowed in the high 16.
+    """
+
+    def generate(context, builder, signature, args):
+        pointer, state = _load(context, builder, signature.args[0], args[0], args[1], 8)
+        _, weight = _load(context, builder, signature.args[2], args[2], args[3], 8)
+        wrapped, held = builder.add(state, weight), _call(builder, "llvm.sadd.sat", state, weight)
+        over = _mask(builder, builder.icmp_signed("!=", wrapped, held))
+        total = builder.select(_bit(builder, args[7]), held, wrapped)
+        total = _call(builder, "llvm.smax", total, _splat(builder, args[4], state.type))
+        touched = _nonzero(builder, weight)
+        touched = builder.or_(touched, _splat(builder, builder.not_(_bit(builder, args[8])), touched.type))
+        fire, after = _fire(builder, total, touched, args[5], args[6])
+        _store(builder, builder.select(touched, after, state), pointer)
+        return builder.or_(_mask(builder, fire), builder.shl(over, ir.Constant(ir.IntType(32), 16)))
+
+    levels, flags = (v.dtype,) * 3, (types.boolean, types.boolean)
+    return types.int32(v, types.int64, w, types.int64, *levels, *flags), generate
 
 
 def _make_add(lanes: int) -> Any:
@@ -161,7 +230,6 @@ def count_bits(typingctx, mask):
     return types.int64(mask), generate
 
 
-add_fire_8, add_fire_16 = _make_add_fire(8), _make_add_fire(16)
-add_fire_16bit_8 = _make_add_fire_16bit(8)
+add_fire_8, add_fire_16, add_fire_24 = _make_add_fire(8), _make_add_fire(16), _make_add_fire(24)
 add_8, add_16 = _make_add(8), _make_add(16)
 clamp_fire_64 = _make_clamp_fire(64)

@@ -1,0 +1,116 @@
+"""The event engine's two ways, and its loops of their own for common layers: always equal to the definition."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from dynapcnn_programs import single_core
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from i2e_deploy.chips.dynapcnn import DynapcnnProgram, event_engine
+from i2e_deploy.chips.dynapcnn.event_engine import EventEngine
+from i2e_deploy.chips.dynapcnn.event_options import EventOptions
+from i2e_deploy.chips.dynapcnn.event_reference import run_event_reference
+from i2e_deploy.chips.dynapcnn.spikes import STIMULUS
+
+#: Kernel, stride, features: blocks of two rows of 16 lanes, of one row of 16, of three rows of 24; and others.
+LAYERS = ((3, 2, 8), (3, 2, 5), (2, 2, 16), (2, 2, 9), (3, 1, 8), (3, 1, 16), (2, 2, 8), (3, 1, 33), (5, 1, 3))
+
+
+def one_layer(kernel: int, stride: int, features: int, size: int, seed: int, **core: Any) -> DynapcnnProgram:
+    generator, padding = np.random.default_rng(seed), kernel // 2
+    weight = generator.integers(-127, 128, (features, 2, kernel, kernel)).astype(np.int8)
+    weight[generator.random(weight.shape) < 0.1] = 0
+    out = (size + 2 * padding - kernel) // stride + 1
+    values = {"weight": weight, "stride": (stride, stride), "padding": (padding, padding), "threshold": 300} | core
+    return single_core(**values, min_v=-500, input_shape=(2, size, size), output_shape=(features, out, out))
+
+
+def random_stimuli(number: int, size: int, seed: int) -> NDArray[np.void]:
+    generator, stimuli = np.random.default_rng(seed), np.zeros(number, STIMULUS)
+    stimuli["t"] = np.arange(number)
+    for name, high in (("c", 2), ("y", size), ("x", size)):
+        stimuli[name] = generator.integers(0, high, number)
+    return stimuli
+
+
+def assert_equal(program: DynapcnnProgram, stimuli: NDArray[np.void], options: EventOptions) -> int:
+    """Returns how often a state saturated."""
+    slow, fast = run_event_reference(program, stimuli, options), EventEngine(program, options).run(stimuli)
+    np.testing.assert_array_equal(slow.spikes["core"], fast.spikes["core"])
+    np.testing.assert_array_equal(slow.states["core"].v_mem, fast.states["core"].v_mem)
+    assert slow.counts == fast.counts
+    return slow.counts["core"].saturations
+
+
+@pytest.mark.parametrize(("kernel", "stride", "features"), LAYERS)
+@settings(max_examples=6, deadline=None)
+@given(
+    seed=st.integers(0, 2**16),
+    threshold=st.sampled_from([1, 60, 300, 32700]),
+    reset=st.sampled_from(["subtract", "zero"]),
+    sweep=st.sampled_from(["pixel", "feature", "reverse"]),
+    size=st.integers(3, 9),
+)
+def test_common_layers(
+    kernel: int, stride: int, features: int, seed: int, threshold: int, reset: str, sweep: Any, size: int
+) -> None:
+    program = one_layer(kernel, stride, features, size, seed, threshold=threshold, reset=reset)
+    assert_equal(program, random_stimuli(150, size, seed), EventOptions(sweep=sweep))
+
+
+@pytest.mark.parametrize("overflow", ["saturate", "wrap"])
+@pytest.mark.parametrize(("kernel", "stride", "features"), LAYERS[:5:2] + LAYERS[5:6])
+def test_states_climb_out_of_the_quick_way_and_back(
+    kernel: int, stride: int, features: int, overflow: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A spike takes 1 away and an event adds up to 127: states rise to 32767, and later fall."""
+    calls = {"_quick_core": 0, "_any_core": 0}
+    for name in calls:
+        monkeypatch.setattr(event_engine, name, counted(getattr(event_engine, name), calls, name))
+    monkeypatch.setattr(event_engine, "CHUNK", 64)
+    weight = np.full((features, 2, kernel, kernel), 127, np.int8)
+    weight[:, 1] = -127
+    weight[0, 1, 0, 0] = 0
+    program = one_layer(kernel, stride, features, 3, 0, weight=weight, threshold=1)
+    stimuli = random_stimuli(3200, 3, 0)
+    stimuli["c"] = np.arange(3200) // 800 % 2
+    assert assert_equal(program, stimuli, EventOptions(overflow=overflow)) > 0
+    assert calls["_quick_core"] > 1
+    assert calls["_any_core"] > 1
+
+
+def counted(make: Any, calls: dict[str, int], name: str) -> Any:
+    """`make` of a function that counts its calls."""
+
+    def made(*arguments: Any) -> Any:
+        work = make(*arguments)
+
+        def counting(*events: Any) -> Any:
+            calls[name] += 1
+            return work(*events)
+
+        return counting
+
+    return made
+
+
+def test_long_runs_are_worked_through_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_engine, "QUICK", 100)
+    monkeypatch.setattr(event_engine, "FEW", 10)
+    assert_equal(one_layer(3, 2, 8, 8, 1), random_stimuli(1050, 8, 1), EventOptions())
+
+
+def test_ticks_pass_a_core_without_bias() -> None:
+    stimuli = random_stimuli(40, 4, 2)
+    stimuli["c"][::5] = -1
+    assert_equal(one_layer(3, 2, 8, 4, 2), stimuli, EventOptions())
+
+
+def test_stimuli_need_not_be_contiguous() -> None:
+    stimuli, program = random_stimuli(100, 4, 3), one_layer(3, 1, 8, 4, 3)
+    assert_equal(program, stimuli[::2], EventOptions())
