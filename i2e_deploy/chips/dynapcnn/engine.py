@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from i2e_deploy.chips.dynapcnn.program import CoreLayer, DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.reference import run_reference
 from i2e_deploy.chips.dynapcnn.step_kernel import crowd
-from i2e_deploy.chips.dynapcnn.step_layer import Room, convolve, scatter
+from i2e_deploy.chips.dynapcnn.step_layer import Room, convolve, fits_words, scatter
 from i2e_deploy.chips.dynapcnn.step_spikes import LazySpikes, StepSpikes, from_frames, gather
 from i2e_deploy.chips.trace import Integers, LayerCounts, States, Trace
 from i2e_deploy.network import INPUT
@@ -166,7 +166,7 @@ def _scattered_dtype(layer: CoreLayer, given: StepSpikes, held: tuple[int, int],
     dense = (len(given.offsets) - 1) * features * height * width * channels * kh * kw
     extremes = _extremes(layer, given)
     few = scattered * DENSE_ADVANTAGE <= dense and given.largest <= MOST_SCATTERED
-    if not few or not _fits(layer, held, *extremes, steps, 32):
+    if not few or not fits_words(layer) or not _fits(layer, held, *extremes, steps, 32):
         return None
     if layer.max_spikes is not None:
         return np.int32

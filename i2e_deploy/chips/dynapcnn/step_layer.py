@@ -16,7 +16,6 @@ from i2e_deploy.chips.dynapcnn.geometry import (
     SIZE,
     STATE,
     WEIGHT,
-    Table,
     lay_out_bias,
     lay_out_state,
     lay_out_weights,
@@ -25,8 +24,17 @@ from i2e_deploy.chips.dynapcnn.geometry import (
     read_state,
     row_slots,
 )
-from i2e_deploy.chips.dynapcnn.program import CoreLayer, Pair
-from i2e_deploy.chips.dynapcnn.step_kernel import fire_dense, run_steps
+from i2e_deploy.chips.dynapcnn.program import CoreLayer
+from i2e_deploy.chips.dynapcnn.step_kernel import (
+    ROW_BITS,
+    ROWS_AT,
+    STATE_BITS,
+    WEIGHT_BITS,
+    WIDTH_AT,
+    WIDTH_BITS,
+    fire_dense,
+    run_steps,
+)
 from i2e_deploy.chips.dynapcnn.step_spikes import StepSpikes, gather, listed
 
 #: Spikes, states [sample, C, H, W], synaptic operations, states outside 16 bits.
@@ -35,8 +43,6 @@ Ran = tuple[StepSpikes, NDArray[np.int64], int, int]
 CHUNK_VALUES = 2**24
 FLOAT32_EXACT = 2**24
 NO_LIMIT = 2**62
-#: Blocks of one size may be so much larger than what spikes reach: the loops over them are foretold better.
-WASTE = 1.5
 #: Lists that may become longer share arrays of so many values or more: 4 MiB, from where NumPy asks for huge pages.
 LONG, SHARED = 2**17, 2**20
 
@@ -62,19 +68,20 @@ class Room:
 def scatter(layer: CoreLayer, given: StepSpikes, start: NDArray[np.int64], dtype: Any, room: Room) -> Ran:
     """Add every spike to the states that it reaches, which are int16 or int32 and must fit."""
     samples, totals, step, count = len(start), np.zeros(4, np.int64), 0, 0
-    edge, tables, core = _tables(layer, given.shape, len(layer.sources) > 1)
-    laid = [lay_out_state(layer, v_mem, dtype) for v_mem in start]
-    states = _aligned(np.zeros, (samples, -(-laid[0].size // 64) * 64), dtype)
-    states[:, : laid[0].size] = laid
-    weights = _weights(layer, dtype)
-    arrays, source = (given.address, given.n, given.offsets), (given.lanes, given.shape[2])
+    source, pixels, core, widths = _tables(layer, given.shape, given.lanes, len(layer.sources) > 1)
+    neurons = core[3]
+    states = _aligned(np.zeros, (samples, -(-neurons // 64) * 64), dtype)
+    if start.any():
+        states[:, :neurons] = [lay_out_state(layer, v_mem, dtype) for v_mem in start]
+    weights, bias = _weights(layer), lay_out_bias(layer, dtype) if layer.bias is not None else np.empty(0, dtype)
+    arrays = (given.address, given.n, given.offsets)
     most_arrivals = int(np.diff(given.offsets).max(initial=0)) * given.largest
-    blocks = np.empty((most_arrivals + 1, 2), np.int64)
+    bins = np.empty((widths + 1, most_arrivals + 1), np.int64), np.empty(widths + 1, np.int64)
     offsets = np.zeros(len(given.offsets), np.int64)
     address, fired = room.take(2 * len(given.address) + 4 * states.shape[1])
     while True:
         out = (address, fired, offsets)
-        step, count = run_steps(step, arrays, source, edge, tables, blocks, states, weights, core, out, count, totals)
+        step, count = run_steps(step, arrays, source, pixels, core, bins, states, weights, bias, out, count, totals)
         if step == len(offsets) - 1:
             break
         longer = room.take(2 * len(address))
@@ -85,46 +92,45 @@ def scatter(layer: CoreLayer, given: StepSpikes, start: NDArray[np.int64], dtype
     spikes = StepSpikes(
         address[:count], fired[:count], offsets, layer.output_shape, padded_features(layer), total, largest
     )
-    after = np.stack([read_state(layer, v[: laid[0].size]) for v in states]).astype(np.int64)
+    after = np.stack([read_state(layer, v[:neurons]) for v in states]).astype(np.int64)
     return spikes, after, reached * layer.output_shape[0], over
 
 
 @lru_cache(maxsize=256)
-def _tables(layer: CoreLayer, shape: tuple[int, int, int], routed: bool) -> tuple[Any, Any, Any]:
-    """Geometry and numbers for the kernel; `shape` of the source."""
-    source = layer.sources[0]
+def _tables(layer: CoreLayer, shape: tuple[int, int, int], source_lanes: int, routed: bool) -> tuple[Any, Any, Any, int]:
+    """Geometry and numbers for the kernel, and how wide a block can be; shape and lanes of the source."""
+    source, lanes = layer.sources[0], padded_features(layer)
     pool, shift = ((1, 1), 0) if routed else (source.pool, source.feature_shift)
-    exact = _mostly_outside(layer, shape[1:], pool)
-    rows, columns = reach_tables(layer, shape[1:], pool, keep_outside=False, exact=exact)
-    channels, lanes, (_, height, width) = layer.weight.shape[1], padded_features(layer), layer.output_shape
-    edge = (len(lay_out_weights(layer, np.int16)) // channels, shift)
-    steps = (width * lanes, row_slots(layer) * lanes)
+    rows, columns = (
+        table.astype(np.int64)
+        for table in reach_tables(layer, shape[1:], pool, keep_outside=False, exact=True, spare=False)
+    )
+    reached = (rows[:, None, REACHED] > 0) & (columns[None, :, REACHED] > 0)
+    words = np.zeros(reached.shape, np.int64)
+    for column, at in ((STATE, 0), (WEIGHT, STATE_BITS)):
+        words += (rows[:, None, column] + columns[None, :, column]) << at
+    words += (rows[:, None, SIZE] << ROWS_AT) + (columns[None, :, SIZE] << WIDTH_AT)
     most = NO_LIMIT if layer.max_spikes is None else layer.max_spikes
-    core = (height * width * lanes, lanes, int(layer.bias is not None), layer.threshold, layer.min_v, most)
-    tables = (_packed(rows, 1 << 32), _packed(columns, lanes))
-    return edge, tables, (*steps, *core, int(layer.reset == "zero"))
+    _, height, width = layer.output_shape
+    steps = (width * lanes, row_slots(layer, spare=False) * lanes)
+    core = (*steps, lanes, height * width * lanes, layer.threshold, layer.min_v, most, int(layer.reset == "zero"))
+    edge = (source_lanes, shift, len(_weights(layer)) // layer.weight.shape[1])
+    return edge, (words * reached).reshape(-1), core, int(columns[:, SIZE].max(initial=0))
 
 
-def _packed(table: Table, unit: int) -> NDArray[np.int64]:
-    """[coordinate, 3]: offsets in states (low 32 bits) and weights (high), size in `unit`s, pixels reached."""
-    wide = table.astype(np.int64)
-    return np.stack([wide[:, STATE] + (wide[:, WEIGHT] << 32), wide[:, SIZE] * unit, wide[:, REACHED]], axis=1)
-
-
-def _mostly_outside(layer: CoreLayer, shape: Pair, pool: Pair) -> bool:
-    """Whether so much of blocks of one size would lie outside the neurons that blocks of exact size cost less."""
-    whole, reached = 1.0, 1.0
-    for table in reach_tables(layer, shape, pool, keep_outside=False, exact=False):
-        whole, reached = whole * table[:, SIZE].mean(), reached * table[:, REACHED].mean()
-    return whole > WASTE * reached
+def fits_words(layer: CoreLayer) -> bool:
+    """Whether the words of the kernel's table can hold what a spike reaches."""
+    _, height, width = layer.output_shape
+    lanes, (kh, kw) = padded_features(layer), layer.weight.shape[2:]
+    sizes = (height * width * lanes, STATE_BITS), (len(_weights(layer)), WEIGHT_BITS), (kh, ROW_BITS), (kw, WIDTH_BITS)
+    return all(size < 1 << bits for size, bits in sizes)
 
 
 @lru_cache(maxsize=256)
-def _weights(layer: CoreLayer, dtype: Any) -> NDArray[Any]:
-    """Weights, and behind them the bias."""
-    values = np.concatenate([lay_out_weights(layer, dtype), lay_out_bias(layer, dtype)])
-    aligned = _aligned(np.empty, values.shape, dtype)
-    aligned[:] = values
+def _weights(layer: CoreLayer) -> NDArray[np.int8]:
+    laid = lay_out_weights(layer, np.int8, spare=False)
+    aligned = _aligned(np.empty, laid.shape, np.int8)
+    aligned[:] = laid
     return aligned
 
 
