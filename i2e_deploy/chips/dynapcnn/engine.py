@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from i2e_deploy.chips.dynapcnn.program import CoreLayer, DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.reference import run_reference
-from i2e_deploy.chips.dynapcnn.step_kernel import crowd
+from i2e_deploy.chips.dynapcnn.step_kernel import crowd, divisor
 from i2e_deploy.chips.dynapcnn.step_layer import Room, convolve, fits_words, scatter
 from i2e_deploy.chips.dynapcnn.step_spikes import LazySpikes, StepSpikes, from_frames, gather
 from i2e_deploy.chips.trace import Integers, LayerCounts, States, Trace
@@ -173,7 +173,7 @@ def _scattered_dtype(layer: CoreLayer, given: StepSpikes, held: tuple[int, int],
     if not _fits(layer, held, *extremes, steps, 16):
         arrays = (given.address, given.n, given.offsets)
         window = layer.weight.shape[2] * max(source.pool[0] for source in layer.sources)
-        most = crowd(arrays, (given.lanes, given.shape[2]), given.shape[1], window)
+        most = crowd(arrays, divisor(given.lanes * given.shape[2]), given.shape[1], window)
         extremes = _extremes(layer, given, most)
     return np.int16 if _fits(layer, held, *extremes, steps, 16) else np.int32
 

@@ -1,9 +1,11 @@
 """Compiled loops of the fast time-stepped engine.
 
 A step of a layer has three parts. `sort_blocks` looks up which block of states each arriving spike reaches, and puts
-it into the bucket of all blocks of that width. `add_buckets` adds the weights, bucket by bucket, so that the loops
-over the runs of a block are of one length for a long time: a processor foretells them, which is worth more than the
-sorting. `fire` looks at all states, lowers those that fire by a threshold, and lists them; few have more to give.
+it into a bucket of blocks of that width. `add_buckets` adds the weights, bucket by bucket, so that the loops over the
+runs of a block are of one length for a long time: a processor foretells them, which is worth more than the sorting.
+`fire` looks at all states, lowers those that fire by a threshold, and lists them; few have more to give.
+
+Indices are made unsigned where every spike passes: numba then leaves out the test for negative ones.
 """
 # mypy: disable-error-code="no-untyped-def,no-untyped-call,call-arg,var-annotated"
 
@@ -14,28 +16,38 @@ import numpy as np
 
 from i2e_deploy.chips.dynapcnn.simd import add_run, count_bits, fire_64, lowest_bit
 
-#: A word of the table of pixels, from the lowest bit: where the block lies in states, and in the weights of a channel,
-#: its rows, its width in pixels. 0: nothing is reached.
-STATE_BITS, WEIGHT_BITS, ROW_BITS, WIDTH_BITS = 24, 28, 6, 6
+#: A word of the table of pixels, from the lowest bit: where the block lies in states, and in the weights of a channel;
+#: its rows; its bucket: 0 if nothing is reached, its width in pixels, or one more than all widths if it is a whole one.
+STATE_BITS, WEIGHT_BITS, ROW_BITS, BUCKET_BITS = 24, 28, 6, 6
 ROWS_AT = STATE_BITS + WEIGHT_BITS
-WIDTH_AT = ROWS_AT + ROW_BITS
+BUCKET_AT = ROWS_AT + ROW_BITS
+U = np.uint64
+
+
+def divisor(number: int) -> tuple[int, int]:
+    """What to multiply with, and by how much to shift then, to divide integers from 0 to 2^31 - 1 by a number.
+
+    The factor is 2^shift / number, rounded up; 2^shift is at least 2^31 * number, so that the rounding adds less than
+    1 / number to a quotient.
+    """
+    shift = 31 + (number - 1).bit_length()
+    return -(-(1 << shift) // number), shift
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
-def crowd(given, source, height, window):
+def crowd(given, row, height, window):
     """The most spikes of one step that lie in `window` successive rows of their source.
 
     Args:
         given: address, n, offsets, see `StepSpikes`.
-        source: lanes and width of the source; `height` is its rows.
+        row: `divisor` of the addresses of a row; `height`: rows.
     """
-    address, n, offsets = given
-    per_row, most = 1 / (source[0] * source[1]), 0
-    rows = np.zeros((2, height), np.int64)  # of even and odd spikes: a sum is read again later than it is written
+    (address, n, offsets), (factor, shift) = given, row
+    rows, most = np.zeros((2, height), np.int64), 0  # of even and odd spikes, as in `sort_blocks`
     for step in range(offsets.shape[0] - 1):
         rows[:] = 0
         for e in range(offsets[step], offsets[step + 1]):
-            rows[e & 1, np.uint32((address[e] + 0.5) * per_row)] += n[e]
+            rows[U(e & 1), U((address[U(e)] * factor) >> shift)] += n[U(e)]
         near = 0
         for y in range(height):
             near += rows[0, y] + rows[1, y]
@@ -47,35 +59,51 @@ def crowd(given, source, height, window):
 
 @numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy", inline="always")
 def sort_blocks(first, last, given, source, pixels, buckets, ends):
-    """Put the blocks that spikes `first:last` of `given` reach into the buckets of their widths, once for each spike.
+    """Put the blocks that spikes `first:last` of `given` reach into buckets, once for each spike.
+
+    Every bucket is there twice, for even and odd spikes: an end is read again later than it is written.
 
     Args:
         given: see `crowd`.
-        source: lanes, feature shift, weights of a channel.
-        pixels: int64 [pixel of the source], words as above.
-        buckets: int64 [width + 1, room], written; bucket 0 takes what reaches nothing.
-        ends: int64 [width + 1], written: how many blocks a bucket holds.
+        source: `divisor` of its lanes, and the weights of a channel.
+        pixels: int64 [pixel of the source], words as above, so that address * weights << STATE_BITS is to be added.
+        buckets: int64 [2 * (widths + 2), room], written.
+        ends: int64 [2 * (widths + 2)], written: where buckets end, counted from the first.
     """
-    address, n, _ = given
-    lanes, shift, weights = source
-    per_lanes = 1 / lanes
-    ends[:] = 0
+    (address, n, _), (factor, shift, weights) = given, source
+    room, blocks = buckets.shape[1], buckets.reshape(-1)
+    for bucket in range(ends.shape[0]):
+        ends[bucket] = bucket * room
     for e in range(first, last):
-        pixel = np.int64((address[e] + 0.5) * per_lanes)  # exact, and faster than a division of integers
-        word = pixels[np.uint64(pixel)] + ((address[e] - pixel * lanes + shift) * weights << STATE_BITS)
-        width = np.uint64(word) >> np.uint64(WIDTH_AT)
-        for _ in range(n[e]):
-            end = ends[width]
-            buckets[width, np.uint64(end)] = word
-            ends[width] = end + 1
+        at, times = np.int64(address[U(e)]), n[U(e)]
+        word = pixels[U((at * factor) >> shift)] + (at * weights << STATE_BITS)
+        bucket = (U(word) >> U(BUCKET_AT)) << U(1) | U(e & 1)
+        end = ends[bucket]
+        blocks[U(end)] = word
+        for _ in range(times - 1):
+            end += 1
+            blocks[U(end)] = word
+        ends[bucket] = end + 1
+
+
+@numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy", inline="always")
+def add_whole(v, w, blocks, core, lanes):
+    """Add the weights of blocks of three rows, each of a constant number of lanes; rows added."""
+    for e in range(blocks.shape[0]):
+        word = blocks[U(e)]
+        i, k = word & ((1 << STATE_BITS) - 1), (word >> STATE_BITS) & ((1 << WEIGHT_BITS) - 1)
+        add_run(v, i, w, k, lanes)
+        add_run(v, i + core[0], w, k + core[1], lanes)
+        add_run(v, i + 2 * core[0], w, k + 2 * core[1], lanes)
+    return 3 * blocks.shape[0]
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy", inline="always")
 def add_bucket(v, w, blocks, core, length, lanes):
-    """Add the weights of blocks whose runs are `length` long, a constant number of lanes at once; rows added."""
+    """Add the weights of blocks whose rows are `length` long, a constant number of lanes at once; rows added."""
     total = 0
     for e in range(blocks.shape[0]):
-        word = blocks[e]
+        word = blocks[U(e)]
         i, k = word & ((1 << STATE_BITS) - 1), (word >> STATE_BITS) & ((1 << WEIGHT_BITS) - 1)
         rows = (word >> ROWS_AT) & ((1 << ROW_BITS) - 1)
         total += rows
@@ -90,19 +118,21 @@ def add_bucket(v, w, blocks, core, length, lanes):
 @numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 def add_buckets(v, w, buckets, ends, core):
     """Add the weights of all blocks; pixels reached."""
-    reached = 0
-    for width in range(1, ends.shape[0]):
-        blocks, length = buckets[width, : ends[width]], width * core[2]
-        if length % 96 == 0:
-            rows = add_bucket(v, w, blocks, core, length, 96)
+    reached, widths = 0, ends.shape[0] // 2 - 2
+    for bucket in range(2, ends.shape[0]):
+        blocks = buckets[bucket, : ends[bucket] - bucket * buckets.shape[1]]
+        width = min(bucket >> 1, widths)
+        length, whole = width * core[2], core[3] == 3 and bucket >> 1 > widths
+        if whole and length == 24:
+            rows = add_whole(v, w, blocks, core, 24)
+        elif whole and length == 48:
+            rows = add_whole(v, w, blocks, core, 48)
+        elif whole and length == 96:
+            rows = add_whole(v, w, blocks, core, 96)
         elif length % 64 == 0:
             rows = add_bucket(v, w, blocks, core, length, 64)
-        elif length % 48 == 0:
-            rows = add_bucket(v, w, blocks, core, length, 48)
         elif length % 32 == 0:
             rows = add_bucket(v, w, blocks, core, length, 32)
-        elif length % 24 == 0:
-            rows = add_bucket(v, w, blocks, core, length, 24)
         elif length % 16 == 0:
             rows = add_bucket(v, w, blocks, core, length, 16)
         else:
@@ -119,25 +149,27 @@ def fire(v, core, address, fired, count):
         v, core: see `run_steps`.
         address, fired: see `out` of `run_steps`; 4 entries more than neurons are free.
     """
-    threshold, low, most, to_zero = core[4:]
+    threshold, low, most, to_zero = core[5:]
     first, largest, each = count, np.int64(0), v.dtype.type(threshold)
     taken = v.dtype.type(0 if to_zero else threshold)
     for i in range(0, v.shape[0], 64):
         mask = fire_64(v, i, v.dtype.type(low), each, taken)
         end = count + count_bits(mask)
-        while count < end:  # four at a time, wanted or not: fewer branches to foretell
-            for ahead in range(4):
-                address[count + ahead] = i + lowest_bit(mask)
-                mask &= mask - 1
-            count += 4
+        for ahead in range(4):  # wanted or not: fewer branches to foretell
+            address[U(count + ahead)] = i + lowest_bit(mask)
+            mask &= mask - 1
+        for j in range(count + 4, end):
+            address[U(j)] = i + lowest_bit(mask)
+            mask &= mask - 1
         count = end
     once, per_threshold = 0 if to_zero else 1, 1 / threshold
     for j in range(first, count):
-        fired[j], i = 1, address[j]
+        i = U(address[U(j)])
+        fired[U(j)] = 1
         if v[i] >= threshold:  # in float64: exact, and faster than a division of integers
             more = min(np.int64((v[i] + 0.5) * per_threshold), most - once)
             v[i] = 0 if to_zero else v[i] - more * threshold
-            fired[j] = more + once
+            fired[U(j)] = more + once
             largest = max(largest, more + once)
     return count, max(largest, np.int64(count > first))
 
@@ -149,8 +181,8 @@ def run_steps(start, given, source, pixels, core, bins, states, w, bias, out, co
     Args:
         given: address, n, offsets of what arrives, see `StepSpikes`.
         source, pixels: see `sort_blocks`; bins: buckets and ends there.
-        core: int64: states from one row of a block to the next, weights from one to the next, lanes, neurons,
-            threshold, low, most spikes, whether to reset to zero.
+        core: int64: states from one row of a block to the next, weights from one to the next, lanes, rows of a whole
+            block, neurons, threshold, low, most spikes, whether to reset to zero.
         states: int16 or int32 [sample, neurons], a row is a multiple of 64.
         w: int8, flat, see `geometry`; bias: as states [lanes], or empty.
         out: as `given`, written: int32 [room] of each neuron that fired, and how often; int64 [steps + 1].
@@ -161,15 +193,15 @@ def run_steps(start, given, source, pixels, core, bins, states, w, bias, out, co
         (next step, spikes written): stops early when `out` may be too small for another step.
     """
     (address, fired, out_offsets), offsets, (buckets, ends) = out, given[2], bins
-    steps = (offsets.shape[0] - 1) // states.shape[0]
+    steps, lanes, neurons = (offsets.shape[0] - 1) // states.shape[0], core[2], core[4]
     for step in range(start, offsets.shape[0] - 1):
         v = states[step // steps]
         if address.shape[0] - count < v.shape[0] + 4:
             return step, count
         sort_blocks(offsets[step], offsets[step + 1], given, source, pixels, buckets, ends)
         totals[0] += add_buckets(v, w, buckets, ends, core)
-        for i in range(0, core[3] if bias.shape[0] else 0, core[2]):
-            for done in range(0, core[2], 8):
+        for i in range(0, neurons if bias.shape[0] else 0, lanes):
+            for done in range(0, lanes, 8):
                 add_run(v, i + done, bias, done, 8)
         if v.itemsize > 2:
             for i in range(v.shape[0]):
@@ -177,7 +209,7 @@ def run_steps(start, given, source, pixels, core, bins, states, w, bias, out, co
         first = count
         count, largest = fire(v, core, address, fired, count)
         for j in range(first, count):
-            totals[2] += fired[j]
+            totals[2] += fired[U(j)]
         totals[3] = max(totals[3], largest)
         out_offsets[step + 1] = count
     return offsets.shape[0] - 1, count

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from i2e_deploy.chips.dynapcnn.counts import fan_out
 from i2e_deploy.chips.dynapcnn.geometry import (
-    REACHED,
     SIZE,
     STATE,
     WEIGHT,
@@ -26,12 +25,13 @@ from i2e_deploy.chips.dynapcnn.geometry import (
 )
 from i2e_deploy.chips.dynapcnn.program import CoreLayer
 from i2e_deploy.chips.dynapcnn.step_kernel import (
+    BUCKET_AT,
+    BUCKET_BITS,
     ROW_BITS,
     ROWS_AT,
     STATE_BITS,
     WEIGHT_BITS,
-    WIDTH_AT,
-    WIDTH_BITS,
+    divisor,
     fire_dense,
     run_steps,
 )
@@ -69,14 +69,14 @@ def scatter(layer: CoreLayer, given: StepSpikes, start: NDArray[np.int64], dtype
     """Add every spike to the states that it reaches, which are int16 or int32 and must fit."""
     samples, totals, step, count = len(start), np.zeros(4, np.int64), 0, 0
     source, pixels, core, widths = _tables(layer, given.shape, given.lanes, len(layer.sources) > 1)
-    neurons = core[3]
+    neurons = core[4]
     states = _aligned(np.zeros, (samples, -(-neurons // 64) * 64), dtype)
     if start.any():
         states[:, :neurons] = [lay_out_state(layer, v_mem, dtype) for v_mem in start]
     weights, bias = _weights(layer), lay_out_bias(layer, dtype) if layer.bias is not None else np.empty(0, dtype)
     arrays = (given.address, given.n, given.offsets)
     most_arrivals = int(np.diff(given.offsets).max(initial=0)) * given.largest
-    bins = np.empty((widths + 1, most_arrivals + 1), np.int64), np.empty(widths + 1, np.int64)
+    bins = np.empty((2 * widths + 4, most_arrivals + 1), np.int64), np.empty(2 * widths + 4, np.int64)
     offsets = np.zeros(len(given.offsets), np.int64)
     address, fired = room.take(2 * len(given.address) + 4 * states.shape[1])
     while True:
@@ -97,33 +97,42 @@ def scatter(layer: CoreLayer, given: StepSpikes, start: NDArray[np.int64], dtype
 
 
 @lru_cache(maxsize=256)
-def _tables(layer: CoreLayer, shape: tuple[int, int, int], source_lanes: int, routed: bool) -> tuple[Any, Any, Any, int]:
+def _tables(
+    layer: CoreLayer, shape: tuple[int, int, int], source_lanes: int, routed: bool
+) -> tuple[Any, NDArray[np.int64], Any, int]:
     """Geometry and numbers for the kernel, and how wide a block can be; shape and lanes of the source."""
-    source, lanes = layer.sources[0], padded_features(layer)
-    pool, shift = ((1, 1), 0) if routed else (source.pool, source.feature_shift)
+    lanes, (_, height, width) = padded_features(layer), layer.output_shape
+    pool, shift = ((1, 1), 0) if routed else (layer.sources[0].pool, layer.sources[0].feature_shift)
     rows, columns = (
         table.astype(np.int64)
         for table in reach_tables(layer, shape[1:], pool, keep_outside=False, exact=True, spare=False)
     )
-    reached = (rows[:, None, REACHED] > 0) & (columns[None, :, REACHED] > 0)
-    words = np.zeros(reached.shape, np.int64)
-    for column, at in ((STATE, 0), (WEIGHT, STATE_BITS)):
-        words += (rows[:, None, column] + columns[None, :, column]) << at
-    words += (rows[:, None, SIZE] << ROWS_AT) + (columns[None, :, SIZE] << WIDTH_AT)
+    weights = len(_weights(layer)) // layer.weight.shape[1]
     most = NO_LIMIT if layer.max_spikes is None else layer.max_spikes
-    _, height, width = layer.output_shape
-    steps = (width * lanes, row_slots(layer, spare=False) * lanes)
-    core = (*steps, lanes, height * width * lanes, layer.threshold, layer.min_v, most, int(layer.reset == "zero"))
-    edge = (source_lanes, shift, len(_weights(layer)) // layer.weight.shape[1])
-    return edge, (words * reached).reshape(-1), core, int(columns[:, SIZE].max(initial=0))
+    tallest, widest = int(rows[:, SIZE].max(initial=0)), int(columns[:, SIZE].max(initial=0))
+    core = (
+        width * lanes, row_slots(layer, spare=False) * lanes, lanes, tallest, height * width * lanes,
+        layer.threshold, layer.min_v, most, int(layer.reset == "zero"),
+    )  # fmt: skip
+    words = _words(rows[:, None], columns[None, :], tallest, widest).reshape(-1)
+    words += (shift - np.arange(len(words)) * source_lanes) * weights << STATE_BITS
+    return (*divisor(source_lanes), weights), words, core, widest
+
+
+def _words(rows: NDArray[np.int64], columns: NDArray[np.int64], tallest: int, widest: int) -> NDArray[np.int64]:
+    """Words of `step_kernel`'s table of pixels, from what rows [y, 1, 4] and columns [1, x, 4] reach."""
+    height, width = rows[..., SIZE], columns[..., SIZE]
+    bucket = np.where((height == tallest) & (width == widest), widest + 1, width)
+    words = (rows[..., STATE] + columns[..., STATE]) + ((rows[..., WEIGHT] + columns[..., WEIGHT]) << STATE_BITS)
+    return np.where((height > 0) & (width > 0), words + (height << ROWS_AT) + (bucket << BUCKET_AT), 0)
 
 
 def fits_words(layer: CoreLayer) -> bool:
     """Whether the words of the kernel's table can hold what a spike reaches."""
     _, height, width = layer.output_shape
     lanes, (kh, kw) = padded_features(layer), layer.weight.shape[2:]
-    sizes = (height * width * lanes, STATE_BITS), (len(_weights(layer)), WEIGHT_BITS), (kh, ROW_BITS), (kw, WIDTH_BITS)
-    return all(size < 1 << bits for size, bits in sizes)
+    sizes = (height * width * lanes, STATE_BITS), (len(_weights(layer)), WEIGHT_BITS)
+    return all(size < 1 << bits for size, bits in (*sizes, (kh, ROW_BITS), (kw + 1, BUCKET_BITS)))
 
 
 @lru_cache(maxsize=256)
