@@ -20,7 +20,6 @@ from i2e_deploy.chips.dynapcnn.geometry import (
     lay_out_weights,
     padded_features,
     reach_tables,
-    read_state,
     row_slots,
 )
 from i2e_deploy.chips.dynapcnn.program import CoreLayer
@@ -37,6 +36,8 @@ from i2e_deploy.chips.dynapcnn.step_kernel import (
 )
 from i2e_deploy.chips.dynapcnn.step_spikes import StepSpikes, gather, listed
 
+#: States [sample, C, H, W] to start from; None: all are zero.
+Start = NDArray[np.int64] | None
 #: Spikes, states [sample, C, H, W], synaptic operations, states outside 16 bits.
 Ran = tuple[StepSpikes, NDArray[np.int64], int, int]
 #: Above this many values in the input of a convolution, steps are run in several parts.
@@ -65,13 +66,13 @@ class Room:
         return self._arrays[0, self.used :], self._arrays[1, self.used :]
 
 
-def scatter(layer: CoreLayer, given: StepSpikes, start: NDArray[np.int64], dtype: Any, room: Room) -> Ran:
+def scatter(layer: CoreLayer, given: StepSpikes, start: Start, samples: int, dtype: Any, room: Room) -> Ran:
     """Add every spike to the states that it reaches, which are int16 or int32 and must fit."""
-    samples, totals, step, count = len(start), np.zeros(4, np.int64), 0, 0
+    totals, step, count = np.zeros(4, np.int64), 0, 0
     source, pixels, core, widths = _tables(layer, given.shape, given.lanes, len(layer.sources) > 1)
     neurons = core[4]
     states = _aligned(np.zeros, (samples, -(-neurons // 64) * 64), dtype)
-    if start.any():
+    if start is not None:
         states[:, :neurons] = [lay_out_state(layer, v_mem, dtype) for v_mem in start]
     weights, bias = _weights(layer), lay_out_bias(layer, dtype) if layer.bias is not None else np.empty(0, dtype)
     arrays = (given.address, given.n, given.offsets)
@@ -92,8 +93,9 @@ def scatter(layer: CoreLayer, given: StepSpikes, start: NDArray[np.int64], dtype
     spikes = StepSpikes(
         address[:count], fired[:count], offsets, layer.output_shape, padded_features(layer), total, largest
     )
-    after = np.stack([read_state(layer, v[:neurons]) for v in states]).astype(np.int64)
-    return spikes, after, reached * layer.output_shape[0], over
+    features, height, width = layer.output_shape
+    after = states[:, :neurons].reshape(samples, height, width, -1)[..., :features].transpose(0, 3, 1, 2)
+    return spikes, after.astype(np.int64, order="C"), reached * features, over
 
 
 @lru_cache(maxsize=256)
@@ -152,14 +154,16 @@ def _aligned(make: Callable[..., NDArray[Any]], shape: tuple[int, ...], dtype: A
     return aligned
 
 
-def convolve(layer: CoreLayer, given: StepSpikes, start: NDArray[np.int64]) -> Ran:
+def convolve(layer: CoreLayer, given: StepSpikes, start: Start, samples: int) -> Ran:
     """All steps at once; only firing goes step by step."""
     arriving = (
         given if len(layer.sources) > 1 else gather(layer.sources, {layer.sources[0].layer: given}, layer.input_shape)
     )
     frames = arriving.dense()
-    samples, steps, neurons = len(start), len(frames), int(np.prod(layer.output_shape))
-    v, offsets = start.reshape(samples, -1).copy(), np.zeros(steps + 1, np.int64)
+    steps, neurons = len(frames), int(np.prod(layer.output_shape))
+    v, offsets = np.zeros((samples, neurons), np.int64), np.zeros(steps + 1, np.int64)
+    if start is not None:
+        v[:] = start.reshape(samples, -1)
     out, count, over = np.empty((2, 2 * neurons + 1024), np.int32), 0, 0
     part = max(1, CHUNK_VALUES // int(np.prod(layer.input_shape)))
     for first in range(0, steps, part):
@@ -177,7 +181,7 @@ def convolve(layer: CoreLayer, given: StepSpikes, start: NDArray[np.int64]) -> R
     spikes = listed(pixel * np.int32(features) + c, out[1, :count].copy(), offsets, layer.output_shape, features)
     per_pixel = frames.sum(axis=(0, 1), dtype=np.int64)
     synops = layer.output_shape[0] * int((per_pixel * fan_out(layer)).sum())
-    return spikes, v.reshape(start.shape), synops, over
+    return spikes, v.reshape(samples, *layer.output_shape), synops, over
 
 
 def _convolution(layer: CoreLayer, frames: NDArray[np.int32]) -> NDArray[Any]:
