@@ -143,14 +143,17 @@ def add_buckets(v, w, buckets, ends, core):
 
 @numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 def fire(v, core, address, fired, count):
-    """Clamp, fire, reset all neurons of a layer; behind `count` spikes, which are returned with the largest number.
+    """Clamp, fire, reset all neurons of a layer.
 
     Args:
         v, core: see `run_steps`.
-        address, fired: see `out` of `run_steps`; 4 entries more than neurons are free.
+        address, fired: see `out` of `run_steps`; behind `count` entries 4 more than neurons are free.
+
+    Returns:
+        (entries written, spikes, most of a neuron).
     """
     threshold, low, most, to_zero = core[5:]
-    first, largest, each = count, np.int64(0), v.dtype.type(threshold)
+    first, further, largest, each = count, 0, 0, v.dtype.type(threshold)
     taken = v.dtype.type(0 if to_zero else threshold)
     for i in range(0, v.shape[0], 64):
         mask = fire_64(v, i, v.dtype.type(low), each, taken)
@@ -170,8 +173,9 @@ def fire(v, core, address, fired, count):
             more = min(np.int64((v[i] + 0.5) * per_threshold), most - once)
             v[i] = 0 if to_zero else v[i] - more * threshold
             fired[U(j)] = more + once
+            further += more + once - 1
             largest = max(largest, more + once)
-    return count, max(largest, np.int64(count > first))
+    return count, count - first + further, max(largest, np.int64(count > first))
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
@@ -206,10 +210,8 @@ def run_steps(start, given, source, pixels, core, bins, states, w, bias, out, co
         if v.itemsize > 2:
             for i in range(v.shape[0]):
                 totals[1] += v[i] < -32768 or v[i] > 32767
-        first = count
-        count, largest = fire(v, core, address, fired, count)
-        for j in range(first, count):
-            totals[2] += fired[U(j)]
+        count, spikes, largest = fire(v, core, address, fired, count)
+        totals[2] += spikes
         totals[3] = max(totals[3], largest)
         out_offsets[step + 1] = count
     return offsets.shape[0] - 1, count
