@@ -55,19 +55,22 @@ def _run(program: DynapcnnProgram, frames: Integers, before: States | None) -> T
     threads = min(len(frames), torch.get_num_threads())
     neurons = sum(prod(layer.output_shape) for layer in program.layers)
     most = max(1, GROUP_VALUES // (frames.shape[1] * neurons))
-    groups_a_thread = -(-len(frames) // (threads * most))
-    ends = np.linspace(0, len(frames), min(len(frames), threads * groups_a_thread) + 1).astype(int).tolist()
-    parts = [slice(first, last) for first, last in pairwise(ends)]
-    jobs = [(frames[part], _start(before, part)) for part in parts]
-    with ThreadPoolExecutor(threads) as pool:
-        run = map if threads == 1 else pool.map
-        groups = list(run(lambda job: _run_group(program, *job), jobs))
-    names = program.layer_names
+    number = min(len(frames), threads * -(-len(frames) // (threads * most)))
+    ends = [len(frames) * i // number for i in range(number + 1)]
+    states = {layer.name: np.empty((len(frames), *layer.output_shape), np.int64) for layer in program.layers}
+
+    def run(first: int, last: int) -> _Group:
+        after = {name: v[first:last] for name, v in states.items()}
+        return _run_group(program, frames[first:last], _start(before, slice(first, last)), after)
+
+    with ThreadPoolExecutor(threads) as pool:  # this thread takes the first part
+        others = [pool.submit(run, first, last) for first, last in pairwise(ends[1:])]
+        groups = [run(*ends[:2]), *(other.result() for other in others)]
     return Trace(
         spikes=LazySpikes([group.spikes for group in groups], len(frames)),
-        states={name: {"v_mem": _joined([group.states[name] for group in groups])} for name in names},
+        states={name: {"v_mem": v} for name, v in states.items()},
         output=_joined([group.output for group in groups]),
-        counts={name: sum_counts([group.counts[name] for group in groups]) for name in names},
+        counts={name: sum_counts([group.counts[name] for group in groups]) for name in states},
     )
 
 
@@ -89,7 +92,6 @@ class _Group:
     """What several samples gave."""
 
     spikes: Mapping[str, StepSpikes]
-    states: Mapping[str, NDArray[np.int64]]
     output: NDArray[np.int32]
     counts: Mapping[str, LayerCounts]
 
@@ -101,23 +103,26 @@ def _start(before: States | None, samples: slice) -> Start:
     return {name: variables["v_mem"][samples].astype(np.int64) for name, variables in before.items()}
 
 
-def _run_group(program: DynapcnnProgram, frames: Integers, start: Start) -> _Group:
+def _run_group(
+    program: DynapcnnProgram, frames: Integers, start: Start, states: Mapping[str, NDArray[np.int64]]
+) -> _Group:
+    """Some samples [B, T, C, H, W]; `states` [B, C, H, W] are written."""
     samples, steps = frames.shape[:2]
     spikes = {INPUT: from_frames(frames.reshape(samples * steps, *frames.shape[2:]))}
-    states, counts, room = {}, {}, Room()
+    counts, room = {}, Room()
     for layer in program.layers:
         given, v = _arrivals(layer, spikes), None if start is None else start[layer.name]
         held = (0, 0) if v is None else (int(v.min()), int(v.max()))
         _check_range(layer, given, held)
         dtype = _scattered_dtype(layer, given, held, steps)
-        fired, states[layer.name], synops, over = (
+        fired, states[layer.name][:], synops, over = (
             convolve(layer, given, v, samples) if dtype is None else scatter(layer, given, v, samples, dtype, room)
         )
         spikes[layer.name] = fired
         counts[layer.name] = LayerCounts(fired.total, synops, over)
     outputs = [_output(source, spikes).reshape(samples, steps, -1) for source in program.outputs]
     del spikes[INPUT]
-    return _Group(spikes, states, _joined(outputs, axis=2), counts)
+    return _Group(spikes, _joined(outputs, axis=2), counts)
 
 
 def _output(source: Source, spikes: Mapping[str, StepSpikes]) -> NDArray[np.int32]:

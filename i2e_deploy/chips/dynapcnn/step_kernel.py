@@ -43,7 +43,7 @@ def crowd(given, row, height, window):
         row: `divisor` of the addresses of a row; `height`: rows.
     """
     (address, n, offsets), (factor, shift) = given, row
-    rows, most = np.zeros((2, height), np.int64), 0  # of even and odd spikes, as in `sort_blocks`
+    rows, most = np.zeros((2, height), np.int64), 0  # of even and odd spikes: read again later than written
     for step in range(offsets.shape[0] - 1):
         rows[:] = 0
         for e in range(offsets[step], offsets[step + 1]):
@@ -61,14 +61,12 @@ def crowd(given, row, height, window):
 def sort_blocks(first, last, given, source, pixels, buckets, ends):
     """Put the blocks that spikes `first:last` of `given` reach into buckets, once for each spike.
 
-    Every bucket is there twice, for even and odd spikes: an end is read again later than it is written.
-
     Args:
         given: see `crowd`.
         source: `divisor` of its lanes, and the weights of a channel.
         pixels: int64 [pixel of the source], words as above, so that address * weights << STATE_BITS is to be added.
-        buckets: int64 [2 * (widths + 2), room], written.
-        ends: int64 [2 * (widths + 2)], written: where buckets end, counted from the first.
+        buckets: int64 [widths + 2, room], written.
+        ends: int64 [widths + 2], written: where buckets end, counted from the first.
     """
     (address, n, _), (factor, shift, weights) = given, source
     room, blocks = buckets.shape[1], buckets.reshape(-1)
@@ -77,7 +75,7 @@ def sort_blocks(first, last, given, source, pixels, buckets, ends):
     for e in range(first, last):
         at, times = np.int64(address[U(e)]), n[U(e)]
         word = pixels[U((at * factor) >> shift)] + (at * weights << STATE_BITS)
-        bucket = (U(word) >> U(BUCKET_AT)) << U(1) | U(e & 1)
+        bucket = U(word) >> U(BUCKET_AT)
         end = ends[bucket]
         blocks[U(end)] = word
         for _ in range(times - 1):
@@ -118,11 +116,11 @@ def add_bucket(v, w, blocks, core, length, lanes):
 @numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 def add_buckets(v, w, buckets, ends, core):
     """Add the weights of all blocks; pixels reached."""
-    reached, widths = 0, ends.shape[0] // 2 - 2
-    for bucket in range(2, ends.shape[0]):
+    reached, widths = 0, ends.shape[0] - 2
+    for bucket in range(1, ends.shape[0]):
         blocks = buckets[bucket, : ends[bucket] - bucket * buckets.shape[1]]
-        width = min(bucket >> 1, widths)
-        length, whole = width * core[2], core[3] == 3 and bucket >> 1 > widths
+        width = min(bucket, widths)
+        length, whole = width * core[2], core[3] == 3 and bucket > widths
         if whole and length == 24:
             rows = add_whole(v, w, blocks, core, 24)
         elif whole and length == 48:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -35,11 +36,12 @@ from i2e_deploy.chips.dynapcnn.step_kernel import (
     run_steps,
 )
 from i2e_deploy.chips.dynapcnn.step_spikes import StepSpikes, gather, listed
+from i2e_deploy.chips.trace import Integers
 
 #: States [sample, C, H, W] to start from; None: all are zero.
 Start = NDArray[np.int64] | None
 #: Spikes, states [sample, C, H, W], synaptic operations, states outside 16 bits.
-Ran = tuple[StepSpikes, NDArray[np.int64], int, int]
+Ran = tuple[StepSpikes, Integers, int, int]
 #: Above this many values in the input of a convolution, steps are run in several parts.
 CHUNK_VALUES = 2**24
 FLOAT32_EXACT = 2**24
@@ -76,8 +78,8 @@ def scatter(layer: CoreLayer, given: StepSpikes, start: Start, samples: int, dty
         states[:, :neurons] = [lay_out_state(layer, v_mem, dtype) for v_mem in start]
     weights, bias = _weights(layer), lay_out_bias(layer, dtype) if layer.bias is not None else np.empty(0, dtype)
     arrays = (given.address, given.n, given.offsets)
-    most_arrivals = int(np.diff(given.offsets).max(initial=0)) * given.largest
-    bins = np.empty((2 * widths + 4, most_arrivals + 1), np.int64), np.empty(2 * widths + 4, np.int64)
+    most_arrivals = int((given.offsets[1:] - given.offsets[:-1]).max()) * given.largest
+    bins = np.empty((widths + 2, most_arrivals + 1), np.int64), np.empty(widths + 2, np.int64)
     offsets = np.zeros(len(given.offsets), np.int64)
     address, fired = room.take(2 * len(given.address) + 4 * states.shape[1])
     while True:
@@ -95,7 +97,7 @@ def scatter(layer: CoreLayer, given: StepSpikes, start: Start, samples: int, dty
     )
     features, height, width = layer.output_shape
     after = states[:, :neurons].reshape(samples, height, width, -1)[..., :features].transpose(0, 3, 1, 2)
-    return spikes, after.astype(np.int64, order="C"), reached * features, over
+    return spikes, after, reached * features, over
 
 
 @lru_cache(maxsize=256)
@@ -129,6 +131,7 @@ def _words(rows: NDArray[np.int64], columns: NDArray[np.int64], tallest: int, wi
     return np.where((height > 0) & (width > 0), words + (height << ROWS_AT) + (bucket << BUCKET_AT), 0)
 
 
+@lru_cache(maxsize=256)
 def fits_words(layer: CoreLayer) -> bool:
     """Whether the words of the kernel's table can hold what a spike reaches."""
     _, height, width = layer.output_shape
@@ -147,7 +150,7 @@ def _weights(layer: CoreLayer) -> NDArray[np.int8]:
 
 def _aligned(make: Callable[..., NDArray[Any]], shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     """An array at a multiple of 64 bytes, a line of the cache."""
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    size = prod(shape) * np.dtype(dtype).itemsize
     raw = make(size + 64, np.uint8)
     skip = -raw.__array_interface__["data"][0] % 64
     aligned: NDArray[Any] = raw[skip : skip + size].view(dtype).reshape(shape)
@@ -160,12 +163,12 @@ def convolve(layer: CoreLayer, given: StepSpikes, start: Start, samples: int) ->
         given if len(layer.sources) > 1 else gather(layer.sources, {layer.sources[0].layer: given}, layer.input_shape)
     )
     frames = arriving.dense()
-    steps, neurons = len(frames), int(np.prod(layer.output_shape))
+    steps, neurons = len(frames), prod(layer.output_shape)
     v, offsets = np.zeros((samples, neurons), np.int64), np.zeros(steps + 1, np.int64)
     if start is not None:
         v[:] = start.reshape(samples, -1)
     out, count, over = np.empty((2, 2 * neurons + 1024), np.int32), 0, 0
-    part = max(1, CHUNK_VALUES // int(np.prod(layer.input_shape)))
+    part = max(1, CHUNK_VALUES // prod(layer.input_shape))
     for first in range(0, steps, part):
         for step, current in enumerate(_convolution(layer, frames[first : first + part]), first):
             if out.shape[1] - count < neurons:
