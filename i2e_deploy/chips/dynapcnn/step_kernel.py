@@ -35,41 +35,41 @@ def divisor(number: int) -> tuple[int, int]:
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
-def crowd(given, row, height, window):
+def crowd(given, row, even, odd, window):
     """The most spikes of one step that lie in `window` successive rows of their source.
 
     Args:
         given: address, n, offsets, see `StepSpikes`.
-        row: `divisor` of the addresses of a row; `height`: rows.
+        row: `divisor` of the addresses of a row.
+        even, odd: int64 [rows], zeros; two, because a sum is read again later than it is written.
     """
-    (address, n, offsets), (factor, shift) = given, row
-    rows, most = np.zeros((2, height), np.int64), 0  # of even and odd spikes: read again later than written
+    (address, n, offsets), (factor, shift), height, most = given, row, even.shape[0], 0
     for step in range(offsets.shape[0] - 1):
-        rows[:] = 0
         for e in range(offsets[step], offsets[step + 1]):
-            rows[U(e & 1), U((address[U(e)] * factor) >> shift)] += n[U(e)]
+            rows = odd if e & 1 else even
+            rows[U((address[U(e)] * factor) >> shift)] += n[U(e)]
         near = 0
-        for y in range(height):
-            near += rows[0, y] + rows[1, y]
-            if y >= window:
-                near -= rows[0, y - window] + rows[1, y - window]
+        for y in range(height + window):
+            near += even[y] + odd[y] if y < height else 0
             most = max(most, near)
+            if y >= window:
+                near -= even[y - window] + odd[y - window]
+                even[y - window] = odd[y - window] = 0
     return most
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy", inline="always")
-def sort_blocks(first, last, given, source, pixels, buckets, ends):
+def sort_blocks(first, last, given, source, pixels, bins):
     """Put the blocks that spikes `first:last` of `given` reach into buckets, once for each spike.
 
     Args:
         given: see `crowd`.
         source: `divisor` of its lanes, and the weights of a channel.
         pixels: int64 [pixel of the source], words as above, so that address * weights << STATE_BITS is to be added.
-        buckets: int64 [widths + 2, room], written.
-        ends: int64 [widths + 2], written: where buckets end, counted from the first.
+        bins: buckets, int64 [(widths + 2) * room], written, each `room` long; where each ends, int64 [widths + 2],
+            written; room.
     """
-    (address, n, _), (factor, shift, weights) = given, source
-    room, blocks = buckets.shape[1], buckets.reshape(-1)
+    (address, n, _), (factor, shift, weights), (buckets, ends, room) = given, source, bins
     for bucket in range(ends.shape[0]):
         ends[bucket] = bucket * room
     for e in range(first, last):
@@ -77,10 +77,10 @@ def sort_blocks(first, last, given, source, pixels, buckets, ends):
         word = pixels[U((at * factor) >> shift)] + (at * weights << STATE_BITS)
         bucket = U(word) >> U(BUCKET_AT)
         end = ends[bucket]
-        blocks[U(end)] = word
+        buckets[U(end)] = word
         for _ in range(times - 1):
             end += 1
-            blocks[U(end)] = word
+            buckets[U(end)] = word
         ends[bucket] = end + 1
 
 
@@ -114,11 +114,12 @@ def add_bucket(v, w, blocks, core, length, lanes):
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
-def add_buckets(v, w, buckets, ends, core):
+def add_buckets(v, w, bins, core):
     """Add the weights of all blocks; pixels reached."""
+    buckets, ends, room = bins
     reached, widths = 0, ends.shape[0] - 2
     for bucket in range(1, ends.shape[0]):
-        blocks = buckets[bucket, : ends[bucket] - bucket * buckets.shape[1]]
+        blocks = buckets[bucket * room : ends[bucket]]
         width = min(bucket, widths)
         length, whole = width * core[2], core[3] == 3 and bucket > widths
         if whole and length == 24:
@@ -182,7 +183,7 @@ def run_steps(start, given, source, pixels, core, bins, states, w, bias, out, co
 
     Args:
         given: address, n, offsets of what arrives, see `StepSpikes`.
-        source, pixels: see `sort_blocks`; bins: buckets and ends there.
+        source, pixels, bins: see `sort_blocks`.
         core: int64: states from one row of a block to the next, weights from one to the next, lanes, rows of a whole
             block, neurons, threshold, low, most spikes, whether to reset to zero.
         states: int16 or int32 [sample, neurons], a row is a multiple of 64.
@@ -194,14 +195,14 @@ def run_steps(start, given, source, pixels, core, bins, states, w, bias, out, co
     Returns:
         (next step, spikes written): stops early when `out` may be too small for another step.
     """
-    (address, fired, out_offsets), offsets, (buckets, ends) = out, given[2], bins
+    (address, fired, out_offsets), offsets = out, given[2]
     steps, lanes, neurons = (offsets.shape[0] - 1) // states.shape[0], core[2], core[4]
     for step in range(start, offsets.shape[0] - 1):
         v = states[step // steps]
         if address.shape[0] - count < v.shape[0] + 4:
             return step, count
-        sort_blocks(offsets[step], offsets[step + 1], given, source, pixels, buckets, ends)
-        totals[0] += add_buckets(v, w, buckets, ends, core)
+        sort_blocks(offsets[step], offsets[step + 1], given, source, pixels, bins)
+        totals[0] += add_buckets(v, w, bins, core)
         for i in range(0, neurons if bias.shape[0] else 0, lanes):
             for done in range(0, lanes, 8):
                 add_run(v, i + done, bias, done, 8)

@@ -78,8 +78,8 @@ def scatter(layer: CoreLayer, given: StepSpikes, start: Start, samples: int, dty
         states[:, :neurons] = [lay_out_state(layer, v_mem, dtype) for v_mem in start]
     weights, bias = _weights(layer), lay_out_bias(layer, dtype) if layer.bias is not None else np.empty(0, dtype)
     arrays = (given.address, given.n, given.offsets)
-    most_arrivals = int((given.offsets[1:] - given.offsets[:-1]).max()) * given.largest
-    bins = np.empty((widths + 2, most_arrivals + 1), np.int64), np.empty(widths + 2, np.int64)
+    most_arrivals = int((given.offsets[1:] - given.offsets[:-1]).max()) * given.largest + 1
+    bins = np.empty((widths + 2) * most_arrivals, np.int64), np.empty(widths + 2, np.int64), most_arrivals
     offsets = np.zeros(len(given.offsets), np.int64)
     address, fired = room.take(2 * len(given.address) + 4 * states.shape[1])
     while True:
