@@ -20,14 +20,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from i2e_deploy.chips.dynapcnn.program import CoreLayer, DynapcnnProgram
+from i2e_deploy.chips.dynapcnn.program import CoreLayer, DynapcnnProgram, Source
 from i2e_deploy.chips.dynapcnn.reference import run_reference
-from i2e_deploy.chips.dynapcnn.step_kernel import crowd
-from i2e_deploy.chips.dynapcnn.step_layer import Room, convolve, scatter
+from i2e_deploy.chips.dynapcnn.step_kernel import crowd, divisor
+from i2e_deploy.chips.dynapcnn.step_layer import Room, convolve, fits_words, scatter
 from i2e_deploy.chips.dynapcnn.step_spikes import LazySpikes, StepSpikes, from_frames, gather
 from i2e_deploy.chips.trace import Integers, LayerCounts, States, Trace
 from i2e_deploy.network import INPUT
 
+#: States [sample, C, H, W] of each layer; None: all are zero.
+Start = Mapping[str, NDArray[np.int64]] | None
 #: Samples run together hold about so many neurons times steps: what a processor's cache holds the spikes of.
 GROUP_VALUES = 2**25
 FLOAT64_EXACT = 2**53
@@ -53,20 +55,28 @@ def _run(program: DynapcnnProgram, frames: Integers, before: States | None) -> T
     threads = min(len(frames), torch.get_num_threads())
     neurons = sum(prod(layer.output_shape) for layer in program.layers)
     most = max(1, GROUP_VALUES // (frames.shape[1] * neurons))
-    groups_a_thread = -(-len(frames) // (threads * most))
-    ends = np.linspace(0, len(frames), min(len(frames), threads * groups_a_thread) + 1).astype(int).tolist()
-    parts = [slice(first, last) for first, last in pairwise(ends)]
-    jobs = [(frames[part], _start(program, before, part)) for part in parts]
-    with ThreadPoolExecutor(threads) as pool:
-        run = map if threads == 1 else pool.map
-        groups = list(run(lambda job: _run_group(program, *job), jobs))
-    names = program.layer_names
+    number = min(len(frames), threads * -(-len(frames) // (threads * most)))
+    ends = [len(frames) * i // number for i in range(number + 1)]
+    states = {layer.name: np.empty((len(frames), *layer.output_shape), np.int64) for layer in program.layers}
+
+    def run(first: int, last: int) -> _Group:
+        after = {name: v[first:last] for name, v in states.items()}
+        return _run_group(program, frames[first:last], _start(before, slice(first, last)), after)
+
+    with ThreadPoolExecutor(threads) as pool:  # this thread takes the first part
+        others = [pool.submit(run, first, last) for first, last in pairwise(ends[1:])]
+        groups = [run(*ends[:2]), *(other.result() for other in others)]
     return Trace(
         spikes=LazySpikes([group.spikes for group in groups], len(frames)),
-        states={name: {"v_mem": np.concatenate([group.states[name] for group in groups])} for name in names},
-        output=np.concatenate([group.output for group in groups]),
-        counts={name: sum_counts([group.counts[name] for group in groups]) for name in names},
+        states={name: {"v_mem": v} for name, v in states.items()},
+        output=_joined([group.output for group in groups]),
+        counts={name: sum_counts([group.counts[name] for group in groups]) for name in states},
     )
+
+
+def _joined(parts: list[NDArray[Any]], axis: int = 0) -> NDArray[Any]:
+    """One behind the other; one alone is not copied."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts, axis)
 
 
 def sum_counts(parts: list[LayerCounts]) -> LayerCounts:
@@ -82,37 +92,45 @@ class _Group:
     """What several samples gave."""
 
     spikes: Mapping[str, StepSpikes]
-    states: Mapping[str, NDArray[np.int64]]
     output: NDArray[np.int32]
     counts: Mapping[str, LayerCounts]
 
 
-def _start(program: DynapcnnProgram, before: States | None, samples: slice) -> dict[str, NDArray[np.int64]]:
+def _start(before: States | None, samples: slice) -> Start:
     """States [sample, C, H, W] from which these samples start."""
     if before is None:
-        number = samples.stop - samples.start
-        return {layer.name: np.zeros((number, *layer.output_shape), np.int64) for layer in program.layers}
+        return None
     return {name: variables["v_mem"][samples].astype(np.int64) for name, variables in before.items()}
 
 
-def _run_group(program: DynapcnnProgram, frames: Integers, start: Mapping[str, NDArray[np.int64]]) -> _Group:
+def _run_group(
+    program: DynapcnnProgram, frames: Integers, start: Start, states: Mapping[str, NDArray[np.int64]]
+) -> _Group:
+    """Some samples [B, T, C, H, W]; `states` [B, C, H, W] are written."""
     samples, steps = frames.shape[:2]
     spikes = {INPUT: from_frames(frames.reshape(samples * steps, *frames.shape[2:]))}
-    states, counts, room = {}, {}, Room()
+    counts, room = {}, Room()
     for layer in program.layers:
-        given, v = _arrivals(layer, spikes), start[layer.name]
-        held = int(v.min()), int(v.max())
+        given, v = _arrivals(layer, spikes), None if start is None else start[layer.name]
+        held = (0, 0) if v is None else (int(v.min()), int(v.max()))
         _check_range(layer, given, held)
         dtype = _scattered_dtype(layer, given, held, steps)
-        fired, states[layer.name], synops, over = (
-            convolve(layer, given, v) if dtype is None else scatter(layer, given, v, dtype, room)
+        fired, states[layer.name][:], synops, over = (
+            convolve(layer, given, v, samples) if dtype is None else scatter(layer, given, v, samples, dtype, room)
         )
         spikes[layer.name] = fired
         counts[layer.name] = LayerCounts(fired.total, synops, over)
-    outputs = [gather((s,), spikes, _pooled(spikes[s.layer].shape, s.pool)).dense() for s in program.outputs]
+    outputs = [_output(source, spikes).reshape(samples, steps, -1) for source in program.outputs]
     del spikes[INPUT]
-    output = np.concatenate([part.reshape(samples, steps, -1) for part in outputs], axis=2)
-    return _Group(spikes, states, output, counts)
+    return _Group(spikes, _joined(outputs, axis=2), counts)
+
+
+def _output(source: Source, spikes: Mapping[str, StepSpikes]) -> NDArray[np.int32]:
+    """Counts of what leaves the network, pooled."""
+    given = spikes[source.layer]
+    if source.pool == (1, 1):
+        return given.dense()
+    return gather((source,), spikes, _pooled(given.shape, source.pool)).dense()
 
 
 def _check_range(layer: CoreLayer, given: StepSpikes, held: tuple[int, int]) -> None:
@@ -166,14 +184,15 @@ def _scattered_dtype(layer: CoreLayer, given: StepSpikes, held: tuple[int, int],
     dense = (len(given.offsets) - 1) * features * height * width * channels * kh * kw
     extremes = _extremes(layer, given)
     few = scattered * DENSE_ADVANTAGE <= dense and given.largest <= MOST_SCATTERED
-    if not few or not _fits(layer, held, *extremes, steps, 32):
+    if not few or not fits_words(layer) or not _fits(layer, held, *extremes, steps, 32):
         return None
     if layer.max_spikes is not None:
         return np.int32
     if not _fits(layer, held, *extremes, steps, 16):
         arrays = (given.address, given.n, given.offsets)
         window = layer.weight.shape[2] * max(source.pool[0] for source in layer.sources)
-        most = crowd(arrays, (given.lanes, given.shape[2]), given.shape[1], window)
+        rows = np.zeros((2, given.shape[1]), np.int64)
+        most = crowd(arrays, divisor(given.lanes * given.shape[2]), *rows, window)
         extremes = _extremes(layer, given, most)
     return np.int16 if _fits(layer, held, *extremes, steps, 16) else np.int32
 

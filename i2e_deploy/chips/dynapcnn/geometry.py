@@ -28,7 +28,9 @@ def padded_features(layer: CoreLayer) -> int:
     return 8 if features <= 8 else -(-features // 16) * 16
 
 
-def reach_tables(layer: CoreLayer, shape: Pair, pool: Pair, keep_outside: bool, exact: bool) -> tuple[Table, Table]:
+def reach_tables(
+    layer: CoreLayer, shape: Pair, pool: Pair, keep_outside: bool, exact: bool, spare: bool = True
+) -> tuple[Table, Table]:
     """Rows and columns of a source of that (height, width), pooled on the way: what an event there reaches.
 
     Args:
@@ -37,23 +39,24 @@ def reach_tables(layer: CoreLayer, shape: Pair, pool: Pair, keep_outside: bool, 
         pool: of the way from there.
         keep_outside: whether the rest that pooling windows do not cover reaches neurons.
         exact: blocks hold reached pixels only, and have no slots of zeros.
+        spare: the weights have slots of zeros, which only exact blocks can do without.
 
     Returns:
         int32 [coordinate, 4] each: offset of the block in the states, and in the weights of a channel; its size in
         pixels; how many of them are reached (0: none, and the size is 0).
     """
     lanes, (_, _, width) = padded_features(layer), layer.output_shape
-    rows = _reach(layer, 0, shape[0], pool[0], keep_outside, exact)
-    columns = _reach(layer, 1, shape[1], pool[1], keep_outside, exact)
+    rows = _reach(layer, 0, shape[0], pool[0], keep_outside, exact, spare)
+    columns = _reach(layer, 1, shape[1], pool[1], keep_outside, exact, spare)
     rows[:, STATE] *= width * lanes
-    rows[:, WEIGHT] *= row_slots(layer) * lanes
+    rows[:, WEIGHT] *= row_slots(layer, spare) * lanes
     columns[:, [STATE, WEIGHT]] *= lanes
     return rows, columns
 
 
-def row_slots(layer: CoreLayer) -> int:
+def row_slots(layer: CoreLayer, spare: bool = True) -> int:
     """Horizontal slots of one row of weights."""
-    return layer.stride[1] * _slots(layer, 1)
+    return layer.stride[1] * _slots(layer, 1, spare)
 
 
 def _taps(layer: CoreLayer, axis: int) -> int:
@@ -66,12 +69,17 @@ def _block(layer: CoreLayer, axis: int) -> int:
     return min(_taps(layer, axis), layer.output_shape[1 + axis])
 
 
-def _slots(layer: CoreLayer, axis: int) -> int:
+def _before(layer: CoreLayer, axis: int, spare: bool) -> int:
+    """Slots of zeros before the kernel's own, and as many behind."""
+    return _block(layer, axis) - 1 if spare else 0
+
+
+def _slots(layer: CoreLayer, axis: int, spare: bool) -> int:
     """Slots of one phase."""
-    return _taps(layer, axis) + 2 * (_block(layer, axis) - 1)
+    return _taps(layer, axis) + 2 * _before(layer, axis, spare)
 
 
-def _reach(layer: CoreLayer, axis: int, size: int, pool: int, keep_outside: bool, exact: bool) -> Table:
+def _reach(layer: CoreLayer, axis: int, size: int, pool: int, keep_outside: bool, exact: bool, spare: bool) -> Table:
     """Table of one axis, offsets in pixels and slots: output o is reached where 0 <= position - stride * o < kernel."""
     kernel, stride, out = layer.weight.shape[2 + axis], layer.stride[axis], layer.output_shape[1 + axis]
     coordinate, taps, block = np.arange(size), _taps(layer, axis), _block(layer, axis)
@@ -83,17 +91,18 @@ def _reach(layer: CoreLayer, axis: int, size: int, pool: int, keep_outside: bool
     reached = np.maximum(0, last - first + 1)
     origin = position // stride - taps + 1  # output position of the first tap, wherever that lies
     start = first if exact else np.clip(origin, 0, out - block)
-    slot = position % stride * _slots(layer, axis) + block - 1 + start - origin
+    slot = position % stride * _slots(layer, axis, spare) + _before(layer, axis, spare) + start - origin
     sizes = reached if exact else np.where(reached > 0, block, 0)
     return np.asarray(np.stack([start, slot, sizes, reached], axis=1), np.int32)
 
 
-def lay_out_weights(layer: CoreLayer, dtype: Any) -> NDArray[Any]:
+def lay_out_weights(layer: CoreLayer, dtype: Any, spare: bool = True) -> NDArray[Any]:
     """Flat [c][vertical phase][vertical slot][horizontal phase][horizontal slot][lane]."""
     features, channels, kh, kw = layer.weight.shape
     (sy, sx), (taps_y, taps_x) = layer.stride, (_taps(layer, 0), _taps(layer, 1))
-    before_y, before_x = _block(layer, 0) - 1, _block(layer, 1) - 1
-    laid = np.zeros((channels, sy, _slots(layer, 0), sx, _slots(layer, 1), padded_features(layer)), dtype)
+    before_y, before_x = _before(layer, 0, spare), _before(layer, 1, spare)
+    slots_y, slots_x = _slots(layer, 0, spare), _slots(layer, 1, spare)
+    laid = np.zeros((channels, sy, slots_y, sx, slots_x, padded_features(layer)), dtype)
     for ky in range(kh):
         for kx in range(kw):
             slot_y, slot_x = before_y + taps_y - 1 - ky // sy, before_x + taps_x - 1 - kx // sx

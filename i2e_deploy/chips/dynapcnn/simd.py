@@ -169,34 +169,39 @@ def add_fire_16bit_8(typingctx, v, i, w, k, low, below, most, saturate, skip_zer
     return types.int32(v, types.int64, w, types.int64, *levels, *flags), generate
 
 
-def _make_add(lanes: int) -> Any:
-    def add(typingctx, v, i, w, k):
-        """`v[i:] += w[k:]`, wrapping."""
+@intrinsic
+def add_run(typingctx, v, i, w, k, lanes):
+    """`v[i:] += w[k:]`, wrapping, for a constant number of lanes; weights may be narrower than states."""
+    if not isinstance(lanes, types.IntegerLiteral):
+        return None
+    number = lanes.literal_value
+    piece = next(piece for piece in (16, 8) if number % piece == 0)
 
-        def generate(context, builder, signature, args):
-            pointer, state = _load(context, builder, signature.args[0], args[0], args[1], lanes)
-            _, weight = _load(context, builder, signature.args[2], args[2], args[3], lanes)
+    def generate(context, builder, signature, args):
+        for done in range(0, number, piece):
+            ahead = ir.Constant(ir.IntType(64), done)
+            pointer, state = _load(context, builder, signature.args[0], args[0], builder.add(args[1], ahead), piece)
+            _, weight = _load(context, builder, signature.args[2], args[2], builder.add(args[3], ahead), piece)
+            weight = weight if weight.type == state.type else builder.sext(weight, state.type)
             _store(builder, builder.add(state, weight), pointer)
-            return context.get_dummy_value()
+        return context.get_dummy_value()
 
-        return types.void(v, types.int64, w, types.int64), generate
-
-    return intrinsic(add)
+    return types.void(v, types.int64, w, types.int64, lanes), generate
 
 
-def _make_clamp_fire(lanes: int) -> Any:
-    def clamp_fire(typingctx, v, i, low, threshold):
-        """`v[i:] = max(v[i:], low)`; mask of lanes at or above threshold."""
+@intrinsic
+def fire_64(typingctx, v, i, low, threshold, taken):
+    """`v[i:] = max(v[i:], low)`, less `taken` where that is at or above threshold: the mask of these lanes."""
 
-        def generate(context, builder, signature, args):
-            pointer, state = _load(context, builder, signature.args[0], args[0], args[1], lanes)
-            held = _call(builder, "llvm.smax", state, _splat(builder, args[2], state.type))
-            _store(builder, held, pointer)
-            return _mask(builder, builder.icmp_signed(">=", held, _splat(builder, args[3], state.type)))
+    def generate(context, builder, signature, args):
+        pointer, state = _load(context, builder, signature.args[0], args[0], args[1], 64)
+        held = _call(builder, "llvm.smax", state, _splat(builder, args[2], state.type))
+        fires = builder.icmp_signed(">=", held, _splat(builder, args[3], state.type))
+        loss = builder.and_(builder.sext(fires, state.type), _splat(builder, args[4], state.type))
+        _store(builder, builder.sub(held, loss), pointer)
+        return _mask(builder, fires)
 
-        return (types.int64 if lanes > 32 else types.int32)(v, types.int64, v.dtype, v.dtype), generate
-
-    return intrinsic(clamp_fire)
+    return types.int64(v, types.int64, v.dtype, v.dtype, v.dtype), generate
 
 
 @intrinsic
@@ -231,5 +236,3 @@ def count_bits(typingctx, mask):
 
 
 add_fire_8, add_fire_16, add_fire_24 = _make_add_fire(8), _make_add_fire(16), _make_add_fire(24)
-add_8, add_16 = _make_add(8), _make_add(16)
-clamp_fire_64 = _make_clamp_fire(64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -12,31 +13,39 @@ from numpy.typing import NDArray
 
 from i2e_deploy.chips.dynapcnn.counts import fan_out
 from i2e_deploy.chips.dynapcnn.geometry import (
-    REACHED,
     SIZE,
     STATE,
     WEIGHT,
-    Table,
     lay_out_bias,
     lay_out_state,
     lay_out_weights,
     padded_features,
     reach_tables,
-    read_state,
     row_slots,
 )
-from i2e_deploy.chips.dynapcnn.program import CoreLayer, Pair
-from i2e_deploy.chips.dynapcnn.step_kernel import fire_dense, run_steps
+from i2e_deploy.chips.dynapcnn.program import CoreLayer
+from i2e_deploy.chips.dynapcnn.step_kernel import (
+    BUCKET_AT,
+    BUCKET_BITS,
+    ROW_BITS,
+    ROWS_AT,
+    STATE_BITS,
+    WEIGHT_BITS,
+    divisor,
+    fire_dense,
+    run_steps,
+)
 from i2e_deploy.chips.dynapcnn.step_spikes import StepSpikes, gather, listed
+from i2e_deploy.chips.trace import Integers
 
+#: States [sample, C, H, W] to start from; None: all are zero.
+Start = NDArray[np.int64] | None
 #: Spikes, states [sample, C, H, W], synaptic operations, states outside 16 bits.
-Ran = tuple[StepSpikes, NDArray[np.int64], int, int]
+Ran = tuple[StepSpikes, Integers, int, int]
 #: Above this many values in the input of a convolution, steps are run in several parts.
 CHUNK_VALUES = 2**24
 FLOAT32_EXACT = 2**24
 NO_LIMIT = 2**62
-#: Blocks of one size may be so much larger than what spikes reach: the loops over them are foretold better.
-WASTE = 1.5
 #: Lists that may become longer share arrays of so many values or more: 4 MiB, from where NumPy asks for huge pages.
 LONG, SHARED = 2**17, 2**20
 
@@ -59,22 +68,23 @@ class Room:
         return self._arrays[0, self.used :], self._arrays[1, self.used :]
 
 
-def scatter(layer: CoreLayer, given: StepSpikes, start: NDArray[np.int64], dtype: Any, room: Room) -> Ran:
+def scatter(layer: CoreLayer, given: StepSpikes, start: Start, samples: int, dtype: Any, room: Room) -> Ran:
     """Add every spike to the states that it reaches, which are int16 or int32 and must fit."""
-    samples, totals, step, count = len(start), np.zeros(4, np.int64), 0, 0
-    edge, tables, core = _tables(layer, given.shape, len(layer.sources) > 1)
-    laid = [lay_out_state(layer, v_mem, dtype) for v_mem in start]
-    states = _aligned(np.zeros, (samples, -(-laid[0].size // 64) * 64), dtype)
-    states[:, : laid[0].size] = laid
-    weights = _weights(layer, dtype)
-    arrays, source = (given.address, given.n, given.offsets), (given.lanes, given.shape[2])
-    most_arrivals = int(np.diff(given.offsets).max(initial=0)) * given.largest
-    blocks = np.empty((most_arrivals + 1, 2), np.int64)
+    totals, step, count = np.zeros(4, np.int64), 0, 0
+    source, pixels, core, widths = _tables(layer, given.shape, given.lanes, len(layer.sources) > 1)
+    neurons = core[4]
+    states = _aligned(np.zeros, (samples, -(-neurons // 64) * 64), dtype)
+    if start is not None:
+        states[:, :neurons] = [lay_out_state(layer, v_mem, dtype) for v_mem in start]
+    weights, bias = _weights(layer), lay_out_bias(layer, dtype) if layer.bias is not None else np.empty(0, dtype)
+    arrays = (given.address, given.n, given.offsets)
+    most_arrivals = int((given.offsets[1:] - given.offsets[:-1]).max()) * given.largest + 1
+    bins = np.empty((widths + 2) * most_arrivals, np.int64), np.empty(widths + 2, np.int64), most_arrivals
     offsets = np.zeros(len(given.offsets), np.int64)
     address, fired = room.take(2 * len(given.address) + 4 * states.shape[1])
     while True:
         out = (address, fired, offsets)
-        step, count = run_steps(step, arrays, source, edge, tables, blocks, states, weights, core, out, count, totals)
+        step, count = run_steps(step, arrays, source, pixels, core, bins, states, weights, bias, out, count, totals)
         if step == len(offsets) - 1:
             break
         longer = room.take(2 * len(address))
@@ -85,68 +95,80 @@ def scatter(layer: CoreLayer, given: StepSpikes, start: NDArray[np.int64], dtype
     spikes = StepSpikes(
         address[:count], fired[:count], offsets, layer.output_shape, padded_features(layer), total, largest
     )
-    after = np.stack([read_state(layer, v[: laid[0].size]) for v in states]).astype(np.int64)
-    return spikes, after, reached * layer.output_shape[0], over
+    features, height, width = layer.output_shape
+    after = states[:, :neurons].reshape(samples, height, width, -1)[..., :features].transpose(0, 3, 1, 2)
+    return spikes, after, reached * features, over
 
 
 @lru_cache(maxsize=256)
-def _tables(layer: CoreLayer, shape: tuple[int, int, int], routed: bool) -> tuple[Any, Any, Any]:
-    """Geometry and numbers for the kernel; `shape` of the source."""
-    source = layer.sources[0]
-    pool, shift = ((1, 1), 0) if routed else (source.pool, source.feature_shift)
-    exact = _mostly_outside(layer, shape[1:], pool)
-    rows, columns = reach_tables(layer, shape[1:], pool, keep_outside=False, exact=exact)
-    channels, lanes, (_, height, width) = layer.weight.shape[1], padded_features(layer), layer.output_shape
-    edge = (len(lay_out_weights(layer, np.int16)) // channels, shift)
-    steps = (width * lanes, row_slots(layer) * lanes)
+def _tables(
+    layer: CoreLayer, shape: tuple[int, int, int], source_lanes: int, routed: bool
+) -> tuple[Any, NDArray[np.int64], Any, int]:
+    """Geometry and numbers for the kernel, and how wide a block can be; shape and lanes of the source."""
+    lanes, (_, height, width) = padded_features(layer), layer.output_shape
+    pool, shift = ((1, 1), 0) if routed else (layer.sources[0].pool, layer.sources[0].feature_shift)
+    rows, columns = (
+        table.astype(np.int64)
+        for table in reach_tables(layer, shape[1:], pool, keep_outside=False, exact=True, spare=False)
+    )
+    weights = len(_weights(layer)) // layer.weight.shape[1]
     most = NO_LIMIT if layer.max_spikes is None else layer.max_spikes
-    core = (height * width * lanes, lanes, int(layer.bias is not None), layer.threshold, layer.min_v, most)
-    tables = (_packed(rows, 1 << 32), _packed(columns, lanes))
-    return edge, tables, (*steps, *core, int(layer.reset == "zero"))
+    tallest, widest = int(rows[:, SIZE].max(initial=0)), int(columns[:, SIZE].max(initial=0))
+    core = (
+        width * lanes, row_slots(layer, spare=False) * lanes, lanes, tallest, height * width * lanes,
+        layer.threshold, layer.min_v, most, int(layer.reset == "zero"),
+    )  # fmt: skip
+    words = _words(rows[:, None], columns[None, :], tallest, widest).reshape(-1)
+    words += (shift - np.arange(len(words)) * source_lanes) * weights << STATE_BITS
+    return (*divisor(source_lanes), weights), words, core, widest
 
 
-def _packed(table: Table, unit: int) -> NDArray[np.int64]:
-    """[coordinate, 3]: offsets in states (low 32 bits) and weights (high), size in `unit`s, pixels reached."""
-    wide = table.astype(np.int64)
-    return np.stack([wide[:, STATE] + (wide[:, WEIGHT] << 32), wide[:, SIZE] * unit, wide[:, REACHED]], axis=1)
-
-
-def _mostly_outside(layer: CoreLayer, shape: Pair, pool: Pair) -> bool:
-    """Whether so much of blocks of one size would lie outside the neurons that blocks of exact size cost less."""
-    whole, reached = 1.0, 1.0
-    for table in reach_tables(layer, shape, pool, keep_outside=False, exact=False):
-        whole, reached = whole * table[:, SIZE].mean(), reached * table[:, REACHED].mean()
-    return whole > WASTE * reached
+def _words(rows: NDArray[np.int64], columns: NDArray[np.int64], tallest: int, widest: int) -> NDArray[np.int64]:
+    """Words of `step_kernel`'s table of pixels, from what rows [y, 1, 4] and columns [1, x, 4] reach."""
+    height, width = rows[..., SIZE], columns[..., SIZE]
+    bucket = np.where((height == tallest) & (width == widest), widest + 1, width)
+    words = (rows[..., STATE] + columns[..., STATE]) + ((rows[..., WEIGHT] + columns[..., WEIGHT]) << STATE_BITS)
+    return np.where((height > 0) & (width > 0), words + (height << ROWS_AT) + (bucket << BUCKET_AT), 0)
 
 
 @lru_cache(maxsize=256)
-def _weights(layer: CoreLayer, dtype: Any) -> NDArray[Any]:
-    """Weights, and behind them the bias."""
-    values = np.concatenate([lay_out_weights(layer, dtype), lay_out_bias(layer, dtype)])
-    aligned = _aligned(np.empty, values.shape, dtype)
-    aligned[:] = values
+def fits_words(layer: CoreLayer) -> bool:
+    """Whether the words of the kernel's table can hold what a spike reaches."""
+    _, height, width = layer.output_shape
+    lanes, (kh, kw) = padded_features(layer), layer.weight.shape[2:]
+    sizes = (height * width * lanes, STATE_BITS), (len(_weights(layer)), WEIGHT_BITS)
+    return all(size < 1 << bits for size, bits in (*sizes, (kh, ROW_BITS), (kw + 1, BUCKET_BITS)))
+
+
+@lru_cache(maxsize=256)
+def _weights(layer: CoreLayer) -> NDArray[np.int8]:
+    laid = lay_out_weights(layer, np.int8, spare=False)
+    aligned = _aligned(np.empty, laid.shape, np.int8)
+    aligned[:] = laid
     return aligned
 
 
 def _aligned(make: Callable[..., NDArray[Any]], shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     """An array at a multiple of 64 bytes, a line of the cache."""
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    size = prod(shape) * np.dtype(dtype).itemsize
     raw = make(size + 64, np.uint8)
     skip = -raw.__array_interface__["data"][0] % 64
     aligned: NDArray[Any] = raw[skip : skip + size].view(dtype).reshape(shape)
     return aligned
 
 
-def convolve(layer: CoreLayer, given: StepSpikes, start: NDArray[np.int64]) -> Ran:
+def convolve(layer: CoreLayer, given: StepSpikes, start: Start, samples: int) -> Ran:
     """All steps at once; only firing goes step by step."""
     arriving = (
         given if len(layer.sources) > 1 else gather(layer.sources, {layer.sources[0].layer: given}, layer.input_shape)
     )
     frames = arriving.dense()
-    samples, steps, neurons = len(start), len(frames), int(np.prod(layer.output_shape))
-    v, offsets = start.reshape(samples, -1).copy(), np.zeros(steps + 1, np.int64)
+    steps, neurons = len(frames), prod(layer.output_shape)
+    v, offsets = np.zeros((samples, neurons), np.int64), np.zeros(steps + 1, np.int64)
+    if start is not None:
+        v[:] = start.reshape(samples, -1)
     out, count, over = np.empty((2, 2 * neurons + 1024), np.int32), 0, 0
-    part = max(1, CHUNK_VALUES // int(np.prod(layer.input_shape)))
+    part = max(1, CHUNK_VALUES // prod(layer.input_shape))
     for first in range(0, steps, part):
         for step, current in enumerate(_convolution(layer, frames[first : first + part]), first):
             if out.shape[1] - count < neurons:
@@ -162,7 +184,7 @@ def convolve(layer: CoreLayer, given: StepSpikes, start: NDArray[np.int64]) -> R
     spikes = listed(pixel * np.int32(features) + c, out[1, :count].copy(), offsets, layer.output_shape, features)
     per_pixel = frames.sum(axis=(0, 1), dtype=np.int64)
     synops = layer.output_shape[0] * int((per_pixel * fan_out(layer)).sum())
-    return spikes, v.reshape(start.shape), synops, over
+    return spikes, v.reshape(samples, *layer.output_shape), synops, over
 
 
 def _convolution(layer: CoreLayer, frames: NDArray[np.int32]) -> NDArray[Any]:

@@ -16,6 +16,8 @@ from i2e_deploy.chips.dynapcnn.simd import count_bits, lowest_bit, nonzero_64
 from i2e_deploy.chips.trace import Integers
 
 Shape = tuple[int, int, int]
+#: Unsigned indices need no test for negative ones, see `step_kernel`.
+U = np.uint64
 Addresses = NDArray[np.int32]
 
 
@@ -60,7 +62,15 @@ def from_frames(frames: Integers) -> StepSpikes:
     flat = np.ascontiguousarray(frames).reshape(-1)
     narrow = frames.dtype.itemsize == 1
     marks = flat.view(np.uint8) if narrow else (flat != 0).view(np.uint8)
-    address, n, offsets = _nonzero(marks, height * width, steps, channels)
+    plane, offsets, done, count = height * width, np.zeros(steps + 1, np.int64), 0, 0
+    out = np.empty((2, plane + 4096), np.int32)
+    where = np.empty(plane + 4, np.int32)
+    while True:
+        done, count = _list_nonzero(done, marks, plane, channels, where, *out, offsets, count)
+        if done == steps * channels:
+            break
+        out = np.concatenate([out, np.empty_like(out)], axis=1)
+    address, n = out[:, :count]
     n = n if narrow else flat[marks.view(np.bool_)].astype(np.int32)
     return listed(address, n, offsets, (channels, height, width), channels)
 
@@ -115,28 +125,39 @@ def _scatter(address, n, offsets, lanes, counts):
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
-def _nonzero(marks, plane, steps, channels):
-    """Addresses of the bytes that are not zero, these bytes (both int32), and where each step begins (int64)."""
-    address, n = np.empty(plane + 4096, np.int32), np.empty(plane + 4096, np.int32)
-    where, offsets, count = np.empty(plane + 4, np.int32), np.zeros(steps + 1, np.int64), 0
-    for start in range(0, steps * channels * plane, plane):
-        if address.shape[0] - count < plane:
-            address, n = np.concatenate((address, address)), np.concatenate((n, n))
-        values, found, channel = marks[start : start + plane], 0, start // plane % channels
+def _list_nonzero(done, marks, plane, channels, where, address, n, offsets, count):
+    """Addresses of the bytes that are not zero, these bytes, and where each step ends.
+
+    Args:
+        done: planes that are listed already.
+        marks: uint8 [step, channel, plane], flat.
+        where: int32 [plane + 4], for its own use.
+        address, n: int32 [room], written; offsets: int64 [steps + 1], written.
+        count: bytes listed so far.
+
+    Returns:
+        (planes listed, bytes listed): stops early when there may be too little room for another plane.
+    """
+    planes = (offsets.shape[0] - 1) * channels
+    while done < planes and address.shape[0] - count >= plane:
+        start, channel, found = done * plane, done % channels, 0
         for i in range(0, plane // 64 * 64, 64):
-            mask = nonzero_64(values, i)
-            bits = count_bits(mask)
-            for j in range(found, found + bits, 4):  # four at a time, as in `step_kernel.run_steps`
-                for ahead in range(4):
-                    where[j + ahead] = i + lowest_bit(mask)
-                    mask &= mask - 1
-            found += bits
+            mask = nonzero_64(marks, start + i)
+            end = found + count_bits(mask)
+            for ahead in range(4):  # wanted or not, as in `step_kernel.fire`
+                where[U(found + ahead)] = i + lowest_bit(mask)
+                mask &= mask - 1
+            for j in range(found + 4, end):
+                where[U(j)] = i + lowest_bit(mask)
+                mask &= mask - 1
+            found = end
         for i in range(plane // 64 * 64, plane):
             where[found] = i
-            found += values[i] != 0
+            found += marks[start + i] != 0
         for j in range(found):
-            address[count + j] = where[j] * channels + channel
-            n[count + j] = values[where[j]]
+            at = where[U(j)]
+            address[U(count + j)], n[U(count + j)] = at * channels + channel, marks[U(start + at)]
         count += found
-        offsets[start // (plane * channels) + 1] = count
-    return address[:count], n[:count], offsets
+        offsets[U(done // channels + 1)] = count
+        done += 1
+    return done, count
