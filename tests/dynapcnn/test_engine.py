@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from dynapcnn_programs import programs, random_frames
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from i2e_deploy.chips.dynapcnn import CoreLayer, DynapcnnProgram, Source, engine
 from i2e_deploy.chips.dynapcnn.step_kernel import divisor
@@ -61,7 +63,7 @@ def test_kernels_too_wide_for_the_words_of_a_table_are_convolved(width: int) -> 
 @pytest.mark.parametrize("size", [(7, 9), (64, 80)])
 def test_lists_of_frames_grow_until_all_is_in(size: tuple[int, int], dtype: type) -> None:
     rng = np.random.default_rng(0)
-    frames = rng.integers(0, 3, (6, 3, *size)).astype(dtype)
+    frames: NDArray[np.integer[Any]] = rng.integers(0, 3, (6, 3, *size)).astype(dtype)
     listed = from_frames(frames)
     np.testing.assert_array_equal(listed.dense(), frames)
     assert (listed.total, listed.largest) == (frames.sum(), 2)
