@@ -191,8 +191,8 @@ def _scattered_dtype(layer: CoreLayer, given: StepSpikes, held: tuple[int, int],
     if not _fits(layer, held, *extremes, steps, 16):
         arrays = (given.address, given.n, given.offsets)
         window = layer.weight.shape[2] * max(source.pool[0] for source in layer.sources)
-        rows = np.zeros((2, given.shape[1]), np.int64)
-        most = crowd(arrays, divisor(given.lanes * given.shape[2]), *rows, window)
+        even, odd = np.zeros((2, given.shape[1]), np.int64)
+        most = crowd(arrays, divisor(given.lanes * given.shape[2]), even, odd, window)
         extremes = _extremes(layer, given, most)
     return np.int16 if _fits(layer, held, *extremes, steps, 16) else np.int32
 

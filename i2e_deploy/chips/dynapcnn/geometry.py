@@ -5,7 +5,8 @@ row of it is one contiguous run of states, and weights are stored so that theirs
 [c][vertical phase][vertical slot][horizontal phase][horizontal slot][lane], where an event at padded position `p` has
 phase `p % stride`, and slots lie by rising output position. Before and behind the kernel's own slots stand slots of
 zeros. They let a block at the border keep its size: it is moved inwards, and its weights with it. So every event of
-a layer runs the same loops, which a processor foretells; that is worth more than the few additions of zero.
+a layer runs the same loops, which a processor foretells; that is worth more than the few additions of zero. Time steps
+do without (`spare=False`): there, many events can be sorted by the size of what they reach.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def reach_tables(
         shape: height and width of the source.
         pool: of the way from there.
         keep_outside: whether the rest that pooling windows do not cover reaches neurons.
-        exact: blocks hold reached pixels only, and have no slots of zeros.
+        exact: blocks hold reached pixels only.
         spare: the weights have slots of zeros, which only exact blocks can do without.
 
     Returns:

@@ -70,8 +70,8 @@ def sort_blocks(first, last, given, source, pixels, bins):
             written; room.
     """
     (address, n, _), (factor, shift, weights), (buckets, ends, room) = given, source, bins
-    for bucket in range(ends.shape[0]):
-        ends[bucket] = bucket * room
+    for k in range(ends.shape[0]):
+        ends[k] = k * room
     for e in range(first, last):
         at, times = np.int64(address[U(e)]), n[U(e)]
         word = pixels[U((at * factor) >> shift)] + (at * weights << STATE_BITS)
@@ -166,11 +166,11 @@ def fire(v, core, address, fired, count):
         count = end
     once, per_threshold = 0 if to_zero else 1, 1 / threshold
     for j in range(first, count):
-        i = U(address[U(j)])
+        at = U(address[U(j)])
         fired[U(j)] = 1
-        if v[i] >= threshold:  # in float64: exact, and faster than a division of integers
-            more = min(np.int64((v[i] + 0.5) * per_threshold), most - once)
-            v[i] = 0 if to_zero else v[i] - more * threshold
+        if v[at] >= threshold:  # in float64: exact, and faster than a division of integers
+            more = min(np.int64((v[at] + 0.5) * per_threshold), most - once)
+            v[at] = 0 if to_zero else v[at] - more * threshold
             fired[U(j)] = more + once
             further += more + once - 1
             largest = max(largest, more + once)

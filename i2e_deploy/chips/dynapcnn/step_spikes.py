@@ -63,7 +63,7 @@ def from_frames(frames: Integers) -> StepSpikes:
     narrow = frames.dtype.itemsize == 1
     marks = flat.view(np.uint8) if narrow else (flat != 0).view(np.uint8)
     plane, offsets, done, count = height * width, np.zeros(steps + 1, np.int64), 0, 0
-    out = np.empty((2, plane + 4096), np.int32)
+    out = np.empty((2, plane + 4096 + len(marks) // 8), np.int32)
     where = np.empty(plane + 4, np.int32)
     while True:
         done, count = _list_nonzero(done, marks, plane, channels, where, *out, offsets, count)
