@@ -141,7 +141,7 @@ def simulate(
     value = image[:3].max(axis=0)
     parts = [_saccade_events(value, as_ratio(ratio), sensor, pixels, table, (saccade_us, motion_us))]
     parts.append(_noise(np.full((height, width), sensor.leak_rate_hz), duration, rng, polarity=1))
-    parts.append(_noise(sensor.shot_noise_rate_hz * (1 - 0.75 * value / 255), duration, rng))
+    parts.append(_noise(np.asarray(sensor.shot_noise_rate_hz * (1 - 0.75 * value / 255), np.float64), duration, rng))
     parts.append(_noise(sensor.hot_rate_hz * pixels.hot, duration, rng))
     events = _sorted(np.concatenate(parts))
     if sensor.refractory_us:
@@ -200,7 +200,7 @@ def _delay(
     crossing = motion_us * share
     if cutoff_hz:
         crossing = crossing - 1e6 / (2 * np.pi * cutoff_hz) * np.log1p(-share)
-    return np.minimum(crossing, saccade_us).astype(np.int64)
+    return np.asarray(np.minimum(crossing, saccade_us), np.int64)
 
 
 def _noise(

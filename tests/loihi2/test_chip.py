@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from children import needs_lava
 from loihi_nets import draw_frames, draw_network
+from numpy.typing import NDArray
 
 from i2e_deploy import bundle
 from i2e_deploy.chips import get
@@ -29,7 +30,7 @@ from i2e_deploy.network.blocks import SOURCE, Block, BlockNetwork, Connection, C
 PROFILE = load_profile("loihi2")
 
 
-def dense_net(*weights: np.ndarray, threshold: int = 50) -> BlockNetwork:  # type: ignore[type-arg]
+def dense_net(*weights: NDArray[Any], threshold: int = 50) -> BlockNetwork:
     neuron = CubaLif(np.array([1024]), np.array([128]), threshold)
     blocks, source = [], SOURCE
     for i, weight in enumerate(weights):
