@@ -141,7 +141,7 @@ def simulate(
     value = image[:3].max(axis=0)
     parts = [_saccade_events(value, as_ratio(ratio), sensor, pixels, table, (saccade_us, motion_us))]
     parts.append(_noise(np.full((height, width), sensor.leak_rate_hz), duration, rng, polarity=1))
-    parts.append(_noise(np.asarray(sensor.shot_noise_rate_hz * (1 - 0.75 * value / 255), np.float64), duration, rng))
+    parts.append(_noise(sensor.shot_noise_rate_hz * (1 - 0.75 * value / 255), duration, rng))
     parts.append(_noise(sensor.hot_rate_hz * pixels.hot, duration, rng))
     events = _sorted(np.concatenate(parts))
     if sensor.refractory_us:
@@ -204,7 +204,7 @@ def _delay(
 
 
 def _noise(
-    rate_hz: NDArray[np.float64], duration_us: int, rng: np.random.Generator, polarity: int | None = None
+    rate_hz: NDArray[np.floating[Any]], duration_us: int, rng: np.random.Generator, polarity: int | None = None
 ) -> Events:
     """Independent events [N] at `rate_hz` [H, W] a pixel; the polarity is drawn unless given."""
     counts = rng.poisson(rate_hz * duration_us / 1e6)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from children import needs_lava
+from children import needs_lava, needs_lava_run
 from loihi_nets import draw_frames, draw_network
 from numpy.typing import NDArray
 
@@ -223,7 +223,7 @@ def test_bundle_and_command_line(tmp_path: Path) -> None:
     assert all(np.array_equal(saved[key], value) for key, value in trace.items())
 
 
-@needs_lava
+@needs_lava_run
 def test_verify_on_lava(tmp_path: Path) -> None:
     """Agreement: exact, through a mended file: Lava would have changed these weights."""
     network = dense_net(np.array([[-64, -64, -32], [-64, -2, 0]]), np.array([[6, -4]]), threshold=3)
