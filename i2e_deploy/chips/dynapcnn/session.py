@@ -124,7 +124,10 @@ class TimestepSession(Session):
 
     def counts(self) -> dict[str, LayerCounts]:
         """See `Session.counts`."""
-        return {core.layer.name: LayerCounts(*map(int, core.totals)) for core in self._cores}
+        totals = {core.layer.name: map(int, core.totals) for core in self._cores}
+        return {
+            name: LayerCounts(spikes, synops, saturations) for name, (spikes, synops, saturations) in totals.items()
+        }
 
     def _run(self, frame: Integers) -> bool:
         self._input[:] = frame.transpose(1, 2, 0)
