@@ -13,6 +13,7 @@ import argparse
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from i2e_deploy.conversion import RATIO
 from i2e_deploy.conversion.gap import Row, compare, log_gap, mean_gap, statistics
@@ -25,7 +26,7 @@ SACCADE_US = DURATION_US // 8
 MOTIONS = {"jump": 0, "moving eye": SACCADE_US}
 
 
-def synthetic(images: np.ndarray, sensor: Sensor, motion_us: int) -> list[dict[str, float]]:  # type: ignore[type-arg]
+def synthetic(images: NDArray[np.uint8], sensor: Sensor, motion_us: int) -> list[dict[str, float]]:
     """Statistics of each image through the sensor."""
     found, pixels = [], make_pixels(sensor, SIDE, SIDE, seed=0)
     for index, image in enumerate(images):

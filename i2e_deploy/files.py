@@ -174,9 +174,9 @@ def read_arrays(path: Path) -> dict[str, Any]:
 
 def _npy_shape(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Shape, order and dtype of a `.npy` stream, which then stands at its values."""
-    version = np.lib.format.read_magic(file)  # type: ignore[no-untyped-call]
+    version = np.lib.format.read_magic(file)  # type: ignore[no-untyped-call, unused-ignore]
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = read(file)  # type: ignore[no-untyped-call]
+    shape, fortran, dtype = read(file)  # type: ignore[no-untyped-call, unused-ignore]
     return shape, fortran, dtype
 
 

@@ -64,7 +64,7 @@ def test_extra_arrays_are_allowed(tmp_path: Path) -> None:
 
 def member(claimed: tuple[int, ...], data: bytes, descr: str = "<i8") -> bytes:
     file = io.BytesIO()
-    np.lib.format.write_array_header_1_0(  # type: ignore[no-untyped-call]
+    np.lib.format.write_array_header_1_0(  # type: ignore[no-untyped-call, unused-ignore]
         file, {"descr": descr, "fortran_order": False, "shape": claimed}
     )
     return file.getvalue() + data

@@ -100,10 +100,11 @@ def _write_frames(source: ImageSource, settings: Settings, out: Path, as_json: b
     from i2e_deploy.files import replacing
 
     names = _names(source)
-    shape = (len(names), settings.steps, 2, settings.resize.size, settings.resize.size)
+    size = settings.resize.size or 0
+    shape = (len(names), settings.steps, 2, size, size)
     rates = np.zeros(settings.steps)
     with replacing(out) as temporary, progress_bar("converting", len(names)) as advance:
-        frames = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)  # type: ignore[no-untyped-call]
+        frames = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)  # type: ignore[no-untyped-call, unused-ignore]
         for i, name in enumerate(names):
             frames[i] = _picture_frames(source, name, settings)
             rates += frames[i].mean(axis=(1, 2, 3)) / len(names)

@@ -45,9 +45,7 @@ def command(
         bool, typer.Option("--json", help="Print each decision, then the totals, as JSON lines.")
     ] = False,
 ) -> None:
-    """Run a network on live events, until Ctrl-C.
-
-    Whatever is lost on the way is counted and told.
+    """Run a network on live events, and count every loss.
 
     Example: i2e-deploy live demo_output/bundle --source "fake://128x128?rate=2e5" --view
     """

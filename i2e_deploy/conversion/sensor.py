@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -200,11 +201,11 @@ def _delay(
     crossing = motion_us * share
     if cutoff_hz:
         crossing = crossing - 1e6 / (2 * np.pi * cutoff_hz) * np.log1p(-share)
-    return np.minimum(crossing, saccade_us).astype(np.int64)
+    return np.asarray(np.minimum(crossing, saccade_us), np.int64)
 
 
 def _noise(
-    rate_hz: NDArray[np.float64], duration_us: int, rng: np.random.Generator, polarity: int | None = None
+    rate_hz: NDArray[np.floating[Any]], duration_us: int, rng: np.random.Generator, polarity: int | None = None
 ) -> Events:
     """Independent events [N] at `rate_hz` [H, W] a pixel; the polarity is drawn unless given."""
     counts = rng.poisson(rate_hz * duration_us / 1e6)

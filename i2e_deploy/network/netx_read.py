@@ -229,7 +229,7 @@ def _conv(reader: _Reader, group: Guarded, index: int, last: bool) -> None:
     weight = weight.reshape(weight.shape[:4])
     groups = 1
     if name.endswith("pool"):
-        if weight.shape[:2] != (1, 1):
+        if tuple(weight.shape[:2]) != (1, 1):
             raise group.error(f"has shape {list(weight.shape)}, expected [1, 1, kH, kW]", "weight")
         weight, groups = np.repeat(weight, given[0], axis=0), given[0]
         notes.append("pooling becomes a convolution of one group a channel, which netx and Lava can run")

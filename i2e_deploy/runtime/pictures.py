@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from i2e_deploy.conversion import as_ratio, convert
 from i2e_deploy.errors import InputError
@@ -78,7 +80,7 @@ class PictureSource:
                 return
 
 
-def frame_events(frame: np.ndarray, t: int) -> Events:  # type: ignore[type-arg]
+def frame_events(frame: NDArray[Any], t: int) -> Events:
     """Events of one binary frame [2, H, W], all at `t` us, in spread order; see `events.order`."""
     p, y, x = np.nonzero(frame)
     order = np.argsort(spread_rank(frame.shape)[p, y, x])

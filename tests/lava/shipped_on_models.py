@@ -29,7 +29,7 @@ def main(folder: Path, jobs: list[str]) -> None:
         )
         arrays = {f"sent{i}": s for i, s in enumerate(sent)}
         arrays |= {f"state{i}_{k}": v for i, state in enumerate(states) for k, v in state.items()}
-        np.savez(folder / f"{name}.npz", **arrays)
+        np.savez(folder / f"{name}.npz", **arrays)  # type: ignore[arg-type, unused-ignore]
 
 
 if __name__ == "__main__":

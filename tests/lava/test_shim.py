@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from children import needs_lava, run_python
+from children import needs_lava, needs_lava_run, run_python
 
 from i2e_deploy import lava_shim
 from i2e_deploy.errors import MissingDependency
@@ -18,7 +18,7 @@ from i2e_deploy.errors import MissingDependency
 needs_shim = pytest.mark.skipif(sys.version_info < (3, 11), reason="Lava imports as it is")
 
 
-@needs_lava
+@needs_lava_run
 def test_slayer_trains_and_lava_gives_the_same_spikes(tmp_path: Path) -> None:
     """Agreement: exact, at shift 0."""
     script = Path(__file__).with_name("slayer_roundtrip.py")

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from children import needs_lava
+from children import needs_lava, needs_lava_run
 from loihi_nets import draw_frames, draw_network
+from numpy.typing import NDArray
 
 from i2e_deploy import bundle
 from i2e_deploy.chips import get
@@ -29,7 +30,7 @@ from i2e_deploy.network.blocks import SOURCE, Block, BlockNetwork, Connection, C
 PROFILE = load_profile("loihi2")
 
 
-def dense_net(*weights: np.ndarray, threshold: int = 50) -> BlockNetwork:  # type: ignore[type-arg]
+def dense_net(*weights: NDArray[Any], threshold: int = 50) -> BlockNetwork:
     neuron = CubaLif(np.array([1024]), np.array([128]), threshold)
     blocks, source = [], SOURCE
     for i, weight in enumerate(weights):
@@ -222,7 +223,7 @@ def test_bundle_and_command_line(tmp_path: Path) -> None:
     assert all(np.array_equal(saved[key], value) for key, value in trace.items())
 
 
-@needs_lava
+@needs_lava_run
 def test_verify_on_lava(tmp_path: Path) -> None:
     """Agreement: exact, through a mended file: Lava would have changed these weights."""
     network = dense_net(np.array([[-64, -64, -32], [-64, -2, 0]]), np.array([[6, -4]]), threshold=3)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from children import needs_lava, run_script
+from children import needs_lava_run, run_script
 from loihi_nets import draw_frames, draw_network
 
 from i2e_deploy.chips.loihi2.lava import run_lava
@@ -21,7 +21,7 @@ from i2e_deploy.errors import MissingDependency
 LAVA = Path(__file__).parents[1] / "lava"
 #: Steps for each shipped network: Lava's convolutions cost up to 0.1 s a step.
 SHIPPED = {"pilotnet_lif": 5, "pilotnet_sdnn": 12, "ntidigits": 150, "mnist": 40, "tiny": 40}
-pytestmark = needs_lava
+pytestmark = needs_lava_run
 
 
 def test_random_networks_equal_lavas_models(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 SUPPORT = str(Path(__file__).parent)
@@ -22,6 +23,10 @@ def lava_is_installed() -> bool:
 
 
 needs_lava = pytest.mark.skipif(not lava_is_installed(), reason="lava-nc, lava-dl not installed")
+needs_lava_run = pytest.mark.skipif(
+    not lava_is_installed() or np.lib.NumpyVersion(np.__version__) >= "2.0.0",
+    reason="lava-nc, lava-dl not installed, or numpy 2, beside which Lava's processes fail or hang",
+)
 
 
 def run_script(script: Path, *args: str, time_limit: float = 240.0) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from i2e_deploy.chips.dynapcnn.program import CoreLayer, DynapcnnProgram, Source
 
@@ -14,7 +15,7 @@ def tiny_program(
     random = np.random.default_rng(seed)
     c, h, w = shape
 
-    def weights(*size: int) -> np.ndarray:  # type: ignore[type-arg]
+    def weights(*size: int) -> NDArray[np.int8]:
         return random.integers(-20, 60, size).astype(np.int8)
 
     first = CoreLayer(

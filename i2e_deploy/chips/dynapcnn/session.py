@@ -124,7 +124,10 @@ class TimestepSession(Session):
 
     def counts(self) -> dict[str, LayerCounts]:
         """See `Session.counts`."""
-        return {core.layer.name: LayerCounts(*core.totals.tolist()) for core in self._cores}
+        totals = {core.layer.name: map(int, core.totals) for core in self._cores}
+        return {
+            name: LayerCounts(spikes, synops, saturations) for name, (spikes, synops, saturations) in totals.items()
+        }
 
     def _run(self, frame: Integers) -> bool:
         self._input[:] = frame.transpose(1, 2, 0)
@@ -139,7 +142,8 @@ class TimestepSession(Session):
         """What leaves the network: int32 [N]."""
         parts = []
         for source, features in self._outputs:
-            counts, (ky, kx) = self._arriving[source.layer][..., :features], source.pool
+            counts: Integers = self._arriving[source.layer][..., :features]
+            ky, kx = source.pool
             if source.pool != (1, 1):
                 height, width, _ = counts.shape
                 counts = counts[: height // ky * ky, : width // kx * kx]

@@ -7,7 +7,10 @@ come out unchanged; the tests sweep where they do not.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network.blocks import Ints
@@ -40,13 +43,14 @@ def lava_dense(*parts: Ints) -> tuple[tuple[Ints, ...], int]:
     return tuple(_synapse(part, bits).astype(np.int64) for part in np.split(scaled, edges, axis=1)), up
 
 
-def _synapse(weight: np.ndarray, bits: int) -> np.ndarray:  # type: ignore[type-arg]
+def _synapse(weight: NDArray[Any], bits: int) -> NDArray[Any]:
     """What the synapse process keeps. It guesses the sign mode anew: netx does not tell it (blocks/process.py:157)."""
     mixed = weight.min() < 0 < weight.max()
     sign = -1 if weight.min() < 0 and not mixed else 1
     kept = np.clip(sign * weight, -256 if mixed else 0, 255).astype(np.int32)
     cut = 8 - bits + mixed
-    return sign * np.left_shift(np.right_shift(kept, cut), cut)
+    signed: NDArray[Any] = sign * np.left_shift(np.right_shift(kept, cut), cut)
+    return signed
 
 
 def lava_bias(bias: Ints) -> Ints:

@@ -123,7 +123,7 @@ def update(layer: Layer, state: State, t: int, real: Integers, imag: Integers) -
 
 def decay(x: Integers, lost: Integers | int) -> Integers:
     """Of 4096 parts `lost` are lost, rounding toward zero."""
-    kept: Integers = np.sign(x) * ((np.abs(x) * (4096 - lost)) >> 12)
+    kept: Integers = np.sign(x) * ((np.abs(x) * (4096 - lost)) >> 12)  # type: ignore[operator, unused-ignore]
     return kept
 
 

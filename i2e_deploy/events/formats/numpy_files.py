@@ -13,9 +13,10 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from i2e_deploy.events.array import EVENT_DTYPE, Events
 from i2e_deploy.events.formats.base import PACKET_EVENTS, Damaged, Format, Opened, SensorSize
@@ -24,7 +25,7 @@ _FIELDS = ("t", "x", "y", "p")
 _MAX_HEADER = 2**12
 
 
-def _npy_header(file: IO[bytes], what: str) -> tuple[np.dtype, tuple[int, ...]]:  # type: ignore[type-arg]
+def _npy_header(file: IO[bytes], what: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
     """dtype and shape of a `.npy` stream; it then stands at the data. Format: numpy.lib.format, versions 1 to 3."""
     magic = file.read(8)
     if magic[:6] != b"\x93NUMPY":
@@ -73,7 +74,7 @@ def _open_npz(path: Path) -> Opened:
     return Opened(size, _npz_packets(members, heads), archive.close)
 
 
-def _npz_packets(members: list[IO[bytes]], heads: list[tuple[np.dtype, tuple[int, ...]]]) -> Iterator[Events]:  # type: ignore[type-arg]
+def _npz_packets(members: list[IO[bytes]], heads: list[tuple[np.dtype[Any], tuple[int, ...]]]) -> Iterator[Events]:
     counts = {shape[0] for _, shape in heads}
     if len(counts) != 1 or any(dtype.kind not in "biu" for dtype, _ in heads):
         raise Damaged(f"its arrays are {', '.join(f'{dtype} {list(shape)}' for dtype, shape in heads)}", 0)
@@ -97,7 +98,7 @@ def _npz_packets(members: list[IO[bytes]], heads: list[tuple[np.dtype, tuple[int
             raise Damaged(f"its arrays end after {start + whole} of {total} events", None)
 
 
-def _check_range(name: str, column: np.ndarray) -> None:  # type: ignore[type-arg]
+def _check_range(name: str, column: NDArray[Any]) -> None:
     """Refuse values that the cast to our dtype would wrap."""
     info = np.iinfo(EVENT_DTYPE[name])
     if column.size and (int(column.min()) < info.min or int(column.max()) > info.max):
@@ -119,11 +120,11 @@ def _write_npz(path: Path, packets: Iterable[Events], size: SensorSize) -> None:
                 file.seek(0)
                 header = {"descr": EVENT_DTYPE[name].str, "fortran_order": False, "shape": (total,)}
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                    np.lib.format.write_array_header_1_0(member, header)  # type: ignore[no-untyped-call]
+                    np.lib.format.write_array_header_1_0(member, header)  # type: ignore[no-untyped-call, unused-ignore]
                     while block := file.read(2**20):
                         member.write(block)
             with archive.open("sensor_size.npy", "w") as member:
-                np.lib.format.write_array(member, np.array(size, np.int64), allow_pickle=False)  # type: ignore[no-untyped-call]
+                np.lib.format.write_array(member, np.array(size, np.int64), allow_pickle=False)  # type: ignore[no-untyped-call, unused-ignore]
 
 
 def _open_npy(path: Path) -> Opened:
