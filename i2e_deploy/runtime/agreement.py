@@ -196,20 +196,21 @@ def evaluate_targets(
 
 
 def agreement_of(
-    program: Program, traces: Mapping[str, Trace], seconds: Mapping[str, float], total: int
+    program: Program, traces: Mapping[str, Trace], seconds: Mapping[str, float], total: int, sample_seconds: float
 ) -> HilEvaluation:
-    """The same as `evaluate_targets` of traces that are there already, without labels.
+    """The same as `evaluate_targets` of traces in `event` semantics that are there already, without labels.
 
     Args:
         traces: by target, `total` samples each.
         seconds: wall time of each run.
+        sample_seconds: time that a sample's input takes.
     """
     results = tuple(_join(name, [_keep(trace, 1e3 * seconds[name] / total)]) for name, trace in traces.items())
     agreements = tuple(
         _agree(a, b, _divergence(program, traces[a.target], traces[b.target]), total)
         for a, b in combinations(results, 2)
     )
-    return HilEvaluation(results, agreements, None, total)
+    return HilEvaluation(results, agreements, None, total, "event", sample_seconds)
 
 
 @dataclass(frozen=True, eq=False)
