@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from i2e_deploy.chips.dynapcnn.board.link import open_board, unwrap, usb
+from i2e_deploy.chips.dynapcnn.board.link import open_board, unwrap
 from i2e_deploy.events.array import EVENT_DTYPE, Events, empty_events
 from i2e_deploy.events.sources import SourceUri
 
@@ -27,11 +27,10 @@ class SpeckSensor:
         try:
             configuration = self._board.module.configuration.SpeckConfiguration()
             configuration.dvs_layer.raw_monitor_enable = True
-            with usb("while its sensor was set up"):
-                model = self._board.device.get_model()
-                self._sink = self._board.samna.graph.sink_from(model.get_source_node())
-                model.apply_configuration(configuration)
-                self._board.device.get_stop_watch().start()
+            model, where = self._board.device.get_model(), "while its sensor was set up"
+            self._sink = self._board.samna.graph.sink_from(model.get_source_node())
+            self._board.call(where, model.apply_configuration, configuration)
+            self._board.call(where, self._board.device.get_stop_watch().start)
         except BaseException:
             self._board.close()
             raise
@@ -41,8 +40,7 @@ class SpeckSensor:
         clock = self._board.clock
         deadline = clock.monotonic() + timeout
         while True:
-            with usb("while its sensor was read"):
-                theirs = self._sink.get_events()
+            theirs = self._board.call("while its sensor was read", self._sink.get_events)
             rows = [(e.timestamp, e.x, e.y, e.p) for e in theirs if hasattr(e, "p")]
             if rows:
                 return self._with_times(np.array(rows, EVENT_DTYPE))

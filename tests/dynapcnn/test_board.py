@@ -19,7 +19,7 @@ from tiny_programs import tiny_program
 from i2e_deploy.chips import Trace
 from i2e_deploy.chips.dynapcnn import CoreLayer, DynapcnnProgram, Source
 from i2e_deploy.chips.dynapcnn.board import BoardOptions
-from i2e_deploy.chips.dynapcnn.board import run as board_run
+from i2e_deploy.chips.dynapcnn.board import results
 from i2e_deploy.chips.dynapcnn.board import session as board_session
 from i2e_deploy.chips.dynapcnn.board.fake import Faults, fake_samna
 from i2e_deploy.chips.dynapcnn.board.fake.chip import places
@@ -277,7 +277,7 @@ def test_late_events_are_counted_and_their_order_is_kept() -> None:
     assert trace.incidents[board_session.LATE] > 0.5 * FRAMES.sum()
     np.testing.assert_array_equal(trace.output.sum(1), expected.output.sum(1))
     assert not np.array_equal(trace.output, expected.output)
-    assert trace.incidents[board_run.BEYOND] > 0
+    assert trace.incidents[results.BEYOND] > 0
 
 
 def test_time_stamps_wrap_in_mid_sample() -> None:
@@ -340,7 +340,7 @@ def test_spikes_that_come_late_or_from_nowhere_are_counted() -> None:
     assert 0 < on_board(mute, lead_us=50_000).incidents[board_session.LEFT_OVER] < expected.output.sum()
     strays = on_board(Faults(strays=True))
     np.testing.assert_array_equal(strays.output, expected.output)
-    assert strays.incidents[board_run.OUTSIDE] == expected.output.sum()
+    assert strays.incidents[results.OUTSIDE] == expected.output.sum()
 
 
 def test_a_chip_that_is_never_quiet_is_cut_off() -> None:

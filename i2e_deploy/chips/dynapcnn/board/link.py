@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ParamSpec, Protocol, TypeVar
 
+from i2e_deploy.chips.dynapcnn.board.calls import LIMIT_S, Calls
 from i2e_deploy.errors import BoardNotFound, MissingDependency, SourceLost
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 #: Chips whose boards are opened, and samna's module of the same name.
 CHIPS = ("speck2e", "speck2f")
@@ -40,12 +44,14 @@ class Board:
         device: what `open_device` gave.
         name: type of the board, e.g. `"Speck2fDevKit"`.
         chip: name of the profile and of samna's module, e.g. `"speck2f"`.
+        calls: runs whatever may block.
     """
 
     samna: Any
     device: Any
     name: str
     chip: str
+    calls: Calls
 
     @property
     def module(self) -> Any:
@@ -58,18 +64,31 @@ class Board:
         clock: Clock = getattr(self.samna, "stand_in_clock", time)
         return clock
 
+    def call(self, where: str, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call samna; `where` says what was being done, e.g. "in sample 3".
+
+        Raises:
+            SourceLost: samna reports that a transfer failed, or does not return.
+        """
+        try:
+            return self.calls.run(function, *args, **kwargs)
+        except (RuntimeError, OSError, SourceLost) as error:
+            raise SourceLost(f"board lost {where}: {text_of(error)}") from error
+
     def close(self) -> None:
-        """Give the board back; a board that is gone is closed."""
-        with contextlib.suppress(RuntimeError, OSError):
-            self.samna.device.close_device(self.device)
+        """Give the board back; a board that is gone is closed, one on which a call hangs is left as it is."""
+        with contextlib.suppress(RuntimeError, OSError, SourceLost):
+            self.calls.run(self.samna.device.close_device, self.device)
+        self.calls.close()
 
 
 def load_samna(needed_for: str) -> Any:
     """The real samna; the one on the public index is an installer that runs pip when imported: told by its files.
 
     Raises:
-        MissingDependency: it is not installed.
+        MissingDependency: it is not installed, or cannot be imported.
     """
+    import subprocess
     import sys
 
     if "samna" in sys.modules:
@@ -79,27 +98,39 @@ def load_samna(needed_for: str) -> Any:
 
     if installed().status != "ok":
         raise MissingDependency("samna", needed_for, SAMNA_INSTALL)
-    import samna
-
+    try:
+        import samna
+    except (ImportError, OSError, subprocess.CalledProcessError) as error:
+        raise MissingDependency("samna", f"{needed_for} (it is there, but: {text_of(error)})", SAMNA_INSTALL) from error
     return samna
 
 
-def open_board(needed_for: str, name: str | None = None) -> Board:
+def open_board(needed_for: str, name: str | None = None, limit_s: float = LIMIT_S) -> Board:
     """Open a board.
 
     Args:
         needed_for: what the user asked for, for the error.
         name: type, or type:index, e.g. `"Speck2fDevKit:1"`; None: the first Speck board that is free.
+        limit_s: longest time that a call of samna may take, seconds.
 
     Raises:
         MissingDependency: samna is not installed.
-        BoardNotFound: there is no such board, or it is in use.
+        BoardNotFound: there is no such board, or it is in use, or samna does not return from opening it.
     """
-    samna = load_samna(needed_for)
+    samna, calls = load_samna(needed_for), Calls(limit_s)
     try:
-        attached, free = list(samna.device.get_all_devices()), list(samna.device.get_unopened_devices())
-    except (RuntimeError, OSError) as error:
-        raise BoardNotFound(f"samna cannot list boards: {_text(error)}") from error
+        return _open(samna, calls, name)
+    except BaseException:
+        calls.close()
+        raise
+
+
+def _open(samna: Any, calls: Calls, name: str | None) -> Board:
+    try:
+        attached = list(calls.run(samna.device.get_all_devices))
+        free = list(calls.run(samna.device.get_unopened_devices))
+    except (RuntimeError, OSError, SourceLost) as error:
+        raise BoardNotFound(f"samna cannot list boards: {text_of(error)}") from error
     wanted = _named(attached, name)
     if not wanted:
         seen = ", ".join(str(info.device_type_name) for info in attached) or "no device"
@@ -111,21 +142,12 @@ def open_board(needed_for: str, name: str | None = None) -> Board:
         raise BoardNotFound(f"{names} is in use: a board is opened once on a machine; close the other program")
     kind = str(ready[0].device_type_name)
     try:
-        device = samna.device.open_device(ready[0])
-    except (RuntimeError, OSError) as error:
-        raise BoardNotFound(f"{kind} cannot be opened: {_text(error)}; {_UDEV}") from error
+        device = calls.run(samna.device.open_device, ready[0])
+    except (RuntimeError, OSError, SourceLost) as error:
+        raise BoardNotFound(f"{kind} cannot be opened: {text_of(error)}; {_UDEV}") from error
     if device is None:  # as Sinabs' `open_device` expects
         raise BoardNotFound(f"{kind} cannot be opened, samna gives no reason; {_UDEV}")
-    return Board(samna, device, kind, _chip(kind) or CHIPS[-1])
-
-
-@contextlib.contextmanager
-def usb(where: str) -> Iterator[None]:
-    """Raise SourceLost where samna reports that a transfer failed; `where` says what was being done."""
-    try:
-        yield
-    except (RuntimeError, OSError) as error:
-        raise SourceLost(f"board lost {where}: {_text(error)}") from error
+    return Board(samna, device, kind, _chip(kind) or CHIPS[-1], calls)
 
 
 def unwrap(stamp: int, near: int) -> int:
@@ -153,5 +175,6 @@ def _place(info: Any) -> tuple[str, int, int]:
     return str(info.device_type_name), int(info.usb_bus_number), int(info.usb_device_address)
 
 
-def _text(error: Exception) -> str:
+def text_of(error: Exception) -> str:
+    """An error of samna's in one line."""
     return " ".join(str(error).split())[:200] or type(error).__name__

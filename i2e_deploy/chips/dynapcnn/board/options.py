@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from i2e_deploy.chips.dynapcnn.board.calls import LIMIT_S
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
 from i2e_deploy.errors import InputError
 
@@ -21,6 +22,7 @@ class BoardOptions:
         quiet_s: a sample has ended when the chip has been silent for so long after its last event.
         settle_s: pause after the configuration is written, as Sinabs makes it.
         timeout_s: longest wait for an answer of the board.
+        call_s: longest time that one call of samna may take; see `calls`.
         power_hz: readings of the power monitor a second, 0 (none) to 100.
 
     Raises:
@@ -35,6 +37,7 @@ class BoardOptions:
     quiet_s: float = 0.02
     settle_s: float = 1.0
     timeout_s: float = 5.0
+    call_s: float = LIMIT_S
     power_hz: float = 100.0
 
     def __post_init__(self) -> None:
@@ -44,6 +47,7 @@ class BoardOptions:
             "quiet_s": (0, 60),
             "settle_s": (0, 60),
             "timeout_s": (0.01, 600),
+            "call_s": (0.01, 3600),
             "power_hz": (0, 100),
         }
         for name, (low, high) in ranges.items():

@@ -23,19 +23,21 @@ class Rail:
 class Readings:
     """The power monitor while a sample runs."""
 
-    def __init__(self, board: Board, hz: float) -> None:
-        self._monitor = board.device.get_power_monitor() if hz else None
+    def __init__(self, board: Board, hz: float, where: str) -> None:
+        self._board, self._where = board, where
+        self._monitor = board.call(where, board.device.get_power_monitor) if hz else None
         if self._monitor is not None:
             self._sink = board.samna.graph.sink_from(self._monitor.get_source_node())
-            self._sink.get_events()
-            self._monitor.start_auto_power_measurement(hz)
+            board.call(where, self._sink.get_events)
+            board.call(where, self._monitor.start_auto_power_measurement, hz)
 
     def stop(self) -> list[Rail]:
         """What was read. Its time stamps come in bursts, so they are not used: readings are to be averaged."""
         if self._monitor is None:
             return []
-        self._monitor.stop_auto_power_measurement()
-        return [Rail(int(event.channel), float(event.value)) for event in self._sink.get_events()]
+        self._board.call(self._where, self._monitor.stop_auto_power_measurement)
+        events = self._board.call(self._where, self._sink.get_events)
+        return [Rail(int(event.channel), float(event.value)) for event in events]
 
 
 def mean_power(rails: Sequence[Rail]) -> Power | None:

@@ -10,7 +10,7 @@ By what public text says of samna and its boards (Sinabs 3.1.3 `backend/dynapcnn
   is lost the first event of each sample is sent twice.
 - A board that does not answer a reading at opening is used without: the end of a sample is then told by silence.
 
-No board was here: unverified on silicon. Every wait has an end; a call that blocks inside samna is not ours to end.
+No board was here: unverified on silicon. Every wait has an end, and so has a call that hangs inside samna (`calls`).
 """
 
 from __future__ import annotations
@@ -20,19 +20,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from i2e_deploy.chips.dynapcnn.board.link import WRAP, Board, unwrap, usb
+from i2e_deploy.chips.dynapcnn.board.arrivals import Arrivals, CoreEvents, read_neuron
+from i2e_deploy.chips.dynapcnn.board.link import WRAP, Board
 from i2e_deploy.chips.dynapcnn.board.neurons import addresses, some, trial_of
 from i2e_deploy.chips.dynapcnn.board.options import BoardOptions
 from i2e_deploy.chips.dynapcnn.board.power import Rail, Readings
 from i2e_deploy.chips.dynapcnn.program import CoreLayer
 from i2e_deploy.errors import SourceLost
 
-#: What goes to the board: `t` microseconds since the stop watch began, the core, and the address on it.
-SENT = np.dtype([("t", "<i8"), ("core", "<i4"), ("c", "<i4"), ("y", "<i4"), ("x", "<i4")])
-#: What comes back, `t` unwrapped.
-RECEIVED = SENT
 #: Around a wrap the host's clock and the board's may differ so far: 100 ppm of 71 minutes.
 GUARD_US = 500_000
 #: Events handed to samna at once.
@@ -50,8 +46,6 @@ NEVER_QUIET = "samples cut off while spikes still came"
 DECIMATED = "samples that began from an unknown count of a decimator, which nothing resets"
 NO_POWER = "samples without a reading of the power monitor"
 
-CoreEvents = NDArray[np.void]
-
 
 class BoardSession:
     """A configured board. `incidents` counts what went otherwise than asked.
@@ -60,7 +54,7 @@ class BoardSession:
         board: open, its configuration applied.
         layers: the layer on every core that is used.
         inputs: cores that take input, in the order in which an event is sent to them.
-        tick_us: period of the slow clock, for layers with a bias; None: it stays off.
+        clock_hz: rate of the slow clock, for layers with a bias; None: it stays off.
     """
 
     def __init__(
@@ -69,19 +63,19 @@ class BoardSession:
         layers: Mapping[int, CoreLayer],
         inputs: tuple[int, ...],
         options: BoardOptions,
-        tick_us: int | None = None,
+        clock_hz: int | None = None,
     ) -> None:
         self.incidents: Counter[str] = Counter()
-        self._board, self._options, self._clock, self._tick_us = board, options, board.clock, tick_us
+        self._board, self._options, self._clock, self._ticks = board, options, board.clock, clock_hz is not None
         self._layers, self._inputs, self._event = layers, inputs, board.module.event
-        self._watch = board.device.get_stop_watch()
-        model = board.device.get_model()
-        self._source = board.samna.graph.source_to(model.get_sink_node())
-        self._sink = board.samna.graph.sink_from(model.get_source_node())
-        self._started = self._clock.monotonic()
-        self._spikes: list[tuple[int, int, int, int, int]] = []
-        self._answers: dict[tuple[int, int], int] = {}
         self._where, self._ran = "while it was set up", False
+        self._io, self._watch = board.device.get_io_module(), board.device.get_stop_watch()
+        self._source = board.samna.graph.source_to(board.device.get_model().get_sink_node())
+        self._arrivals = Arrivals(board)
+        self._started = self._clock.monotonic()
+        if clock_hz is not None:
+            self._call(self._io.set_slow_clk_rate, clock_hz)
+            self._call(self._io.set_slow_clk, False)
         self._decimates = any(layer.decimation > 1 for layer in layers.values())
         self._zeros = [self._write_neuron(core, a) for core, layer in layers.items() for a in addresses(layer)]
         self._checked = [(core, a) for core, layer in layers.items() for a in some(addresses(layer))]
@@ -93,12 +87,12 @@ class BoardSession:
         """Send one sample from zero states.
 
         Args:
-            events: SENT array sorted by `t`, which counts from the start of the stop watch.
+            events: CORE_EVENT array sorted by `t`, which counts from the start of the stop watch.
             end_us: end of the last step, on the same clock.
             where: what is running, for errors, e.g. "in sample 3".
 
         Returns:
-            RECEIVED array in order of arrival, and readings of the power monitor meanwhile.
+            CORE_EVENT array in order of arrival, and readings of the power monitor meanwhile.
 
         Raises:
             SourceLost: the board went away or stopped answering.
@@ -114,43 +108,37 @@ class BoardSession:
         chunks = self._chunks(events)
         first = next(chunks, None)
         self._poll()
-        self.incidents[LEFT_OVER] += len(self._spikes)
-        self._spikes.clear()
-        with usb(where):
-            readings = Readings(self._board, self._options.power_hz)
-            self._start()
+        self.incidents[LEFT_OVER] += len(self._arrivals.take_spikes())
+        readings = Readings(self._board, self._options.power_hz, where)
+        self._start()
         if first is not None:
             self._send(*first)
-        if self._tick_us is not None:
+        if self._ticks:  # they add the biases, so during the steps alone; their phase is not ours to choose
             self._wait_until(self._options.lead_us)
-            self._slow_clock(True)
+            self._call(self._io.set_slow_clk, True)
         for chunk in chunks:
             self._send(*chunk)
         self._wait_until(end_us)
-        if self._tick_us is not None:
-            self._slow_clock(False)
+        if self._ticks:
+            self._call(self._io.set_slow_clk, False)
         self._until_quiet()
-        with usb(where):
-            self._watch.stop()
-            rails = readings.stop()
+        self._call(self._watch.stop)
+        rails = readings.stop()
         self.incidents[NO_POWER] += bool(self._options.power_hz and not rails)
-        spikes, self._spikes = self._spikes, []
-        return np.array(spikes, RECEIVED), rails
+        return self._arrivals.take_spikes(), rails
 
     def _start(self) -> None:
-        self._watch.reset()
-        self._watch.start()
+        self._call(self._watch.reset)
+        self._call(self._watch.start)
         self._started = self._clock.monotonic()
 
-    def _slow_clock(self, on: bool) -> None:
-        """Biases are added at its ticks, so it runs during the steps alone; its phase is not ours to choose."""
-        with usb(self._where):
-            self._board.device.get_io_module().set_slow_clk(on)
+    def _call(self, function: Any, *args: Any) -> Any:
+        return self._board.call(self._where, function, *args)
 
     def _wait_until(self, us: int) -> None:
         while (left := us - self._elapsed_us()) > 0:
             self._poll()
-            self._clock.sleep(min(0.25, max(_POLL_S, left * 1e-6 / 2)))
+            self._clock.sleep(min(1.0, max(_POLL_S, left * 1e-6 / 2)))
 
     def _elapsed_us(self) -> int:
         return int((self._clock.monotonic() - self._started) * 1e6)
@@ -172,15 +160,13 @@ class BoardSession:
         trials = {core: found for core in self._inputs if (found := trial_of(self._layers[core])) is not None}
         if not self._reads_back or not trials or not self._reset():
             return set()
-        with usb(self._where):
-            self._start()
+        self._start()
         self._write([self._spike(0, core, *trial[:3]) for core, trial in trials.items()])
         values = self._read([(core, trial[3]) for core, trial in trials.items()]) or {}
-        with usb(self._where):
-            self._watch.stop()
+        self._call(self._watch.stop)
         self._reset()
         self._poll()
-        self._spikes.clear()
+        self._arrivals.take_spikes()
         self.incidents.clear()
         self._untried = len(trials) < len(self._inputs)
         return {core for core, trial in trials.items() if not values[core, trial[3]]}
@@ -235,10 +221,10 @@ class BoardSession:
         Raises:
             SourceLost: `needed`, and the board does not answer in time.
         """
-        self._answers = {}
-        self._write([self._read_neuron(core, address) for core, address in places])
+        answers = self._arrivals.states = {}
+        self._write([read_neuron(self._board, core, address) for core, address in places])
         end = self._clock.monotonic() + self._options.timeout_s
-        while not all(place in self._answers for place in places):
+        while not all(place in answers for place in places):
             self._poll()
             if self._clock.monotonic() > end:
                 if not needed:
@@ -248,25 +234,15 @@ class BoardSession:
                     "unplug it, plug it in again, and run again"
                 )
             self._clock.sleep(_POLL_S)
-        return self._answers
+        return answers
 
     def _write(self, events: list[Any]) -> None:
-        with usb(self._where):
-            for start in range(0, len(events), CHUNK):
-                self._source.write(events[start : start + CHUNK])
+        for start in range(0, len(events), CHUNK):
+            self._call(self._source.write, events[start : start + CHUNK])
 
     def _poll(self) -> int:
         """Take what has come; how many spikes."""
-        with usb(self._where):
-            events = self._sink.get_events()
-        before, now = len(self._spikes), self._elapsed_us()
-        for event in events:
-            if isinstance(event, self._event.Spike):
-                t = unwrap(int(event.timestamp), now)
-                self._spikes.append((t, int(event.layer), int(event.feature), int(event.y), int(event.x)))
-            elif isinstance(event, self._event.NeuronValue):
-                self._answers[int(event.layer), int(event.address)] = int(event.neuron_state)
-        return len(self._spikes) - before
+        return self._arrivals.poll(self._elapsed_us(), self._where)
 
     def _spike(self, t: int, core: int, c: int, y: int, x: int) -> Any:
         event = self._event.Spike()
@@ -276,9 +252,4 @@ class BoardSession:
     def _write_neuron(self, core: int, address: int) -> Any:
         event = self._event.WriteNeuronValue()
         event.layer, event.address, event.neuron_state = core, address, 0
-        return event
-
-    def _read_neuron(self, core: int, address: int) -> Any:
-        event = self._event.ReadNeuronValue()
-        event.layer, event.address = core, address
         return event
