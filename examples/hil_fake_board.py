@@ -10,33 +10,32 @@ from __future__ import annotations
 
 import numpy as np
 
-from i2e_deploy.chips import Program, get
+from i2e_deploy.chips import get
 from i2e_deploy.chips.dynapcnn.board.fake import Faults, fake_samna
-from i2e_deploy.network import Conv2d, Flatten, IntegrateAndFire, Linear, chain
+from i2e_deploy.network import Conv2d, Flatten, IntegrateAndFire, Linear, Network, chain
 from i2e_deploy.reporting.junit import junit_xml
 from i2e_deploy.runtime.agreement import HilEvaluation, evaluate_targets
 
 
-def make_program(random: np.random.Generator) -> Program:
-    """A small random network as a Speck2f's integers."""
-    neuron = IntegrateAndFire(1.0, -1.0)
-    network = chain(
-        (2, 16, 16),
+def make_network(random: np.random.Generator, size: int) -> Network:
+    """A small random network on 2 x size x size pixels."""
+    neuron, hidden = IntegrateAndFire(1.0, -1.0), 3 * (size // 2) ** 2
+    return chain(
+        (2, size, size),
         {
-            "conv": Conv2d(random.normal(0.1, 0.3, (4, 2, 3, 3)).astype(np.float32), stride=(2, 2), padding=(1, 1)),
+            "conv": Conv2d(random.normal(0.1, 0.4, (3, 2, 3, 3)).astype(np.float32), stride=(2, 2), padding=(1, 1)),
             "conv_neurons": neuron,
             "flat": Flatten(),
-            "readout": Linear(random.normal(0.02, 0.1, (5, 256)).astype(np.float32)),
+            "readout": Linear(random.normal(0.05, 0.3, (4, hidden)).astype(np.float32)),
             "readout_neurons": neuron,
         },
     )
-    return get("speck2f").lower(network)
 
 
 def main(faults: Faults) -> HilEvaluation:
     """Evaluate on the simulator and on a fake board with these faults; prints what a CI would keep."""
     random = np.random.default_rng(0)
-    program = make_program(random)
+    program = get("speck2f").lower(make_network(random, 16))
     frames = random.integers(0, 2, (40, 8, 2, 16, 16)).astype(np.int32)
     labels = program.run(frames, "event").decisions()
     with fake_samna(faults=faults):

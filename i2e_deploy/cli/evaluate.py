@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 #: Samples that power, load and latency are estimated on, at most.
 ESTIMATED = 50
 
-Data = Annotated[Path, typer.Argument(help="FRAMES.npz (frames, labels), a recorded session, or class folders.")]
+#: What the chip's own camera sees while the command runs.
+SCENE = "speck://"
+
+Data = Annotated[
+    str, typer.Argument(help="FRAMES.npz (frames, labels), a recorded session, class folders, or speck://?seconds=10.")
+]
 StepUs = Annotated[int, typer.Option(min=1, help="DYNAP-CNN: duration of a step, on a board and for power and load.")]
 Power = Annotated[Path | None, typer.Option("--power-coefficients", help=COEFFICIENTS_HELP)]
 
@@ -50,6 +55,9 @@ def command(
     in --semantics event. In a bundle the result is left as evaluation.json, for `i2e-deploy report`. Power, load of the
     cores and latency on the chip are estimated on the first 50 samples.
 
+    speck://?seconds=10&window=20 with --target board lets the chip's own camera feed the chip for so long (windows in
+    ms); --target simulator then runs the events that the camera sent out. Boards are unverified on silicon.
+
     Example: i2e-deploy evaluate demo_output/bundle frames.npz --target simulator --target reference
     """
     from i2e_deploy.cli.common import console, print_json, read_model_of
@@ -60,8 +68,11 @@ def command(
     from i2e_deploy.runtime.eval_data import read_samples
 
     deployed = read_model_of(model, chip, input_shape, power)
-    frames, labels = read_samples(data, tuple(deployed.program.input_shape), steps, limit)
-    result = _evaluate(deployed, frames, labels, target, semantics, step_us)
+    if data.startswith(SCENE):
+        result, semantics = _of_scene(deployed, data, target, steps), "event"
+    else:
+        frames, labels = read_samples(Path(data), tuple(deployed.program.input_shape), steps, limit)
+        result = _evaluate(deployed, frames, labels, target, semantics, step_us)
     if html is not None:
         write_evaluation(result, html)
     if junit is not None:
@@ -72,10 +83,17 @@ def command(
     else:
         _print(result, console())
     if keep and model.is_dir():
-        _leave(model, result, data.name, semantics, console(stderr=True))
+        _leave(model, result, data if data.startswith(SCENE) else Path(data).name, semantics, console(stderr=True))
     failed = _failed(result, min_accuracy, min_agreement)
     if failed:
         raise CheckFailed("; ".join(failed))
+
+
+def _of_scene(model: Model, uri: str, target: list[str], steps: int) -> HilEvaluation:
+    from i2e_deploy.runtime.chip_evaluation import evaluate_scene
+    from i2e_deploy.runtime.chip_live import require_chip
+
+    return evaluate_scene(require_chip(model.program, uri), uri, target, steps)
 
 
 def _evaluate(

@@ -12,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     from i2e_deploy.chips import Program
     from i2e_deploy.events.sources import Source
+    from i2e_deploy.runtime.chip_live import ChipLive
     from i2e_deploy.runtime.decider import LiveSpec
     from i2e_deploy.runtime.live import Live
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 def command(
     model: Annotated[Path, typer.Argument(help="A bundle folder or a network file (.safetensors, .nir, .net).")],
     source: Annotated[str, typer.Option(help="URI: file:///x.aedat4?realtime=1, tcp://host:port, camera://, ...")] = "",
+    target: Annotated[
+        str, typer.Option(help="simulator; board or board:NAME: a Speck, whose own camera feeds its own cores.")
+    ] = "simulator",
     chip: Annotated[
         str | None, typer.Option(help="Name of the chip, see `profiles`; default: the bundle's, else speck2f.")
     ] = None,
@@ -49,6 +53,9 @@ def command(
 
     Whatever is lost on the way is counted and told.
 
+    With --target board the chip does all of it, its camera included; --view and --record then ask for the camera's
+    events too, which takes bandwidth. Written against public texts, tested on a fake board: unverified on silicon.
+
     Example: i2e-deploy live demo_output/bundle --source "fake://128x128?rate=2e5" --view
     """
     from i2e_deploy.cli.common import console, print_json, read_program_of
@@ -63,16 +70,23 @@ def command(
         other = "" if result.same_program else ", though by another program than the recorded one"
         console().print(f"{result.decisions} decisions, all equal{other}")
         return
-    if not source:
-        raise InputError("no --source: give e.g. --source camera:// or --source file:///x.aedat4?realtime=1")
-    opened = open_source(source)
-    options = (window, steps, stride, by_count, crop, binary, state, policy, semantics)
-    try:
-        spec = _spec(program, opened, *options)
-        live = _session(opened, program, spec, source, record)
-    except BaseException:
-        opened.close()
-        raise
+    live: Live | ChipLive
+    if target != "simulator":
+        host = {"--source": source, "--stride": stride, "--events": by_count, "--binary": binary, "--policy": policy}
+        for_chip = (window, steps, crop, view or record is not None, seconds, record)
+        live, source = _on_chip(program, target, host, *for_chip), target
+        seconds = 0  # it ends by the board's clock
+    else:
+        if not source:
+            raise InputError("no --source: give e.g. --source camera:// or --source file:///x.aedat4?realtime=1")
+        opened = open_source(source)
+        options = (window, steps, stride, by_count, crop, binary, state, policy, semantics)
+        try:
+            spec = _spec(program, opened, *options)
+            live = _session(opened, program, spec, source, record)
+        except BaseException:
+            opened.close()
+            raise
     stats = _run(live, source, seconds, (view, bind, port, allow_remote), rerun, as_json)
     if as_json:
         print_json({"end": stats})
@@ -84,23 +98,61 @@ def _spec(
     program: Program, source: Source, window: float, steps: int, stride: int, by_count: int, crop: str,
     binary: bool, state: Any, policy: Any, semantics: str,
 ) -> LiveSpec:  # fmt: skip
-    from i2e_deploy.errors import InputError
     from i2e_deploy.events.frames import FrameSpec
     from i2e_deploy.events.stream import StreamSpec
     from i2e_deploy.runtime.decider import LiveSpec
 
-    part: Any = None
-    if crop:
-        part = tuple(int(side) if side.strip().isdigit() else -1 for side in crop.split(","))
-        if len(part) != 4 or min(part) < 0:
-            raise InputError(f"--crop {crop}: write left,top,width,height, e.g. --crop 40,0,240,240")
     shape: Any = tuple(program.input_shape)
-    if not window <= 3_600_000:
-        raise InputError(f"--window is {window} ms: choose a shorter window, an hour at most")
-    step = by_count or max(1, round(1000 * window / steps))
+    step = by_count or _step_us(window, steps)
     stream = StreamSpec(steps, step, "events" if by_count else "us", stride or None)
     policy = policy or ("block" if getattr(source, "unpaced", False) else "drop")
-    return LiveSpec(stream, FrameSpec(source.sensor_size, shape, part, binary), semantics, state, policy)
+    return LiveSpec(stream, FrameSpec(source.sensor_size, shape, _part(crop), binary), semantics, state, policy)
+
+
+def _part(crop: str) -> tuple[int, int, int, int] | None:
+    """`"left,top,width,height"` as numbers."""
+    from i2e_deploy.errors import InputError
+
+    if not crop:
+        return None
+    part = tuple(int(side) if side.strip().isdigit() else -1 for side in crop.split(","))
+    if len(part) != 4 or min(part) < 0:
+        raise InputError(f"--crop {crop}: write left,top,width,height, e.g. --crop 40,0,240,240")
+    return part
+
+
+def _step_us(window: float, steps: int) -> int:
+    from i2e_deploy.errors import InputError
+
+    if not window <= 3_600_000:
+        raise InputError(f"--window is {window} ms: choose a shorter window, an hour at most")
+    return max(1, round(1000 * window / steps))
+
+
+def _on_chip(
+    program: Program, target: str, host: dict[str, Any], window: float, steps: int, crop: str, pixels: bool,
+    seconds: float, record: Path | None,
+) -> ChipLive:  # fmt: skip
+    """The session on a board; `host` are options that say what the host does with events: there it does nothing."""
+    from i2e_deploy.errors import InputError
+    from i2e_deploy.runtime.chip_live import ChipLive, chip_spec, require_chip
+    from i2e_deploy.runtime.replay import session_header
+    from i2e_deploy.runtime.session import Recorder
+
+    kind, _, name = target.partition(":")
+    if kind != "board":
+        raise InputError(f"--target {target}: choose simulator, board or board:NAME")
+    given = [option for option, value in host.items() if value]
+    if given:
+        raise InputError(f"{given[0]} is of events that the host takes; with --target board the chip's camera has them")
+    on_chip = require_chip(program, target)
+    spec = chip_spec(on_chip, steps, _step_us(window, steps), _part(crop))
+
+    def recorder() -> Recorder:
+        assert record is not None
+        return Recorder(record, session_header(spec, program, target, 0, target=target))
+
+    return ChipLive(on_chip, spec, name or None, pixels, seconds, recorder if record is not None else None)
 
 
 def _session(opened: Source, program: Program, spec: LiveSpec, uri: str, record: Path | None) -> Live:
@@ -113,7 +165,9 @@ def _session(opened: Source, program: Program, spec: LiveSpec, uri: str, record:
     return Live(opened, program, spec, reopen=lambda: open_source(uri), recorder=recorder)
 
 
-def _run(live: Live, title: str, seconds: float, view: tuple[bool, str, int, bool], rerun: bool, as_json: bool) -> Any:
+def _run(
+    live: Live | ChipLive, title: str, seconds: float, view: tuple[bool, str, int, bool], rerun: bool, as_json: bool
+) -> Any:
     """Run to the end, the time limit or Ctrl-C; returns the counters."""
     import json
     import time

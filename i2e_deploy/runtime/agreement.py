@@ -195,6 +195,23 @@ def evaluate_targets(
     return HilEvaluation(results, agreements, labels, len(frames), semantics, seconds)
 
 
+def agreement_of(
+    program: Program, traces: Mapping[str, Trace], seconds: Mapping[str, float], total: int
+) -> HilEvaluation:
+    """The same as `evaluate_targets` of traces that are there already, without labels.
+
+    Args:
+        traces: by target, `total` samples each.
+        seconds: wall time of each run.
+    """
+    results = tuple(_join(name, [_keep(trace, 1e3 * seconds[name] / total)]) for name, trace in traces.items())
+    agreements = tuple(
+        _agree(a, b, _divergence(program, traces[a.target], traces[b.target]), total)
+        for a, b in combinations(results, 2)
+    )
+    return HilEvaluation(results, agreements, None, total)
+
+
 @dataclass(frozen=True, eq=False)
 class _Part:
     """What is kept of one batch on one target."""
@@ -215,8 +232,11 @@ def _keep(trace: Trace, milliseconds: float) -> _Part:
 def _divergence(program: Program, expected: Trace, actual: Trace) -> Difference | None:
     """The first difference in what both report, counted in steps."""
     names = {f"layer{i}": name for i, name in enumerate(program.layer_names)}
-    first, second = ({**t.arrays(binned=True), "output": t.output} for t in (expected, actual))
-    differences = compare({name: a for name, a in first.items() if name in second}, second, names)
+    shared = {label: name for label, name in names.items() if name in expected.spikes and name in actual.spikes}
+    first, second = (
+        {**{label: t.spikes[name] for label, name in shared.items()}, "output": t.output} for t in (expected, actual)
+    )
+    differences = compare(first, second, names)
     return differences[0] if differences else None
 
 

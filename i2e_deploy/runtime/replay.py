@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from i2e_deploy.chips import Program
-from i2e_deploy.errors import ComparisonFailed, FileFormatError, I2EDeployError
+from i2e_deploy.errors import ComparisonFailed, FileFormatError, I2EDeployError, InputError
 from i2e_deploy.events.frames import FrameSpec
 from i2e_deploy.events.stream import StreamSpec, Window, Windower
 from i2e_deploy.runtime.backlog import Waiting, merge
@@ -120,6 +120,11 @@ def _decisions(path: Path, program: Program) -> Iterator[tuple[dict[str, Any], D
     for kind, value in _windows_and_decisions(path):
         if kind == "H":
             header, spec = value, spec_of(value)
+            if "target" in header:
+                raise InputError(
+                    f"{path} holds the decisions of a chip, whose order of events is free: compare it with "
+                    "`i2e-deploy evaluate` on its events"
+                )
             decider, binary = Decider(program, spec), spec.frame.binary
         elif kind == "W":
             held[value.index] = value

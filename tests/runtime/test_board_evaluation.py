@@ -10,14 +10,13 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from board_bundle import write_small_bundle
 
 from i2e_deploy import bundle as bundles
 from i2e_deploy.bundle import read_evaluation
-from i2e_deploy.chips import get
 from i2e_deploy.chips.dynapcnn.board.fake import Faults, fake_samna
 from i2e_deploy.cli.app import run
 from i2e_deploy.errors import ComparisonFailed, FileFormatError
-from i2e_deploy.network import Conv2d, Flatten, IntegrateAndFire, Linear, chain
 from i2e_deploy.runtime.agreement import evaluate_targets
 
 BOTH = ["--target", "simulator", "--target", "board", "--semantics", "event"]
@@ -27,21 +26,7 @@ LENIENT = ["--min-agreement", "0"]
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    random = np.random.default_rng(0)
-    neuron = IntegrateAndFire(1.0, -1.0)
-    network = chain(
-        (2, 8, 8),
-        {
-            "conv": Conv2d(random.normal(0.1, 0.4, (3, 2, 3, 3)).astype(np.float32), stride=(2, 2), padding=(1, 1)),
-            "conv_neurons": neuron,
-            "flat": Flatten(),
-            "readout": Linear(random.normal(0.05, 0.3, (4, 48)).astype(np.float32)),
-            "readout_neurons": neuron,
-        },
-    )
-    golden = random.integers(0, 2, (3, 4, 2, 8, 8)).astype(np.int32)
-    bundles.write(tmp_path / "bundle", get("speck2f"), network, golden)
-    return tmp_path / "bundle"
+    return write_small_bundle(tmp_path)
 
 
 @pytest.fixture

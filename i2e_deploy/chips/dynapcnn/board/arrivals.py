@@ -13,6 +13,9 @@ from i2e_deploy.events.array import EVENT_DTYPE, Events
 #: A spike on its way to or from a core: `t` microseconds since the stop watch began, the core, the address on it.
 CORE_EVENT = np.dtype([("t", "<i8"), ("core", "<i4"), ("c", "<i4"), ("y", "<i4"), ("x", "<i4")])
 
+#: What the readout block's pins showed: `t` microseconds since the stop watch began, and the class, from 1; 0 is idle.
+PINS = np.dtype([("t", "<i8"), ("index", "<i4")])
+
 CoreEvents = NDArray[np.void]
 
 
@@ -29,6 +32,7 @@ class Arrivals:
         self._sink = board.samna.graph.sink_from(board.device.get_model().get_source_node())
         self._spikes: list[tuple[int, int, int, int, int]] = []
         self._pixels: list[tuple[int, int, int, int]] = []
+        self._pins: list[tuple[int, int]] = []
 
     def poll(self, now_us: int, where: str) -> int:
         """Take what has come; how many spikes.
@@ -45,6 +49,8 @@ class Arrivals:
             elif isinstance(event, self._event.DvsEvent):
                 t = unwrap(int(event.timestamp), now_us)
                 self._pixels.append((t, int(event.x), int(event.y), int(event.p)))
+            elif isinstance(event, self._event.ReadoutPinValue):
+                self._pins.append((unwrap(int(event.timestamp), now_us), int(event.index)))
             elif isinstance(event, self._event.NeuronValue):
                 self.states[int(event.layer), int(event.address)] = int(event.neuron_state)
         return len(self._spikes) - before
@@ -58,6 +64,11 @@ class Arrivals:
         """Events of the chip's own pixels since the last call, in order of arrival."""
         pixels, self._pixels = self._pixels, []
         return np.array(pixels, EVENT_DTYPE)
+
+    def take_pins(self) -> NDArray[np.void]:
+        """What the readout's pins showed since the last call: PINS."""
+        pins, self._pins = self._pins, []
+        return np.array(pins, PINS)
 
 
 def read_neuron(board: Board, core: int, address: int) -> Any:

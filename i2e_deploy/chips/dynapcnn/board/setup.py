@@ -60,13 +60,19 @@ def place_on(board: Board, program: DynapcnnProgram) -> dict[str, int]:
 
 
 def configure(
-    board: Board, program: DynapcnnProgram, cores: Mapping[str, int], watched: tuple[str, ...], raw_events: bool = False
+    board: Board,
+    program: DynapcnnProgram,
+    cores: Mapping[str, int],
+    watched: tuple[str, ...],
+    camera: bool = False,
+    pixels: bool = False,
 ) -> None:
     """Write a program's configuration; all states are zero afterwards.
 
     Args:
         watched: layers whose spikes are sent out.
-        raw_events: send out the events of the chip's own pixels too.
+        camera: the chip's own pixels feed the cores.
+        pixels: send out the events of the pixels too.
 
     Raises:
         CheckFailed: samna refuses it.
@@ -74,7 +80,7 @@ def configure(
         UnsupportedError: a layer that the chip has no configuration for.
     """
     data = build_config(program, cores, board.chip, watched)
-    data["dvs_layer"]["raw_monitor_enable"] = raw_events
+    data["dvs_layer"] |= {"pass_sensor_events": camera, "raw_monitor_enable": pixels}
     configuration = board.module.configuration.SpeckConfiguration()
     samna_link.apply(configuration, data)
     board.call(WRITING, samna_link.validate, board.module, configuration)

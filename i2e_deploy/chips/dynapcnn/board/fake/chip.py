@@ -17,7 +17,8 @@ from i2e_deploy.chips.dynapcnn.event_engine import EventEngine
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.event_reference import CoreState
 from i2e_deploy.chips.dynapcnn.program import CoreLayer, DynapcnnProgram, Source
-from i2e_deploy.chips.dynapcnn.spikes import STIMULUS, TICK
+from i2e_deploy.chips.dynapcnn.readout import DESTINATION
+from i2e_deploy.chips.dynapcnn.spikes import STIMULUS, TICK, Stimuli
 from i2e_deploy.network import INPUT
 
 #: (time, core, c, y, x) of a spike that leaves the chip.
@@ -45,6 +46,10 @@ class FakeChip:
         else:
             self._waiting.append(({core}, stimulus))
         self._inputs.add(core)
+
+    def inject_all(self, targets: set[int], stimuli: Stimuli) -> None:
+        """Events of the camera, each to all of its destinations."""
+        self._waiting.extend((targets, stimulus) for stimulus in stimuli.tolist())
 
     def tick(self, t: int) -> None:
         """The slow clock: every core with a bias adds it."""
@@ -95,7 +100,7 @@ def _layers(configuration: Any) -> dict[int, CoreLayer]:
     sources: dict[int, list[Source]] = {i: [] for i in used}
     for i, core in used.items():
         for to in core.destinations:
-            if to.enable is True:
+            if to.enable is True and to.layer != DESTINATION:
                 sources[to.layer].append(Source(str(i), (to.pooling, to.pooling), int(to.feature_shift or 0)))
     ordered: dict[int, CoreLayer] = {}
     while len(ordered) < len(used):

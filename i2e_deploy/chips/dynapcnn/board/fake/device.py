@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+from i2e_deploy.chips.dynapcnn.board.fake.camera import FakeCamera, FakeReadout
 from i2e_deploy.chips.dynapcnn.board.fake.chip import FakeChip, Out
 from i2e_deploy.chips.dynapcnn.board.fake.faults import Faults
 from i2e_deploy.chips.dynapcnn.board.fake.objects import (
@@ -13,6 +14,7 @@ from i2e_deploy.chips.dynapcnn.board.fake.objects import (
     Measurement,
     NeuronValue,
     ReadNeuronValue,
+    ReadoutPinValue,
     SpeckConfiguration,
     Spike,
     WriteNeuronValue,
@@ -70,25 +72,26 @@ class IoModule:
     """The slow clock."""
 
     def __init__(self, device: FakeDevice) -> None:
-        self._device, self._period_us = device, 100_000
+        self._device, self.period_us, self.since_us = device, 100_000, 0
         self.next_us: int | None = None
 
     def set_slow_clk_rate(self, hz: int) -> None:
         """Ticks a second."""
         self._device.alive()
-        self._period_us = 1_000_000 // hz
+        self.period_us = 1_000_000 // hz
 
     def set_slow_clk(self, on: bool) -> None:
         """Tick from now on, or no more."""
         self._device.advance()
-        self.next_us = self._device.watch.now() if on else None
+        self.since_us = self._device.watch.now()
+        self.next_us = self.since_us if on else None
 
     def ticks(self, until_us: int) -> list[int]:
         """Ticks that are due, microseconds of the stop watch."""
         due: list[int] = []
         while self.next_us is not None and self.next_us <= until_us:
             due.append(self.next_us)
-            self.next_us += self._period_us
+            self.next_us += self.period_us
         return due
 
 
@@ -130,6 +133,7 @@ class FakeDevice:
         self.watch, self._io, self._power = StopWatch(self), IoModule(self), PowerMonitor(self, watts)
         self._faults, self._options, self._sensor = faults, options, sensor
         self._chip: FakeChip | None = None
+        self._camera: FakeCamera | None = None
         self.received: list[Any] = []
         self.configuration: SpeckConfiguration | None = None
         self._queue: deque[tuple[int, Any]] = deque()
@@ -170,13 +174,14 @@ class FakeDevice:
         """All states are those of the configuration afterwards: zero."""
         self.alive()
         self.configuration, self._chip = configuration, FakeChip(configuration, self._options)
-        if configuration.dvs_layer.raw_monitor_enable is True:
-            self.sense(self._sensor)
+        self._camera = FakeCamera(configuration, self._sensor, self.watch.now())
+        self._readout = FakeReadout(configuration)
+        self._states_written()
 
     def sense(self, events: Events) -> None:
-        """The sensor sees something, and its raw monitor is on."""
+        """The raw monitor of the camera sends these."""
         for t, x, y, p in events.tolist():
-            self._out.append((self.clock.now, DvsEvent(t % WRAP, x, y, bool(p))))
+            self._out.append((self.clock.now + self._faults.delay_s, DvsEvent(t % WRAP, x, y, bool(p))))
 
     def write(self, events: Sequence[Any]) -> None:
         """Take events into the queue before the chip; writing states that is to be ignored ends here."""
@@ -224,6 +229,7 @@ class FakeDevice:
                 self._memory(event)
             self._queue.popleft()
         self._ticks(now)
+        self._see(now + 1)
         self._emit(self._chip.run())
 
     def _due(self, stamp: int, arrived: int) -> int:
@@ -236,7 +242,33 @@ class FakeDevice:
     def _ticks(self, until_us: int) -> None:
         assert self._chip is not None
         for tick in self._io.ticks(until_us):
+            self._see(tick)
+            if self._readout.core >= 0:
+                self._emit(self._chip.run())
+                shown = self._readout.tick()
+                if shown is not None:
+                    self._out.append((self.clock.now + self._faults.delay_s, ReadoutPinValue(shown, tick % WRAP)))
             self._chip.tick(tick)
+
+    def _see(self, before_us: int) -> None:
+        """What the camera sees before that time goes out where it is monitored, and to the cores."""
+        assert self._chip is not None
+        assert self._camera is not None
+        events = self._camera.due(before_us)
+        if not len(events):
+            return
+        self._events += len(events)
+        self.alive()
+        if self._camera.shown:
+            self.sense(events)
+        stimuli = self._camera.reaching(events, self._io.since_us, self._io.period_us)
+        while self._fresh and len(stimuli) and self._camera.targets:
+            t, c, y, x = stimuli[0].tolist()
+            for core in sorted(self._camera.targets):
+                self._inject(t, Spike(core, c, y, x))
+            stimuli = stimuli[1:]
+            self._fresh &= self._camera.targets | {-1}
+        self._chip.inject_all(self._camera.targets, stimuli)
 
     def _inject(self, t: int, event: Spike) -> None:
         assert self._chip is not None
@@ -251,15 +283,21 @@ class FakeDevice:
         assert self._chip is not None
         if isinstance(event, WriteNeuronValue):
             self._chip.write(event.layer, event.address, event.neuron_state)
-            self._fresh = {"none": set[int](), "chip": {-1}, "core": set(self._chip.layers)}[self._faults.loses_first]
+            self._states_written()
         elif self._faults.answers:
             value = self._chip.read(event.layer, event.address)
             self._out.append((self.clock.now, NeuronValue(event.layer, event.address, value)))
+
+    def _states_written(self) -> None:
+        assert self._chip is not None
+        self._fresh = {"none": set[int](), "chip": {-1}, "core": set(self._chip.layers)}[self._faults.loses_first]
 
     def _emit(self, spikes: list[Out]) -> None:
         at = self.clock.now + self._faults.delay_s
         for t, core, c, y, x in spikes:
             self._spikes += 1
+            if core == self._readout.core:
+                self._readout.count(c)
             if self._faults.lose_spikes_every and self._spikes % self._faults.lose_spikes_every == 0:
                 continue
             self._out.append((at, Spike(core, c, y, x, t % WRAP)))

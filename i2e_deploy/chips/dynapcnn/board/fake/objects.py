@@ -88,6 +88,14 @@ class NeuronValue:
     neuron_state: int = 0
 
 
+@dataclass
+class ReadoutPinValue:
+    """What the readout pins show when an interrupt rises: the class, from 1."""
+
+    index: int = 0
+    timestamp: int = 0
+
+
 @dataclass(frozen=True)
 class DeviceInfo:
     """An attached board."""

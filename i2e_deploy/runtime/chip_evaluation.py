@@ -1,0 +1,98 @@
+"""Hardware in the loop with the chip's own camera: what the chip made of a scene, and what the simulator makes of it.
+
+The chip sees the scene once; the events of its pixels, which it sends out as well, run through the simulator
+afterwards. Both are cut into windows. Agreement is statistical: the chip's order of events is its own, and an event
+may be lost on either way. No board was here: unverified on silicon.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from i2e_deploy.chips.dynapcnn import DynapcnnProgram
+from i2e_deploy.chips.dynapcnn.board.camera import watch
+from i2e_deploy.chips.dynapcnn.board.options import BoardOptions
+from i2e_deploy.chips.dynapcnn.event_options import EventOptions
+from i2e_deploy.chips.dynapcnn.event_run import run_recordings
+from i2e_deploy.chips.dynapcnn.on_camera import Part, on_camera
+from i2e_deploy.chips.trace import Integers, Trace
+from i2e_deploy.errors import InputError
+from i2e_deploy.events.sources import SourceUri
+from i2e_deploy.runtime.agreement import HilEvaluation, agreement_of
+
+ENGINES = {"simulator": "fast", "reference": "reference"}
+#: Longest scene, seconds.
+LONGEST = 3600.0
+
+
+def evaluate_scene(program: DynapcnnProgram, uri: str, targets: Sequence[str], steps: int) -> HilEvaluation:
+    """One scene on the chip and in simulation, window by window; states go on from window to window.
+
+    Args:
+        program: as it was made, before `on_camera`.
+        uri: `speck://?seconds=10&window=20&crop=left,top,width,height`, window in ms.
+        targets: one board, and of `simulator`, `reference` those to compare it with.
+        steps: of a window.
+
+    Raises:
+        InputError: not these targets or options, or a scene shorter than a window.
+        See `watch` and `on_camera`.
+    """
+    parsed = SourceUri.parse(uri)
+    parsed.only("seconds", "window", "crop")
+    boards = [name for name in targets if name.partition(":")[0] == "board"]
+    others = [name for name in targets if name not in boards]
+    if len(boards) != 1 or len(set(targets)) != len(targets) or any(name not in ENGINES for name in others):
+        raise InputError(
+            f"targets {list(targets)}: a scene of speck:// is seen by one board (--target board), and compared with "
+            "simulator or reference"
+        )
+    step_us = max(1, round(1e3 * parsed.number("window", 20, 0.001, 3_600_000) / steps))
+    windows = int(parsed.number("seconds", 10, 0.001, LONGEST) * 1e6) // (steps * step_us)
+    if not windows:
+        raise InputError(f"{uri} is shorter than a window of {steps} steps of {step_us} us: choose more seconds")
+    seeing, options = on_camera(program, _part(parsed)), EventOptions(step_us=step_us)
+    name = boards[0].partition(":")[2] or None
+    traces, seconds, began = {}, {}, time.perf_counter()
+    seen = watch(seeing, windows * steps, BoardOptions(name=name, events=options), pixels=bool(others))
+    traces[boards[0]], seconds[boards[0]] = _in_windows(seen.trace, windows), time.perf_counter() - began
+    for other in others:
+        began = time.perf_counter()
+        trace = run_recordings(seeing, [seen.pixels], windows * steps, options, ENGINES[other])
+        traces[other], seconds[other] = _in_windows(trace, windows), time.perf_counter() - began
+    return agreement_of(seeing, {target: traces[target] for target in targets}, seconds, windows)
+
+
+def _part(uri: SourceUri) -> Part | None:
+    text = uri.options.get("crop")
+    if text is None:
+        return None
+    sides = [int(side) if side.strip().isdigit() else -1 for side in text.split(",")]
+    if len(sides) != 4 or min(sides) < 0:
+        raise InputError(f"source {uri.text!r}: crop={text} is not left,top,width,height")
+    return sides[0], sides[1], sides[2], sides[3]
+
+
+def _in_windows(trace: Trace, windows: int) -> Trace:
+    """A sample of many steps as samples of the steps of a window each."""
+    output = trace.output.reshape(windows, -1, trace.output.shape[2])
+    return replace(trace, spikes=_Windows(trace.spikes, windows), output=output, events=None, states={})
+
+
+class _Windows(Mapping[str, Integers]):
+    """Spikes cut so, when first looked at: a layer that nobody compares takes no memory."""
+
+    def __init__(self, spikes: Mapping[str, Integers], windows: int) -> None:
+        self._spikes, self._windows = spikes, windows
+
+    def __getitem__(self, name: str) -> Integers:
+        spikes = self._spikes[name]
+        return spikes.reshape(self._windows, -1, *spikes.shape[2:])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._spikes)
+
+    def __len__(self) -> int:
+        return len(self._spikes)

@@ -1,0 +1,179 @@
+"""A live session on the chip itself: its own camera feeds its own cores, a window of output spikes is a decision.
+
+The chip runs on its own: nothing is dropped or held back when the host is slow, and its states go on from window to
+window. No board was here: unverified on silicon.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from i2e_deploy.chips.dynapcnn import DynapcnnProgram
+from i2e_deploy.chips.dynapcnn.board.arrivals import CoreEvents
+from i2e_deploy.chips.dynapcnn.board.camera import ChipCamera, Seen
+from i2e_deploy.chips.dynapcnn.board.options import BoardOptions
+from i2e_deploy.chips.dynapcnn.board.results import trace_of
+from i2e_deploy.chips.dynapcnn.event_options import EventOptions
+from i2e_deploy.chips.dynapcnn.on_camera import PIXELS, on_camera
+from i2e_deploy.errors import InputError
+from i2e_deploy.events.array import Events
+from i2e_deploy.events.frames import FrameSpec
+from i2e_deploy.events.stream import StreamSpec
+from i2e_deploy.runtime.decider import Decision, LiveSpec
+from i2e_deploy.runtime.histogram import LatencyHistogram
+from i2e_deploy.runtime.live import POLL
+from i2e_deploy.runtime.session import Recorder
+
+SENSOR_SIZE = PIXELS[:0:-1]
+
+
+def chip_spec(
+    program: DynapcnnProgram, steps: int, step_us: int, part: tuple[int, int, int, int] | None = None
+) -> LiveSpec:
+    """How the session runs, in the terms of one whose network the host runs: so its recording can be evaluated.
+
+    Args:
+        program: as it was made, before `on_camera`.
+        steps, step_us: of a window.
+        part: left, top, width, height of the pixels that are seen.
+    """
+    frame = FrameSpec(SENSOR_SIZE, program.input_shape, part)
+    return LiveSpec(StreamSpec(steps, step_us), frame, "event", state="keep", patience=0)
+
+
+class ChipLive:
+    """A running session, with the surface of `Live`: a context manager, and an iterator of decisions.
+
+    A decision's `events` are those of the camera in its window, where they are sent out; it has no synaptic operations,
+    which no board tells. Its latency counts from the end of the window, by the host's clock; `quiet_s` of it is waiting
+    for spikes that are on their way.
+
+    Args:
+        program: what decides, before `on_camera`.
+        spec: see `chip_spec`.
+        board: name of a board, None: the first that is free.
+        pixels: send out the camera's events too: for `watch` and the recorder.
+        seconds: end after so long on the board's clock; 0 = never.
+        recorder: gets the camera's events and every decision.
+
+    Raises:
+        See `ChipCamera` and `on_camera`.
+    """
+
+    def __init__(
+        self,
+        program: DynapcnnProgram,
+        spec: LiveSpec,
+        board: str | None = None,
+        pixels: bool = False,
+        seconds: float = 0,
+        recorder: Callable[[], Recorder] | None = None,
+    ) -> None:
+        self.spec, self.watch, self.latency = spec, _nobody, LatencyHistogram()
+        options = BoardOptions(name=board, events=EventOptions(step_us=spec.stream.step))
+        self._camera = ChipCamera(on_camera(program, spec.frame.crop), options, pixels)
+        self._length_us, self._end_us = spec.stream.steps * spec.stream.step, seconds * 1e6 or np.inf
+        self._decisions = self._events = self._late = 0
+        self._spikes: list[CoreEvents] = []
+        self._times = np.zeros(0, np.int64)
+        self._recorder = None if recorder is None else recorder()
+        self._stop = threading.Event()
+
+    def __enter__(self) -> ChipLive:
+        self._camera.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        try:
+            self._camera.__exit__(*error)
+        finally:
+            if self._recorder is not None:
+                self._recorder.close(self.stats())
+
+    def stop(self) -> None:
+        """End the session; safe from any thread."""
+        self._stop.set()
+
+    def __iter__(self) -> Iterator[Decision]:
+        """Decisions until `stop` is called or the time is over.
+
+        Raises:
+            SourceLost: the board went away or stopped answering.
+        """
+        grace_us = int(self._camera.options.quiet_s * 1e6)
+        while not self._stop.is_set():
+            seen = self._camera.read(POLL)
+            self._take(seen)
+            while (end := (self._decisions + 1) * self._length_us) + grace_us <= self._camera.elapsed_us():
+                if end > self._end_us:
+                    return
+                decision = self._decide(end - self._length_us, end)
+                self.latency.add(decision.latency)
+                if self._recorder is not None:
+                    self._recorder.decision(decision.exact(), decision.latency)
+                yield decision
+
+    def stats(self) -> dict[str, Any]:
+        """A snapshot of all counters, plain data for JSON."""
+        return {
+            "seconds": round(self._camera.elapsed_us() * 1e-6, 3),
+            "decisions": self._decisions,
+            "events": self._events,
+            "dropped_windows": 0,
+            "late_spikes": self._late,
+            **{what: count for what, count in sorted(self._camera.incidents.items()) if count},
+            "latency": self.latency.summary(),
+        }
+
+    def _take(self, seen: Seen) -> None:
+        self._spikes.append(seen.spikes)
+        if len(seen.pixels):
+            self._events += len(seen.pixels)
+            self._times = np.concatenate([self._times, seen.pixels["t"]])
+            self.watch(seen.pixels)
+            if self._recorder is not None:
+                self._recorder.packet(seen.pixels)
+
+    def _decide(self, start: int, end: int) -> Decision:
+        """Count the window's spikes; those behind it are kept."""
+        camera = self._camera
+        spikes = np.concatenate(self._spikes)
+        late, later = spikes["t"] < start, spikes["t"] >= end
+        self._late += int(late.sum())
+        self._spikes = [spikes[later]]
+        inside = spikes[~late & ~later]
+        steps, incidents = self.spec.stream.steps, camera.incidents
+        trace = trace_of(camera.program, [inside], [], steps, camera.watched, incidents, camera.options, start)
+        scores = trace.output.sum(axis=(0, 1))
+        before, self._times = self._times[self._times < end], self._times[self._times >= end]
+        self._decisions += 1
+        return Decision(
+            windows=(self._decisions - 1,),
+            start=start,
+            end=end,
+            events=len(before),
+            choice=int(scores.argmax()),
+            scores=tuple(scores.tolist()),
+            spikes={name: counts["spikes"] for name, counts in trace.activity().items()},
+            synops={},
+            latency=(camera.elapsed_us() - end) * 1e-6,
+        )
+
+
+def require_chip(program: Any, target: str) -> DynapcnnProgram:
+    """The program of a chip that has a camera of its own.
+
+    Raises:
+        InputError: another chip's.
+    """
+    if not isinstance(program, DynapcnnProgram):
+        raise InputError(f"target {target}: only Speck has a camera on its chip; leave the target out")
+    return program
+
+
+def _nobody(_: Events) -> None:
+    """Nobody watches."""
