@@ -1,16 +1,15 @@
-"""The board target on the fake board: equal to the simulator without faults, and each fault has its outcome."""
+"""The board target on the fake board equals the simulator: what is sent, what comes back, power."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pytest
 import samna_standin
 import torch
+from board_runs import FRAMES, PROGRAM, on_board
 from event_strategies import random_events
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,31 +17,19 @@ from tiny_programs import tiny_program
 
 from i2e_deploy.chips import Trace
 from i2e_deploy.chips.dynapcnn import CoreLayer, DynapcnnProgram, Source
-from i2e_deploy.chips.dynapcnn.board import BoardOptions, results
+from i2e_deploy.chips.dynapcnn.board import BoardOptions
 from i2e_deploy.chips.dynapcnn.board import session as board_session
 from i2e_deploy.chips.dynapcnn.board.fake import Faults, fake_samna
 from i2e_deploy.chips.dynapcnn.board.fake.chip import places
 from i2e_deploy.chips.dynapcnn.board.fake.objects import Spike
-from i2e_deploy.chips.dynapcnn.board.link import WRAP, open_board, unwrap
 from i2e_deploy.chips.dynapcnn.board.neurons import addresses
 from i2e_deploy.chips.dynapcnn.energy import calibrate_power, reading
 from i2e_deploy.chips.dynapcnn.event_filter import EventFilter
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.readout import Readout
 from i2e_deploy.chips.trace import Power
-from i2e_deploy.errors import BoardNotFound, CheckFailed, InputError, MissingDependency, SourceLost, UnsupportedError
+from i2e_deploy.errors import CheckFailed, InputError, UnsupportedError
 from i2e_deploy.network import Sensor
-
-PROGRAM = tiny_program(bias=False)
-FRAMES = np.random.default_rng(0).integers(0, 2, (4, 5, *PROGRAM.input_shape)).astype(np.int32)
-
-
-def on_board(faults: Faults | None = None, program: DynapcnnProgram = PROGRAM, **options: Any) -> Trace:
-    with fake_samna(faults=faults) as samna:
-        try:
-            return program.run_on("board", FRAMES, board=BoardOptions(**options))
-        finally:
-            assert all(not board.open for board in samna.opened)
 
 
 def core(name: str, random: np.random.Generator, sources: tuple[Source, ...], shape: tuple[int, ...]) -> CoreLayer:
@@ -209,146 +196,6 @@ def test_readings_of_a_board_calibrate_the_estimate() -> None:
         reading({}, 1.0, Power({"io": 1.0}, 1))
 
 
-# faults, each with its outcome
-
-
-@pytest.mark.parametrize(
-    ("boards", "name", "message"),
-    [
-        ([], None, "no Speck board found; samna sees no device; on Linux .*337d"),
-        (["XyloAudio3TestBoard"], None, "samna sees XyloAudio3TestBoard"),
-        (["Speck2fDevKit"], "Speck2eDevKit", "named Speck2eDevKit; samna sees Speck2fDevKit"),
-        (["Speck2fDevKit"], "Speck2fDevKit:1", "named Speck2fDevKit:1"),
-        (["Speck2fDevKit"], "Speck2fDevKit:x", "named Speck2fDevKit:x"),
-    ],
-)
-def test_no_board(boards: list[str], name: str | None, message: str) -> None:
-    with fake_samna(boards), pytest.raises(BoardNotFound, match=message):
-        PROGRAM.run_on("board", FRAMES, board=BoardOptions(name=name))
-
-
-def test_a_busy_board_is_named_and_a_free_one_is_taken() -> None:
-    faults = Faults(busy=(0,))
-    with fake_samna(faults=faults), pytest.raises(BoardNotFound, match="Speck2fDevKit is in use"):
-        PROGRAM.run_on("board", FRAMES)
-    with fake_samna(["Speck2fDevKit", "Speck2eDevKit"], faults):
-        assert open_board("a test").chip == "speck2e"
-        with pytest.raises(BoardNotFound, match="Speck2fDevKit, Speck2eDevKit is in use"):
-            PROGRAM.run_on("board", FRAMES)
-
-
-def _none(_: object) -> None:
-    return None
-
-
-def _refuse(_: object) -> None:
-    raise RuntimeError("LIBUSB_ERROR_ACCESS\nsecond line")
-
-
-@pytest.mark.parametrize(("opening", "message"), [(_none, "no reason"), (_refuse, "LIBUSB_ERROR_ACCESS second line")])
-def test_a_board_that_cannot_be_opened(opening: Callable[[object], None], message: str) -> None:
-    with fake_samna() as samna:
-        samna.device.open_device = opening
-        with pytest.raises(BoardNotFound, match=f"Speck2fDevKit cannot be opened.*{message}.*337d"):
-            PROGRAM.run_on("board", FRAMES)
-
-
-def test_samna_refuses_the_configuration() -> None:
-    with pytest.raises(CheckFailed, match="core 3: too many weights"):
-        on_board(Faults(refuses="core 3: too many weights"))
-
-
-def test_a_board_unplugged_in_mid_run() -> None:
-    events = int(FRAMES[0].sum())
-    with pytest.raises(SourceLost, match="board lost in sample 2: USB transfer failed"):
-        on_board(Faults(unplug_after=2.2 * events))
-
-
-def test_a_board_that_falls_silent_ends_in_a_timeout() -> None:
-    with fake_samna(faults=Faults(silent_after=2.2 * int(FRAMES[0].sum()))) as samna:
-        with pytest.raises(SourceLost, match="board lost in sample 2: no answer in 3 s"):
-            PROGRAM.run_on("board", FRAMES, board=BoardOptions(timeout_s=3))
-        assert samna.stand_in_clock.now < 10
-
-
-def test_late_events_are_counted_and_their_order_is_kept() -> None:
-    trace, expected = on_board(Faults(transfer_s=0.03)), PROGRAM.run(FRAMES, "event")
-    assert trace.incidents[board_session.LATE] > 0.5 * FRAMES.sum()
-    np.testing.assert_array_equal(trace.output.sum(1), expected.output.sum(1))
-    assert not np.array_equal(trace.output, expected.output)
-    assert trace.incidents[results.BEYOND] > 0
-
-
-def test_time_stamps_wrap_in_mid_sample() -> None:
-    """Five steps of 1,000 s: the stop watch of 32 bits wraps at 4,295 s."""
-    events = EventOptions(step_us=1_000_000_000)
-    trace, expected = on_board(events=events, power_hz=0), PROGRAM.run(FRAMES, "event", options=events)
-    np.testing.assert_array_equal(trace.output, expected.output)
-    assert trace.events is not None
-    assert expected.events is not None
-    ours, theirs = trace.events["readout"]["t"], expected.events["readout"]["t"]
-    assert ours.max() > WRAP
-    moved = np.abs(ours - theirs)
-    assert moved.max() <= board_session.GUARD_US
-    assert (moved > 0).mean() < 0.01
-
-
-@given(t=st.integers(0, 2**40), apart=st.integers(-(2**31) + 1, 2**31 - 1))
-def test_unwrapped_time_is_the_nearest(t: int, apart: int) -> None:
-    assert unwrap(t % WRAP, t + apart) == t
-
-
-def test_states_that_are_never_zeroed_are_reported() -> None:
-    trace = on_board(Faults(ignored_resets=range(1000)))
-    assert trace.incidents[board_session.NOT_ZERO] >= len(FRAMES) - 1
-    assert not np.array_equal(trace.output, PROGRAM.run(FRAMES, "event").output)
-
-
-def test_a_reset_that_failed_once_is_repeated() -> None:
-    trace = on_board(Faults(ignored_resets=(4,)))  # 0 and 1 try the first event, 2 is that of sample 0
-    assert trace.incidents[board_session.REPEATED] == 1
-    assert board_session.NOT_ZERO not in trace.incidents
-    np.testing.assert_array_equal(trace.output, PROGRAM.run(FRAMES, "event").output)
-
-
-def test_a_board_that_reads_no_states_back_is_used_and_says_so() -> None:
-    trace = on_board(Faults(answers=False, loses_first="none"))
-    assert trace.incidents == {board_session.UNCHECKED: len(FRAMES), board_session.UNTRIED: len(FRAMES)}
-    np.testing.assert_array_equal(trace.output, PROGRAM.run(FRAMES, "event").output)
-
-
-@pytest.mark.parametrize("faults", [Faults(lose_every=5), Faults(lose_spikes_every=5)])
-def test_lost_events_show_in_comparison_alone(faults: Faults) -> None:
-    """A board does not say that it lost something, so nothing but a comparison can tell."""
-    from i2e_deploy.runtime.agreement import evaluate_targets
-
-    with fake_samna(faults=faults):
-        result = evaluate_targets(PROGRAM, FRAMES, None, ["simulator", "board"], "event")
-    (agreement,) = result.agreements
-    assert not agreement.exact
-    assert agreement.divergence is not None
-    assert agreement.divergence.label == "readout"
-    assert agreement.divergence.count > 3
-    assert agreement.unseen == ("conv",)
-
-
-def test_spikes_that_come_late_or_from_nowhere_are_counted() -> None:
-    expected = PROGRAM.run(FRAMES, "event")
-    np.testing.assert_array_equal(on_board(Faults(delay_s=0.5)).output, expected.output)  # its answers wait for them
-    mute = Faults(delay_s=0.03, transfer_s=0.02, answers=False, loses_first="none")
-    assert 0 < on_board(mute, lead_us=50_000).incidents[board_session.LEFT_OVER] < expected.output.sum()
-    strays = on_board(Faults(strays=True))
-    np.testing.assert_array_equal(strays.output, expected.output)
-    assert strays.incidents[results.OUTSIDE] == expected.output.sum()
-
-
-def test_a_chip_that_is_never_quiet_is_cut_off() -> None:
-    with fake_samna(faults=Faults(babbles=True)) as samna:
-        trace = PROGRAM.run_on("board", FRAMES, board=BoardOptions(timeout_s=0.5))
-        assert trace.incidents[board_session.NEVER_QUIET] == len(FRAMES)
-        assert samna.stand_in_clock.now < 1 + len(FRAMES)
-
-
 def test_biases_are_added_by_the_slow_clock_once_a_step() -> None:
     """One neuron, bias 10, threshold 10: a spike a tick. The clock's phase is not ours, so one more or less."""
     layer = CoreLayer(
@@ -388,13 +235,3 @@ def test_wrong_requests() -> None:
     crowd = tuple(replace(wide, name=f"r{i}") for i in range(9))
     with fake_samna(), pytest.raises(CheckFailed, match="does not fit speck2f"):
         replace(PROGRAM, layers=(PROGRAM.layers[0], *crowd), outputs=(Source("r0"),)).run_on("board", FRAMES)
-
-
-def test_the_stub_of_the_public_index_is_not_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    from i2e_deploy import environment
-
-    monkeypatch.delitem(sys.modules, "samna", raising=False)
-    monkeypatch.setattr(environment, "samna", lambda: environment.Row("samna", "absent", "the stub"))
-    with pytest.raises(MissingDependency, match="the board target needs the package 'samna'"):
-        PROGRAM.run_on("board", FRAMES)
-    assert "samna" not in sys.modules

@@ -3,56 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pytest
+from camera_runs import NO_LOSS, QUIET, RECORDING, STEPS, assert_equal_spikes, see
 from event_strategies import random_events
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_programs import tiny_program
 
-from i2e_deploy.chips import Trace
-from i2e_deploy.chips.dynapcnn import DynapcnnProgram, Source
+from i2e_deploy.chips.dynapcnn import Source
 from i2e_deploy.chips.dynapcnn.board import BoardOptions
-from i2e_deploy.chips.dynapcnn.board import session as board_session
-from i2e_deploy.chips.dynapcnn.board.camera import ChipCamera, Watched, watch
+from i2e_deploy.chips.dynapcnn.board.camera import ChipCamera, watch
 from i2e_deploy.chips.dynapcnn.board.fake import Faults, fake_samna
 from i2e_deploy.chips.dynapcnn.board.fake.camera import FakeCamera
 from i2e_deploy.chips.dynapcnn.board.link import WRAP
+from i2e_deploy.chips.dynapcnn.bound import bound
 from i2e_deploy.chips.dynapcnn.event_filter import EventFilter
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.event_run import run_recordings
 from i2e_deploy.chips.dynapcnn.on_camera import on_camera
 from i2e_deploy.chips.dynapcnn.readout import Readout, read_out
-from i2e_deploy.errors import BoardNotFound, CheckFailed, InputError, SourceLost, UnsupportedError
-from i2e_deploy.events import EVENT_DTYPE, Events
+from i2e_deploy.errors import UnsupportedError
+from i2e_deploy.events import EVENT_DTYPE
 from i2e_deploy.network import Sensor
-
-STEPS = 12
-RECORDING = random_events(3000, 128, 128, seed=1, span=8)
-NO_LOSS = Faults(loses_first="none")
-QUIET = BoardOptions(power_hz=0)
-
-
-def see(
-    program: DynapcnnProgram, recording: Events = RECORDING, faults: Faults = NO_LOSS, **more: Any
-) -> tuple[Watched, Trace]:
-    """What the fake board makes of a recording, and the simulator."""
-    options = BoardOptions(**{"power_hz": 0, "monitor": program.layer_names, **more})
-    with fake_samna(faults=faults, sensor=recording) as samna:
-        watched = watch(program, STEPS, options)
-        assert all(not board.open for board in samna.opened)
-    return watched, run_recordings(program, [recording], STEPS, options.events)
-
-
-def assert_equal_spikes(watched: Trace, expected: Trace) -> None:
-    assert watched.events is not None
-    assert expected.events is not None
-    for name, events in watched.events.items():
-        for field in ("sample", "t", "c", "y", "x"):
-            np.testing.assert_array_equal(events[field], expected.events[name][field], err_msg=f"{name} {field}")
-    np.testing.assert_array_equal(watched.output, expected.output)
 
 
 def sensors() -> st.SearchStrategy[Sensor]:
@@ -218,79 +193,6 @@ def test_a_stream_is_read_as_it_comes() -> None:
     assert all(part.now_us + 1 >= part.spikes["t"].max(initial=0) for part in parts)  # both are rounded
 
 
-# faults, each with its outcome
-
-
-def test_a_camera_unplugged_in_mid_run() -> None:
-    with pytest.raises(SourceLost, match="board lost while its camera ran: USB transfer failed"):
-        see(on_camera(tiny_program((2, 32, 32))), faults=Faults(unplug_after=500))
-
-
-def test_a_board_that_falls_silent_is_told_from_a_silent_scene() -> None:
-    program = on_camera(tiny_program((2, 32, 32), bias=False))
-    options = BoardOptions(power_hz=0, timeout_s=0.5, events=EventOptions(step_us=100_000))
-    lost = pytest.raises(SourceLost, match=r"board lost while its camera ran: no answer in 0\.5 s")
-    with fake_samna(faults=Faults(silent_after=500), sensor=RECORDING), lost:
-        watch(program, 30, options)
-    with fake_samna(sensor=RECORDING[:0]):
-        assert not watch(program, 30, options).trace.output.any()
-    with fake_samna(faults=Faults(answers=False, loses_first="none"), sensor=RECORDING):
-        assert watch(program, 30, options).trace.output.any()  # it never answered: silence says nothing
-
-
-def test_lost_spikes_show_in_comparison_alone() -> None:
-    watched, expected = see(on_camera(tiny_program((2, 32, 32))), faults=replace(NO_LOSS, lose_spikes_every=5))
-    assert watched.trace.incidents == {}
-    assert watched.trace.output.sum() < expected.output.sum()
-
-
-def test_spikes_that_come_a_little_later_are_waited_for() -> None:
-    watched, expected = see(on_camera(tiny_program((2, 32, 32))), faults=replace(NO_LOSS, delay_s=0.01))
-    assert_equal_spikes(watched.trace, expected)
-
-
-def test_without_a_power_monitor_the_trace_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    program = on_camera(tiny_program((2, 32, 32)))
-    watched, _ = see(program, power_hz=100.0)
-    assert watched.trace.power is not None
-    with fake_samna(watts=(), sensor=RECORDING):
-        assert watch(program, 1).trace.incidents == {board_session.NO_POWER: 1}
-
-
-def test_wrong_requests() -> None:
-    program = tiny_program((2, 32, 32))
-    with pytest.raises(InputError, match=r"does not begin at the chip's pixels: give `on_camera"):
-        watch(program, 1)
-    with pytest.raises(InputError, match="0 steps of the chip's camera: give 1 to"):
-        watch(on_camera(program), 0)
-    for part, message in (
-        ((0, 0, 129, 128), "leaves the camera of 128x128"),
-        ((0, 0, 96, 96), r"cannot show 96x96 pixels as 2x32x32 .* pools by 1, 2 or 4"),
-        ((1, 0, 64, 64), "begins between pooled pixels: let left be a multiple of 2"),
-    ):
-        with pytest.raises((InputError, UnsupportedError), match=message):
-            on_camera(program, part)
-    pooled = replace(
-        program, layers=(replace(program.layers[0], sources=(Source("input", (2, 2)),)), program.layers[1])
-    )
-    with pytest.raises(UnsupportedError, match="begin the network with a Sensor layer that pools"):
-        on_camera(pooled)
-    seeing = on_camera(program)
-    with pytest.raises(InputError, match="leave out the crop"):
-        on_camera(seeing, (0, 0, 32, 32))
-    with pytest.raises(UnsupportedError, match="takes 64x64 pixels, the chip's camera has 128x128"):
-        on_camera(replace(seeing, input_shape=(2, 64, 64)))
-    fast = BoardOptions(events=EventOptions(step_us=10))
-    with pytest.raises(UnsupportedError, match="slow clock of 100000 Hz for biases, event filter and readout"):
-        watch(seeing, 1, fast)
-    with fake_samna([]), pytest.raises(BoardNotFound, match="no Speck board found"):
-        watch(seeing, 1)
-    with fake_samna(faults=Faults(refuses="core 3: too many weights")) as samna:
-        with pytest.raises(CheckFailed, match="core 3: too many weights"):
-            watch(seeing, 1)
-        assert not samna.opened[0].open
-
-
 def test_the_fake_camera_reads_its_settings_back() -> None:
     """An empty configuration: no destination, nothing passes."""
     with fake_samna() as samna:
@@ -299,3 +201,18 @@ def test_the_fake_camera_reads_its_settings_back() -> None:
     assert events["t"].tolist() == [5]
     assert len(camera.due(7)) == 0
     assert len(camera.reaching(events, 0, 1000)) == 0
+
+
+@pytest.mark.parametrize(("phase", "tick"), [(0.0, "start"), (0.5, "middle")])
+def test_the_phase_of_the_slow_clock_is_an_option_of_the_simulator(
+    phase: float, tick: Literal["start", "middle"]
+) -> None:
+    """It moves biases and the counts of the event filter; `bound` runs every value of `tick`."""
+    program = replace(on_camera(tiny_program((2, 32, 32))), event_filter=EventFilter("noise", (7, 7), 1))
+    options = EventOptions(step_us=2000, tick=tick)
+    watched, expected = see(program, faults=replace(NO_LOSS, clock_phase=phase), events=options)
+    assert_equal_spikes(watched.trace, expected)
+    other = run_recordings(program, [RECORDING], STEPS, replace(options, tick="start" if phase else "middle"))
+    assert not np.array_equal(other.output, expected.output)
+    names = [variant.name for variant in bound(program, RECORDING[:200]).variants]
+    assert {"tick=middle", "tick=end"} <= set(names)

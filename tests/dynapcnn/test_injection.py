@@ -24,7 +24,7 @@ ORDERS = choices()["order"]
 
 
 @given(
-    st.integers(0, 2**32 - 1), st.sampled_from(ORDERS), st.sampled_from(["start", "end"]), st.booleans(),
+    st.integers(0, 2**32 - 1), st.sampled_from(ORDERS), st.sampled_from(["start", "middle", "end"]), st.booleans(),
     st.integers(1, 3000),
 )  # fmt: skip
 def test_events_give_the_frames_back(seed: int, order: str, tick: str, ticks: bool, step_us: int) -> None:
@@ -36,8 +36,9 @@ def test_events_give_the_frames_back(seed: int, order: str, tick: str, ticks: bo
     stimuli = inject(frames, options, ticks)
     assert (np.diff(stimuli["t"]) >= 0).all()
     is_tick = stimuli["c"] == TICK
+    phase = {"start": 0, "middle": step_us // 2, "end": step_us}[tick]
     assert is_tick.sum() == (len(frames) if ticks else 0)
-    assert (stimuli["t"][is_tick] == (np.arange(is_tick.sum()) + (tick == "end")) * step_us).all()
+    assert (stimuli["t"][is_tick] == np.arange(is_tick.sum()) * step_us + phase).all()
     events = stimuli[~is_tick]
     back = np.zeros_like(frames)
     np.add.at(back, (events["t"] // step_us, events["c"], events["y"], events["x"]), 1)
@@ -46,7 +47,7 @@ def test_events_give_the_frames_back(seed: int, order: str, tick: str, ticks: bo
 
 @settings(deadline=None)
 @given(
-    st.integers(0, 2**32 - 1), st.sampled_from(ORDERS), st.sampled_from(["start", "end"]), st.booleans(),
+    st.integers(0, 2**32 - 1), st.sampled_from(ORDERS), st.sampled_from(["start", "middle", "end"]), st.booleans(),
 )  # fmt: skip
 def test_a_recording_keeps_its_order(seed: int, order: str, tick: str, ticks: bool) -> None:
     """Frames made events, these taken for a recording: the same stimuli."""

@@ -17,7 +17,7 @@ Overflow = Literal["saturate", "wrap"]
 OutsidePool = Literal["drop", "keep"]
 Merge = Literal["listed", "reversed"]
 LeakFires = Literal["yes", "no"]
-Tick = Literal["start", "end"]
+Tick = Literal["start", "middle", "end"]
 #: Longest step, microseconds (a quarter of an hour): times of 2^24 of them fit 64 bits.
 MAX_STEP_US = 10**9
 Order = Literal["spread", "raster", "interleaved", "shuffled"]
@@ -37,7 +37,7 @@ class EventOptions:
             coordinate divided.
         merge: which source comes first when one input event reaches a core from several sources.
         leak_fires: whether a bias tick can make a neuron fire.
-        tick: the slow clock ticks before, or behind, the events of its period.
+        tick: the slow clock ticks before, amid, or behind the events of its period: its phase, which is not ours.
         order: order of injection of the events of one step; see `injection`.
         step_us: duration of a step and period of the slow clock, microseconds, 1 to 10^9.
         seed: of `order="shuffled"`.

@@ -16,7 +16,7 @@ from i2e_deploy.chips.dynapcnn.event_filter import filter_reference, fresh_memor
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.event_reference import HIGH, LOW, CoreState, EventRun, route, run_event_reference
 from i2e_deploy.chips.dynapcnn.filter_kernel import filter_fast
-from i2e_deploy.chips.dynapcnn.injection import check_recording, from_start, inject, recorded
+from i2e_deploy.chips.dynapcnn.injection import check_recording, from_start, inject, phase_us, recorded
 from i2e_deploy.chips.dynapcnn.preprocess import preprocess_events
 from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.spikes import Binned, Spikes, Stimuli, join_samples
@@ -80,7 +80,12 @@ def front_end(
     if program.event_filter is None:
         return stimuli, memory
     run = filter_reference if engine == "reference" else filter_fast
-    return run(program.event_filter, stimuli, memory, options.step_us)
+    shift = -phase_us(options) % options.step_us  # the filter counts ticks of the slow clock
+    stimuli = stimuli.copy()
+    stimuli["t"] += shift
+    passed, memory = run(program.event_filter, stimuli, memory, options.step_us)
+    passed["t"] -= shift
+    return passed, memory
 
 
 def reaching(

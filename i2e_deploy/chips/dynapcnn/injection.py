@@ -48,9 +48,15 @@ def inject(frames: Integers, options: EventOptions, ticks: bool) -> Stimuli:
         events["t"] = step * options.step_us + (0 if options.order == "raster" else spread)
         parts.append(events)
         if ticks:
-            tick = np.array([((step + (options.tick == "end")) * options.step_us, TICK, 0, 0)], STIMULUS)
-            parts.insert(len(parts) - (options.tick == "start"), tick)
+            tick = np.array([(step * options.step_us + phase_us(options), TICK, 0, 0)], STIMULUS)
+            before = int(np.searchsorted(events["t"], tick["t"][0]))
+            parts[-1:] = [events[:before], tick, events[before:]]
     return np.concatenate(parts)
+
+
+def phase_us(options: EventOptions) -> int:
+    """From the start of a step to its tick of the slow clock."""
+    return {"start": 0, "middle": options.step_us // 2, "end": options.step_us}[options.tick]
 
 
 def recorded(events: Events, steps: int, options: EventOptions, ticks: bool) -> Stimuli:
@@ -72,7 +78,7 @@ def recorded(events: Events, steps: int, options: EventOptions, ticks: bool) -> 
     if not ticks:
         return stimuli
     clock = np.zeros(steps, STIMULUS)
-    clock["t"], clock["c"] = (np.arange(steps) + (options.tick == "end")) * options.step_us, TICK
+    clock["t"], clock["c"] = np.arange(steps) * options.step_us + phase_us(options), TICK
     joined = np.concatenate([clock, stimuli])
     return np.asarray(joined[np.argsort(joined["t"], kind="stable")])
 

@@ -1,17 +1,17 @@
-"""The fake board: a stop watch, a queue of events before the chip, what leaves it, and a power monitor."""
+"""The fake board: a queue of events before the chip, its camera, and what leaves it."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from i2e_deploy.chips.dynapcnn.board.fake.camera import FakeCamera, FakeReadout
 from i2e_deploy.chips.dynapcnn.board.fake.chip import FakeChip, Out
 from i2e_deploy.chips.dynapcnn.board.fake.faults import Faults
+from i2e_deploy.chips.dynapcnn.board.fake.instruments import FakeClock, IoModule, PowerMonitor, StopWatch
 from i2e_deploy.chips.dynapcnn.board.fake.objects import (
     DvsEvent,
-    Measurement,
     NeuronValue,
     ReadNeuronValue,
     ReadoutPinValue,
@@ -25,113 +25,24 @@ from i2e_deploy.events.array import Events
 WRAP = 2**32
 
 
-class FakeClock:
-    """Time that passes only when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        """Seconds."""
-        return self.now
-
-    def sleep(self, seconds: float, /) -> None:
-        """Let time pass."""
-        self.now += seconds
-
-
-class StopWatch:
-    """Microseconds while it runs."""
-
-    def __init__(self, device: FakeDevice) -> None:
-        self._device, self._held, self._since = device, 0, 0.0
-        self.running = False
-
-    def now(self) -> int:
-        """Microseconds since the reset, not wrapped; the board shows them modulo 2^32."""
-        return self._held + (round((self._device.clock.now - self._since) * 1e6) if self.running else 0)
-
-    def start(self) -> None:
-        """Run on."""
-        self._device.alive()
-        self.running, self._since = True, self._device.clock.now
-
-    def stop(self) -> None:
-        """Hold."""
-        self._device.advance()
-        self._held, self.running = self.now(), False
-
-    def reset(self) -> None:
-        """Back to zero."""
-        self._device.advance()
-        self._held, self._since = 0, self._device.clock.now
-        self._device.behind = 0
-
-
-class IoModule:
-    """The slow clock."""
-
-    def __init__(self, device: FakeDevice) -> None:
-        self._device, self.period_us, self.since_us = device, 100_000, 0
-        self.next_us: int | None = None
-
-    def set_slow_clk_rate(self, hz: int) -> None:
-        """Ticks a second."""
-        self._device.alive()
-        self.period_us = 1_000_000 // hz
-
-    def set_slow_clk(self, on: bool) -> None:
-        """Tick from now on, or no more."""
-        self._device.advance()
-        self.since_us = self._device.watch.now()
-        self.next_us = self.since_us if on else None
-
-    def ticks(self, until_us: int) -> list[int]:
-        """Ticks that are due, microseconds of the stop watch."""
-        due: list[int] = []
-        while self.next_us is not None and self.next_us <= until_us:
-            due.append(self.next_us)
-            self.next_us += self.period_us
-        return due
-
-
-class PowerMonitor:
-    """Five rails of constant power. Its own node, too."""
-
-    def __init__(self, device: FakeDevice, watts: Sequence[float]) -> None:
-        self._device, self._watts, self._hz = device, watts, 0.0
-        self._since, self._readings = 0.0, 0
-
-    def get_source_node(self) -> PowerMonitor:
-        """Where readings come from."""
-        return self
-
-    def start_auto_power_measurement(self, hz: float) -> None:
-        """So many readings of each rail a second."""
-        self._device.alive()
-        self._hz, self._since, self._readings = hz, self._device.clock.now, 0
-
-    def stop_auto_power_measurement(self) -> None:
-        """No more readings; what was read can be taken still."""
-        self._device.alive()
-        self._readings, self._hz = int((self._device.clock.now - self._since) * self._hz), 0.0
-
-    def get_events(self) -> list[Measurement]:
-        """Readings since the start; their time stamps come in bursts, as others report of the real one."""
-        self._device.alive()
-        count, self._readings = self._readings, 0
-        return [Measurement(channel, watts, 0) for _ in range(count) for channel, watts in enumerate(self._watts)]
-
-
 class FakeDevice:
     """An open board; also its own model and the nodes before and behind it. `received` is all that came to it."""
 
     def __init__(
-        self, faults: Faults, clock: FakeClock, options: EventOptions, watts: Sequence[float], sensor: Events
+        self,
+        faults: Faults,
+        clock: FakeClock,
+        options: EventOptions,
+        watts: Sequence[float],
+        sensor: Events,
+        hang: Callable[[], None],
     ) -> None:
         self.clock, self.behind, self.open = clock, 0, True
-        self.watch, self._io, self._power = StopWatch(self), IoModule(self), PowerMonitor(self, watts)
+        self.watch, self._power = StopWatch(self), PowerMonitor(self, watts)
+        self._io = IoModule(self, faults.clock_phase)
         self._faults, self._options, self._sensor = faults, options, sensor
+        self._calls: Counter[str] = Counter()
+        self._hang = hang
         self._chip: FakeChip | None = None
         self._camera: FakeCamera | None = None
         self.received: list[Any] = []
@@ -165,6 +76,12 @@ class FakeDevice:
         """Of the model: where events come out."""
         return self
 
+    def maybe_hang(self, name: str) -> None:
+        """Where `Faults.hangs_in` says so, wait until the fake samna is taken away."""
+        self._calls[name] += 1
+        if name == self._faults.hangs_in and self._calls[name] > self._faults.hangs_after:
+            self._hang()
+
     def alive(self) -> None:
         """Raise RuntimeError, as samna does, when the board is closed or unplugged."""
         if not self.open or self._events > self._faults.unplug_after:
@@ -172,6 +89,7 @@ class FakeDevice:
 
     def apply_configuration(self, configuration: SpeckConfiguration) -> None:
         """All states are those of the configuration afterwards: zero."""
+        self.maybe_hang("apply_configuration")
         self.alive()
         self.configuration, self._chip = configuration, FakeChip(configuration, self._options)
         self._camera = FakeCamera(configuration, self._sensor, self.watch.now())
@@ -185,6 +103,7 @@ class FakeDevice:
 
     def write(self, events: Sequence[Any]) -> None:
         """Take events into the queue before the chip; writing states that is to be ignored ends here."""
+        self.maybe_hang("write")
         self.clock.sleep(self._faults.transfer_s)
         self.advance()
         if events and isinstance(events[0], WriteNeuronValue):
@@ -203,6 +122,7 @@ class FakeDevice:
 
     def get_events(self) -> list[Any]:
         """What has come out by now."""
+        self.maybe_hang("get_events")
         self.advance()
         found = [Spike(min(self._chip.monitored))] if self._faults.babbles and self._chip is not None else []
         while self._out and self._out[0][0] <= self.clock.now:

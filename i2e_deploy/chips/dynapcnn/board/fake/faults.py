@@ -25,6 +25,10 @@ class Faults:
         lose_spikes_every: every so manieth output spike is lost; 0: none.
         babbles: an output spike comes out whenever the host looks.
         strays: every output spike is followed by one from a place that its core does not have.
+        clock_phase: when the slow clock first ticks after it was switched on, in its periods, 0 to 1.
+        hangs_in: call that does not return before the block of `fake_samna` ends: `"get_events"`, `"write"`,
+            `"apply_configuration"`.
+        hangs_after: so many calls of that name return.
         ignored_resets: transfers that write states and have no effect, by number from 0.
     """
 
@@ -40,4 +44,7 @@ class Faults:
     lose_spikes_every: int = 0
     babbles: bool = False
     strays: bool = False
+    clock_phase: float = 0.0
+    hangs_in: str = ""
+    hangs_after: int = 0
     ignored_resets: Collection[int] = ()

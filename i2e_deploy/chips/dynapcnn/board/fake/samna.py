@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from types import ModuleType, SimpleNamespace
 
 from i2e_deploy.chips.dynapcnn.board.fake import objects
-from i2e_deploy.chips.dynapcnn.board.fake.device import FakeClock, FakeDevice
+from i2e_deploy.chips.dynapcnn.board.fake.device import FakeDevice
 from i2e_deploy.chips.dynapcnn.board.fake.faults import Faults
+from i2e_deploy.chips.dynapcnn.board.fake.instruments import FakeClock
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
 from i2e_deploy.events.array import Events, empty_events
 
@@ -36,6 +38,7 @@ class FakeSamna(ModuleType):
         super().__init__("samna")
         self.stand_in_clock = FakeClock()
         self.opened: list[FakeDevice] = []
+        self.released = threading.Event()
         self._faults = Faults() if faults is None else faults
         self._attached = [objects.DeviceInfo(name, 1, address) for address, name in enumerate(boards)]
         self._by_info: dict[objects.DeviceInfo, FakeDevice] = {}
@@ -53,6 +56,10 @@ class FakeSamna(ModuleType):
             validate_configuration=lambda _: (not self._faults.refuses, self._faults.refuses),
         )
 
+    def hang(self, *_: object) -> None:
+        """Stand-in for a call that does not return while the fake samna is there."""
+        self.released.wait()
+
     def _unopened(self) -> list[objects.DeviceInfo]:
         return [
             info
@@ -63,7 +70,7 @@ class FakeSamna(ModuleType):
     def _open(self, info: objects.DeviceInfo) -> FakeDevice:
         if info not in self._unopened():
             raise RuntimeError(f"no device {info} is available")
-        self._by_info[info] = device = FakeDevice(self._faults, self.stand_in_clock, *self._settings)
+        self._by_info[info] = device = FakeDevice(self._faults, self.stand_in_clock, *self._settings, self.hang)
         self.opened.append(device)
         return device
 
@@ -93,6 +100,7 @@ def fake_samna(
     try:
         yield fake
     finally:
+        fake.released.set()
         if before is None:
             del sys.modules["samna"]
         else:
