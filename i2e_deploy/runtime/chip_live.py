@@ -73,7 +73,8 @@ class ChipLive:
         seconds: float = 0,
         recorder: Callable[[], Recorder] | None = None,
     ) -> None:
-        self.spec, self.watch, self.latency = spec, _nobody, LatencyHistogram()
+        self.spec, self.latency = spec, LatencyHistogram()
+        self.watch: Callable[[Events], None] | None = None
         options = BoardOptions(name=board, events=EventOptions(step_us=spec.stream.step))
         self._camera = ChipCamera(on_camera(program, spec.frame.crop), options, pixels)
         self._length_us, self._end_us = spec.stream.steps * spec.stream.step, seconds * 1e6 or np.inf
@@ -134,7 +135,8 @@ class ChipLive:
         if len(seen.pixels):
             self._events += len(seen.pixels)
             self._times = np.concatenate([self._times, seen.pixels["t"]])
-            self.watch(seen.pixels)
+            if self.watch is not None:
+                self.watch(seen.pixels)
             if self._recorder is not None:
                 self._recorder.packet(seen.pixels)
 
@@ -173,7 +175,3 @@ def require_chip(program: Any, target: str) -> DynapcnnProgram:
     if not isinstance(program, DynapcnnProgram):
         raise InputError(f"target {target}: only Speck has a camera on its chip; leave the target out")
     return program
-
-
-def _nobody(_: Events) -> None:
-    """Nobody watches."""

@@ -123,7 +123,7 @@ def test_states_are_zero_when_the_camera_comes_on() -> None:
     with fake_samna(faults=NO_LOSS, sensor=RECORDING) as samna:
         both = [watch(program, STEPS, QUIET).trace.output for _ in range(2)]
         configuration = samna.opened[1].configuration
-    np.testing.assert_array_equal(*both)
+    np.testing.assert_array_equal(both[0], both[1])
     assert configuration is not None
     assert configuration.dvs_layer.pass_sensor_events is True
     assert all(

@@ -143,8 +143,9 @@ def test_configuration_and_file() -> None:
     assert data["dvs_filter"] == {
         "enable": True, "filter_size": {"x": 5, "y": 3}, "threshold": 5,
         "hot_pixel_filter_enable": True, "low_pass_mode_enable": False,
+        "internal_slow_clk": False,
     }  # fmt: skip
-    assert data["dvs_layer"] == {"pass_sensor_events": False, "monitor_enable": True}
+    assert data["dvs_layer"] == {"pass_sensor_events": False, "monitor_enable": True, "raw_monitor_enable": False}
     assert data["factory_config"]["dvs_filter"]["filter_clk_enable"] is True
     low = replace(program, event_filter=EventFilter("low_pass", threshold=25))
     assert build_config(low, {"core": 0}, "speck2f")["dvs_filter"]["filter_size"] == {"x": 0, "y": 0}

@@ -78,7 +78,7 @@ def test_configuration_equals_what_sinabs_writes(options: dict[str, Any]) -> Non
     ours = samna_standin.SpeckConfiguration()
     samna_link.apply(ours, json.loads(json.dumps(build_config(program, cores, "speck2f"))))
     theirs = sinabs.dvs_layer.fields()
-    assert ours.dvs_layer.fields() == theirs
+    assert {name: value for name, value in ours.dvs_layer.fields().items() if name in theirs} == theirs
     assert theirs["destinations"][0]["layer"] == 2
     if options.get("swap_xy"):  # Sinabs forgets the swap in the shape that it tells the next core
         return

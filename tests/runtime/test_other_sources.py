@@ -43,8 +43,8 @@ def test_the_board_s_sensor() -> None:
     with fake_samna(sensor=sent) as samna:
         source = open_source("speck://")
         assert source.sensor_size == (128, 128)
-        packets = []
-        while sum(map(len, packets)) < len(sent):
+        packets: list[Any] = []
+        while sum(len(packet) for packet in packets) < len(sent):
             packet = source.read(1)
             assert packet is not None
             packets.append(packet)

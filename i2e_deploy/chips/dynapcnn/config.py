@@ -13,17 +13,23 @@ samna's configuration object (Speck Dev Kit Datasheet, Aug 2023, 3.2.2), so that
     monitor_enable        send the core's spikes out
     destinations          up to two of {layer, enable, pooling, feature_shift}
     output_decimator_enable, output_decimator_interval
+    input_congestion_balancer_enable, leak_internal_slow_clk_enable     false: neither is simulated
 
-`dvs_layer`, `dvs_filter`, `readout`, `factory_config` hold the fields that are set; every other field keeps the
-chip's default, which no public text gives. `layers` says which layer is on which core, `input_cores` which of them take
-the input: from `dvs_layer` where its `destinations` name them, else from events sent to each.
+`dvs_layer`, `dvs_filter`, `readout`, `factory_config` hold what the simulation depends on, written out even where it is
+off, since no public text gives the chip's defaults; every other field keeps its default. `layers` says which layer is
+on which core, `input_cores` which of them take the input: from `dvs_layer` where its `destinations` name them, else
+from events sent to each.
 
     dvs_layer    merge, mirror {x, y}, mirror_diagonal, origin, cut {x, y} (inclusive, pooled pixels), pooling {x, y},
-                 on_channel, off_channel, pass_sensor_events, monitor_enable, destinations of {layer, enable}
+                 on_channel, off_channel, pass_sensor_events, monitor_enable, raw_monitor_enable,
+                 destinations of {layer, enable}
     readout      enable, readout_configuration_sel, output_mode_sel, output_neuron_num, threshold,
-                 override_threshold_max, low_pass_filter_disable, low_pass_filter32_not16, readout_pin_monitor_enable;
+                 override_threshold_max, low_pass_filter_disable, low_pass_filter32_not16, readout_pin_monitor_enable,
+                 monitor_enable (false: it would take the place of all spikes), internal_slow_clk (false);
                  its core has destination 12
-    dvs_filter   enable, filter_size {x, y}, threshold, hot_pixel_filter_enable, low_pass_mode_enable
+    dvs_filter   enable, filter_size {x, y}, threshold, hot_pixel_filter_enable, low_pass_mode_enable,
+                 internal_slow_clk (false)
+    factory_config  dvs_filter.filter_clk_enable, where there is a filter
 """
 
 from __future__ import annotations
@@ -70,7 +76,7 @@ def build_config(
         "layers": dict(cores),
         "cnn_layers": layers,
         **front_sections(program, destinations[INPUT], INPUT in watched),
-        **({} if program.readout is None else {"readout": program.readout.section()}),
+        "readout": {"enable": False} if program.readout is None else program.readout.section(),
         "input_cores": sorted(cores[layer.name] for layer in program.layers if _takes_input(layer)),
     }
 
@@ -116,6 +122,8 @@ def _core(layer: CoreLayer, destinations: list[dict[str, Any]], monitored: bool)
         "neurons_initial_value": 0,
         "monitor_enable": monitored,
         "destinations": destinations,
+        "input_congestion_balancer_enable": False,
+        "leak_internal_slow_clk_enable": False,
         "output_decimator_enable": layer.decimation > 1,
         **({"output_decimator_interval": DECIMATION[layer.decimation]} if layer.decimation > 1 else {}),
     }

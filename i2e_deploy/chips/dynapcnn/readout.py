@@ -81,6 +81,8 @@ class Readout:
             "low_pass_filter_disable": self.window == 1,
             "low_pass_filter32_not16": self.window == 32,
             "readout_pin_monitor_enable": True,
+            "monitor_enable": False,
+            "internal_slow_clk": False,
         }
 
 

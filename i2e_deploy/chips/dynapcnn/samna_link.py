@@ -21,6 +21,7 @@ def apply(configuration: Any, data: Mapping[str, Any]) -> None:
 
     Raises:
         FileFormatError: `data` is not such a configuration.
+        CheckFailed: a field that this samna has not.
     """
     if data.get("format") != FORMAT or data.get("format_version") != FORMAT_VERSION:
         raise FileFormatError(
@@ -28,9 +29,9 @@ def apply(configuration: Any, data: Mapping[str, Any]) -> None:
             f"expected {FORMAT} version {FORMAT_VERSION}"
         )
     for section in (name for name in _SECTIONS if name in data):
-        _set(getattr(configuration, section), data[section])
+        _set(configuration, {section: data[section]}, "configuration")
     for core, fields in data["cnn_layers"].items():
-        _set_core(configuration.cnn_layers[int(core)], fields)
+        _set_core(configuration.cnn_layers[int(core)], fields, f"cnn_layers[{core}]")
 
 
 def validate(module: Any, configuration: Any) -> None:
@@ -44,27 +45,41 @@ def validate(module: Any, configuration: Any) -> None:
         raise CheckFailed(f"samna refuses the configuration: {message}")
 
 
-def _set_core(core: Any, fields: Mapping[str, Any]) -> None:
-    core.dimensions = fields["dimensions"]  # samna takes a dict here, as Sinabs gives it
-    for destination, values in zip(core.destinations, fields["destinations"], strict=False):
-        _set(destination, values)
+def _set_core(core: Any, fields: Mapping[str, Any], where: str) -> None:
+    _set(core, {"dimensions": _Whole(fields["dimensions"])}, where)  # samna takes a dict here, as Sinabs gives it
     for name, value in fields.items():
-        if name in ("dimensions", "destinations"):
+        if name == "dimensions":
             continue
         if name == "neurons_initial_value" and value == 0:
             out = fields["dimensions"]["output_shape"]
             shape = (out["feature_count"], out["size"]["x"], out["size"]["y"])
             value = np.zeros(shape, np.int16).tolist()  # noqa: PLW2901
-        setattr(core, name, value)
+        _set(core, {name: value}, where)
 
 
-def _set(target: Any, values: Mapping[str, Any]) -> None:
-    """Set fields, going down where the value is a mapping that the target has an object for."""
+class _Whole:
+    """A mapping that is set as it is."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def _set(target: Any, values: Mapping[str, Any], where: str) -> None:
+    """Set fields, going down where the value is a mapping that the target has an object for.
+
+    Raises:
+        CheckFailed: this samna has no such field, or does not take the value.
+    """
     for name, value in values.items():
-        if name == "destinations":
-            for destination, fields in zip(target.destinations, value, strict=False):
-                _set(destination, fields)
-        elif isinstance(value, Mapping):
-            _set(getattr(target, name), value)
-        else:
-            setattr(target, name, value)
+        path = f"{where}.{name}"
+        try:
+            if name == "destinations":
+                for i, fields in enumerate(value):
+                    _set(target.destinations[i], fields, f"{path}[{i}]")
+            elif isinstance(value, Mapping):
+                _set(getattr(target, name), value, path)
+            else:
+                setattr(target, name, value.value if isinstance(value, _Whole) else value)
+        except (AttributeError, TypeError, ValueError, IndexError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise CheckFailed(f"samna's configuration does not take {path}: {reason}; is this samna 0.46?") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,13 @@ class Fields:
         made = Fields()
         object.__setattr__(self, name, made)
         return made
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        pair = isinstance(value, Mapping) and value.keys() == {"x", "y"}  # samna makes an object of such a mapping
+        if pair:
+            made = Fields()
+            made.x, made.y = value["x"], value["y"]
+        object.__setattr__(self, name, made if pair else value)
 
     def fields(self) -> dict[str, Any]:
         """What was set, as plain data."""
