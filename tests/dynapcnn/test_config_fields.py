@@ -116,7 +116,8 @@ def assert_covers(ours: dict[str, Any], theirs: dict[str, Any], prefix: str) -> 
 
 
 def test_a_field_that_this_samna_lacks_is_named() -> None:
-    data, chip = everything(), samna_fields.configuration()
+    chip: Any = samna_fields.configuration()
+    data = everything()
     object.__setattr__(chip.dvs_layer, "_fields", ("merge",))
     with pytest.raises(CheckFailed, match=r"does not take configuration\.dvs_layer.*no attribute.*is this samna 0\.46"):
         samna_link.apply(chip, data)

@@ -242,10 +242,16 @@ class DynapcnnProgram(Program):
         """
         names = {source.layer for source in self.outputs}
         last = next(layer for layer in self.layers if layer.name in names)
-        if len(self.outputs) > 1 or last.output_shape[1:] != (1, 1) or last.output_shape[0] > CLASSES:
+        if len(self.outputs) > 1 or last.output_shape[0] > CLASSES:
             raise UnsupportedError(
                 f"outputs {sorted(names)}, the first of shape {last.output_shape}: the readout takes one layer of at "
                 f"most {CLASSES} neurons (classes), e.g. a linear one; otherwise count spikes on the host"
+            )
+        if last.output_shape[1:] != (1, 1):
+            raise UnsupportedError(
+                f"layer {last.name!r} has {last.output_shape[1]}x{last.output_shape[2]} pixels: the readout's modes for "
+                "several (2x2, 2x4, 4x4) are named in the datasheet, but which pixel is which class is not public; end "
+                "the network in a linear layer, or count spikes on the host"
             )
         layers = tuple(spread(layer) if layer is last else layer for layer in self.layers)
         return replace(self, layers=layers, readout=readout)

@@ -9,7 +9,12 @@ semantics alike a tick is a step.
 
 What no public text settles is an option: which class wins a tie, and whether "moving average" and "low pass filter"
 mean the mean over the window or a recursive filter. Averages are taken to be rounded down and counters to stay at
-65535. The addressing modes that read pixels (2x2, 2x4, 4x4) are left out: the order of their addresses is not public.
+65535.
+
+Left out: the addressing modes that read pixels. Datasheet table 5 names them (2x*2y*4f, 2x*4y*2f, 4x*4y*1f) and does
+not say which pixel is which class; neither do samna's reference, Sinabs' notebook on the readout layer and its chip
+errata, Sinabs' issues (182 is about the erratum), nor the public programs that were found, which all end in a layer of one pixel. The
+erratum was seen in the mode for one pixel alone.
 """
 
 from __future__ import annotations
