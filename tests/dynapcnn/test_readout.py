@@ -132,7 +132,7 @@ def test_refusals() -> None:
         lowered(16).with_readout(Readout())
     wide = get("speck2f").lower(from_sinabs(nn.Sequential(*list(module())[:2]), (2, 8, 8)))
     assert isinstance(wide, DynapcnnProgram)
-    with pytest.raises(UnsupportedError, match="has 3x3 pixels: .* which pixel is which class is not public"):
+    with pytest.raises(UnsupportedError, match=r"has 3x3 pixels: .* which pixel is which class is not public"):
         wide.with_readout(Readout())
     with pytest.raises(InputError, match="16 classes: it has 15"):
         read_out(Readout(), np.zeros((1, 1, 16), np.int64))

@@ -12,9 +12,9 @@ mean the mean over the window or a recursive filter. Averages are taken to be ro
 65535.
 
 Left out: the addressing modes that read pixels. Datasheet table 5 names them (2x*2y*4f, 2x*4y*2f, 4x*4y*1f) and does
-not say which pixel is which class; neither do samna's reference, Sinabs' notebook on the readout layer and its chip
-errata, Sinabs' issues (182 is about the erratum), nor the public programs that were found, which all end in a layer of one pixel. The
-erratum was seen in the mode for one pixel alone.
+not say which pixel is which class; neither do samna's reference, Sinabs' notebook on the readout layer, its chip
+errata, its issues (182 is about the erratum), nor the public programs that were found, which all end in a layer of one
+pixel. The erratum was seen in the mode for one pixel alone.
 """
 
 from __future__ import annotations
