@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 import typer
 from children import needs_lava
+from event_strategies import random_events
 from tiny_programs import tiny_program
 
+from i2e_deploy.chips.dynapcnn.board.fake import fake_samna
 from i2e_deploy.cli.app import app
 from i2e_deploy.errors import SourceLost
 from i2e_deploy.events.files import write_events
@@ -83,7 +85,7 @@ def test_conversion_page() -> None:
 
 
 def test_dynapcnn_page() -> None:
-    camera, fake_board = blocks("dynapcnn.md")
+    camera, seeing, fake_board = blocks("dynapcnn.md")
     weight = np.ones((4, 1, 3, 3), np.float32)
     names: dict[str, Any] = {"weight": weight, "program": tiny_program(bias=False), "frames": np.ones((3, 8, 2, 8, 8))}
     exec(camera, names)
@@ -91,6 +93,11 @@ def test_dynapcnn_page() -> None:
     names["frames"] = np.ones((3, 8, 2, 8, 8), np.uint8)
     with pytest.raises(SourceLost, match="board lost in sample"):
         exec(fake_board, names)
+    names["program"] = tiny_program((2, 32, 32), bias=False)
+    with fake_samna(sensor=random_events(2000, 128, 128)):
+        exec(seeing, names)
+    assert names["seen"].trace.output.any()
+    assert names["again"].output.any()
 
 
 def test_live_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -249,8 +249,8 @@ class DynapcnnProgram(Program):
             )
         if last.output_shape[1:] != (1, 1):
             raise UnsupportedError(
-                f"layer {last.name!r} has {last.output_shape[1]}x{last.output_shape[2]} pixels: the datasheet names the "
-                "readout's modes for several (2x2, 2x4, 4x4), but which pixel is which class is not public; end the "
+                f"layer {last.name!r} has {last.output_shape[1]}x{last.output_shape[2]} pixels: the datasheet names "
+                "modes for several (2x2, 2x4, 4x4), but which pixel is which class is not public; end the "
                 "network in a linear layer, or count spikes on the host"
             )
         layers = tuple(spread(layer) if layer is last else layer for layer in self.layers)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from i2e_deploy.chips.dynapcnn.board.calls import LIMIT_S, Calls
-from i2e_deploy.errors import BoardNotFound, MissingDependency, SourceLost
+from i2e_deploy.chips.dynapcnn.board.surface import lacking
+from i2e_deploy.errors import BoardNotFound, MissingDependency, SourceLost, UnsupportedError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -116,6 +117,7 @@ def open_board(needed_for: str, name: str | None = None, limit_s: float = LIMIT_
     Raises:
         MissingDependency: samna is not installed.
         BoardNotFound: there is no such board, or it is in use, or samna does not return from opening it.
+        UnsupportedError: this samna lacks names that are used here.
     """
     samna, calls = load_samna(needed_for), Calls(limit_s)
     try:
@@ -147,7 +149,13 @@ def _open(samna: Any, calls: Calls, name: str | None) -> Board:
         raise BoardNotFound(f"{kind} cannot be opened: {text_of(error)}; {_UDEV}") from error
     if device is None:  # as Sinabs' `open_device` expects
         raise BoardNotFound(f"{kind} cannot be opened, samna gives no reason; {_UDEV}")
-    return Board(samna, device, kind, _chip(kind) or CHIPS[-1], calls)
+    board = Board(samna, device, kind, _chip(kind) or CHIPS[-1], calls)
+    missing = lacking(samna, device, board.chip)
+    if missing:
+        board.close()
+        version = getattr(samna, "__version__", "of unknown version")
+        raise UnsupportedError(f"samna {version} has no {', '.join(missing)}: this was written for samna 0.46")
+    return board
 
 
 def unwrap(stamp: int, near: int) -> int:

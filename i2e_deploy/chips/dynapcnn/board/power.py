@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from i2e_deploy.chips.dynapcnn.board.link import Board
 from i2e_deploy.chips.trace import Power
@@ -29,15 +30,20 @@ class Readings:
         if self._monitor is not None:
             self._sink = board.samna.graph.sink_from(self._monitor.get_source_node())
             board.call(where, self._sink.get_events)
-            board.call(where, self._monitor.start_auto_power_measurement, hz)
+            board.call(where, _named(self._monitor, "start_auto_power"), hz)
 
     def stop(self) -> list[Rail]:
         """What was read. Its time stamps come in bursts, so they are not used: readings are to be averaged."""
         if self._monitor is None:
             return []
-        self._board.call(self._where, self._monitor.stop_auto_power_measurement)
+        self._board.call(self._where, _named(self._monitor, "stop_auto_power"))
         events = self._board.call(self._where, self._sink.get_events)
         return [Rail(int(event.channel), float(event.value)) for event in events]
+
+
+def _named(monitor: Any, start: str) -> Any:
+    """The datasheet says `..._monitor`, Sinabs' notebook `..._measurement`: versions of samna differ."""
+    return getattr(monitor, f"{start}_measurement", None) or getattr(monitor, f"{start}_monitor")
 
 
 def mean_power(rails: Sequence[Rail]) -> Power | None:
