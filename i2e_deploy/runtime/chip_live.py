@@ -109,7 +109,7 @@ class ChipLive:
         while not self._stop.is_set():
             seen = self._camera.read(POLL)
             self._take(seen)
-            while (end := (self._decisions + 1) * self._length_us) + grace_us <= self._camera.elapsed_us():
+            while (end := (self._decisions + 1) * self._length_us) + grace_us <= seen.now_us:
                 if end > self._end_us:
                     return
                 decision = self._decide(end - self._length_us, end)

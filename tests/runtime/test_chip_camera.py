@@ -13,7 +13,7 @@ from event_strategies import random_events
 
 from i2e_deploy import bundle as bundles
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram
-from i2e_deploy.chips.dynapcnn.board.fake import Faults, fake_samna
+from i2e_deploy.chips.dynapcnn.board.fake import FakeClock, Faults, fake_samna
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.event_run import run_recordings
 from i2e_deploy.chips.dynapcnn.on_camera import on_camera
@@ -60,6 +60,27 @@ def test_decisions_are_those_of_the_simulator_on_the_same_scene(program: Dynapcn
     stats = live.stats()
     assert (stats["decisions"], stats["late_spikes"], stats["latency"]["count"]) == (10, 0, 10)
     assert stats["events"] == sum(len(packet) for packet in seen)
+
+
+class SlowHost(FakeClock):
+    """Whatever the host does takes 4 ms, so that it falls behind the board."""
+
+    def monotonic(self) -> float:
+        self.now += 0.004
+        return self.now
+
+
+def test_a_slow_host_decides_late_and_on_whole_windows(program: DynapcnnProgram) -> None:
+    seen: list[Any] = []
+    with fake_samna(faults=NO_LOSS, sensor=SCENE) as samna:
+        samna.stand_in_clock = SlowHost()
+        with ChipLive(program, chip_spec(program, 2, 1000), pixels=True, seconds=0.3) as live:
+            live.watch = seen.append
+            decisions = list(live)
+    trace = run_recordings(on_camera(program), [np.concatenate(seen)], 300, EventOptions())
+    np.testing.assert_array_equal([decision.scores for decision in decisions], trace.output.reshape(150, 2, -1).sum(1))
+    assert max(decision.latency for decision in decisions) > 0.1
+    assert live.stats()["late_spikes"] == 0
 
 
 def test_live_on_the_chip_by_command(bundle: Path, tmp_path: Path, capsys: Any) -> None:

@@ -30,9 +30,9 @@ class Arrivals:
         self.states: dict[tuple[int, int], int] = {}
         self._board, self._event = board, board.module.event
         self._sink = board.samna.graph.sink_from(board.device.get_model().get_source_node())
-        self._spikes: list[tuple[int, int, int, int, int]] = []
-        self._pixels: list[tuple[int, int, int, int]] = []
-        self._pins: list[tuple[int, int]] = []
+        self._spikes: list[CoreEvents] = []
+        self._pixels: list[Events] = []
+        self._pins: list[NDArray[np.void]] = []
 
     def poll(self, now_us: int, where: str) -> int:
         """Take what has come; how many spikes.
@@ -41,34 +41,45 @@ class Arrivals:
             now_us: time of the stop watch as the host reckons it, to tell how often the 32 bits of stamps wrapped.
             where: see `Board.call`.
         """
-        before = len(self._spikes)
-        for event in self._board.call(where, self._sink.get_events):
-            if isinstance(event, self._event.Spike):
-                t = unwrap(int(event.timestamp), now_us)
-                self._spikes.append((t, int(event.layer), int(event.feature), int(event.y), int(event.x)))
-            elif isinstance(event, self._event.DvsEvent):
-                t = unwrap(int(event.timestamp), now_us)
-                self._pixels.append((t, int(event.x), int(event.y), int(event.p)))
-            elif isinstance(event, self._event.ReadoutPinValue):
-                self._pins.append((unwrap(int(event.timestamp), now_us), int(event.index)))
-            elif isinstance(event, self._event.NeuronValue):
-                self.states[int(event.layer), int(event.address)] = int(event.neuron_state)
-        return len(self._spikes) - before
+        events, kinds = self._board.call(where, self._sink.get_events), self._event
+        spikes = [(e.timestamp, e.layer, e.feature, e.y, e.x) for e in events if isinstance(e, kinds.Spike)]
+        if spikes:
+            self._spikes.append(_rows(spikes, CORE_EVENT, now_us))
+        if len(spikes) < len(events):
+            pixels = [(e.timestamp, e.x, e.y, e.p) for e in events if isinstance(e, kinds.DvsEvent)]
+            pins = [(e.timestamp, e.index) for e in events if isinstance(e, kinds.ReadoutPinValue)]
+            self._pixels.append(_rows(pixels, EVENT_DTYPE, now_us))
+            self._pins.append(_rows(pins, PINS, now_us))
+            for e in events:
+                if isinstance(e, kinds.NeuronValue):
+                    self.states[int(e.layer), int(e.address)] = int(e.neuron_state)
+        return len(spikes)
 
     def take_spikes(self) -> CoreEvents:
         """Spikes since the last call, in order of arrival."""
         spikes, self._spikes = self._spikes, []
-        return np.array(spikes, CORE_EVENT)
+        return np.concatenate([np.zeros(0, CORE_EVENT), *spikes])
 
     def take_pixels(self) -> Events:
         """Events of the chip's own pixels since the last call, in order of arrival."""
         pixels, self._pixels = self._pixels, []
-        return np.array(pixels, EVENT_DTYPE)
+        return np.concatenate([np.zeros(0, EVENT_DTYPE), *pixels])
 
     def take_pins(self) -> NDArray[np.void]:
         """What the readout's pins showed since the last call: PINS."""
         pins, self._pins = self._pins, []
-        return np.array(pins, PINS)
+        return np.concatenate([np.zeros(0, PINS), *pins])
+
+
+def _rows(rows: list[tuple[Any, ...]], dtype: np.dtype[Any], now_us: int) -> NDArray[np.void]:
+    """Rows that begin with a time stamp, its wraps undone."""
+    names = dtype.names or ()
+    columns = np.array(rows, np.int64).reshape(len(rows), len(names)).T
+    made = np.empty(len(rows), dtype)
+    for name, column in zip(names, columns, strict=True):
+        made[name] = column
+    made["t"] = unwrap(columns[0], now_us)
+    return made
 
 
 def read_neuron(board: Board, core: int, address: int) -> Any:

@@ -51,7 +51,7 @@ class Seen:
         spikes: of the cores that are watched, CORE_EVENT; times count from the start.
         pixels: events of the camera before any pre-processing; empty unless they were asked for.
         pins: what the pins of the chip's readout showed, where the program has one; PINS.
-        now_us: time of the board as the host reckons it.
+        now_us: time of the board, as the host reckons it, when the look began: what came later may be missing.
     """
 
     spikes: CoreEvents
@@ -130,10 +130,11 @@ class ChipCamera:
         clock = self._board.clock
         end = clock.monotonic() + timeout
         while True:
-            self._arrivals.poll(self.elapsed_us(), _WHERE)
+            now_us = self.elapsed_us()
+            self._arrivals.poll(now_us, _WHERE)
             self._look_for_life()
             taken = self._arrivals.take_spikes(), self._arrivals.take_pixels(), self._arrivals.take_pins()
-            seen = Seen(*taken, self.elapsed_us())
+            seen = Seen(*taken, now_us)
             if any(len(part) for part in taken) or clock.monotonic() >= end:
                 return seen
             clock.sleep(_POLL_S)
@@ -225,8 +226,10 @@ def watch(program: DynapcnnProgram, steps: int, options: BoardOptions | None = N
         options = camera.options
         end_us = steps * options.events.step_us
         last_us = end_us + int(options.quiet_s * 1e6)  # what was seen before the end may come out a little later
-        while (now_us := camera.elapsed_us()) < last_us:
+        now_us = 0
+        while now_us < last_us:
             seen = camera.read(min(0.1, (last_us - now_us) * 1e-6))
+            now_us = seen.now_us
             spikes.append(seen.spikes[seen.spikes["t"] < end_us])
             pixel_events.append(seen.pixels[seen.pixels["t"] < end_us])
             pins.append(seen.pins[seen.pins["t"] <= end_us])

@@ -12,12 +12,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ParamSpec, Protocol, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from i2e_deploy.chips.dynapcnn.board.calls import LIMIT_S, Calls
 from i2e_deploy.chips.dynapcnn.board.surface import lacking
 from i2e_deploy.errors import BoardNotFound, MissingDependency, SourceLost, UnsupportedError
 
 P = ParamSpec("P")
 T = TypeVar("T")
+#: A time stamp, or an int64 array of them.
+Stamp = TypeVar("Stamp", int, NDArray[np.int64])
 
 #: Chips whose boards are opened, and samna's module of the same name.
 CHIPS = ("speck2e", "speck2f")
@@ -158,8 +163,8 @@ def _open(samna: Any, calls: Calls, name: str | None) -> Board:
     return board
 
 
-def unwrap(stamp: int, near: int) -> int:
-    """The time that is `stamp` modulo 2^32 and nearest to `near`, microseconds.
+def unwrap(stamp: Stamp, near: int) -> Stamp:
+    """The time, or times, that are `stamp` modulo 2^32 and nearest to `near`, microseconds.
 
     Right as long as the two clocks differ by less than 2^31 microseconds (36 minutes).
     """
