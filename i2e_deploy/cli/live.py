@@ -59,8 +59,6 @@ def command(
     Example: i2e-deploy live demo_output/bundle --source "fake://128x128?rate=2e5" --view
     """
     from i2e_deploy.cli.common import console, print_json, read_program_of
-    from i2e_deploy.errors import InputError
-    from i2e_deploy.events.sources import open_source
     from i2e_deploy.runtime.replay import replay as run_replay
 
     program = read_program_of(model, chip)
@@ -77,21 +75,28 @@ def command(
         live, source = _on_chip(program, target, host, *for_chip), target
         seconds = 0  # it ends by the board's clock
     else:
-        if not source:
-            raise InputError("no --source: give e.g. --source camera:// or --source file:///x.aedat4?realtime=1")
-        opened = open_source(source)
         options = (window, steps, stride, by_count, crop, binary, state, policy, semantics)
-        try:
-            spec = _spec(program, opened, *options)
-            live = _session(opened, program, spec, source, record)
-        except BaseException:
-            opened.close()
-            raise
+        live = _on_host(program, source, record, options)
     stats = _run(live, source, seconds, (view, bind, port, allow_remote), rerun, as_json)
     if as_json:
         print_json({"end": stats})
     else:
         _summary(stats)
+
+
+def _on_host(program: Program, uri: str, record: Path | None, options: Any) -> Live:
+    """The session on this machine; `options` are those of `_spec`."""
+    from i2e_deploy.errors import InputError
+    from i2e_deploy.events.sources import open_source
+
+    if not uri:
+        raise InputError("no --source: give e.g. --source camera:// or --source file:///x.aedat4?realtime=1")
+    opened = open_source(uri)
+    try:
+        return _session(opened, program, _spec(program, opened, *options), uri, record)
+    except BaseException:
+        opened.close()
+        raise
 
 
 def _spec(
