@@ -89,7 +89,7 @@ class HilEvaluation:
         labels: int64 [N] or None.
         total: N.
         semantics: of the simulator.
-        sample_seconds: time that a sample's input takes on a board; 0: not known.
+        sample_seconds: time that a sample's input takes on a board.
         costs: what the program is expected to cost, where that was asked for.
     """
 
@@ -97,8 +97,8 @@ class HilEvaluation:
     agreements: tuple[Agreement, ...]
     labels: NDArray[np.int64] | None
     total: int
-    semantics: str = "timestep"
-    sample_seconds: float = 0.0
+    semantics: str
+    sample_seconds: float
     costs: Costs | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -196,20 +196,21 @@ def evaluate_targets(
 
 
 def agreement_of(
-    program: Program, traces: Mapping[str, Trace], seconds: Mapping[str, float], total: int
+    program: Program, traces: Mapping[str, Trace], seconds: Mapping[str, float], total: int, sample_seconds: float
 ) -> HilEvaluation:
-    """The same as `evaluate_targets` of traces that are there already, without labels.
+    """The same as `evaluate_targets` of traces in semantics `event` that are there already, without labels.
 
     Args:
         traces: by target, `total` samples each.
         seconds: wall time of each run.
+        sample_seconds: that a sample's input took on the board.
     """
     results = tuple(_join(name, [_keep(trace, 1e3 * seconds[name] / total)]) for name, trace in traces.items())
     agreements = tuple(
         _agree(a, b, _divergence(program, traces[a.target], traces[b.target]), total)
         for a, b in combinations(results, 2)
     )
-    return HilEvaluation(results, agreements, None, total)
+    return HilEvaluation(results, agreements, None, total, "event", sample_seconds)
 
 
 @dataclass(frozen=True, eq=False)

@@ -62,7 +62,9 @@ def evaluate_scene(program: DynapcnnProgram, uri: str, targets: Sequence[str], s
         began = time.perf_counter()
         trace = run_recordings(seeing, [seen.pixels], windows * steps, options, ENGINES[other])
         traces[other], seconds[other] = _in_windows(trace, windows), time.perf_counter() - began
-    return agreement_of(seeing, {target: traces[target] for target in targets}, seconds, windows)
+    return agreement_of(
+        seeing, {target: traces[target] for target in targets}, seconds, windows, steps * step_us * 1e-6
+    )
 
 
 def _part(uri: SourceUri) -> Part | None:

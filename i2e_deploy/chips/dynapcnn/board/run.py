@@ -7,9 +7,7 @@ these. Spikes are sorted into steps by the board's own time stamps.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from typing import cast
 
 import numpy as np
 
@@ -20,8 +18,7 @@ from i2e_deploy.chips.dynapcnn.board.results import trace_of
 from i2e_deploy.chips.dynapcnn.board.session import BoardSession
 from i2e_deploy.chips.dynapcnn.board.setup import configure, monitored, place_on, slow_clock_hz
 from i2e_deploy.chips.dynapcnn.event_reference import as_spikes, route
-from i2e_deploy.chips.dynapcnn.event_run import front_end
-from i2e_deploy.chips.dynapcnn.injection import check_recording, from_start, inject, recorded
+from i2e_deploy.chips.dynapcnn.event_run import reaching
 from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.spikes import Stimuli
 from i2e_deploy.chips.trace import Integers, Trace
@@ -58,7 +55,7 @@ def run_board(program: DynapcnnProgram, given: Integers | Events, options: Board
         inputs = tuple(cores[name] for name in _input_layers(program))
         session = BoardSession(board, layers, inputs, options, clock_hz)
         received, rails, steps = [], [], 0
-        for sample, (stimuli, steps) in enumerate(_samples(program, given, options)):
+        for sample, (stimuli, steps) in enumerate(reaching(program, given, options.events, ticks=False)):
             events, end_us = _to_send(program, stimuli, cores, options), options.lead_us + steps * step_us
             spikes, readings = session.run(events, end_us, f"in sample {sample}")
             received.append(spikes)
@@ -71,19 +68,6 @@ def run_board(program: DynapcnnProgram, given: Integers | Events, options: Board
 
 def _input_layers(program: DynapcnnProgram) -> list[str]:
     return [layer.name for layer in program.layers if any(source.layer == INPUT for source in layer.sources)]
-
-
-def _samples(
-    program: DynapcnnProgram, given: Integers | Events, options: BoardOptions
-) -> Iterator[tuple[Stimuli, int]]:
-    """What reaches the cores in every sample, in the project's order of injection, and how many steps it lasts."""
-    if given.dtype.names is None:
-        for frame in cast("Integers", given):
-            yield front_end(program, inject(frame, options.events, ticks=False), options.events)[0], len(frame)
-    else:
-        recording, steps = from_start(cast("Events", given), options.events.step_us)
-        check_recording(recording, program.input_shape, "the recording")
-        yield front_end(program, recorded(recording, steps, options.events, ticks=False), options.events)[0], steps
 
 
 def _to_send(program: DynapcnnProgram, stimuli: Stimuli, cores: dict[str, int], options: BoardOptions) -> CoreEvents:
