@@ -54,6 +54,9 @@ def command(
     With --target board the chip does all of it, its camera included; --view and --record then ask for the camera's
     events too, which takes bandwidth. Written against public texts, tested on a fake board: unverified on silicon.
 
+    With --target board the chip does all of it, its camera included; --view and --record then ask for the camera's
+    events too, which takes bandwidth. Written against public texts, tested on a fake board: unverified on silicon.
+
     Example: i2e-deploy live demo_output/bundle --source "fake://128x128?rate=2e5" --view
     """
     from i2e_deploy.cli.common import console, print_json, read_program_of
