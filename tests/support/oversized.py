@@ -15,7 +15,7 @@ NEURON = IntegrateAndFire(1.0, -1.0)
 
 
 @st.composite
-def oversized(draw: st.DrawFn, most: int = 512, layers: int = 4, branch: bool = True) -> Network:
+def oversized(draw: st.DrawFn, most: int = 300, layers: int = 4, branch: bool = True) -> Network:
     """One to `layers` convolutions of up to `most` channels, pools of both kinds, perhaps a branch, a linear end."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     side = draw(st.sampled_from([8, 16, 32]))
@@ -27,12 +27,12 @@ def oversized(draw: st.DrawFn, most: int = 512, layers: int = 4, branch: bool = 
         return name
 
     for i in range(draw(st.integers(1, layers))):
-        features = draw(st.sampled_from([n for n in (4, 12, 64, 300, 512, 1024) if n <= most]))
-        kernel = draw(st.sampled_from([1, 3, 5]))
+        features = draw(st.sampled_from([n for n in (4, 12, 64, 300) if n <= most]))
+        kernel = draw(st.sampled_from([1, 3, 5] if features * channels < 10_000 else [3]))
         before, channels_before = last, channels
         last = add(f"n{i}", NEURON, add(f"conv{i}", _conv(rng, features, channels, kernel, draw), before))
         channels = features
-        if branch and before != "input" and channels == channels_before and draw(st.booleans()):
+        if branch and before.startswith("n") and channels == channels_before and draw(st.booleans()):
             last = add(f"sum{i}", Add(), last, before)
         pool = draw(st.sampled_from([1, 2]))
         if pool == 2 and size % 4 == 0:
