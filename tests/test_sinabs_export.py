@@ -18,6 +18,7 @@ from i2e_deploy.network import (
     IntegrateAndFire,
     Layer,
     Network,
+    Op,
     Pool2d,
     Sensor,
     chain,
@@ -69,7 +70,7 @@ def branched() -> Network:
     def conv(*shape: int) -> Conv2d:
         return Conv2d(rng.normal(0.1, 0.4, shape).astype(np.float32), padding=(1, 1))
 
-    rows = [
+    rows: list[tuple[str, Op, tuple[str, ...]]] = [
         ("a", conv(4, 2, 3, 3), ("input",)), ("a.n", neuron, ("a",)),
         ("b", conv(4, 4, 3, 3), ("a.n",)), ("b.n", neuron, ("b",)),
         ("sum", Add(), ("a.n", "b.n")), ("pool", Pool2d((2, 2), "sum"), ("sum",)),
@@ -87,12 +88,14 @@ def test_a_graph_comes_back() -> None:
 def test_neurons_of_another_class_and_their_options() -> None:
     from sinabs.activation import Heaviside
 
-    conv = Conv2d(np.ones((1, 2, 3, 3), np.float32))
-    network = chain((2, 8, 8), {"conv.1": conv, "n": IntegrateAndFire(0.5, -1.0)})
+    network = chain((2, 8, 8), {"conv.1": Conv2d(np.ones((1, 2, 3, 3), np.float32)), "n": IntegrateAndFire(0.5, -1.0)})
     module = to_sinabs(network, 4, FusedIAF, surrogate_grad_fn=Heaviside(1.0))
     assert isinstance(module.get_submodule("n"), FusedIAF)
     module(torch.ones(4, 2, 8, 8)).sum().backward()
-    assert module.get_submodule("conv_1").weight.grad.abs().sum() > 0
+    conv = module.get_submodule("conv_1")
+    assert isinstance(conv, torch.nn.Conv2d)
+    assert conv.weight.grad is not None
+    assert conv.weight.grad.abs().sum() > 0
 
 
 def test_what_sinabs_has_no_layer_for_is_refused() -> None:

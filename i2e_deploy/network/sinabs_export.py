@@ -86,9 +86,11 @@ def _module(layer: Layer, neurons: Any, options: dict[str, Any]) -> Any:
 
     op = layer.op
     if isinstance(op, Conv2d):
-        out, inside, *kernel = op.weight.shape
-        size = (inside * op.groups, out, tuple(kernel), op.stride, op.padding, op.dilation, op.groups)
-        return _with_weights(nn.Conv2d(*size, bias=op.bias is not None), op.weight, op.bias)
+        out, inside, height, width = op.weight.shape
+        module = nn.Conv2d(
+            inside * op.groups, out, (height, width), op.stride, op.padding, op.dilation, op.groups, op.bias is not None
+        )
+        return _with_weights(module, op.weight, op.bias)
     if isinstance(op, Linear):
         out, inside = op.weight.shape
         return _with_weights(nn.Linear(inside, out, bias=op.bias is not None), op.weight, op.bias)

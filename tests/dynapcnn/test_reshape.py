@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -182,7 +183,7 @@ def two_branches(pooled: bool = True) -> Network:
     def conv(features: int, channels: int) -> Conv2d:
         return Conv2d(rng.normal(0.1, 0.4, (features, channels, 3, 3)).astype(np.float32), padding=(1, 1))
 
-    rows = [
+    rows: list[tuple[str, Op, tuple[str, ...]]] = [
         ("a", conv(6, 2), ("input",)), ("an", NEURON, ("a",)), ("b", conv(6, 6), ("an",)), ("bn", NEURON, ("b",)),
         ("sum", Add(), ("an", "bn")), ("pool", Pool2d((2, 2), "sum"), ("sum",)),
         ("c", conv(4, 6), ("pool",)), ("cn", NEURON, ("c",)),
@@ -221,7 +222,7 @@ def refusals() -> list[tuple[str, str]]:
         "b": Conv2d(rng.normal(0, 1, (4, 1, 3, 3)).astype(np.float32), groups=4), "bn": NEURON,
         "c": Conv2d(rng.normal(0, 1, (4, 4, 3, 3)).astype(np.float32)), "cn": NEURON,
     })  # fmt: skip
-    tries = {
+    tries: dict[str, Callable[[], object]] = {
         "an output of the network": lambda: keep_channels(image, "fc", 2),
         "4 groups": lambda: keep_channels(grouped, "a", 2),
         "number from 1 to 2": lambda: keep_channels(image, "conv", 3),
@@ -253,8 +254,10 @@ def test_refusals_say_where_and_why_in_one_line() -> None:
 
 def test_a_branch_added_to_the_input_cannot_shrink() -> None:
     conv = Conv2d(np.ones((2, 2, 1, 1), np.float32))
-    rows = [("a", conv, ("input",)), ("an", NEURON, ("a",)), ("sum", Add(), ("an", "input")), ("b", conv, ("sum",)),
-            ("bn", NEURON, ("b",))]  # fmt: skip
+    rows: list[tuple[str, Op, tuple[str, ...]]] = [
+        ("a", conv, ("input",)), ("an", NEURON, ("a",)), ("sum", Add(), ("an", "input")), ("b", conv, ("sum",)),
+        ("bn", NEURON, ("b",)),
+    ]  # fmt: skip
     network = Network((2, 4, 4), tuple(Layer(*row) for row in rows))
     with pytest.raises(UnsupportedError, match="'a' is added to the input"):
         keep_channels(network, "a", 1)
