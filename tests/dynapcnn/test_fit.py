@@ -16,6 +16,7 @@ from i2e_deploy.chips import get
 from i2e_deploy.chips.dynapcnn import DynapcnnChip, DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.examine import Asked, examine
 from i2e_deploy.chips.dynapcnn.fit import make_fit, smallest_changes
+from i2e_deploy.chips.dynapcnn.fit_search import EXACT
 from i2e_deploy.chips.dynapcnn.reshape import Change, apply_changes
 from i2e_deploy.chips.dynapcnn.reshape.channels import keep_channels, tied
 from i2e_deploy.chips.dynapcnn.reshape.graph import weights_of
@@ -144,6 +145,13 @@ def test_fewer_channels_of_one_layer_may_mend_the_one_behind() -> None:
     assert [change.layer for change in changes if change.retrain] == ["conv1"]
 
 
+def test_more_layers_that_fit_nowhere_than_the_search_takes_together() -> None:
+    """Seven layers of 128 x 128 kernels: chosen one after the other, and the whole fits."""
+    fitted = make_fit(network(2, *[128] * 8, 4, size=16), PROFILE)
+    assert sum(step.change.retrain for step in fitted.steps) > EXACT
+    assert not broken(fitted.network, fitted.split)
+
+
 def test_pooling_moves_ahead_of_layers_beyond_the_largest_map() -> None:
     """128x128 neurons twice, pooled behind the second: a stride in the first mends both."""
     rng = np.random.default_rng(0)
@@ -158,6 +166,14 @@ def test_pooling_moves_ahead_of_layers_beyond_the_largest_map() -> None:
     assert fitted.network.shapes()["cn"] == (4, 64, 64)
     (advice,) = [f.fix for f in get("speck2f").check(large).findings if f.rule == "shapes"]
     assert "'a': pool earlier: stride 2x2 instead of 1x1 (needs retraining: check --apply)" in advice
+
+
+@pytest.mark.parametrize("name", ["speck2e", "speck2f", "dynapcnn"])
+def test_every_chip_of_the_family_makes_a_network_fit(name: str) -> None:
+    fitted = DynapcnnChip(name).make_fit(network(2, 16, 1024, 4, size=16))
+    assert fitted.report.fits
+    assert fitted.report.chip == name
+    assert fitted.retrain
 
 
 def test_more_layers_than_cores() -> None:

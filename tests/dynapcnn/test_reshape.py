@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from oversized import NEURON, frames_for, oversized, with_weights
+from oversized import NEURON, conv_names, frames_for, image_network, oversized, two_branches, with_weights
 
 from i2e_deploy.chips.dynapcnn import DynapcnnChip
 from i2e_deploy.chips.dynapcnn.reshape.channels import fed, keep_channels, kept_channels, tied
@@ -18,13 +18,9 @@ from i2e_deploy.chips.dynapcnn.reshape.kernel import crop_kernel, sides
 from i2e_deploy.chips.dynapcnn.reshape.pooling import pool_earlier
 from i2e_deploy.chips.dynapcnn.reshape.removal import leave_out, removable
 from i2e_deploy.errors import I2EDeployError, InputError, UnsupportedError
-from i2e_deploy.network import Add, Conv2d, Flatten, IntegrateAndFire, Layer, Linear, Network, Op, Pool2d, chain
+from i2e_deploy.network import Add, Conv2d, Flatten, Layer, Linear, Network, Op, chain
 
 CHIP = DynapcnnChip("speck2f")
-
-
-def conv_names(network: Network) -> list[str]:
-    return [layer.name for layer in network.layers if isinstance(layer.op, Conv2d)]
 
 
 def shrinkable(network: Network) -> list[str]:
@@ -102,93 +98,6 @@ def test_with_a_stride_the_part_with_the_largest_weights_is_taken(side: int, cor
     assert isinstance(changed, Conv2d)
     assert changed.weight.max() == 3
     assert changed.padding == (1 - corner[0], 1 - corner[1])
-
-
-@settings(max_examples=25)
-@given(network=oversized(most=12, branch=False), pick=st.integers(0, 5), factor=st.sampled_from([2, 4]),
-       seed=st.integers(0, 99))  # fmt: skip
-def test_neurons_that_stay_fire_as_they_did_when_pooling_moves_into_a_stride(
-    network: Network, pick: int, factor: int, seed: int
-) -> None:
-    """Exactly, in the layer itself: every `factor`-th neuron of the old layer is a neuron of the new one."""
-    name = conv_names(network)[pick % len(conv_names(network))]
-    try:
-        changed, how = pool_earlier(network, name, factor)
-    except UnsupportedError:
-        return
-    assert how.startswith(f"stride 1x1 becomes {factor}x{factor}")
-    frames = frames_for(network, seed)
-    old, new = CHIP.lower(network).run(frames), CHIP.lower(changed).run(frames)
-    np.testing.assert_array_equal(new.spikes[name], old.spikes[name][..., ::factor, ::factor])
-    assert new.output.shape == old.output.shape
-
-
-def image_network(pool: Op | None, size: int = 8, features: int = 3) -> Network:
-    rng = np.random.default_rng(0)
-    ops: dict[str, Op] = {
-        "conv": Conv2d(rng.normal(0.2, 0.5, (features, 2, 3, 3)).astype(np.float32), padding=(1, 1)), "n": NEURON
-    }  # fmt: skip
-    if pool is not None:
-        ops["pool"] = pool
-        size //= 2
-    weight = rng.normal(0.1, 0.2, (5, features * size**2)).astype(np.float32)
-    return chain((2, 8, 8), ops | {"flat": Flatten(), "fc": Linear(weight), "out": NEURON})
-
-
-def test_average_pooling_behind_goes_and_the_rest_stays() -> None:
-    network = image_network(Pool2d((2, 2), "average"))
-    changed, how = pool_earlier(network, "conv", 2)
-    assert [layer.name for layer in changed.layers] == ["conv", "n", "flat", "fc", "out"]
-    assert how == "stride 1x1 becomes 2x2; pooling 'pool' goes"
-    np.testing.assert_array_equal(weights_of(changed, "fc").weight, weights_of(network, "fc").weight)
-    assert changed.shapes()["flat"] == network.shapes()["flat"]
-
-
-def test_weights_behind_sum_pooling_make_up_for_the_spikes_that_are_gone() -> None:
-    network = image_network(Pool2d((2, 2), "sum"))
-    changed, how = pool_earlier(network, "conv", 2)
-    assert how == "stride 1x1 becomes 2x2; pooling 'pool' goes; weights of 'fc' times 4"
-    np.testing.assert_array_equal(weights_of(changed, "fc").weight, 4 * weights_of(network, "fc").weight)
-
-
-def test_without_pooling_behind_the_linear_layers_weights_are_added_up() -> None:
-    network = image_network(None)
-    changed, how = pool_earlier(network, "conv", 2)
-    assert "weights of 'fc' for 2x2 positions are added up" in how
-    blocks = weights_of(network, "fc").weight.reshape(5, 3, 4, 2, 4, 2)
-    np.testing.assert_array_equal(weights_of(changed, "fc").weight, blocks.sum((3, 5)).reshape(5, -1))
-
-
-def test_a_linear_layer_is_pooled_before_and_gives_the_same_on_even_images() -> None:
-    """Input spikes that are alike in each window of 2x2: the sums are the same but for rounding of the integers."""
-    rng = np.random.default_rng(0)
-    weight = rng.integers(-8, 9, (5, 3 * 64)).astype(np.float32)
-    one = np.zeros((3, 2, 1, 1), np.float32)
-    one[:, 0] = 1  # passes the events of the first channel on
-    ops: dict[str, Op] = {"one": Conv2d(one), "n": NEURON, "flat": Flatten(), "fc": Linear(weight)}
-    network = chain((2, 8, 8), ops | {"out": IntegrateAndFire(64.0, -64.0)})
-    changed, how = pool_earlier(network, "fc", 2)
-    assert how.startswith("average pooling by 2 before it")
-    assert [layer.name for layer in changed.layers] == ["one", "n", "fc_pool", "fc_flatten", "fc", "out"]
-    folded = weights_of(changed, "fc").weight
-    coarse = rng.integers(0, 2, (3, 4, 4))
-    fine = coarse.repeat(2, 1).repeat(2, 2)
-    np.testing.assert_allclose(folded @ coarse.ravel(), weight @ fine.ravel())
-    assert CHIP.check(changed).fits
-
-
-def two_branches(pooled: bool = True) -> Network:
-    rng = np.random.default_rng(0)
-
-    def conv(features: int, channels: int) -> Conv2d:
-        return Conv2d(rng.normal(0.1, 0.4, (features, channels, 3, 3)).astype(np.float32), padding=(1, 1))
-
-    rows: list[tuple[str, Op, tuple[str, ...]]] = [
-        ("a", conv(6, 2), ("input",)), ("an", NEURON, ("a",)), ("b", conv(6, 6), ("an",)), ("bn", NEURON, ("b",)),
-        ("sum", Add(), ("an", "bn")), ("pool", Pool2d((2, 2), "sum"), ("sum",)),
-        ("c", conv(4, 6), ("pool",)), ("cn", NEURON, ("c",)),
-    ]  # fmt: skip
-    return Network((2, 8, 8), tuple(Layer(*row) for row in rows))
 
 
 def test_branches_that_are_added_shrink_alike() -> None:

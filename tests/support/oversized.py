@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from i2e_deploy.network import Add, Conv2d, Flatten, IntegrateAndFire, Layer, Linear, Network, Op, Pool2d
+from i2e_deploy.network import Add, Conv2d, Flatten, IntegrateAndFire, Layer, Linear, Network, Op, Pool2d, chain
 
 NEURON = IntegrateAndFire(1.0, -1.0)
 
@@ -70,3 +70,36 @@ def with_weights(network: Network, name: str, weight: NDArray[Any], bias: NDArra
 def frames_for(network: Network, seed: int, samples: int = 1, steps: int = 3) -> NDArray[np.uint8]:
     """Frames [B, T, C, H, W] of zeros and ones."""
     return (np.random.default_rng(seed).random((samples, steps, *network.input_shape)) < 0.3).astype(np.uint8)
+
+
+def conv_names(network: Network) -> list[str]:
+    """Names of the convolutions."""
+    return [layer.name for layer in network.layers if isinstance(layer.op, Conv2d)]
+
+
+def image_network(pool: Op | None, size: int = 8, features: int = 3) -> Network:
+    """A convolution, perhaps a pool, and a linear layer."""
+    rng = np.random.default_rng(0)
+    ops: dict[str, Op] = {
+        "conv": Conv2d(rng.normal(0.2, 0.5, (features, 2, 3, 3)).astype(np.float32), padding=(1, 1)), "n": NEURON
+    }  # fmt: skip
+    if pool is not None:
+        ops["pool"] = pool
+        size //= 2
+    weight = rng.normal(0.1, 0.2, (5, features * size**2)).astype(np.float32)
+    return chain((2, 8, 8), ops | {"flat": Flatten(), "fc": Linear(weight), "out": NEURON})
+
+
+def two_branches() -> Network:
+    """A layer, one behind it, and a third on the sum of both, pooled."""
+    rng = np.random.default_rng(0)
+
+    def conv(features: int, channels: int) -> Conv2d:
+        return Conv2d(rng.normal(0.1, 0.4, (features, channels, 3, 3)).astype(np.float32), padding=(1, 1))
+
+    rows: list[tuple[str, Op, tuple[str, ...]]] = [
+        ("a", conv(6, 2), ("input",)), ("an", NEURON, ("a",)), ("b", conv(6, 6), ("an",)), ("bn", NEURON, ("b",)),
+        ("sum", Add(), ("an", "bn")), ("pool", Pool2d((2, 2), "sum"), ("sum",)),
+        ("c", conv(4, 6), ("pool",)), ("cn", NEURON, ("c",)),
+    ]  # fmt: skip
+    return Network((2, 8, 8), tuple(Layer(*row) for row in rows))

@@ -28,6 +28,8 @@ from i2e_deploy.network import Network
 
 #: Sets of changes that are made and checked, and sets of layers to leave out that are looked at.
 TRIES = 50
+#: Sets of layers to leave out for which further changes are looked for, where more than these must go.
+SEARCHES = 5
 #: Findings that say that memory or cores do not suffice.
 ROOM_RULES = ("cores", "kernel memory", "neuron memory", "bias memory")
 
@@ -98,7 +100,7 @@ def smallest_changes(network: Network, profile: Profile) -> tuple[Change, ...]:
     Raises:
         UnsupportedError: see `arrange`.
     """
-    for gone in _left_out(network, profile):
+    for gone in islice(_left_out(network, profile), SEARCHES):
         smaller, _ = apply_changes(network, gone)
         search = Search(smaller, profile)
         for found in islice(search.sets(), TRIES):
