@@ -55,18 +55,19 @@ class Applied:
 
     def print(self, out: Console) -> None:
         """A table of the changes, what they moved, and what to do next."""
-        from rich.table import Table
+        from i2e_deploy.cli.common import new_table
 
         if not self.fitted.steps:
             out.print(f"it fits as it is: {self.out} is a copy")
             return
-        columns = ("layer", "from", "to", "what was done", "weights lost", "neurons lost", "train again")
-        table = Table(*columns, title="changes")
+        table = new_table("layer", "from", "to", "weights lost", "neurons lost", "train again", title="changes")
         for step in self.fitted.steps:
             lost = (f"{was - now:,} of {was:,}" for was, now in (step.weights, step.neurons))
             change = step.change
-            table.add_row(change.layer, change.was, change.becomes, step.how, *lost, "yes" if change.retrain else "no")
+            table.add_row(change.layer, change.was, change.becomes, *lost, "yes" if change.retrain else "no")
         out.print(table)
+        for step in self.fitted.steps:
+            out.print(f"{step.change.layer}: {step.how}")
         if self.moved is not None:
             spikes = (
                 f"{name} {was:,} to {'none, left out' if now is None else f'{now:,}'}"
@@ -74,7 +75,7 @@ class Applied:
             )
             out.print(
                 f"on the input, in time steps, before training: {self.moved.decisions} of {self.moved.samples} "
-                f"decisions are others; spikes: {', '.join(spikes)}"
+                f"decisions changed; spikes: {', '.join(spikes)}"
             )
         todo = ["train it again (docs/dynapcnn.md, Train again)"] if self.fitted.retrain else []
         todo += ["export it with --split"] if self.fitted.split else []
