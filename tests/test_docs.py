@@ -17,9 +17,11 @@ from tiny_programs import tiny_program
 
 from i2e_deploy.chips.dynapcnn.board.fake import fake_samna
 from i2e_deploy.cli.app import app
+from i2e_deploy.cli.app import run as run_command
 from i2e_deploy.errors import SourceLost
 from i2e_deploy.events.files import write_events
-from i2e_deploy.network import Network
+from i2e_deploy.network import Conv2d, Flatten, IntegrateAndFire, Linear, Network, Op, chain
+from i2e_deploy.network.file import write_network
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -85,7 +87,7 @@ def test_conversion_page() -> None:
 
 
 def test_dynapcnn_page() -> None:
-    camera, seeing, fake_board = blocks("dynapcnn.md")
+    camera, _, seeing, fake_board = blocks("dynapcnn.md")
     weight = np.ones((4, 1, 3, 3), np.float32)
     names: dict[str, Any] = {"weight": weight, "program": tiny_program(bias=False), "frames": np.ones((3, 8, 2, 8, 8))}
     exec(camera, names)
@@ -98,6 +100,32 @@ def test_dynapcnn_page() -> None:
         exec(seeing, names)
     assert names["seen"].trace.output.any()
     assert names["again"].output.any()
+
+
+def test_a_network_is_changed_to_fit_and_trained_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The page's way from a network that is too large to a bundle."""
+    rng = np.random.default_rng(0)
+    ops: dict[str, Op] = {"wide": Conv2d(rng.normal(0.02, 0.2, (40, 2, 3, 3)).astype(np.float32), padding=(1, 1))}
+    weight = rng.normal(0.01, 0.2, (4, 40 * 32 * 32)).astype(np.float32)
+    neuron = IntegrateAndFire(1.0, -1.0)
+    ops |= {"n": neuron, "flat": Flatten(), "last": Linear(weight), "out": neuron}
+    monkeypatch.chdir(tmp_path)
+    write_network(chain((2, 32, 32), ops), Path("big.safetensors"))
+    frames = (rng.random((4, 3, 2, 32, 32)) < 0.1).astype(np.uint8)
+    command = ["check", "big.safetensors", "--chip", "speck2f"]
+    assert run_command(command) == 1
+    assert run_command([*command, "--apply", "small.safetensors"]) == 0
+    said = capsys.readouterr().out
+    export = ["export", "small.safetensors", "--chip", "speck2f", *(["--split"] if "with --split" in said else [])]
+    np.save("frames.npy", frames[:1, :2])
+    export += ["--input", "frames.npy"]
+    assert run_command([*export, "--out", "before"]) == 0
+    assert "was changed and not trained since" in capsys.readouterr().err
+    exec(blocks("dynapcnn.md")[1], {"frames": frames, "labels": np.arange(4)})
+    assert run_command([*export, "--out", "my_bundle"]) == 0
+    assert "not trained since" not in capsys.readouterr().err
 
 
 def test_live_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

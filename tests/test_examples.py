@@ -18,6 +18,19 @@ def test_deploy_sinabs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "golden vectors exact: True" in capsys.readouterr().out
 
 
+def test_fit_and_retrain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With 20 digits and one epoch: too large, changed, trained again, exported."""
+    main = runpy.run_path(str(EXAMPLES / "fit_and_retrain.py"))["main"]
+    main(tmp_path / "bundle", pictures=20, tests=10, epochs=1)
+    said = capsys.readouterr().out
+    assert "fits as trained: False" in said
+    assert "2: use 32 output channels instead of 48 (needs retraining: check --apply)" in said
+    assert "5: split it over two cores of 5 features each (no retraining: export --split)" in said
+    assert "fits: True" in said
+    assert "golden vectors exact: True" in said
+    assert (tmp_path / "bundle.safetensors").is_file()
+
+
 def test_convert_photos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("pyarrow.parquet", exc_type=ImportError)
     write_tree(tmp_path / "photos", 4)

@@ -23,6 +23,10 @@ def command(
             "--input", help="Frames (.npy) or a recording that stand for the use: load of cores; headroom of states."
         ),
     ] = None,
+    apply: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="DYNAP-CNN: make the smallest changes after which it fits, in this new .safetensors file."),
+    ] = None,
     step_us: Annotated[int, typer.Option(min=1, help="DYNAP-CNN, with --input: duration of a step.")] = 1000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -33,6 +37,10 @@ def command(
     against what a core can do. Loihi 2: how near the states come to their limits, and what would differ on Lava and in
     SLAYER.
 
+    With --apply the smallest set of changes found (layers split, fewer channels, smaller kernels, pooling earlier) is
+    made and written, and the changed network is what is checked; all but splits need training again. With --input the
+    channels that fire most on it are kept, and the decisions that the changes moved are counted.
+
     Example: i2e-deploy check demo_output/network.safetensors --chip speck2f
     """
     from dataclasses import replace
@@ -42,6 +50,7 @@ def command(
     from i2e_deploy.chips.dynapcnn import DynapcnnChip
     from i2e_deploy.chips.dynapcnn.activity import activity_of
     from i2e_deploy.chips.dynapcnn.event_options import EventOptions
+    from i2e_deploy.cli.applying import apply_to_file
     from i2e_deploy.cli.common import (
         console,
         own_program,
@@ -56,8 +65,12 @@ def command(
 
     costs: Costs | None = None
     target, network = get(chip), read_network_of(model, input_shape)
+    applied = None
+    if apply is not None:
+        applied = apply_to_file(target, network, apply, None if inputs is None else read_input(inputs), step_us)
+        network, split = applied.fitted.network, applied.fitted.split
     if isinstance(target, DynapcnnChip):
-        own, was_split = own_program(model, target, network)
+        own, was_split = (None, False) if applied is not None else own_program(model, target, network)
         split = split if own is None else was_split
         report = target.check(network, split, own)
         if inputs is not None and report.fits:
@@ -74,8 +87,11 @@ def command(
             report = replace(report, findings=(*report.findings, *target.check_on(network, frames)))
             costs = target.costs(target.lower(network), frames, step_us)
     if as_json:
-        print_json({**report.to_dict(), "estimate": None if costs is None else costs.to_dict()})
+        estimate = {"estimate": None if costs is None else costs.to_dict()}
+        print_json(report.to_dict() | estimate | ({} if applied is None else {"applied": applied.to_dict()}))
     else:
+        if applied is not None:
+            applied.print(console())
         print_check(report, console())
         if costs is not None:
             print_costs(costs, console())

@@ -62,6 +62,7 @@ def command(
     from i2e_deploy import bundle
     from i2e_deploy.chips import get
     from i2e_deploy.cli.common import console, print_json, read_frames, read_network_of, working
+    from i2e_deploy.network.file import UNTRAINED, read_notes
 
     bundle.check_target(out, overwrite=False)
     network, target = read_network_of(model, input_shape), get(chip)
@@ -70,6 +71,9 @@ def command(
     frames, seeds = _golden_inputs(network, inputs, seed)
     wanted = Wanted(None if calibration is None else read_frames(calibration), split, readout)
     notes = {"lowering": "compatible" if calibration is None else "calibrated"} | ({"split": True} if split else {})
+    if model.suffix == ".safetensors" and UNTRAINED in (about := read_notes(model)):
+        notes[UNTRAINED] = about[UNTRAINED]
+        console(stderr=True).print(f"{model} was changed and not trained since: {about[UNTRAINED]}")
     with working("lowering, then golden vectors from the slow reference"):
         lowered = _lower(target, network, wanted, None if inputs is None else frames)
         provenance = bundle.Provenance(seeds=seeds, notes=notes)

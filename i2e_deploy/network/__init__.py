@@ -18,5 +18,6 @@ from i2e_deploy.network.netx_write import write_netx as write_netx
 from i2e_deploy.network.nir_read import read_nir as read_nir
 from i2e_deploy.network.nir_write import write_nir as write_nir
 from i2e_deploy.network.sensor import Sensor as Sensor
+from i2e_deploy.network.sinabs_export import to_sinabs as to_sinabs
 from i2e_deploy.network.sinabs_import import from_sinabs as from_sinabs
 from i2e_deploy.network.slayer_import import from_slayer as from_slayer

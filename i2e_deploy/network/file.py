@@ -17,6 +17,8 @@ from i2e_deploy.network.sensor import Sensor
 
 FORMAT = "i2e-deploy-network"
 FORMAT_VERSION = 1
+#: Key of a note: the changes that were made to a trained network, which was not trained since.
+UNTRAINED = "changed, and not trained since"
 _KINDS: tuple[type[Op], ...] = (Conv2d, Linear, IntegrateAndFire, Pool2d, Flatten, Add, Sensor)
 _OPS = {kind.__name__: kind for kind in _KINDS}
 _ARRAYS = ("weight", "bias")
@@ -63,6 +65,18 @@ def read_network(path: Path) -> AnyNetwork:
         raise FileFormatError(f"{path}: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
         raise FileFormatError(f"{path} is damaged: {type(error).__name__} at {error}") from error
+
+
+def read_notes(path: Path) -> dict[str, str]:
+    """The notes that `write_network` kept; empty for any other file.
+
+    Raises:
+        InputError: no such file, or see `files.read_tensors`.
+    """
+    _, metadata = read_tensors(path)
+    graph = metadata.get("network")
+    notes = graph.get("notes") if isinstance(graph, dict) else None
+    return {str(key): str(value) for key, value in notes.items()} if isinstance(notes, dict) else {}
 
 
 def _layer(row: Mapping[str, Any], tensors: Mapping[str, Any]) -> Layer:

@@ -5,6 +5,7 @@
 """
 
 from i2e_deploy.chips.dynapcnn.chip import DynapcnnChip as DynapcnnChip
+from i2e_deploy.chips.dynapcnn.fit import Fitted as Fitted
 from i2e_deploy.chips.dynapcnn.program import CoreLayer as CoreLayer
 from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram as DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.program import Source as Source

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram
 from i2e_deploy.chips.trace import Integers, Trace
@@ -38,3 +41,13 @@ def activity_of(trace: Trace, step_us: int) -> Activity:
     samples, steps = trace.output.shape[:2]
     seconds = samples * steps * step_us * 1e-6
     return Activity({name: counts.synops / seconds for name, counts in trace.counts.items()}, step_us)
+
+
+def channel_spikes(program: DynapcnnProgram, frames: Integers) -> dict[str, NDArray[np.float64]]:
+    """Spikes of each output channel of each layer, [C], in time steps on frames [B, T, C, H, W].
+
+    Raises:
+        InputError: see `DynapcnnProgram.run`.
+    """
+    trace = program.run(frames)
+    return {name: spikes.sum(axis=(0, 1, 3, 4), dtype=np.float64) for name, spikes in trace.spikes.items()}

@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from i2e_deploy.chips.base import Chip, Program
-from i2e_deploy.chips.check import CheckReport, Finding, Slot
+from i2e_deploy.chips.check import CheckReport, Slot
 from i2e_deploy.chips.costs import Costs
-from i2e_deploy.chips.dynapcnn.activity import Activity
+from i2e_deploy.chips.dynapcnn.activity import Activity, channel_spikes
 from i2e_deploy.chips.dynapcnn.config import build_config
 from i2e_deploy.chips.dynapcnn.energy import Coefficients
 from i2e_deploy.chips.dynapcnn.event_options import EventOptions
-from i2e_deploy.chips.dynapcnn.fit import changes, enough, sizes_of, smallest_changes
-from i2e_deploy.chips.dynapcnn.network_rules import NETWORK_RULES, Whole
-from i2e_deploy.chips.dynapcnn.placement import holding, place
-from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram, Source
+from i2e_deploy.chips.dynapcnn.examine import Asked, examine
+from i2e_deploy.chips.dynapcnn.fit import Fitted, make_fit, with_proposal
+from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.program_file import read_program
-from i2e_deploy.chips.dynapcnn.quantise import Quantised, core_layer, of_layer, quantise
-from i2e_deploy.chips.dynapcnn.readout import spread
-from i2e_deploy.chips.dynapcnn.rules import RULES
-from i2e_deploy.chips.dynapcnn.split import halves, split_all, split_to_fit, splits_that_fit
-from i2e_deploy.chips.dynapcnn.stages import Stage, arrange, sensor_of, words
-from i2e_deploy.chips.profile import Profile, load_profile
+from i2e_deploy.chips.dynapcnn.quantise import Quantised, core_layer, quantise
+from i2e_deploy.chips.dynapcnn.split import split_to_fit
+from i2e_deploy.chips.dynapcnn.stages import Stage, arrange, sensor_of
+from i2e_deploy.chips.profile import load_profile
 from i2e_deploy.chips.trace import Integers, Trace
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.events import Events
@@ -58,25 +54,11 @@ class DynapcnnChip(Chip):
             program: what was made of the network, if not by `lower`: its integers are looked at.
             activity: of that program; placement and rules then know the load of every core.
         """
-        try:
-            stages, outputs = arrange(_float(network))
-            sensor = sensor_of(_float(network))
-        except UnsupportedError as error:
-            finding = Finding("structure", "", str(error), "one convolution and its neurons a core", "", "error")
-            return CheckReport(self.profile.name, (), (finding,), ())
-        integers = {stage.name: quantise(stage) for stage in stages}
-        if split:
-            stages, integers, outputs = _split(stages, integers, outputs, self.profile)
-        if program is not None:
-            integers = {layer.name: of_layer(layer) for layer in program.layers}
-            wide = set() if program.readout is None else {source.layer for source in outputs}
-            stages = tuple(spread(stage) if stage.name in wide else stage for stage in stages)
-        findings = [f for s in stages for rule in RULES for f in rule(s, integers[s.name], self.profile)]
-        slots, crowded = place(stages, self.profile, None if activity is None else activity.synops)
-        whole = Whole(_float(network).input_shape, stages, outputs, sensor, slots, self.profile, activity)
-        findings.append(_cores_finding(stages, crowded, self.profile))
-        findings += [finding for network_rule in NETWORK_RULES for finding in network_rule(whole)]
-        return CheckReport(self.profile.name, tuple(s.name for s in stages), tuple(findings), slots)
+        whole = _float(network)
+        report = examine(whole, self.profile, Asked(split, program, activity))
+        if report.fits or not report.layers:
+            return report
+        return with_proposal(report, whole, self.profile)
 
     def lower(self, network: AnyNetwork, split: bool = False) -> DynapcnnProgram:
         """See `Chip.lower`. One scale a layer, as Sinabs discretises; see `quantise`.
@@ -94,6 +76,18 @@ class DynapcnnChip(Chip):
         layers = tuple(core_layer(stage, q) for stage, q in zip(stages, integers, strict=True))
         program = DynapcnnProgram((channels, height, width), layers, outputs, sensor_of(_float(network)))
         return split_to_fit(program, self.profile) if split else program
+
+    def make_fit(self, network: AnyNetwork, frames: Integers | None = None) -> Fitted:
+        """The network with the smallest set of changes found after which it fits: `check --apply`; see `fit`.
+
+        Args:
+            frames: [B, T, C, H, W] that stand for the use: where channels must go, the most active are then kept.
+
+        Raises:
+            CheckFailed: no such changes were found.
+        """
+        spikes = None if frames is None else channel_spikes(self.lower(network), frames)
+        return make_fit(_float(network), self.profile, spikes)
 
     def calibrate(self, network: AnyNetwork, frames: Integers, split: bool = False) -> DynapcnnProgram:
         """Lower with scales chosen on frames [B, T, C, H, W], see `calibrate`; `lower` is exact to Sinabs."""
@@ -144,22 +138,6 @@ def _float(network: AnyNetwork) -> Network:
     return network
 
 
-def _split(
-    stages: Sequence[Stage], integers: dict[str, Quantised], outputs: Sequence[Source], profile: Profile
-) -> tuple[tuple[Stage, ...], dict[str, Quantised], tuple[Source, ...]]:
-    """Stages and their integers as `split_to_fit` makes them; unchanged where splitting does not help."""
-    names = splits_that_fit(stages, outputs, profile) or ()
-    by_name = {stage.name: stage for stage in stages}
-    parts, outputs = split_all(stages, outputs, names)
-    fed = [source.layer for part in parts for source in part.sources] + [source.layer for source in outputs]
-    parts = [replace(part, destinations=fed.count(part.name)) for part in parts]
-    for name in names:
-        whole = integers[name]
-        layers = halves(core_layer(by_name[name], whole), name)
-        integers |= {half.name: replace(whole, weight=half.weight, bias=half.bias) for half in layers}
-    return tuple(parts), integers, tuple(outputs)
-
-
 def _refuse_unusable(stages: Sequence[Stage], integers: Sequence[Quantised]) -> None:
     bad = [
         f"layer {stage.name!r}: the threshold {stage.neuron.threshold:g} rounds to 0 beside weights up to "
@@ -174,45 +152,3 @@ def _refuse_unusable(stages: Sequence[Stage], integers: Sequence[Quantised]) -> 
     ]
     if bad:
         raise UnsupportedError("; ".join(bad))
-
-
-def _cores_finding(stages: Sequence[Stage], crowded: Sequence[str], profile: Profile) -> Finding:
-    """The network as a whole on the cores as a whole."""
-    total, source = len(profile.cores), profile.cores_source
-    if not crowded:
-        return Finding("cores", "", len(stages), total, "cores", "ok", source=source)
-    by_name = {stage.name: stage for stage in stages}
-    alone = [name for name in crowded if not _holding(by_name[name], profile)]
-    names = alone or list(crowded)
-    cores = sorted({index for name in names for index in _holding(by_name[name], profile)})
-    needs = ", ".join(f"{name!r} ({_needs(by_name[name])})" for name in names)
-    value = f"no core for {needs}" if not cores else f"{len(names)} layers share cores {cores}: {needs}"
-    fix = _proposal(stages, names, profile)
-    return Finding("cores", "", value, f"{total} cores, one layer each", "", "error", fix, source)
-
-
-def _proposal(stages: Sequence[Stage], names: Sequence[str], profile: Profile) -> str:
-    """The smallest set of changes found, then what else would do for the first of its layers."""
-    if len(stages) > len(profile.cores):
-        return f"leave out {len(stages) - len(profile.cores)} of the {len(stages)} layers, or use a second chip"
-    chosen = smallest_changes(stages, profile)
-    if not chosen:
-        return f"make {', '.join(map(repr, names))} smaller: fewer channels, smaller kernels, larger strides"
-    fix = "; ".join(f"{change.layer!r}: {change}" for change in chosen)
-    if len(chosen) > 1:
-        return fix
-    first = next(stage for stage in stages if stage.name == chosen[0].layer)
-    kinds = {chosen[0].kind: chosen[0]}
-    sizes = {stage.name: sizes_of(stage) for stage in stages}
-    for change in changes(first.name, sizes[first.name], profile, may_split=False):
-        if enough(sizes, [change], profile):
-            kinds.setdefault(change.kind, change)
-    return ", or ".join([fix, *(str(change) for kind, change in kinds.items() if kind != chosen[0].kind)])
-
-
-def _holding(stage: Stage, profile: Profile) -> list[int]:
-    return [core.index for core in holding(words(stage), profile)]
-
-
-def _needs(stage: Stage) -> str:
-    return ", ".join(f"{used} {kind} words" for kind, used in words(stage).items() if used)

@@ -48,6 +48,11 @@ def holding(used: Mapping[str, int], profile: Profile) -> list[Core]:
     return [core for core in profile.cores if all(used[kind] <= core.memory[kind] for kind in used)]
 
 
+def cores_of(stage: Sized, profile: Profile) -> tuple[int, ...]:
+    """Numbers of the cores that hold a stage."""
+    return tuple(core.index for core in holding(words(stage), profile))
+
+
 def match(options: Mapping[str, Sequence[int]]) -> tuple[dict[str, int], tuple[str, ...]]:
     """A core for each name out of its options; or ({}, a group that shares too few), by augmenting paths (Kuhn)."""
     owner: dict[int, str] = {}
@@ -67,6 +72,14 @@ def match(options: Mapping[str, Sequence[int]]) -> tuple[dict[str, int], tuple[s
         if not assign(name, seen):
             return {}, (name, *(owner[core] for core in seen))
     return {name: core for core, name in owner.items()}, ()
+
+
+def unplaced(options: Mapping[str, Sequence[int]]) -> int:
+    """How many names find no core, at best."""
+    left = dict(options)
+    while crowded := match(left)[1]:
+        del left[crowded[0]]
+    return len(options) - len(left)
 
 
 def rate_of(core: Core, profile: Profile) -> float:

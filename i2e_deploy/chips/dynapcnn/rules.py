@@ -176,7 +176,8 @@ def bias(stage: Stage, integers: Quantised, profile: Profile) -> Iterator[Findin
         )  # fmt: skip
 
 
+#: Rules that look at shapes alone, not at integers.
+SHAPE_RULES: tuple[Rule, ...] = (input_size, output_size, features, kernel, stride, padding, pooling)
 RULES: tuple[Rule, ...] = (
-    input_size, output_size, features, kernel, stride, padding, pooling, destinations, memory,
-    threshold, lower_bound, precision, leftover, bias,
+    *SHAPE_RULES, destinations, memory, threshold, lower_bound, precision, leftover, bias,
 )  # fmt: skip

@@ -5,18 +5,19 @@ In time steps no spike changes. As events, spikes of the second half follow thos
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import Any, TypeVar
 
-from i2e_deploy.chips.dynapcnn.fit import placeable, sizes_of
+from i2e_deploy.chips.dynapcnn.placement import cores_of, match
 from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram, Source
 from i2e_deploy.chips.profile import Profile
 from i2e_deploy.errors import CheckFailed
 from i2e_deploy.network import INPUT
 
 L = TypeVar("L")
+CoresOf = Callable[[Any, Profile], Sequence[int]]
 
 
 def split_to_fit(program: DynapcnnProgram, profile: Profile) -> DynapcnnProgram:
@@ -32,14 +33,21 @@ def split_to_fit(program: DynapcnnProgram, profile: Profile) -> DynapcnnProgram:
     return replace(program, layers=tuple(layers), outputs=outputs)
 
 
-def splits_that_fit(stages: Sequence[L], outputs: Sequence[Source], profile: Profile) -> tuple[str, ...] | None:
-    """The fewest layers (stages or core layers) to split so that all fit; None: splitting does not help."""
+def splits_that_fit(
+    stages: Sequence[L], outputs: Sequence[Source], profile: Profile, cores: CoresOf = cores_of
+) -> tuple[str, ...] | None:
+    """The fewest layers (stages or core layers) to split so that all fit; None: splitting does not help.
+
+    Args:
+        cores: numbers of the cores that hold a layer.
+    """
     named: Sequence[Any] = stages
     spare = len(profile.cores) - len(stages)
     for count in range(max(0, spare) + 1):
         for names in combinations([stage.name for stage in named if stage.weight.shape[0] > 1], count):
             parts, _ = split_all(named, outputs, names)
-            if placeable({part.name: sizes_of(part) for part in parts}, profile) and _fan_out_allowed(parts, profile):
+            _, crowded = match({part.name: cores(part, profile) for part in parts})
+            if not crowded and (not names or _fan_out_allowed(parts, profile)):
                 return names
     return None
 

@@ -1,0 +1,84 @@
+"""Too large for Speck2f: cut it until it fits, train again, deploy: python examples/fit_and_retrain.py"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sinabs.layers import IAFSqueeze
+from torch import nn
+
+from i2e_deploy import bundle
+from i2e_deploy.chips.dynapcnn import DynapcnnChip, Fitted
+from i2e_deploy.chips.dynapcnn.event_options import EventOptions
+from i2e_deploy.conversion import RATIO, i2e_torch
+from i2e_deploy.network import Network, from_sinabs, to_sinabs
+from i2e_deploy.network.file import write_network
+from i2e_deploy.training.asynchronous import FinetuneConfig, finetune, fit
+from i2e_deploy.training.bptt import spike_counts
+from i2e_deploy.training.digit_data import Set, digit_sets
+
+SHAPE, STEPS = (2, 32, 32), 8
+CHIP = DynapcnnChip("speck2f")
+
+
+def oversized() -> nn.Sequential:
+    """The linear layer has 48 x 16 x 16 inputs: 196,608 words of weights, the largest core has 65,536."""
+    neurons = {"num_timesteps": STEPS, "spike_threshold": torch.tensor(1.0), "min_v_mem": -1.0}
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(2, 16, 5, stride=2, padding=2, bias=False),
+        IAFSqueeze(**neurons),
+        nn.Conv2d(16, 48, 3, padding=1, bias=False),
+        IAFSqueeze(**neurons),
+        nn.Flatten(),
+        nn.Linear(48 * 16 * 16, 10, bias=False),
+        IAFSqueeze(**neurons),
+    )
+
+
+def trained(model: nn.Sequential, frames: NDArray[np.uint8], labels: NDArray[np.int64], epochs: int) -> Network:
+    """Stands for your training, in time steps."""
+    with torch.no_grad():
+        for layer in model:
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                layer.weight *= 3
+    config = FinetuneConfig(epochs=epochs, batch_size=20, learning_rate=2e-3)
+    fit(model, labels, lambda chosen: spike_counts(model, torch.from_numpy(frames[chosen])), config)
+    return from_sinabs(model, SHAPE)
+
+
+def retrained(fitted: Fitted, frames: NDArray[np.uint8], labels: NDArray[np.int64], epochs: int) -> Network:
+    """The changed network as a Sinabs module, trained through the chip's own events, and read back."""
+    model = to_sinabs(fitted.network, STEPS)
+    assert isinstance(model, nn.Sequential)
+    finetune(model, (frames, labels), CHIP, EventOptions(), FinetuneConfig(epochs=epochs, batch_size=20))
+    return from_sinabs(model, SHAPE)
+
+
+def right(network: Network, test: Set) -> float:
+    """Correct decisions of the asynchronous chip, in percent."""
+    return 100 * float((CHIP.lower(network).run(test[0], "event").decisions() == test[1]).mean())
+
+
+def main(out: Path = Path("retrained"), pictures: int = 600, tests: int = 200, epochs: int = 3) -> None:
+    """Train what is too large, make it fit, train again for one epoch, and write a bundle."""
+    (images, labels), test = digit_sets(0, pictures, tests)
+    frames = i2e_torch(torch.from_numpy(images)[:, None], RATIO["mnist"]).numpy()
+    network = trained(oversized(), frames, labels, epochs)
+    print("fits as trained:", CHIP.check(network).fits)
+    fitted = CHIP.make_fit(network, frames[:20])  # the command: i2e-deploy check ... --apply
+    for step in fitted.steps:
+        print(f"{step.change.layer}: {step.change}: {step.how}; {step.weights[0]:,} to {step.weights[1]:,} weights")
+    again = retrained(fitted, frames, labels, epochs=1)
+    print("fits:", CHIP.check(again, split=fitted.split).fits)
+    stages = {"as trained": network, "changed": fitted.network, "trained again": again}
+    print("as events:", ", ".join(f"{name} {right(each, test):.1f} %" for name, each in stages.items()))
+    write_network(again, out.with_suffix(".safetensors"))
+    lowered = CHIP.check(again, split=fitted.split), CHIP.lower(again, split=fitted.split)
+    written = bundle.write(out, CHIP, again, test[0][:1, :3], overwrite=True, semantics="event", lowered=lowered)
+    print("golden vectors exact:", bundle.verify(written).exact)
+
+
+if __name__ == "__main__":
+    main()
