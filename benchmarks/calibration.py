@@ -16,7 +16,7 @@ from event_tasks import Frames, to_frames
 from nmnist import CALIBRATION, CHIP, Labels
 
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram
-from i2e_deploy.chips.dynapcnn.calibrate import effective_bits
+from i2e_deploy.chips.dynapcnn.lowering.calibrate import effective_bits
 from i2e_deploy.datasets.images import resize
 from i2e_deploy.datasets.mnist5k import load_mnist5k
 from i2e_deploy.errors import UnsupportedError

@@ -11,9 +11,9 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 from i2e_deploy.chips.dynapcnn import CoreLayer, DynapcnnProgram, Source
-from i2e_deploy.chips.dynapcnn.event_options import EventOptions
-from i2e_deploy.chips.dynapcnn.event_reference import run_event_reference
-from i2e_deploy.chips.dynapcnn.injection import inject
+from i2e_deploy.chips.dynapcnn.event.injection import inject
+from i2e_deploy.chips.dynapcnn.event.options import EventOptions
+from i2e_deploy.chips.dynapcnn.event.reference import run_event_reference
 from i2e_deploy.chips.dynapcnn.spikes import Stimuli
 
 OUT = Path(__file__).parents[1] / "docs" / "images" / "event_and_timestep.png"

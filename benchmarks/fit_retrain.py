@@ -23,8 +23,8 @@ from sinabs.activation import Heaviside
 from torch import nn
 
 from i2e_deploy.chips.dynapcnn import DynapcnnChip
-from i2e_deploy.chips.dynapcnn.activity import channel_spikes
-from i2e_deploy.chips.dynapcnn.reshape import Change, apply_changes
+from i2e_deploy.chips.dynapcnn.estimates.activity import channel_spikes
+from i2e_deploy.chips.dynapcnn.lowering.reshape import Change, apply_changes
 from i2e_deploy.conversion import RATIO, i2e_torch
 from i2e_deploy.network import Network, from_sinabs, to_sinabs
 from i2e_deploy.training.bptt import spike_counts

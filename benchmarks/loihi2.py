@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from i2e_deploy.chips.loihi2.engine import Stream
+from i2e_deploy.chips.loihi2.engine.simulator import Stream
 from i2e_deploy.network import BlockNetwork, read_netx
 from i2e_deploy.network.blocks import SOURCE, Block, Connection, ConvSynapse, CubaLif, DenseSynapse
 from i2e_deploy.network.netx_write import write_netx

@@ -20,9 +20,9 @@ from event_tasks import FOLDS, Frames, Task, nmnist, nmnist_folder, to_frames, w
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.dynapcnn import DynapcnnChip, DynapcnnProgram
-from i2e_deploy.chips.dynapcnn.calibrate import effective_bits
-from i2e_deploy.chips.dynapcnn.event_options import EventOptions
-from i2e_deploy.chips.dynapcnn.event_run import run_recordings
+from i2e_deploy.chips.dynapcnn.event.options import EventOptions
+from i2e_deploy.chips.dynapcnn.event.run import run_recordings
+from i2e_deploy.chips.dynapcnn.lowering.calibrate import effective_bits
 from i2e_deploy.chips.trace import Trace
 from i2e_deploy.datasets.images import resize
 from i2e_deploy.datasets.mnist5k import load_mnist5k

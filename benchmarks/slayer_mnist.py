@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from i2e_deploy.chips.loihi2.export import export_netx
-from i2e_deploy.chips.loihi2.lava import run_lava
+from i2e_deploy.chips.loihi2.lava.export import export_netx
+from i2e_deploy.chips.loihi2.lava.run import run_lava
 from i2e_deploy.chips.loihi2.program import LoihiProgram, flat_frames
 from i2e_deploy.cli.common import progress_bar
 from i2e_deploy.network import BlockNetwork, from_slayer

@@ -10,7 +10,7 @@ from torch import nn
 
 from i2e_deploy import bundle
 from i2e_deploy.chips.dynapcnn import DynapcnnChip, Fitted
-from i2e_deploy.chips.dynapcnn.event_options import EventOptions
+from i2e_deploy.chips.dynapcnn.event.options import EventOptions
 from i2e_deploy.conversion import RATIO, i2e_torch
 from i2e_deploy.network import Network, from_sinabs, to_sinabs
 from i2e_deploy.network.file import write_network

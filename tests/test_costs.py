@@ -14,7 +14,7 @@ from tiny_programs import tiny_program
 
 from i2e_deploy import bundle as bundles
 from i2e_deploy.chips import get
-from i2e_deploy.chips.dynapcnn import costs as dynapcnn_costs
+from i2e_deploy.chips.dynapcnn.estimates import costs as dynapcnn_costs
 from i2e_deploy.cli.app import run
 from i2e_deploy.events.files import write_events
 from i2e_deploy.network import Conv2d, IntegrateAndFire, chain

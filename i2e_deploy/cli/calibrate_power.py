@@ -30,9 +30,9 @@ def command(
     """
     from i2e_deploy.chips import get
     from i2e_deploy.chips.dynapcnn import DynapcnnChip
-    from i2e_deploy.chips.dynapcnn.energy import calibrate_power
-    from i2e_deploy.chips.dynapcnn.power_file import read_coefficients, write_coefficients
-    from i2e_deploy.chips.dynapcnn.power_readings import read_readings
+    from i2e_deploy.chips.dynapcnn.estimates.energy import calibrate_power
+    from i2e_deploy.chips.dynapcnn.estimates.power_file import read_coefficients, write_coefficients
+    from i2e_deploy.chips.dynapcnn.estimates.power_readings import read_readings
     from i2e_deploy.cli.common import console, print_json
     from i2e_deploy.errors import InputError
 

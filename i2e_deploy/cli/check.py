@@ -48,8 +48,8 @@ def command(
     from i2e_deploy.chips import get
     from i2e_deploy.chips.costs import Costs
     from i2e_deploy.chips.dynapcnn import DynapcnnChip
-    from i2e_deploy.chips.dynapcnn.activity import activity_of
-    from i2e_deploy.chips.dynapcnn.event_options import EventOptions
+    from i2e_deploy.chips.dynapcnn.estimates.activity import activity_of
+    from i2e_deploy.chips.dynapcnn.event.options import EventOptions
     from i2e_deploy.cli.applying import apply_to_file
     from i2e_deploy.cli.common import (
         console,

@@ -40,7 +40,7 @@ def command(
     """
     from i2e_deploy.bundle import Provenance
     from i2e_deploy.chips.dynapcnn import DynapcnnChip
-    from i2e_deploy.chips.dynapcnn.activity import measure
+    from i2e_deploy.chips.dynapcnn.estimates.activity import measure
     from i2e_deploy.cli.common import console, print_check, print_json
     from i2e_deploy.datasets.images import resize
     from i2e_deploy.datasets.mnist5k import load_mnist5k

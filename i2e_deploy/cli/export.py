@@ -131,8 +131,8 @@ def _golden_inputs(network: AnyNetwork, inputs: Path | None, seed: int) -> tuple
 def _lower(chip: Chip, network: AnyNetwork, wanted: Wanted, frames: Integers | None) -> tuple[CheckReport, Program]:
     """The check, which must pass, and the program; with frames of the user's, cores are chosen by load."""
     from i2e_deploy.chips.dynapcnn import DynapcnnChip
-    from i2e_deploy.chips.dynapcnn.activity import measure
-    from i2e_deploy.chips.dynapcnn.readout import Readout
+    from i2e_deploy.chips.dynapcnn.estimates.activity import measure
+    from i2e_deploy.chips.dynapcnn.peripherals.readout import Readout
 
     if not isinstance(chip, DynapcnnChip):
         if wanted.anything:

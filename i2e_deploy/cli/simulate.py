@@ -14,7 +14,7 @@ from i2e_deploy.errors import InputError
 if TYPE_CHECKING:
     from i2e_deploy.chips import Program, Trace
     from i2e_deploy.chips.costs import Costs
-    from i2e_deploy.chips.dynapcnn.bound import Bound
+    from i2e_deploy.chips.dynapcnn.event.bound import Bound
     from i2e_deploy.chips.trace import Integers
     from i2e_deploy.cli.common import Model
     from i2e_deploy.events import Events
@@ -96,7 +96,7 @@ def _refuse(out: Path, order: str, semantics: str, target: str, spread_of: bool,
 def _costs(model: Model, given: Integers | Events, trace: Trace, order: str, step_us: int) -> Costs | None:
     """What the run is expected to cost; a time-stepped run of an asynchronous chip says nothing of it."""
     from i2e_deploy.chips.dynapcnn import DynapcnnChip
-    from i2e_deploy.chips.dynapcnn.event_options import EventOptions
+    from i2e_deploy.chips.dynapcnn.event.options import EventOptions
 
     if not isinstance(model.chip, DynapcnnChip):
         return model.chip.costs(model.program, cast("Integers", given), step_us, trace)
@@ -137,7 +137,7 @@ def _run_elsewhere(
     """On another target; a board takes the order of injection and the length of a step."""
     from i2e_deploy.chips.dynapcnn import DynapcnnProgram
     from i2e_deploy.chips.dynapcnn.board import BoardOptions
-    from i2e_deploy.chips.dynapcnn.event_options import EventOptions
+    from i2e_deploy.chips.dynapcnn.event.options import EventOptions
     from i2e_deploy.runtime import run_on
 
     if target.partition(":")[0] == "board" and isinstance(program, DynapcnnProgram):
@@ -174,8 +174,8 @@ def _run(
             raise InputError("--bound asks what an asynchronous chip leaves open: add --semantics event")
         return program.run(_in_steps(given, program, step_us), semantics), None
     from i2e_deploy.chips.dynapcnn import DynapcnnProgram
-    from i2e_deploy.chips.dynapcnn.bound import bound
-    from i2e_deploy.chips.dynapcnn.event_options import EventOptions
+    from i2e_deploy.chips.dynapcnn.event.bound import bound
+    from i2e_deploy.chips.dynapcnn.event.options import EventOptions
 
     if not isinstance(program, DynapcnnProgram):
         return program.run(_in_steps(given, program, step_us), semantics), None
@@ -187,7 +187,7 @@ def _run(
 def _in_steps(given: Integers | Events, program: Program, step_us: int) -> Integers:
     """Frames as they are; a recording counted into steps."""
     from i2e_deploy.chips.dynapcnn import DynapcnnProgram
-    from i2e_deploy.chips.dynapcnn.injection import count_events
+    from i2e_deploy.chips.dynapcnn.event.injection import count_events
 
     if given.dtype.names is None:
         return cast("Integers", given)

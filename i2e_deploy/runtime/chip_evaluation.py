@@ -13,10 +13,10 @@ from dataclasses import replace
 
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.board.camera import watch
+from i2e_deploy.chips.dynapcnn.board.on_camera import Part, on_camera
 from i2e_deploy.chips.dynapcnn.board.options import BoardOptions
-from i2e_deploy.chips.dynapcnn.event_options import EventOptions
-from i2e_deploy.chips.dynapcnn.event_run import run_recordings
-from i2e_deploy.chips.dynapcnn.on_camera import Part, on_camera
+from i2e_deploy.chips.dynapcnn.event.options import EventOptions
+from i2e_deploy.chips.dynapcnn.event.run import run_recordings
 from i2e_deploy.chips.trace import Integers, Trace
 from i2e_deploy.errors import InputError
 from i2e_deploy.events.sources import SourceUri

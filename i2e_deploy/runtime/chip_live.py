@@ -15,10 +15,10 @@ import numpy as np
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.board.arrivals import CoreEvents
 from i2e_deploy.chips.dynapcnn.board.camera import ChipCamera, Seen
+from i2e_deploy.chips.dynapcnn.board.on_camera import PIXELS, on_camera
 from i2e_deploy.chips.dynapcnn.board.options import BoardOptions
 from i2e_deploy.chips.dynapcnn.board.results import trace_of
-from i2e_deploy.chips.dynapcnn.event_options import EventOptions
-from i2e_deploy.chips.dynapcnn.on_camera import PIXELS, on_camera
+from i2e_deploy.chips.dynapcnn.event.options import EventOptions
 from i2e_deploy.errors import InputError
 from i2e_deploy.events.array import Events
 from i2e_deploy.events.frames import FrameSpec

@@ -20,8 +20,8 @@ from sinabs.layers import StatefulLayer
 from torch import Tensor, nn
 
 from i2e_deploy.chips.dynapcnn import DynapcnnChip, DynapcnnProgram
-from i2e_deploy.chips.dynapcnn.event_options import EventOptions
-from i2e_deploy.chips.dynapcnn.event_run import run_recordings
+from i2e_deploy.chips.dynapcnn.event.options import EventOptions
+from i2e_deploy.chips.dynapcnn.event.run import run_recordings
 from i2e_deploy.chips.trace import Trace
 from i2e_deploy.events.array import Events
 from i2e_deploy.network import from_sinabs

@@ -23,10 +23,10 @@ from i2e_deploy.chips.dynapcnn.board.fake import Faults, fake_samna
 from i2e_deploy.chips.dynapcnn.board.fake.chip import places
 from i2e_deploy.chips.dynapcnn.board.fake.objects import Spike
 from i2e_deploy.chips.dynapcnn.board.neurons import addresses
-from i2e_deploy.chips.dynapcnn.energy import calibrate_power, reading
-from i2e_deploy.chips.dynapcnn.event_filter import EventFilter
-from i2e_deploy.chips.dynapcnn.event_options import EventOptions
-from i2e_deploy.chips.dynapcnn.readout import Readout
+from i2e_deploy.chips.dynapcnn.estimates.energy import calibrate_power, reading
+from i2e_deploy.chips.dynapcnn.event.options import EventOptions
+from i2e_deploy.chips.dynapcnn.peripherals.event_filter import EventFilter
+from i2e_deploy.chips.dynapcnn.peripherals.readout import Readout
 from i2e_deploy.chips.trace import Power
 from i2e_deploy.errors import CheckFailed, InputError, UnsupportedError
 from i2e_deploy.network import Sensor

@@ -13,8 +13,8 @@ from i2e_deploy.chips.dynapcnn.board import BoardOptions
 from i2e_deploy.chips.dynapcnn.board import session as board_session
 from i2e_deploy.chips.dynapcnn.board.camera import watch
 from i2e_deploy.chips.dynapcnn.board.fake import Faults, fake_samna
-from i2e_deploy.chips.dynapcnn.event_options import EventOptions
-from i2e_deploy.chips.dynapcnn.on_camera import on_camera
+from i2e_deploy.chips.dynapcnn.board.on_camera import on_camera
+from i2e_deploy.chips.dynapcnn.event.options import EventOptions
 from i2e_deploy.errors import BoardNotFound, CheckFailed, InputError, SourceLost, UnsupportedError
 
 

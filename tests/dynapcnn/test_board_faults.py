@@ -19,7 +19,7 @@ from i2e_deploy.chips.dynapcnn.board import session as board_session
 from i2e_deploy.chips.dynapcnn.board.fake import Faults, fake_samna
 from i2e_deploy.chips.dynapcnn.board.link import WRAP, open_board, unwrap
 from i2e_deploy.chips.dynapcnn.board.power import Readings
-from i2e_deploy.chips.dynapcnn.event_options import EventOptions
+from i2e_deploy.chips.dynapcnn.event.options import EventOptions
 from i2e_deploy.errors import BoardNotFound, CheckFailed, MissingDependency, SourceLost, UnsupportedError
 
 

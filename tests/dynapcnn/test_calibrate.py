@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.dynapcnn import DynapcnnChip, DynapcnnProgram
-from i2e_deploy.chips.dynapcnn.calibrate import _float_spikes, effective_bits
+from i2e_deploy.chips.dynapcnn.lowering.calibrate import _float_spikes, effective_bits
+from i2e_deploy.chips.dynapcnn.lowering.stages import arrange
 from i2e_deploy.chips.dynapcnn.program_file import read_program
-from i2e_deploy.chips.dynapcnn.reference import gather
-from i2e_deploy.chips.dynapcnn.stages import arrange
+from i2e_deploy.chips.dynapcnn.timestep.reference import gather
 from i2e_deploy.errors import InputError
 from i2e_deploy.network import INPUT, Conv2d, IntegrateAndFire, Network, chain
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from networks import single_neuron
 
 from i2e_deploy.chips import CheckReport, get
-from i2e_deploy.chips.dynapcnn.placement import place
-from i2e_deploy.chips.dynapcnn.stages import Stage, arrange, words
+from i2e_deploy.chips.dynapcnn.checks.placement import place
+from i2e_deploy.chips.dynapcnn.lowering.stages import Stage, arrange, words
 from i2e_deploy.chips.profile import load_profile
 from i2e_deploy.errors import CheckFailed, UnsupportedError
 from i2e_deploy.network import Add, Conv2d, Flatten, IntegrateAndFire, Layer, Linear, Network, Op, Pool2d, chain

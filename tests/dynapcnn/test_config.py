@@ -14,8 +14,9 @@ from sinabs_networks import conv, linear, neurons, oracle
 from torch import nn
 
 from i2e_deploy.chips import get
-from i2e_deploy.chips.dynapcnn import Source, samna_link
-from i2e_deploy.chips.dynapcnn.config import DECIMATION, build_config
+from i2e_deploy.chips.dynapcnn import Source
+from i2e_deploy.chips.dynapcnn.export import samna_link
+from i2e_deploy.chips.dynapcnn.export.config import DECIMATION, build_config
 from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram
 from i2e_deploy.errors import CheckFailed, FileFormatError, UnsupportedError
 from i2e_deploy.network import from_sinabs

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram
-from i2e_deploy.chips.dynapcnn.congestion import congestion
-from i2e_deploy.chips.dynapcnn.event_options import EventOptions
-from i2e_deploy.chips.dynapcnn.event_reference import EventRun, _reached, as_spikes, merge, run_event_reference
-from i2e_deploy.chips.dynapcnn.event_run import reaching
-from i2e_deploy.chips.dynapcnn.injection import inject
+from i2e_deploy.chips.dynapcnn.estimates.congestion import congestion
+from i2e_deploy.chips.dynapcnn.event.injection import inject
+from i2e_deploy.chips.dynapcnn.event.options import EventOptions
+from i2e_deploy.chips.dynapcnn.event.reference import EventRun, _reached, as_spikes, merge, run_event_reference
+from i2e_deploy.chips.dynapcnn.event.run import reaching
 from i2e_deploy.chips.dynapcnn.spikes import TICK, Stimuli
 from i2e_deploy.errors import InputError
 

@@ -11,7 +11,7 @@ import pytest
 from i2e_deploy import bundle
 from i2e_deploy.chips import get
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram
-from i2e_deploy.chips.dynapcnn.injection import count_events
+from i2e_deploy.chips.dynapcnn.event.injection import count_events
 from i2e_deploy.cli.app import run
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.events import EVENT_DTYPE, Events

@@ -13,11 +13,11 @@ from event_strategies import event_arrays
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from i2e_deploy.chips.dynapcnn.config import build_config
-from i2e_deploy.chips.dynapcnn.event_filter import EventFilter, filter_reference, fresh_memory
-from i2e_deploy.chips.dynapcnn.event_options import EventOptions
-from i2e_deploy.chips.dynapcnn.filter_kernel import filter_fast
-from i2e_deploy.chips.dynapcnn.injection import recorded
+from i2e_deploy.chips.dynapcnn.event.injection import recorded
+from i2e_deploy.chips.dynapcnn.event.options import EventOptions
+from i2e_deploy.chips.dynapcnn.export.config import build_config
+from i2e_deploy.chips.dynapcnn.peripherals.event_filter import EventFilter, filter_reference, fresh_memory
+from i2e_deploy.chips.dynapcnn.peripherals.filter_kernel import filter_fast
 from i2e_deploy.chips.dynapcnn.program_file import read_program
 from i2e_deploy.chips.dynapcnn.spikes import STIMULUS, TICK, Stimuli
 from i2e_deploy.errors import InputError, UnsupportedError

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from i2e_deploy.chips.dynapcnn import DynapcnnProgram, event_engine
-from i2e_deploy.chips.dynapcnn.event_engine import EventEngine
-from i2e_deploy.chips.dynapcnn.event_options import EventOptions
-from i2e_deploy.chips.dynapcnn.event_reference import run_event_reference
+from i2e_deploy.chips.dynapcnn import DynapcnnProgram
+from i2e_deploy.chips.dynapcnn.event import engine as event_engine
+from i2e_deploy.chips.dynapcnn.event.engine import EventEngine
+from i2e_deploy.chips.dynapcnn.event.options import EventOptions
+from i2e_deploy.chips.dynapcnn.event.reference import run_event_reference
 from i2e_deploy.chips.dynapcnn.spikes import STIMULUS
 
 #: Kernel, stride, features: blocks of two rows of 16 lanes, of one row of 16, of three rows of 24; and others.

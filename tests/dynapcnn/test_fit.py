@@ -14,16 +14,16 @@ from oversized import frames_for, oversized
 
 from i2e_deploy.chips import get
 from i2e_deploy.chips.dynapcnn import DynapcnnChip, DynapcnnProgram
-from i2e_deploy.chips.dynapcnn.examine import Asked, examine
-from i2e_deploy.chips.dynapcnn.fit import make_fit, smallest_changes
-from i2e_deploy.chips.dynapcnn.fit_search import EXACT
-from i2e_deploy.chips.dynapcnn.reshape import Change, apply_changes
-from i2e_deploy.chips.dynapcnn.reshape.channels import keep_channels, tied
-from i2e_deploy.chips.dynapcnn.reshape.graph import weights_of
-from i2e_deploy.chips.dynapcnn.reshape.kernel import crop_kernel, sides
-from i2e_deploy.chips.dynapcnn.shapes_only import fewer_channels, shapes_of, smaller_kernel
-from i2e_deploy.chips.dynapcnn.split import split_all, split_to_fit
-from i2e_deploy.chips.dynapcnn.stages import Stage
+from i2e_deploy.chips.dynapcnn.checks.examine import Asked, examine
+from i2e_deploy.chips.dynapcnn.checks.fit import make_fit, smallest_changes
+from i2e_deploy.chips.dynapcnn.checks.fit_search import EXACT
+from i2e_deploy.chips.dynapcnn.checks.shapes_only import fewer_channels, shapes_of, smaller_kernel
+from i2e_deploy.chips.dynapcnn.checks.split import split_all, split_to_fit
+from i2e_deploy.chips.dynapcnn.lowering.reshape import Change, apply_changes
+from i2e_deploy.chips.dynapcnn.lowering.reshape.channels import keep_channels, tied
+from i2e_deploy.chips.dynapcnn.lowering.reshape.graph import weights_of
+from i2e_deploy.chips.dynapcnn.lowering.reshape.kernel import crop_kernel, sides
+from i2e_deploy.chips.dynapcnn.lowering.stages import Stage
 from i2e_deploy.chips.profile import load_profile
 from i2e_deploy.errors import CheckFailed, UnsupportedError
 from i2e_deploy.network import Conv2d, IntegrateAndFire, Layer, Linear, Network, Op, Pool2d, chain

@@ -18,10 +18,10 @@ from torch import nn
 
 from i2e_deploy.chips import get
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram
-from i2e_deploy.chips.dynapcnn.config import build_config
+from i2e_deploy.chips.dynapcnn.export.config import build_config
+from i2e_deploy.chips.dynapcnn.lowering.quantise import quantise
+from i2e_deploy.chips.dynapcnn.lowering.stages import arrange, words
 from i2e_deploy.chips.dynapcnn.program_file import read_program
-from i2e_deploy.chips.dynapcnn.quantise import quantise
-from i2e_deploy.chips.dynapcnn.stages import arrange, words
 from i2e_deploy.network import Conv2d, IntegrateAndFire, Network, chain, from_sinabs
 
 G = torch.Generator

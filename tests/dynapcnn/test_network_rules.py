@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from i2e_deploy.chips import CheckReport, Finding
 from i2e_deploy.chips.dynapcnn import DynapcnnChip
-from i2e_deploy.chips.dynapcnn.activity import Activity, measure
-from i2e_deploy.chips.dynapcnn.placement import place, rate_of
-from i2e_deploy.chips.dynapcnn.readout import Readout
-from i2e_deploy.chips.dynapcnn.stages import arrange, words
+from i2e_deploy.chips.dynapcnn.checks.placement import place, rate_of
+from i2e_deploy.chips.dynapcnn.estimates.activity import Activity, measure
+from i2e_deploy.chips.dynapcnn.lowering.stages import arrange, words
+from i2e_deploy.chips.dynapcnn.peripherals.readout import Readout
 from i2e_deploy.chips.profile import load_profile
 from i2e_deploy.network import Conv2d, IntegrateAndFire, Layer, Network, Op, Pool2d, Sensor, chain
 from i2e_deploy.network.layers import Array

@@ -14,9 +14,9 @@ from tiny_programs import tiny_program
 
 from i2e_deploy.chips import get
 from i2e_deploy.chips.dynapcnn.board.fake import fake_samna
-from i2e_deploy.chips.dynapcnn.energy import Coefficients, Reading
-from i2e_deploy.chips.dynapcnn.power_file import MAX_BYTES, read_coefficients, write_coefficients
-from i2e_deploy.chips.dynapcnn.power_readings import read_readings
+from i2e_deploy.chips.dynapcnn.estimates.energy import Coefficients, Reading
+from i2e_deploy.chips.dynapcnn.estimates.power_file import MAX_BYTES, read_coefficients, write_coefficients
+from i2e_deploy.chips.dynapcnn.estimates.power_readings import read_readings
 from i2e_deploy.cli.app import run
 from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
 from i2e_deploy.network import Conv2d, Flatten, IntegrateAndFire, Linear, Network, chain

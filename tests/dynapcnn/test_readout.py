@@ -14,10 +14,11 @@ from sinabs_networks import conv, linear, neurons, oracle
 from torch import nn
 
 from i2e_deploy.chips import get
-from i2e_deploy.chips.dynapcnn import DynapcnnProgram, samna_link
-from i2e_deploy.chips.dynapcnn.config import build_config
+from i2e_deploy.chips.dynapcnn import DynapcnnProgram
+from i2e_deploy.chips.dynapcnn.export import samna_link
+from i2e_deploy.chips.dynapcnn.export.config import build_config
+from i2e_deploy.chips.dynapcnn.peripherals.readout import Readout, read_out
 from i2e_deploy.chips.dynapcnn.program_file import read_program
-from i2e_deploy.chips.dynapcnn.readout import Readout, read_out
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network import from_sinabs
 

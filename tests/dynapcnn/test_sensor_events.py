@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from i2e_deploy import bundle
 from i2e_deploy.chips import get
 from i2e_deploy.chips.dynapcnn import DynapcnnChip, DynapcnnProgram
-from i2e_deploy.chips.dynapcnn.bound import bound
-from i2e_deploy.chips.dynapcnn.config import build_config
-from i2e_deploy.chips.dynapcnn.event_filter import EventFilter
-from i2e_deploy.chips.dynapcnn.event_options import EventOptions
-from i2e_deploy.chips.dynapcnn.injection import inject
-from i2e_deploy.chips.dynapcnn.preprocess import preprocess_events, preprocess_frames
+from i2e_deploy.chips.dynapcnn.event.bound import bound
+from i2e_deploy.chips.dynapcnn.event.injection import inject
+from i2e_deploy.chips.dynapcnn.event.options import EventOptions
+from i2e_deploy.chips.dynapcnn.export.config import build_config
+from i2e_deploy.chips.dynapcnn.peripherals.event_filter import EventFilter
+from i2e_deploy.chips.dynapcnn.peripherals.preprocess import preprocess_events, preprocess_frames
+from i2e_deploy.chips.dynapcnn.peripherals.readout import Readout
 from i2e_deploy.chips.dynapcnn.program_file import read_program
-from i2e_deploy.chips.dynapcnn.readout import Readout
 from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
 from i2e_deploy.events import EVENT_DTYPE
 from i2e_deploy.network import Conv2d, IntegrateAndFire, Layer, Network, Pool2d, Sensor, chain

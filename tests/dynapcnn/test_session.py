@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram
-from i2e_deploy.chips.dynapcnn.session import TimestepSession
+from i2e_deploy.chips.dynapcnn.timestep.session import TimestepSession
 from i2e_deploy.chips.session import Session
 from i2e_deploy.errors import InputError
 

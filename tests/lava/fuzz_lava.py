@@ -17,7 +17,7 @@ import numpy as np
 from lava_models import load, run_models
 from loihi_nets import draw_frames, draw_network
 
-from i2e_deploy.chips.loihi2.lava_weights import lava_dense
+from i2e_deploy.chips.loihi2.lava.weights import lava_dense
 from i2e_deploy.chips.loihi2.program import LoihiProgram
 from i2e_deploy.lava_shim import import_lava
 from i2e_deploy.network import read_netx

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from i2e_deploy import bundle
 from i2e_deploy.chips import get
-from i2e_deploy.chips.loihi2.calibration import calibration_findings, headroom
+from i2e_deploy.chips.loihi2.checks.calibration import calibration_findings, headroom
+from i2e_deploy.chips.loihi2.checks.partition import Demand, cut, place
 from i2e_deploy.chips.loihi2.costs import dynamic_energy, step_time
-from i2e_deploy.chips.loihi2.export import mend
-from i2e_deploy.chips.loihi2.lava_weights import lava_dense
+from i2e_deploy.chips.loihi2.lava.export import mend
+from i2e_deploy.chips.loihi2.lava.weights import lava_dense
 from i2e_deploy.chips.loihi2.layers import layers_of
-from i2e_deploy.chips.loihi2.partition import Demand, cut, place
 from i2e_deploy.chips.loihi2.program import LoihiProgram
 from i2e_deploy.chips.profile import load_profile
 from i2e_deploy.cli.app import run

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from loihi_nets import draw_frames, draw_network, draw_weight
 
-from i2e_deploy.chips.loihi2 import engine as fast
-from i2e_deploy.chips.loihi2 import kernels, plan
+from i2e_deploy.chips.loihi2.engine import kernels, plan
+from i2e_deploy.chips.loihi2.engine import simulator as fast
 from i2e_deploy.chips.loihi2.program import LoihiProgram, flat_frames
 from i2e_deploy.chips.trace import Trace
 from i2e_deploy.network.blocks import BlockNetwork, Connection, ConvSynapse, DenseSynapse, Resonator
@@ -135,7 +135,7 @@ def test_tables_of_sums_change_nothing(limit: int, monkeypatch: pytest.MonkeyPat
 
 def test_more_threads_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """Agreement: exact, for any number of worker threads."""
-    from i2e_deploy.chips.loihi2 import workers
+    from i2e_deploy.chips.loihi2.engine import workers
 
     monkeypatch.setattr(workers, "WORTHWHILE", 0)
     for seed in range(20):

@@ -19,7 +19,7 @@ from children import needs_lava
 from netx_files import INPUT_SHAPE, add_layer, small_file
 
 from i2e_deploy.chips import get
-from i2e_deploy.chips.loihi2.export import export_netx
+from i2e_deploy.chips.loihi2.lava.export import export_netx
 from i2e_deploy.chips.loihi2.program import LoihiProgram
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.lava_shim import import_lava

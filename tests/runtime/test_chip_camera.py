@@ -14,9 +14,9 @@ from event_strategies import random_events
 from i2e_deploy import bundle as bundles
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.board.fake import FakeClock, Faults, fake_samna
-from i2e_deploy.chips.dynapcnn.event_options import EventOptions
-from i2e_deploy.chips.dynapcnn.event_run import run_recordings
-from i2e_deploy.chips.dynapcnn.on_camera import on_camera
+from i2e_deploy.chips.dynapcnn.board.on_camera import on_camera
+from i2e_deploy.chips.dynapcnn.event.options import EventOptions
+from i2e_deploy.chips.dynapcnn.event.run import run_recordings
 from i2e_deploy.cli.app import run
 from i2e_deploy.errors import InputError
 from i2e_deploy.runtime.chip_evaluation import evaluate_scene

@@ -12,7 +12,7 @@ from i2e_deploy.chips.dynapcnn import DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.board import BoardOptions
 from i2e_deploy.chips.dynapcnn.board.camera import Watched, watch
 from i2e_deploy.chips.dynapcnn.board.fake import Faults, fake_samna
-from i2e_deploy.chips.dynapcnn.event_run import run_recordings
+from i2e_deploy.chips.dynapcnn.event.run import run_recordings
 from i2e_deploy.events import Events
 
 STEPS = 12

@@ -12,17 +12,17 @@ import numpy as np
 from i2e_deploy.chips.base import Chip, Program
 from i2e_deploy.chips.check import CheckReport, Slot
 from i2e_deploy.chips.costs import Costs
-from i2e_deploy.chips.dynapcnn.activity import Activity, channel_spikes
-from i2e_deploy.chips.dynapcnn.config import build_config
-from i2e_deploy.chips.dynapcnn.energy import Coefficients
-from i2e_deploy.chips.dynapcnn.event_options import EventOptions
-from i2e_deploy.chips.dynapcnn.examine import Asked, examine
-from i2e_deploy.chips.dynapcnn.fit import Fitted, make_fit, with_proposal
+from i2e_deploy.chips.dynapcnn.checks.examine import Asked, examine
+from i2e_deploy.chips.dynapcnn.checks.fit import Fitted, make_fit, with_proposal
+from i2e_deploy.chips.dynapcnn.checks.split import split_to_fit
+from i2e_deploy.chips.dynapcnn.estimates.activity import Activity, channel_spikes
+from i2e_deploy.chips.dynapcnn.estimates.energy import Coefficients
+from i2e_deploy.chips.dynapcnn.event.options import EventOptions
+from i2e_deploy.chips.dynapcnn.export.config import build_config
+from i2e_deploy.chips.dynapcnn.lowering.quantise import Quantised, core_layer, quantise
+from i2e_deploy.chips.dynapcnn.lowering.stages import Stage, arrange, sensor_of
 from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.program_file import read_program
-from i2e_deploy.chips.dynapcnn.quantise import Quantised, core_layer, quantise
-from i2e_deploy.chips.dynapcnn.split import split_to_fit
-from i2e_deploy.chips.dynapcnn.stages import Stage, arrange, sensor_of
 from i2e_deploy.chips.profile import load_profile
 from i2e_deploy.chips.trace import Integers, Trace
 from i2e_deploy.errors import UnsupportedError
@@ -91,14 +91,14 @@ class DynapcnnChip(Chip):
 
     def calibrate(self, network: AnyNetwork, frames: Integers, split: bool = False) -> DynapcnnProgram:
         """Lower with scales chosen on frames [B, T, C, H, W], see `calibrate`; `lower` is exact to Sinabs."""
-        from i2e_deploy.chips.dynapcnn.calibrate import calibrate
+        from i2e_deploy.chips.dynapcnn.lowering.calibrate import calibrate
 
         program = calibrate(_float(network), frames)
         return split_to_fit(program, self.profile) if split else program
 
     def calibrated(self, path: Path) -> DynapcnnChip:
         """See `Chip.calibrated` and `power_file`."""
-        from i2e_deploy.chips.dynapcnn.power_file import read_coefficients
+        from i2e_deploy.chips.dynapcnn.estimates.power_file import read_coefficients
 
         return DynapcnnChip(self.profile.name, read_coefficients(path, self.profile.name))
 
@@ -112,7 +112,7 @@ class DynapcnnChip(Chip):
         options: EventOptions | None = None,
     ) -> Costs:
         """See `Chip.costs` and `costs.costs`; `options` say the duration of a step too, where they are given."""
-        from i2e_deploy.chips.dynapcnn.costs import costs
+        from i2e_deploy.chips.dynapcnn.estimates.costs import costs
 
         assert isinstance(program, DynapcnnProgram)
         options = EventOptions(step_us=step_us) if options is None else options

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.base import Program, check_frames, check_states
-from i2e_deploy.chips.dynapcnn.event_filter import EventFilter
-from i2e_deploy.chips.dynapcnn.event_options import EventOptions
-from i2e_deploy.chips.dynapcnn.preprocess import preprocess_frames
-from i2e_deploy.chips.dynapcnn.readout import CLASSES, SPACING, Readout, spread
+from i2e_deploy.chips.dynapcnn.event.options import EventOptions
+from i2e_deploy.chips.dynapcnn.peripherals.event_filter import EventFilter
+from i2e_deploy.chips.dynapcnn.peripherals.preprocess import preprocess_frames
+from i2e_deploy.chips.dynapcnn.peripherals.readout import CLASSES, SPACING, Readout, spread
 from i2e_deploy.chips.session import Session
 from i2e_deploy.chips.trace import Integers, States, Trace
 from i2e_deploy.errors import InputError, UnsupportedError
@@ -118,9 +118,9 @@ class DynapcnnProgram(Program):
         Raises:
             UnsupportedError: a decimator or an event filter in `timestep`.
         """
-        from i2e_deploy.chips.dynapcnn.engine import run_engine
-        from i2e_deploy.chips.dynapcnn.event_run import run_events
-        from i2e_deploy.chips.dynapcnn.reference import run_reference
+        from i2e_deploy.chips.dynapcnn.event.run import run_events
+        from i2e_deploy.chips.dynapcnn.timestep.engine import run_engine
+        from i2e_deploy.chips.dynapcnn.timestep.reference import run_reference
 
         engines = {"fast": run_engine, "reference": run_reference}
         if semantics not in ("timestep", "event"):
@@ -157,8 +157,8 @@ class DynapcnnProgram(Program):
         Raises:
             InputError: an event outside the input, or see `run`.
         """
-        from i2e_deploy.chips.dynapcnn.event_run import run_recordings
-        from i2e_deploy.chips.dynapcnn.injection import from_start
+        from i2e_deploy.chips.dynapcnn.event.injection import from_start
+        from i2e_deploy.chips.dynapcnn.event.run import run_recordings
 
         if given.dtype.names is None:
             return self.run(cast("Integers", given), "event", engine, states, options)
@@ -172,7 +172,7 @@ class DynapcnnProgram(Program):
 
     def count(self, events: Events, step_us: int) -> Integers:
         """A recording counted into steps, as `run` takes it; see `injection.count_events`."""
-        from i2e_deploy.chips.dynapcnn.injection import count_events
+        from i2e_deploy.chips.dynapcnn.event.injection import count_events
 
         return count_events(self.merged(events), self.input_shape, step_us)
 
@@ -215,7 +215,7 @@ class DynapcnnProgram(Program):
 
     def session(self, semantics: str = "timestep") -> Session:
         """See `Program.session`."""
-        from i2e_deploy.chips.dynapcnn.session import TimestepSession
+        from i2e_deploy.chips.dynapcnn.timestep.session import TimestepSession
 
         if semantics != "timestep" or self.counts_events or self.sensor is not None or self.readout is not None:
             return Session(self, semantics)

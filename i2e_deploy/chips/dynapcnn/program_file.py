@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.chips.dynapcnn.event_filter import EventFilter
+from i2e_deploy.chips.dynapcnn.peripherals.event_filter import EventFilter
+from i2e_deploy.chips.dynapcnn.peripherals.readout import Readout
 from i2e_deploy.chips.dynapcnn.program import CoreLayer, DynapcnnProgram, Pair, Source
-from i2e_deploy.chips.dynapcnn.readout import Readout
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.network import INPUT, Sensor

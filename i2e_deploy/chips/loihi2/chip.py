@@ -10,13 +10,13 @@ from typing import Any
 from i2e_deploy.chips.base import Chip, Program
 from i2e_deploy.chips.check import CheckReport, Finding, Severity, Slot
 from i2e_deploy.chips.costs import Costs
-from i2e_deploy.chips.loihi2.calibration import calibration_findings
+from i2e_deploy.chips.loihi2.checks.calibration import calibration_findings
+from i2e_deploy.chips.loihi2.checks.partition import Cut, place
+from i2e_deploy.chips.loihi2.checks.rules import RULES
 from i2e_deploy.chips.loihi2.costs import costs
-from i2e_deploy.chips.loihi2.export import export_netx
+from i2e_deploy.chips.loihi2.lava.export import export_netx
 from i2e_deploy.chips.loihi2.layers import layers_of
-from i2e_deploy.chips.loihi2.partition import Cut, place
 from i2e_deploy.chips.loihi2.program import LoihiProgram, read_program
-from i2e_deploy.chips.loihi2.rules import RULES
 from i2e_deploy.chips.profile import Profile, load_profile
 from i2e_deploy.chips.trace import Integers, Trace
 from i2e_deploy.errors import UnsupportedError

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from i2e_deploy.chips.costs import Costs, Figure
+from i2e_deploy.chips.loihi2.checks.partition import Cut, cut, demand_of
 from i2e_deploy.chips.loihi2.layers import Layer
-from i2e_deploy.chips.loihi2.partition import Cut, cut, demand_of
 from i2e_deploy.chips.profile import CERTAINTIES, Estimate, Profile
 from i2e_deploy.chips.trace import Trace
 

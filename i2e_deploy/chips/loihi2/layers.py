@@ -1,6 +1,6 @@
 """A program as the simulators take it: for each layer the numbers that act, under one of two semantics.
 
-`chip`: the integers of the program. `lava`: what netx and Lava's `fixed_pt` models make of them, see `lava_weights`.
+`chip`: the integers of the program. `lava`: what netx and Lava's `fixed_pt` models make of them, see `lava.weights`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from math import prod
 
 import numpy as np
 
-from i2e_deploy.chips.loihi2.lava_weights import lava_bias, lava_decay, lava_dense
+from i2e_deploy.chips.loihi2.lava.weights import lava_bias, lava_decay, lava_dense
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network.blocks import (
     SOURCE,

@@ -44,7 +44,7 @@ class LoihiProgram(Program):
                 Lava's `fixed_pt` models make of them, bit for bit. They differ where `check` reports a defect.
             engine: see `Program.run`.
         """
-        from i2e_deploy.chips.loihi2.engine import run_engine
+        from i2e_deploy.chips.loihi2.engine.simulator import run_engine
         from i2e_deploy.chips.loihi2.neurons import state_shapes
         from i2e_deploy.chips.loihi2.reference import run_reference
 
@@ -60,7 +60,7 @@ class LoihiProgram(Program):
 
     def run_on(self, target: str, frames: Integers, semantics: str = "timestep", step_us: int = 1000) -> Trace:
         """See `Program.run_on`: `lava` is Lava's CPU models, `board` the chip through Intel's extension."""
-        from i2e_deploy.chips.loihi2.lava import run_lava
+        from i2e_deploy.chips.loihi2.lava.run import run_lava
 
         if target not in ("lava", "board"):
             raise UnsupportedError(f"target {target!r}: choose one of simulator, lava, board")

@@ -27,12 +27,12 @@ from numpy.typing import NDArray
 
 from i2e_deploy.chips.dynapcnn.board.arrivals import Arrivals, CoreEvents, read_neuron
 from i2e_deploy.chips.dynapcnn.board.link import Board, open_board
+from i2e_deploy.chips.dynapcnn.board.on_camera import PIXELS
 from i2e_deploy.chips.dynapcnn.board.options import BoardOptions
 from i2e_deploy.chips.dynapcnn.board.power import Rail, Readings
 from i2e_deploy.chips.dynapcnn.board.results import trace_of
 from i2e_deploy.chips.dynapcnn.board.session import NO_POWER
 from i2e_deploy.chips.dynapcnn.board.setup import configure, monitored, place_on, slow_clock_hz
-from i2e_deploy.chips.dynapcnn.on_camera import PIXELS
 from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram
 from i2e_deploy.chips.trace import Trace
 from i2e_deploy.errors import InputError, SourceLost

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from i2e_deploy.chips.dynapcnn.lowering.stages import words
 from i2e_deploy.chips.dynapcnn.program import CoreLayer
-from i2e_deploy.chips.dynapcnn.stages import words
 
 #: Neurons of each core that are read back after a reset.
 CHECKED = 32

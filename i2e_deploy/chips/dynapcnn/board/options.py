@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from i2e_deploy.chips.dynapcnn.board.calls import LIMIT_S
-from i2e_deploy.chips.dynapcnn.event_options import EventOptions
+from i2e_deploy.chips.dynapcnn.event.options import EventOptions
 from i2e_deploy.errors import InputError
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from i2e_deploy.chips.dynapcnn.board.arrivals import CoreEvents
 from i2e_deploy.chips.dynapcnn.board.options import BoardOptions
 from i2e_deploy.chips.dynapcnn.board.power import Rail, mean_power
-from i2e_deploy.chips.dynapcnn.event_run import count_output
+from i2e_deploy.chips.dynapcnn.event.run import count_output
 from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.spikes import SPIKE, Binned, Spikes, join_samples
 from i2e_deploy.chips.trace import Trace

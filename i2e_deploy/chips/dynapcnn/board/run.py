@@ -17,8 +17,8 @@ from i2e_deploy.chips.dynapcnn.board.options import BoardOptions
 from i2e_deploy.chips.dynapcnn.board.results import trace_of
 from i2e_deploy.chips.dynapcnn.board.session import BoardSession
 from i2e_deploy.chips.dynapcnn.board.setup import configure, monitored, place_on, slow_clock_hz
-from i2e_deploy.chips.dynapcnn.event_reference import as_spikes, route
-from i2e_deploy.chips.dynapcnn.event_run import reaching
+from i2e_deploy.chips.dynapcnn.event.reference import as_spikes, route
+from i2e_deploy.chips.dynapcnn.event.run import reaching
 from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.spikes import Stimuli
 from i2e_deploy.chips.trace import Integers, Trace

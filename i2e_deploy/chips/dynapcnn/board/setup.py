@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from i2e_deploy.chips.dynapcnn import samna_link
 from i2e_deploy.chips.dynapcnn.board.link import Board
 from i2e_deploy.chips.dynapcnn.board.options import BoardOptions
-from i2e_deploy.chips.dynapcnn.config import build_config
-from i2e_deploy.chips.dynapcnn.placement import place
+from i2e_deploy.chips.dynapcnn.checks.placement import place
+from i2e_deploy.chips.dynapcnn.export import samna_link
+from i2e_deploy.chips.dynapcnn.export.config import build_config
 from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram
 from i2e_deploy.chips.profile import load_profile
 from i2e_deploy.errors import CheckFailed, InputError, UnsupportedError

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from i2e_deploy.chips.dynapcnn.event_filter import EventFilter, fresh_memory
-from i2e_deploy.chips.dynapcnn.event_run import Memory
-from i2e_deploy.chips.dynapcnn.filter_kernel import filter_fast
-from i2e_deploy.chips.dynapcnn.on_camera import PIXELS
-from i2e_deploy.chips.dynapcnn.preprocess import preprocess_events
-from i2e_deploy.chips.dynapcnn.readout import CLASSES, DESTINATION, SPACING, Readout, read_out
+from i2e_deploy.chips.dynapcnn.board.on_camera import PIXELS
+from i2e_deploy.chips.dynapcnn.event.run import Memory
+from i2e_deploy.chips.dynapcnn.peripherals.event_filter import EventFilter, fresh_memory
+from i2e_deploy.chips.dynapcnn.peripherals.filter_kernel import filter_fast
+from i2e_deploy.chips.dynapcnn.peripherals.preprocess import preprocess_events
+from i2e_deploy.chips.dynapcnn.peripherals.readout import CLASSES, DESTINATION, SPACING, Readout, read_out
 from i2e_deploy.chips.dynapcnn.spikes import STIMULUS, Stimuli
 from i2e_deploy.events.array import Events
 from i2e_deploy.network import Sensor

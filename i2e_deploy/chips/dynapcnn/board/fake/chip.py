@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from i2e_deploy.chips.dynapcnn.config import DECIMATION
-from i2e_deploy.chips.dynapcnn.event_engine import EventEngine
-from i2e_deploy.chips.dynapcnn.event_options import EventOptions
-from i2e_deploy.chips.dynapcnn.event_reference import CoreState
+from i2e_deploy.chips.dynapcnn.event.engine import EventEngine
+from i2e_deploy.chips.dynapcnn.event.options import EventOptions
+from i2e_deploy.chips.dynapcnn.event.reference import CoreState
+from i2e_deploy.chips.dynapcnn.export.config import DECIMATION
+from i2e_deploy.chips.dynapcnn.peripherals.readout import DESTINATION
 from i2e_deploy.chips.dynapcnn.program import CoreLayer, DynapcnnProgram, Source
-from i2e_deploy.chips.dynapcnn.readout import DESTINATION
 from i2e_deploy.chips.dynapcnn.spikes import STIMULUS, TICK, Stimuli
 from i2e_deploy.network import INPUT
 

@@ -19,7 +19,7 @@ from i2e_deploy.chips.dynapcnn.board.fake.objects import (
     Spike,
     WriteNeuronValue,
 )
-from i2e_deploy.chips.dynapcnn.event_options import EventOptions
+from i2e_deploy.chips.dynapcnn.event.options import EventOptions
 from i2e_deploy.events.array import Events
 
 WRAP = 2**32

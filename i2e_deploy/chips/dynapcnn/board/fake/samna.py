@@ -12,7 +12,7 @@ from i2e_deploy.chips.dynapcnn.board.fake import objects
 from i2e_deploy.chips.dynapcnn.board.fake.device import FakeDevice
 from i2e_deploy.chips.dynapcnn.board.fake.faults import Faults
 from i2e_deploy.chips.dynapcnn.board.fake.instruments import FakeClock
-from i2e_deploy.chips.dynapcnn.event_options import EventOptions
+from i2e_deploy.chips.dynapcnn.event.options import EventOptions
 from i2e_deploy.events.array import Events, empty_events
 
 #: Watts of the five rails that the vendor's notebook shows of a Speck2f kit at rest (Sinabs, "power_monitoring").

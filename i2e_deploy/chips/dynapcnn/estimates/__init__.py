@@ -1,0 +1,1 @@
+"""What a run costs: load and delay of every core, power."""

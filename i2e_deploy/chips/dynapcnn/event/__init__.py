@@ -1,0 +1,1 @@
+"""The event semantics, the asynchronous chip: its definition, the fast engine, orders and bounds."""

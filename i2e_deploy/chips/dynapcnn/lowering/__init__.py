@@ -1,0 +1,1 @@
+"""From a float network to the chip's integers: stages, then scales."""

@@ -1,0 +1,233 @@
+"""Arrange a float network as the chip sees it: one stage a core.
+
+A core convolves the events that reach it, integrates, fires, and sends its spikes on, summed over pooling
+windows. So a stage is a convolution (or a linear layer, which is a convolution with one output pixel), the
+neurons behind it, and where its input comes from with the pooling on the way. Average pooling becomes sum
+pooling, its factor moves into the weights behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from i2e_deploy.chips.dynapcnn.lowering.front_end import sensor_layer, with_pooling
+from i2e_deploy.chips.dynapcnn.program import Source
+from i2e_deploy.errors import UnsupportedError
+from i2e_deploy.network import INPUT, Add, Conv2d, IntegrateAndFire, Layer, Linear, Network, Pool2d, Sensor
+from i2e_deploy.network.layers import Array, Pair, Shape
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """One core's worth of the float network.
+
+    Args:
+        name: name of the convolution or linear layer.
+        sources: where its input comes from.
+        weight: float32 [C_out, C_in, kH, kW], groups and dilation written out as zeros, pooling factor included.
+        input_shape: (C, H, W) after pooling.
+        output_shape: (C, H, W) of the neurons.
+        destinations: how many stages (or outputs) it feeds.
+    """
+
+    name: str
+    sources: tuple[Source, ...]
+    weight: Array
+    bias: Array | None
+    stride: Pair
+    padding: Pair
+    neuron: IntegrateAndFire
+    input_shape: Shape
+    output_shape: Shape
+    destinations: int
+
+
+@dataclass(frozen=True)
+class _Path:
+    """A way back from a layer to the neurons (or the input) that feed it."""
+
+    source: str
+    pool: Pair = (1, 1)
+    factor: float = 1.0
+
+
+def arrange(network: Network) -> tuple[tuple[Stage, ...], tuple[Source, ...]]:
+    """The stages in network order, and the sources of the output.
+
+    Raises:
+        UnsupportedError: names every layer that cannot be part of a core, with what to do.
+    """
+    shapes, consumers = network.shapes(), network.consumers()
+    layers = {layer.name: layer for layer in network.layers}
+    problems = _problems(network, layers)
+    if problems:
+        raise UnsupportedError("; ".join(problems))
+    sensor_of(network)
+    neurons, ways = _ways(network)
+    stage_of = {neuron.name: synapse for synapse, neuron in neurons.items()} | {INPUT: INPUT}
+    outputs = [p for layer in network.layers if not consumers[layer.name] for p in _paths(layer.name, layers)]
+    fan_out = [path.source for paths in (*ways.values(), outputs) for path in paths]
+
+    def source(path: _Path) -> Source:
+        from_sensor = path.source in layers and isinstance(layers[path.source].op, Sensor)
+        return Source(INPUT) if from_sensor else Source(stage_of[path.source], path.pool)
+
+    stages = []
+    for name, neuron in neurons.items():
+        assert isinstance(neuron.op, IntegrateAndFire)
+        stage = _stage(layers[name], neuron.op, ways[name], shapes)
+        stages.append(replace(stage, sources=tuple(map(source, ways[name])), destinations=fan_out.count(neuron.name)))
+    return tuple(stages), tuple(map(source, outputs))
+
+
+def sensor_of(network: Network) -> Sensor | None:
+    """The pre-processing of the input with the pooling behind it taken in; None when the network has none.
+
+    Raises:
+        UnsupportedError: see `front_end`.
+    """
+    layer = sensor_layer(network)
+    if layer is None:
+        return None
+    _, ways = _ways(network)
+    return with_pooling(layer, [path.pool for paths in ways.values() for path in paths if path.source == layer.name])
+
+
+def _ways(network: Network) -> tuple[dict[str, Layer], dict[str, list[_Path]]]:
+    """By the name of each layer with weights: its neurons, and the ways back to what feeds it."""
+    layers = {layer.name: layer for layer in network.layers}
+    neurons = {layer.inputs[0]: layer for layer in network.layers if isinstance(layer.op, IntegrateAndFire)}
+    return neurons, {name: [p for n in layers[name].inputs for p in _paths(n, layers)] for name in neurons}
+
+
+def _problems(network: Network, layers: dict[str, Layer]) -> list[str]:
+    """Every reason why the network is not a set of cores."""
+    consumers, problems = network.consumers(), []
+    if not any(isinstance(layer.op, IntegrateAndFire) for layer in network.layers):
+        return ["the network has no integrate-and-fire layer: every convolution needs one behind it"]
+    if len(network.input_shape) != 3:
+        return [f"the input has shape {network.input_shape}: the chip takes events of shape (C, H, W)"]
+    for layer in network.layers:
+        behind, before = consumers[layer.name], [layers[n].op for n in layer.inputs if n != INPUT]
+        if isinstance(layer.op, Conv2d | Linear):
+            if len(behind) != 1 or not isinstance(behind[0].op, IntegrateAndFire):
+                problems.append(f"layer {layer.name!r}: weights need one integrate-and-fire layer directly behind them")
+        elif isinstance(layer.op, IntegrateAndFire):
+            if not (len(before) == 1 and isinstance(before[0], Conv2d | Linear)):
+                problems.append(f"layer {layer.name!r}: neurons need a convolution or linear layer directly before")
+        elif not behind and isinstance(layer.op, Add):
+            problems.append(f"layer {layer.name!r}: a sum cannot be the output; put a convolution and neurons behind")
+        if isinstance(layer.op, Pool2d) and INPUT in layer.inputs:
+            problems.append(
+                f"layer {layer.name!r} pools the input: put a Sensor (Sinabs: DVSLayer) before it, or use a stride"
+            )
+    return problems
+
+
+def _paths(name: str, layers: dict[str, Layer]) -> list[_Path]:
+    """All ways from the output of `name` back to neurons or the input, with the pooling between."""
+    if name == INPUT or isinstance(layers[name].op, IntegrateAndFire | Sensor):
+        return [_Path(name)]
+    layer = layers[name]
+    paths = [path for source in layer.inputs for path in _paths(source, layers)]
+    if isinstance(layer.op, Pool2d):
+        (ky, kx), average = layer.op.kernel, layer.op.kind == "average"
+        factor = 1.0 / (ky * kx) if average else 1.0
+        paths = [_Path(p.source, (p.pool[0] * ky, p.pool[1] * kx), p.factor * factor) for p in paths]
+    return paths
+
+
+def _stage(layer: Layer, neuron: IntegrateAndFire, paths: Sequence[_Path], shapes: dict[str, Shape]) -> Stage:
+    """The stage of one convolution or linear layer; `arrange` fills in sources and destinations."""
+    factors = {path.factor for path in paths}
+    if len(factors) > 1:
+        raise UnsupportedError(
+            f"layer {layer.name!r} gets inputs scaled by different average pools ({sorted(factors)}): "
+            "one core has one set of weights; use sum pooling or equal windows"
+        )
+    channels, height, width = (*shapes[paths[0].source], 1, 1)[:3]  # neurons of a linear layer: one pixel
+    input_shape = (channels, height // paths[0].pool[0], width // paths[0].pool[1])
+    op = layer.op
+    if isinstance(op, Linear):
+        weight, stride, padding = _as_convolution(op.weight.reshape(-1, *input_shape))
+        output_shape: Shape = (weight.shape[0], 1, 1)
+    else:
+        assert isinstance(op, Conv2d)
+        weight, stride, padding = _write_out(op), op.stride, op.padding
+        output_shape = shapes[layer.name]
+    factor = factors.pop()
+    if factor != 1:  # in float32, as sinabs: dynapcnn_layer.py `conv.weight * self._rescale_weights`
+        weight = weight * np.float32(factor)
+    return Stage(layer.name, (), weight, op.bias, stride, padding, neuron, input_shape, output_shape, 0)
+
+
+def _as_convolution(weight: Array) -> tuple[Array, Pair, Pair]:
+    """A linear layer on (C, H, W) as a convolution with one output pixel: weights, stride, padding.
+
+    A core has one number for both sides of a kernel. Where H and W differ, the kernel is made square with rows or
+    columns of zeros that lie in the padding; padding has the same width on both sides, so the input may be one
+    longer than the kernel, and a stride of 8 keeps the second output pixel away.
+    """
+    height, width = weight.shape[2:]
+    if height == width:
+        return weight, (1, 1), (0, 0)
+    side = max(height, width)
+    top, left = (side - height + 1) // 2, (side - width + 1) // 2
+    square = np.zeros((*weight.shape[:2], side, side), np.float32)
+    square[:, :, top : top + height, left : left + width] = weight
+    return square, (8, 8), (top, left)
+
+
+def _write_out(op: Conv2d) -> Array:
+    """Weights without groups and dilation, which the chip has no field for: the same sums, with zeros."""
+    out, inside, kh, kw = op.weight.shape
+    (dy, dx), groups = op.dilation, op.groups
+    dense = np.zeros((out, inside * groups, dy * (kh - 1) + 1, dx * (kw - 1) + 1), np.float32)
+    for group in range(groups):
+        rows = slice(group * out // groups, (group + 1) * out // groups)
+        dense[rows, group * inside : (group + 1) * inside, ::dy, ::dx] = op.weight[rows]
+    return dense
+
+
+class Sized(Protocol):
+    """A stage, or the core layer made of it."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def sources(self) -> tuple[Source, ...]: ...  # noqa: D102
+    @property
+    def weight(self) -> NDArray[Any]: ...  # noqa: D102
+    @property
+    def bias(self) -> NDArray[Any] | None: ...  # noqa: D102
+    @property
+    def output_shape(self) -> tuple[int, ...]: ...  # noqa: D102
+
+
+def words(stage: Sized) -> dict[str, int]:
+    """Memory words that a stage takes, by kind; see `memory_words`."""
+    f_out, c_in, kh, kw = stage.weight.shape
+    _, height, width = stage.output_shape
+    return memory_words(f_out, c_in, (kh, kw), (height, width), stage.bias is not None)
+
+
+def memory_words(f_out: int, c_in: int, kernel: Pair, neurons: Pair, bias: bool) -> dict[str, int]:
+    """Memory words by kind.
+
+    Source: Speck Dev Kit Datasheet (Aug 2023), 2.4; the same in sinabs dynapcnn_layer.py `memory_summary`.
+    """
+    return {
+        "kernel": c_in << (_bits(kernel[0] * kernel[1]) + _bits(f_out)),
+        "neuron": f_out << (_bits(neurons[0]) + _bits(neurons[1])),
+        "bias": f_out if bias else 0,
+    }
+
+
+def _bits(count: int) -> int:
+    """Address bits for `count` values: ceil(log2 count)."""
+    return (count - 1).bit_length()

@@ -1,0 +1,162 @@
+"""Rules for one block: what the chip's words hold, and where netx and Lava would compute other numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from i2e_deploy.chips.check import Finding, Severity
+from i2e_deploy.chips.loihi2.lava.weights import lava_bias, lava_decay, lava_dense
+from i2e_deploy.chips.profile import Profile
+from i2e_deploy.errors import UnsupportedError
+from i2e_deploy.network.blocks import Block, BlockNetwork, ConvSynapse, CubaLif, DenseSynapse, Ints, Resonator
+
+Rule = Callable[[BlockNetwork, Block, Profile], Iterator[Finding]]
+_LAVA = "equal"
+
+
+def _limit(
+    profile: Profile, key: str, rule: str, block: Block, value: int, fix: str, bad: Severity = "error"
+) -> Finding:
+    limit = profile.limit(key)
+    severity: Severity = "ok" if limit.allows(value) else bad
+    return Finding(
+        rule, block.name, value, str(limit), limit.unit, severity, "" if severity == "ok" else fix, limit.source
+    )
+
+
+def weights(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[Finding]:
+    """Range and grid of the weights."""
+    for connection in block.connections:
+        if connection.synapse is None:
+            continue
+        weight = connection.synapse.weight
+        low, high = int(weight.min()), int(weight.max())
+        least = int(str(profile.limit("weight_low")))
+        good = least <= low and profile.limit("weight_high").allows(high)
+        fix = "scale the layer's weights, threshold and bias down together"
+        value = f"{low}..{high}"
+        limit = f"{least}..{profile.limit('weight_high')}"
+        yield Finding("weights", block.name, value, limit, "", "ok" if good else "error", "" if good else fix)
+        if low < 0 < high and (weight % 2).any():
+            text = "weights of both signs are even on the chip (7 bits and a sign): train with SLAYER's quantiser"
+            yield Finding("weight grid", block.name, "odd weights", "even", "", "warning", text)
+
+
+def lava_weights(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[Finding]:
+    """Whether netx and Lava keep dense weights as they are."""
+    dense = [c for c in block.connections if isinstance(c.synapse, DenseSynapse)]
+    recurrent = any(c.source == block.name for c in dense)
+    groups = [dense] if recurrent and dense else [[c] for c in dense]
+    for group in groups:
+        before: list[Ints] = [c.synapse.weight for c in group if c.synapse is not None]
+        try:
+            after, shift = lava_dense(*before)
+        except UnsupportedError:
+            yield Finding(
+                "Lava weights",
+                block.name,
+                "all 0",
+                "not all 0",
+                "",
+                "warning",
+                "netx cannot load it; `export` mends it",
+            )
+            continue
+        changed = sum(int((b << max(shift, 0) != a).sum()) for b, a in zip(before, after, strict=True))
+        fix = "netx and Lava would use other weights (see docs/loihi2.md); `export` adds a neuron that prevents it"
+        yield Finding(
+            "Lava weights", block.name, f"{changed} changed" if changed else _LAVA, _LAVA, "",
+            "warning" if changed else "ok", fix if changed else "",
+        )  # fmt: skip
+
+
+def neuron_words(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[Finding]:
+    """Threshold, bias and decay in their fields."""
+    threshold = getattr(block.neuron, "threshold", None)
+    if threshold is not None:
+        fix = "scale weights and threshold down together"
+        never = isinstance(block.neuron, CubaLif) and threshold >= 2**17
+        yield _limit(
+            profile,
+            "threshold",
+            "threshold",
+            block,
+            threshold,
+            "it never fires: read its state" if never else fix,
+            "warning",
+        )
+    if isinstance(block.neuron, CubaLif) and int(block.neuron.voltage_decay.max()) == 4096:
+        text = "Lava accepts 4096; the field is documented as 0..4095: unverified on the chip"
+        yield Finding("voltage decay", block.name, 4096, 4095, "parts of 4096", "info", text)
+    if block.bias is not None:
+        value = int(np.abs(block.bias).max())
+        yield _limit(
+            profile, "bias", "bias", block, value, "Lava wraps beyond 16 bits in silence; scale down", "warning"
+        )
+        if (lava_bias(block.bias) != block.bias).any():
+            yield Finding(
+                "bias", block.name, value, 32767, "", "error", "Lava keeps 16 bits and wraps: scale the layer down"
+            )
+
+
+def resonator_decay(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[Finding]:
+    """netx turns the decays to floats and back."""
+    if isinstance(block.neuron, Resonator):
+        given = (block.neuron.sin_decay, block.neuron.cos_decay)
+        after = lava_decay(*given)
+        fix = "" if after == given else "netx rounds through floats: set the process's sin_decay and cos_decay by hand"
+        yield Finding("Lava decay", block.name, str(after), str(given), "", "ok" if after == given else "warning", fix)
+
+
+def delays(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[Finding]:
+    """Longest delay, and delays that no `.net` file can carry."""
+    for connection in block.connections:
+        if connection.synapse is None or connection.synapse.delay is None:
+            continue
+        yield _limit(profile, "delay", "delay", block, int(connection.synapse.delay.max()), "shorten the delays")
+        if isinstance(connection.synapse, ConvSynapse):
+            text = "netx ignores delays of convolutions: train them without, or only simulate"
+            yield Finding("Lava delay", block.name, "acts here", "ignored", "", "warning", text)
+
+
+def messages(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[Finding]:
+    """Bits a spike carries."""
+    yield _limit(profile, "message_bits", "message bits", block, block.message_bits, "send fewer bits")
+
+
+def time_shift(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[Finding]:
+    """What SLAYER computes otherwise than the chip (docs/loihi2.md has the cases)."""
+    if not isinstance(block.neuron, CubaLif) or block.bias is None or not block.bias.any():
+        return
+    if any(c.synapse is None for b in network.blocks for c in b.connections):
+        return  # with an input layer SLAYER's time starts as the chip's
+    resets = {b.neuron.reset for b in network.blocks if isinstance(b.neuron, CubaLif)}
+    together = len(resets) == 1 and all(r is not None and r.offset % r.interval == 2 % r.interval for r in resets)
+    if not together:
+        text = (
+            "SLAYER starts to integrate a bias one step later than the chip: reset all layers together at t = 2, "
+            "with_reset(T, 1, staggered=False); see docs/loihi2.md"
+        )
+        yield Finding("SLAYER start", block.name, "bias from t = 1", "bias from t = 2", "", "warning", text)
+    eager = int((block.bias > block.neuron.threshold).sum())
+    if eager:
+        text = (
+            "their bias alone fires them at t = 1, which no reset undoes and SLAYER does not have: raise the threshold"
+        )
+        yield Finding("SLAYER start", block.name, f"{eager} channels with bias > threshold", 0, "", "warning", text)
+
+
+def image_width(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[Finding]:
+    """The compiler's warning for wide images."""
+    if len(block.shape) == 3:
+        erratum = next(e for e in profile.errata if e.id == "conv-width-224")
+        yield _limit(
+            profile, "conv_width", "width", block, block.shape[2], f"{erratum.text} {erratum.workaround}", "info"
+        )
+
+
+RULES: tuple[Rule, ...] = (
+    weights, lava_weights, neuron_words, resonator_decay, delays, messages, time_shift, image_width,
+)  # fmt: skip
