@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from i2e_deploy.cli.common import SHAPE_HELP
+
+if TYPE_CHECKING:
+    from i2e_deploy.chips import CheckReport, Chip
+    from i2e_deploy.chips.costs import Costs
+    from i2e_deploy.chips.dynapcnn import DynapcnnChip, DynapcnnProgram
+    from i2e_deploy.network import AnyNetwork
 
 
 def command(
@@ -43,49 +50,26 @@ def command(
 
     Example: i2e-deploy check demo_output/network.safetensors --chip speck2f
     """
-    from dataclasses import replace
-
     from i2e_deploy.chips import get
-    from i2e_deploy.chips.costs import Costs
     from i2e_deploy.chips.dynapcnn import DynapcnnChip
-    from i2e_deploy.chips.dynapcnn.estimates.activity import activity_of
-    from i2e_deploy.chips.dynapcnn.event.options import EventOptions
     from i2e_deploy.cli.applying import apply_to_file
-    from i2e_deploy.cli.common import (
-        console,
-        own_program,
-        print_check,
-        print_json,
-        read_frames,
-        read_input,
-        read_network_of,
-    )
+    from i2e_deploy.cli.common import console, own_program, print_check, print_json, read_input, read_network_of
     from i2e_deploy.cli.costs import print_costs
     from i2e_deploy.errors import InputError
 
-    costs: Costs | None = None
-    target, network = get(chip), read_network_of(model, input_shape)
-    applied = None
+    target, network, own, applied = get(chip), read_network_of(model, input_shape), None, None
     if apply is not None:
         applied = apply_to_file(target, network, apply, None if inputs is None else read_input(inputs), step_us)
         network, split = applied.fitted.network, applied.fitted.split
     if isinstance(target, DynapcnnChip):
-        own, was_split = (None, False) if applied is not None else own_program(model, target, network)
-        split = split if own is None else was_split
-        report = target.check(network, split, own)
-        if inputs is not None and report.fits:
-            program, given = target.lower(network, split) if own is None else own, read_input(inputs)
-            trace = program.run_events(given, options=EventOptions(step_us=step_us))
-            report = target.check(network, split, program, activity_of(trace, step_us))
-            costs = target.costs(program, given, step_us, trace, {slot.layer: slot.core for slot in report.placement})
+        if applied is None:
+            own, was_split = own_program(model, target, network)
+            split = split if own is None else was_split
+        report, costs = _check_dynapcnn(target, network, own, split, inputs, step_us)
     elif split:
         raise InputError(f"--split is for chips of the DYNAP-CNN family, not {chip}")
     else:
-        report = target.check(network)
-        if inputs is not None:
-            frames = read_frames(inputs)
-            report = replace(report, findings=(*report.findings, *target.check_on(network, frames)))
-            costs = target.costs(target.lower(network), frames, step_us)
+        report, costs = _check_steps(target, network, inputs, step_us)
     if as_json:
         estimate = {"estimate": None if costs is None else costs.to_dict()}
         print_json(report.to_dict() | estimate | ({} if applied is None else {"applied": applied.to_dict()}))
@@ -96,3 +80,34 @@ def command(
         if costs is not None:
             print_costs(costs, console())
     raise typer.Exit(0 if report.fits else 1)
+
+
+def _check_dynapcnn(
+    chip: DynapcnnChip, network: AnyNetwork, own: DynapcnnProgram | None, split: bool, inputs: Path | None, step_us: int
+) -> tuple[CheckReport, Costs | None]:
+    """With inputs also as the asynchronous chip would run them; `own`: the integers of a bundle, made already."""
+    from i2e_deploy.chips.dynapcnn.estimates.activity import activity_of
+    from i2e_deploy.chips.dynapcnn.event.options import EventOptions
+    from i2e_deploy.cli.common import read_input
+
+    report = chip.check(network, split, own)
+    if inputs is None or not report.fits:
+        return report, None
+    program, given = chip.lower(network, split) if own is None else own, read_input(inputs)
+    trace = program.run_events(given, options=EventOptions(step_us=step_us))
+    report = chip.check(network, split, program, activity_of(trace, step_us))
+    return report, chip.costs(program, given, step_us, trace, {slot.layer: slot.core for slot in report.placement})
+
+
+def _check_steps(
+    chip: Chip, network: AnyNetwork, inputs: Path | None, step_us: int
+) -> tuple[CheckReport, Costs | None]:
+    """With inputs also what the chip's integers do on them."""
+    from i2e_deploy.cli.common import read_frames
+
+    report = chip.check(network)
+    if inputs is None:
+        return report, None
+    frames = read_frames(inputs)
+    report = replace(report, findings=(*report.findings, *chip.check_on(network, frames)))
+    return report, chip.costs(chip.lower(network), frames, step_us)

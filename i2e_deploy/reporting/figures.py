@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from i2e_deploy.chips.trace import Integers
 
 #: Colours of a pixel: none, OFF, ON, both.
-EVENT_COLOURS = ("#ffffff", "#2b6cb0", "#c53030", "#6b46c1")
+EVENT_COLOURS = ("#ffffff", "#0072b2", "#d55e00", "#6b46c1")
 BAR, BAR2, OVER, INK = "#2c5282", "#b7791f", "#9b2c2c", "#1a202c"
 #: Neurons shown per layer in a raster; the most active ones.
 RASTER_NEURONS = 60
