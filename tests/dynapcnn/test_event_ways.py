@@ -115,3 +115,21 @@ def test_ticks_pass_a_core_without_bias() -> None:
 def test_stimuli_need_not_be_contiguous() -> None:
     stimuli, program = random_stimuli(100, 4, 3), one_layer(3, 1, 8, 4, 3)
     assert_equal(program, stimuli[::2], EventOptions())
+
+
+@pytest.mark.parametrize("zero_weights", ["skip", "touch"])
+@pytest.mark.parametrize("bias", [None, np.full(8, 3, np.int8)])
+def test_an_event_that_waits_for_room_is_counted_once(
+    zero_weights: Any, bias: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list of spikes that is full stops the loop; the event in hand comes again, and is one event."""
+    monkeypatch.setattr(event_engine, "ROOM", 1)
+    weight = np.random.default_rng(0).integers(20, 90, (8, 2, 3, 3)).astype(np.int8)
+    program = single_core(
+        weight=weight, bias=bias, padding=(1, 1), threshold=1, min_v=0, input_shape=(2, 9, 9), output_shape=(8, 9, 9)
+    )
+    frames = np.random.default_rng(1).integers(0, 4, (1, 4, 2, 9, 9))
+    options = EventOptions(zero_weights=zero_weights, overflow="wrap")
+    slow, fast = (program.run(frames, "event", engine, options=options) for engine in ("reference", "fast"))
+    assert slow.counts == fast.counts
+    np.testing.assert_array_equal(slow.events["core"], fast.events["core"])

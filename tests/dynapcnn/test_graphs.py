@@ -142,6 +142,8 @@ def test_linear_layers_of_any_rectangle(size: tuple[int, int]) -> None:
     assert get("speck2f").check(network).fits
     (layer,) = program.layers
     assert layer.weight.shape[2] == layer.weight.shape[3]
+    window = zip(size, layer.padding, layer.weight.shape[2:], layer.stride, strict=True)
+    assert [(n + 2 * p - k) // s + 1 for n, p, k, s in window] == [1, 1]  # what the chip makes of these fields
     given = (np.random.default_rng(0).random((1, 1, 2, height, width)) < 0.5).astype(np.int64)
     weight = np.asarray(module[1].get_parameter("weight").detach())
     q = np.rint(weight * np.float32(127 / np.abs(weight).max()))

@@ -73,6 +73,14 @@ def test_monitored_spikes_are_not_pooled() -> None:
     assert "on the host" in info.fix
 
 
+@pytest.mark.parametrize("classes", [15, 16])
+def test_outputs_are_held_against_the_readouts_classes(classes: int) -> None:
+    net = chain((2, 4, 4), {"c": Conv2d(weights(classes, 2, 4, 4)), "n": NEURON})
+    (info,) = found(CHIP.check(net), "readout classes")
+    assert (info.severity, info.value, info.limit) == ("info", classes, "15")
+    assert "channel 4" in info.fix.lower()
+
+
 def test_a_single_neuron_keeps_away_from_parallel_cores() -> None:
     """Cores 0 and 1: the vendor's own single-neuron test leaves them out."""
     net = chain((2, 4, 4), {"c": Conv2d(weights(1, 2, 4, 4)), "n": NEURON})

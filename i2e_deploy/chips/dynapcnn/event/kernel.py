@@ -49,14 +49,15 @@ def run_core(words, size, tables, edge, v, w, block, levels, flags, event_of, ne
         y, x, channel = np.uint64(words[at - ONE]), np.uint64(words[at]), words[at - TWO] + shift
         i, k = rows[y, 0] + columns[x, 0], channel * channel_weights + rows[y, 1] + columns[x, 1]
         height, length = rows[y, 2] if channel < channels else 0, columns[x, 2] * lanes
-        state_step, weight_step, reaches, due = row_states, row_weights, most_reached, most
+        state_step, weight_step, reaches, due, pixels = row_states, row_weights, most_reached, most, 0
         if words[at - TWO] != TICK:
-            totals[0] += rows[y, 3] * columns[x, 3] if channel < channels else 0
+            pixels = rows[y, 3] * columns[x, 3] if channel < channels else 0
         elif ticks_add:  # every pixel, with the bias for weights
             i, k, height, length = 0, w.shape[0] - lanes, v.shape[0] // lanes, lanes
             state_step, weight_step, reaches, due = lanes, 0, v.shape[0], most if ticks_fire else most * 0
         if event_of.shape[0] - count < reaches:
-            break
+            break  # before anything of this event is counted: it comes again
+        totals[0] += pixels
         for _ in range(height):
             for lane in range(0, length, 8):
                 mask = add_fire_16bit_8(v, i + lane, w, k + lane, low, below, due, saturate, skip_zero)
