@@ -12,7 +12,7 @@ import numpy as np
 from i2e_deploy.chips.base import Chip, Program
 from i2e_deploy.chips.check import CheckReport, Slot
 from i2e_deploy.chips.costs import Costs
-from i2e_deploy.chips.dynapcnn.checks.examine import Asked, examine
+from i2e_deploy.chips.dynapcnn.checks.examine import Asked, examine, unreadable
 from i2e_deploy.chips.dynapcnn.checks.fit import Fitted, make_fit, with_proposal
 from i2e_deploy.chips.dynapcnn.checks.split import split_to_fit
 from i2e_deploy.chips.dynapcnn.estimates.activity import Activity, channel_spikes
@@ -54,7 +54,10 @@ class DynapcnnChip(Chip):
             program: what was made of the network, if not by `lower`: its integers are looked at.
             activity: of that program; placement and rules then know the load of every core.
         """
-        whole = _float(network)
+        try:
+            whole = _float(network)
+        except UnsupportedError as error:
+            return unreadable(self.profile, error)
         report = examine(whole, self.profile, Asked(split, program, activity))
         if report.fits or not report.layers:
             return report

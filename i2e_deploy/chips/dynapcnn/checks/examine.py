@@ -41,8 +41,7 @@ def examine(network: Network, profile: Profile, asked: Asked) -> CheckReport:
         stages, outputs = arrange(network)
         sensor = sensor_of(network)
     except UnsupportedError as error:
-        finding = Finding("structure", "", str(error), "one convolution and its neurons a core", "", "error")
-        return CheckReport(profile.name, (), (finding,), ())
+        return unreadable(profile, error)
     integers = {stage.name: quantise(stage) for stage in stages}
     if asked.split:
         stages, integers, outputs = _split(stages, integers, outputs, profile)
@@ -56,6 +55,12 @@ def examine(network: Network, profile: Profile, asked: Asked) -> CheckReport:
     findings.append(_cores_finding(stages, crowded, profile))
     findings += [finding for network_rule in NETWORK_RULES for finding in network_rule(whole)]
     return CheckReport(profile.name, tuple(s.name for s in stages), tuple(findings), slots)
+
+
+def unreadable(profile: Profile, error: UnsupportedError) -> CheckReport:
+    """The check of what cannot be arranged as cores."""
+    finding = Finding("structure", "", str(error), "one convolution and its neurons a core", "", "error")
+    return CheckReport(profile.name, (), (finding,), ())
 
 
 def _split(
