@@ -132,5 +132,6 @@ def test_an_event_that_waits_for_room_is_counted_once(
     options = EventOptions(zero_weights=zero_weights, overflow="wrap")
     slow, fast = (program.run(frames, "event", engine, options=options) for engine in ("reference", "fast"))
     assert slow.counts == fast.counts
-    assert slow.events is not None and fast.events is not None
+    assert slow.events is not None
+    assert fast.events is not None
     np.testing.assert_array_equal(slow.events["core"], fast.events["core"])
