@@ -26,7 +26,8 @@ class Finding:
 
     def __str__(self) -> str:
         where = f"layer {self.layer!r}" if self.layer else "network"
-        text = f"{where}: {self.rule} is {self.value}, limit {self.limit} {self.unit}".rstrip()
+        value, limit = (f"{v:,}" if isinstance(v, int) else str(v) for v in (self.value, self.limit))
+        text = f"{where}: {self.rule} is {value}, limit {limit} {self.unit}".rstrip()
         return f"{text}; {self.fix}" if self.fix else text
 
 

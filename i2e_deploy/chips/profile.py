@@ -33,7 +33,9 @@ class Limit:
         return value in self.value if isinstance(self.value, tuple) else value <= self.value
 
     def __str__(self) -> str:
-        return f"one of {', '.join(map(str, self.value))}" if isinstance(self.value, tuple) else str(self.value)
+        if isinstance(self.value, tuple):
+            return f"one of {', '.join(map(str, self.value))}"
+        return f"{self.value:,}" if isinstance(self.value, int) else str(self.value)
 
 
 @dataclass(frozen=True)

@@ -53,32 +53,43 @@ def command(
     from i2e_deploy.chips import get
     from i2e_deploy.chips.dynapcnn import DynapcnnChip
     from i2e_deploy.cli.applying import apply_to_file
-    from i2e_deploy.cli.common import console, own_program, print_check, print_json, read_input, read_network_of
+    from i2e_deploy.cli.common import (
+        console,
+        own_program,
+        print_check,
+        print_json,
+        read_input,
+        read_network_of,
+        working,
+    )
     from i2e_deploy.cli.costs import print_costs
     from i2e_deploy.errors import InputError
 
     target, network, own, applied = get(chip), read_network_of(model, input_shape), None, None
     if apply is not None:
-        applied = apply_to_file(target, network, apply, None if inputs is None else read_input(inputs), step_us)
+        with working("looking for the smallest set of changes"):
+            applied = apply_to_file(target, network, apply, None if inputs is None else read_input(inputs), step_us)
         network, split = applied.fitted.network, applied.fitted.split
     if isinstance(target, DynapcnnChip):
         if applied is None:
             own, was_split = own_program(model, target, network)
             split = split if own is None else was_split
-        report, costs = _check_dynapcnn(target, network, own, split, inputs, step_us)
+        with working("checking"):
+            report, costs = _check_dynapcnn(target, network, own, split, inputs, step_us)
     elif split:
         raise InputError(f"--split is for chips of the DYNAP-CNN family, not {chip}")
     else:
-        report, costs = _check_steps(target, network, inputs, step_us)
+        with working("checking"):
+            report, costs = _check_steps(target, network, inputs, step_us)
     if as_json:
         estimate = {"estimate": None if costs is None else costs.to_dict()}
         print_json(report.to_dict() | estimate | ({} if applied is None else {"applied": applied.to_dict()}))
     else:
         if applied is not None:
             applied.print(console())
-        print_check(report, console())
         if costs is not None:
             print_costs(costs, console())
+        print_check(report, console())
     raise typer.Exit(0 if report.fits else 1)
 
 

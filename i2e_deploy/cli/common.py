@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,6 +69,11 @@ def working(title: str) -> Iterator[None]:
     with out.status(title) if out.is_terminal else contextlib.nullcontext():
         yield
 
+
+#: Of findings, in the terminal.
+COLOURS = {"ok": "green", "info": "", "warning": "yellow", "error": "bold red"}
+#: Columns that a limit has at least; it may take several lines.
+LIMIT_WIDTH = 20
 
 #: Help of the option `--input-shape`.
 SHAPE_HELP = "C,H,W of the frames, for a netx file that does not say it (its first layer is a convolution)."
@@ -244,19 +249,34 @@ def print_check(report: CheckReport, out: Console) -> None:
             words = (f"{used:,} of {slot.available[kind]:,}" for kind, used in slot.used.items())
             table.add_row(slot.layer, str(slot.core), *words)
         out.print(table)
-    colours = {"ok": "green", "info": "", "warning": "yellow", "error": "bold red"}
-    table = new_table(
-        Column("rule", no_wrap=True), *(Column(name, justify="right") for name in report.layers), "limit",
-        title="rules, by layer",
-    )  # fmt: skip
-    for row in rule_table([vars(finding) for finding in report.findings], report.layers):
-        if "" not in row["cells"]:
-            cells = [row["cells"].get(name, ("", "ok")) for name in report.layers]
-            table.add_row(row["rule"], *(Text(value, colours[kind]) for value, kind in cells), row["limit"])
-    if report.layers:
+    rows = rule_table([vars(finding) for finding in report.findings], report.layers)
+    rows = [row for row in rows if "" not in row["cells"]]
+    for layers in _pages(rows, report.layers, out.width):
+        columns = (Column(name, justify="right", no_wrap=True) for name in layers)
+        table = new_table(Column("rule", no_wrap=True), *columns, "limit", title="rules, by layer")
+        for row in rows:
+            cells = [row["cells"].get(name, ("", "ok")) for name in layers]
+            if any(value for value, _ in cells):
+                table.add_row(row["rule"], *(Text(value, COLOURS[kind]) for value, kind in cells), row["limit"])
         out.print(table)
     for finding in report.findings:
         if finding.severity in ("warning", "error") or not finding.layer:
-            out.print(Text.assemble((finding.severity, colours[finding.severity]), f" {finding}"))
+            out.print(Text.assemble((finding.severity, COLOURS[finding.severity]), f" {finding}"))
     verdict = ("fits", "bold green") if report.fits else ("does not fit", "bold red")
     out.print(Text.assemble(verdict, f" {report.chip}"))
+
+
+def _pages(rows: Sequence[Mapping[str, Any]], layers: Sequence[str], width: int) -> list[list[str]]:
+    """Layers whose columns fit a table of that width beside rule and limit, in as few tables as possible."""
+    room = width - LIMIT_WIDTH - max((len(row["rule"]) for row in rows), default=0)
+    pages: list[list[str]] = []
+    left = 0
+    for layer in layers:
+        values = [len(row["cells"][layer][0]) for row in rows if layer in row["cells"]]
+        needed = 2 + max([len(layer), *values])
+        if not pages or needed > left:
+            pages.append([])
+            left = room
+        pages[-1].append(layer)
+        left -= needed
+    return pages

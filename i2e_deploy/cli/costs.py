@@ -34,17 +34,21 @@ def print_costs(costs: Costs, out: Console) -> None:
 
 
 def _print_loads(costs: Costs, out: Console) -> None:
-    from rich.table import Table
+    from rich.table import Column
+
+    from i2e_deploy.cli.common import new_table
 
     def short(value: float) -> str:
         return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
-    table = Table("layer", "core", "synops", "limit", "load", "mean", "largest", "in", "out")
-    table.title = "cores: M synops/s; delay from stimulus to end of work, us; k events/s"
+    figures = ("core", "synops", "limit", "load %", "mean", "largest", "in", "out")
+    columns = (Column(name, justify="right", no_wrap=True) for name in figures)
+    title = "cores: M synops/s; delay from stimulus to end of work, us; k events/s"
+    table = new_table(Column("layer", no_wrap=True), *columns, title=title)
     for row in costs.loads:
         table.add_row(
-            row.layer, str(row.core), f"{row.synops_per_s / 1e6:,.2f}", f"{row.limit / 1e6:g}",
-            f"{100 * row.load:.1f} %", short(row.mean_delay_us), short(row.largest_delay_us),
+            row.layer, str(row.core), short(row.synops_per_s / 1e6), f"{row.limit / 1e6:g}", short(100 * row.load),
+            short(row.mean_delay_us), short(row.largest_delay_us),
             short(row.events_in_per_s / 1e3), short(row.events_out_per_s / 1e3),
         )  # fmt: skip
     out.print(table)

@@ -136,12 +136,14 @@ def _leave(model: Path, result: HilEvaluation, data: str, semantics: str, err: A
 
 
 def _print(result: HilEvaluation, out: Any) -> None:
-    from rich.table import Table
+    from rich.table import Column
 
+    from i2e_deploy.cli.common import new_table
     from i2e_deploy.reporting.tables import layers_of
 
     data = result.to_dict()
-    table = Table("target", "accuracy", "95 % interval", "stability", "p50 ms/sample", "p99", "power")
+    figures = ("accuracy", "95 % interval", "stability", "p50 ms/sample", "p99", "power")
+    table = new_table("target", *(Column(name, justify="right") for name in figures))
     for name, row in data["targets"].items():
         accuracy = "no labels" if row["accuracy"] is None else f"{100 * row['accuracy']:.2f} %"
         interval = "" if row["interval95"] is None else " to ".join(f"{100 * v:.2f}" for v in row["interval95"])
@@ -150,12 +152,13 @@ def _print(result: HilEvaluation, out: Any) -> None:
         table.add_row(name, accuracy, interval, f"{row['stability']:.3f}", f"{latency['p50']:.3f}",
                       f"{latency['p99']:.3f}", power)  # fmt: skip
     out.print(table)
-    layers = Table("layer", *(f"{name}: {what}" for name in data["targets"] for what in ("spikes", "synops")))
+    counts = [f"{name}: {what}" for name in data["targets"] for what in ("spikes", "synops")]
+    title = f"per sample, {data['samples']} samples"
+    layers = new_table("layer", *(Column(name, justify="right") for name in counts), title=title)
     for layer in layers_of(data):
         cells = [row["per_sample"].get(layer, {}) for row in data["targets"].values()]
         values = [cell.get(key) for cell in cells for key in ("spikes", "synops")]
         layers.add_row(layer, *("not reported" if value is None else f"{value:,.1f}" for value in values))
-    layers.title = f"per sample, {data['samples']} samples"
     out.print(layers)
     for pair in data["agreement"]:
         verdict = "every spike equal" if pair["exact"] else f"first divergence: {pair['divergence']}"

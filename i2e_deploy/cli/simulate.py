@@ -63,18 +63,19 @@ def command(
     """
     import numpy as np
 
-    from i2e_deploy.cli.common import read_input, read_model_of
+    from i2e_deploy.cli.common import read_input, read_model_of, working
     from i2e_deploy.files import replacing
 
     _refuse(out, order, semantics, target, spread_of, power)
     deployed, given = read_model_of(model, chip, input_shape, power), read_input(inputs)
-    if target == "simulator":
-        trace, spread = _run(deployed.program, given, semantics, order, step_us, spread_of)
-        costs = _costs(deployed, given, trace, order, step_us)
-    else:
-        trace = _run_elsewhere(deployed.program, given, target, semantics, order, step_us)
-        spread = costs = None
-    with replacing(out) as temporary, temporary.open("wb") as file:
+    with working(f"running on {target}"):
+        if target == "simulator":
+            trace, spread = _run(deployed.program, given, semantics, order, step_us, spread_of)
+            costs = _costs(deployed, given, trace, order, step_us)
+        else:
+            trace = _run_elsewhere(deployed.program, given, target, semantics, order, step_us)
+            spread = costs = None
+    with working(f"writing {out}"), replacing(out) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **trace.arrays(state))
     _tell(deployed.program, trace, spread, costs, out, as_json)
 
@@ -198,11 +199,10 @@ def _in_steps(given: Integers | Events, program: Program, step_us: int) -> Integ
 
 
 def _print_bound(spread: Bound) -> None:
-    from rich.table import Table
+    from i2e_deploy.cli.common import console, new_table
 
-    from i2e_deploy.cli.common import console
-
-    table = Table("variant", "decisions changed", "largest shift of an output", title="what public text leaves open")
+    title = "what public text leaves open"
+    table = new_table("variant", "decisions changed", "largest shift of an output", title=title)
     for variant in spread.variants:
         table.add_row(variant.name, f"{variant.changed} of {spread.samples}", str(variant.largest_shift))
     console().print(table)

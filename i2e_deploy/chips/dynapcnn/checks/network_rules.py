@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from i2e_deploy.chips.check import Finding, Severity, Slot
@@ -138,6 +138,7 @@ def synops_rate(whole: Whole) -> Iterator[Finding]:
         core, rate = cores[slot.core], round(whole.activity.synops[slot.layer])
         limit = whole.profile.limit("synops_rate_parallel" if core.parallel else "synops_rate")
         fix = "fewer channels, a larger stride or a smaller kernel here, or fewer spikes before; else the chip stalls"
+        limit = replace(limit, unit="/ s")
         yield _finding(
             "synaptic operations", slot.layer, rate, limit, "warning", fix, rate <= rate_of(core, whole.profile)
         )
