@@ -171,7 +171,7 @@ def random_stimuli(rng: np.random.Generator, number: int, shape: tuple[int, ...]
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=12)
     parser.add_argument("parts", nargs="*", default=["timestep", "event", "stream"])
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
     parser.add_argument("--threads", type=int, default=2)
