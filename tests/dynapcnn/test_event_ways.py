@@ -112,6 +112,19 @@ def test_ticks_pass_a_core_without_bias() -> None:
     assert_equal(one_layer(3, 2, 8, 4, 2), stimuli, EventOptions())
 
 
+@pytest.mark.parametrize("leak_fires", ["yes", "no"])
+@pytest.mark.parametrize("bias", [-40, 290])
+def test_ticks_cut_long_runs(bias: int, leak_fires: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between ticks a core with a bias goes the quick way; neurons left above the threshold wait for an event."""
+    calls = {"_quick_core": 0}
+    monkeypatch.setattr(event_engine, "_quick_core", counted(event_engine._quick_core, calls, "_quick_core"))
+    stimuli = random_stimuli(900, 8, 4)
+    stimuli["c"][[0, 1, 300, 599, 899]] = -1
+    program = one_layer(3, 2, 8, 8, 4, bias=np.full(8, bias, np.int16))
+    assert_equal(program, stimuli, EventOptions(leak_fires=leak_fires))
+    assert calls["_quick_core"] == 3
+
+
 def test_stimuli_need_not_be_contiguous() -> None:
     stimuli, program = random_stimuli(100, 4, 3), one_layer(3, 1, 8, 4, 3)
     assert_equal(program, stimuli[::2], EventOptions())

@@ -36,7 +36,7 @@ from i2e_deploy.chips.dynapcnn.geometry import (
     row_slots,
 )
 from i2e_deploy.chips.dynapcnn.program import CoreLayer, DynapcnnProgram
-from i2e_deploy.chips.dynapcnn.spikes import SPIKE, STIMULUS, Spikes, Stimuli
+from i2e_deploy.chips.dynapcnn.spikes import SPIKE, STIMULUS, TICK, Spikes, Stimuli
 from i2e_deploy.chips.trace import LayerCounts
 from i2e_deploy.errors import InputError
 from i2e_deploy.network import INPUT
@@ -84,8 +84,8 @@ class EventEngine:
         outside = count_outside(*_words(stimuli), *plane[1:])
         if outside:
             raise InputError(f"{outside} events lie outside the input {plane} (C, H, W): drop them")
-        merges = any(_is_merged(layer) for layer in self.program.layers)
-        spikes, after, counts = {INPUT: as_spikes(stimuli) if merges else stimuli}, {}, {}
+        by_cause = any(len(layer.sources) > 1 or layer.bias is not None for layer in self.program.layers)
+        spikes, after, counts = {INPUT: as_spikes(stimuli) if by_cause else stimuli}, {}, {}
         for layer in self.program.layers:
             arrivals = self._arrivals(layer, spikes)
             fired, after[layer.name], counts[layer.name] = self._run_core(layer, arrivals, states[layer.name])
@@ -94,21 +94,28 @@ class EventEngine:
         return EventRun(spikes, after, counts)
 
     def _arrivals(self, layer: CoreLayer, spikes: Mapping[str, Spikes]) -> Spikes:
-        """Unrouted where one source is all there is: the tables route then, and ticks do nothing."""
-        if _is_merged(layer):
+        """Unrouted where there is one source: the tables route then. Ticks do nothing without a bias."""
+        if len(layer.sources) > 1:
             return merge(self.program, layer, spikes, self.options)
-        return spikes[layer.sources[0].layer]
+        name, arrivals = layer.sources[0].layer, spikes[layer.sources[0].layer]
+        if layer.bias is None or name == INPUT:
+            return arrivals
+        ticks = spikes[INPUT][spikes[INPUT]["c"] == TICK]
+        return np.insert(arrivals, np.searchsorted(arrivals["cause"], ticks["cause"]), ticks)
 
     def _run_core(self, layer: CoreLayer, arrivals: Spikes, state: CoreState) -> tuple[Spikes, CoreState, LayerCounts]:
         core, v, (words, size) = self._cores[layer.name], lay_out_state(layer, state.v_mem, np.int16), _words(arrivals)
         quick, any_states = _quick_core(layer, core, v, arrivals), _any_core(layer, core, v, size, self.options)
         bounded = self.options.zero_weights == "skip" and is_bounded(layer, state.v_mem)
-        highest, pays = _levels(layer)[-1], True
+        highest, pays, ends = _levels(layer)[-1], True, _parts(layer, arrivals)
         spikes, total, done, totals = np.empty(2 * len(arrivals) + 1024, SPIKE), 0, 0, np.zeros(2, np.int64)
         while done < len(arrivals):
-            left, use_quick = words[done * size :], bounded and pays and v.max() <= highest
+            while ends[0] <= done:
+                ends.pop(0)
+            left, ticks = words[done * size : ends[0] * size], layer.bias is not None and arrivals["c"][done] == TICK
+            use_quick = bounded and pays and not ticks and v.max() <= highest
             used, event_of, neuron_of = quick(left, totals) if use_quick else any_states(left, totals)
-            pays = used >= FEW or not use_quick
+            pays = used >= min(FEW, ends[0] - done) or not use_quick
             spikes = _with_room(spikes, total, len(event_of))
             part = spikes[total : total + len(event_of)]
             write_spikes(left, size, done, event_of, neuron_of, core.lanes, part.view(np.uint16))
@@ -118,6 +125,14 @@ class EventEngine:
         spikes, (reached, over) = spikes[:total], totals.tolist()
         after = CoreState(read_state(layer, v), state.fired + len(spikes))
         return spikes, after, LayerCounts(len(spikes), reached * layer.output_shape[0], over)
+
+
+def _parts(layer: CoreLayer, arrivals: Spikes) -> list[int]:
+    """Where parts of the list end: with a bias, ticks are parts of their own."""
+    if layer.bias is None:
+        return [len(arrivals)]
+    ticks = np.flatnonzero(arrivals["c"] == TICK)
+    return [*np.unique(np.concatenate([ticks, ticks + 1])).tolist(), len(arrivals)]
 
 
 def _quick_core(layer: CoreLayer, core: _Core, v: NDArray[np.int16], arrivals: Spikes) -> Work:
@@ -161,8 +176,8 @@ def _any_core(layer: CoreLayer, core: _Core, v: NDArray[np.int16], size: int, op
 
 
 def is_bounded(layer: CoreLayer, v_mem: NDArray[np.int16]) -> bool:
-    """True when no event takes a state below 16 bits, no weight of 0 changes one, and nothing ticks."""
-    return bool(layer.bias is None and layer.min_v + int(layer.weight.min()) >= LOW and v_mem.min() >= layer.min_v)
+    """True when no event takes a state below 16 bits, and no weight of 0 changes one; a tick may."""
+    return bool(layer.min_v + int(layer.weight.min()) >= LOW and v_mem.min() >= layer.min_v)
 
 
 def _levels(layer: CoreLayer) -> tuple[np.int16, ...]:
@@ -192,15 +207,10 @@ def reciprocal(divisor: int) -> int:
     return -(-(2**40) // divisor)
 
 
-def _is_merged(layer: CoreLayer) -> bool:
-    """Several lists of events come together, ticks being one."""
-    return len(layer.sources) > 1 or layer.bias is not None
-
-
 def _core(program: DynapcnnProgram, layer: CoreLayer, options: EventOptions) -> _Core:
     source = layer.sources[0]
     pool, shift, shape = source.pool, source.feature_shift, program.shapes()[source.layer]
-    if _is_merged(layer):  # `merge` has pooled and shifted them
+    if len(layer.sources) > 1:  # `merge` has pooled and shifted them
         pool, shift, shape = (1, 1), 0, _merged_shape(program, layer)
     touch = options.zero_weights == "touch"
     rows, columns = reach_tables(layer, shape[1:], pool, options.outside_pool == "keep", exact=touch)
