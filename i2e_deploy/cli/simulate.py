@@ -76,7 +76,7 @@ def command(
             trace = _run_elsewhere(deployed.program, given, target, semantics, order, step_us)
             spread = costs = None
     with working(f"writing {out}"), replacing(out) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **trace.arrays(state))
+        np.savez_compressed(file, **trace.arrays(state))  # type: ignore[arg-type, unused-ignore]
     _tell(deployed.program, trace, spread, costs, out, as_json)
 
 

@@ -67,4 +67,4 @@ def test_lists_of_frames_grow_until_all_is_in(size: tuple[int, int], dtype: type
     frames: NDArray[np.integer[Any]] = rng.integers(0, 3, (6, 3, *size)).astype(dtype)
     listed = from_frames(frames)
     np.testing.assert_array_equal(listed.dense(), frames)
-    assert (listed.total, listed.largest) == (frames.sum(), 2)
+    assert (listed.total, listed.largest) == (int(frames.sum()), 2)

@@ -62,7 +62,7 @@ def row_slots(layer: CoreLayer, spare: bool = True) -> int:
 
 def _taps(layer: CoreLayer, axis: int) -> int:
     """Most output positions that one input position reaches, borders aside."""
-    return -(-layer.weight.shape[2 + axis] // layer.stride[axis])
+    return int(-(-layer.weight.shape[2 + axis] // layer.stride[axis]))
 
 
 def _block(layer: CoreLayer, axis: int) -> int:

@@ -108,8 +108,8 @@ def congestion(
         for layer in program.layers:
             arrivals = merge(program, layer, known, options)
             work = _work(layer, arrivals, len(stimuli))
-            arrival = np.max([done[source.layer] for source in layer.sources], axis=0)
-            done[layer.name] = _finish(arrival, work * (1e6 / rates[layer.name]))
+            arrival = np.asarray(np.max([done[source.layer] for source in layer.sources], axis=0), np.float64)
+            done[layer.name] = _finish(arrival, work.astype(np.float64) * (1e6 / rates[layer.name]))
             busy, total = work > 0, int(work.sum())
             cores[layer.name] += Work(
                 total,
