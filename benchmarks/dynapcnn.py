@@ -14,6 +14,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -32,7 +33,7 @@ from i2e_deploy.chips import get  # noqa: E402
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram  # noqa: E402
 from i2e_deploy.chips.dynapcnn.event.engine import EventEngine  # noqa: E402
 from i2e_deploy.chips.dynapcnn.event.options import EventOptions  # noqa: E402
-from i2e_deploy.chips.dynapcnn.spikes import STIMULUS  # noqa: E402
+from i2e_deploy.chips.dynapcnn.spikes import STIMULUS, TICK  # noqa: E402
 from i2e_deploy.network import from_sinabs  # noqa: E402
 
 STEPS = 100
@@ -108,20 +109,25 @@ def timestep(repeats: int) -> None:
 def event_rates(repeats: int) -> None:
     """Synaptic operations a second of one core's work, and of whole networks, on one thread."""
     print("\nevent semantics, one thread; 300,000 random events into one layer")
-    print("input        kernel  features   ns/event   spikes/event   G synaptic operations/s")
+    print("input        kernel  features  bias   ns/event   spikes/event   G synaptic operations/s")
     rng = np.random.default_rng(0)
-    for c, size, kernel, stride, features in (
+    shapes = (
         (2, 128, 3, 2, 8), (2, 128, 2, 2, 16), (8, 64, 3, 1, 8), (16, 32, 3, 1, 16), (16, 16, 3, 1, 32),
         (32, 16, 3, 1, 64), (512, 4, 4, 1, 64),
-    ):  # fmt: skip
+    )  # fmt: skip
+    biased = (shapes[0], shapes[3], shapes[5])
+    for (c, size, kernel, stride, features), bias in [*((s, False) for s in shapes), *((s, True) for s in biased)]:
         program = one_layer(c, size, kernel, stride, features, rng)
         stimuli = random_stimuli(rng, 300_000, program.input_shape, 300_000)
+        if bias:  # and a tick a millisecond
+            core = replace(program.layers[0], bias=np.full(features, -1, np.int16))
+            program, stimuli = replace(program, layers=(core,)), with_ticks(stimuli)
         engine = EventEngine(program, EventOptions())
         seconds = best(partial(engine.run, stimuli), 4 * repeats)
         count = engine.run(stimuli).counts["core"]
         print(
-            f"{c:4d}x{size:3d}x{size:3d} {kernel:4d}x{kernel} {features:8d} {seconds / 3e5 * 1e9:10.1f} "
-            f"{count.spikes / 3e5:12.2f} {count.synops / seconds / 1e9:18.2f}",
+            f"{c:4d}x{size:3d}x{size:3d} {kernel:4d}x{kernel} {features:8d} {'yes' if bias else 'no':>6s} "
+            f"{seconds / 3e5 * 1e9:10.1f} {count.spikes / 3e5:12.2f} {count.synops / seconds / 1e9:18.2f}",
             flush=True,
         )
 
@@ -167,6 +173,14 @@ def random_stimuli(rng: np.random.Generator, number: int, shape: tuple[int, ...]
     for name, high in zip("cyx", shape, strict=True):
         stimuli[name] = rng.integers(0, high, number)
     return stimuli
+
+
+def with_ticks(stimuli: NDArray[np.void]) -> NDArray[np.void]:
+    """A tick of the slow clock each millisecond, before the events of that time."""
+    ticks = np.zeros(int(stimuli["t"][-1]) // 1000 + 1, STIMULUS)
+    ticks["t"], ticks["c"] = 1000 * np.arange(len(ticks)), TICK
+    both = np.concatenate([ticks, stimuli])
+    return np.asarray(both[np.argsort(both["t"], kind="stable")])
 
 
 if __name__ == "__main__":
