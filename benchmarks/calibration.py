@@ -15,6 +15,7 @@ from pathlib import Path
 from event_tasks import Frames, to_frames
 from nmnist import CALIBRATION, CHIP, Labels
 
+from i2e_deploy.chips import LowerOptions
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.lowering.calibrate import effective_bits
 from i2e_deploy.datasets.images import resize
@@ -66,7 +67,7 @@ def main() -> None:
             print(row(f"{min_v}, compatible", CHIP.lower(changed), frames, labels))
         except UnsupportedError as error:
             print(f"{f'{min_v}, compatible':24}refused: {str(error).split(';')[0]}")
-        print(row(f"{min_v}, calibrated", CHIP.calibrate(changed, few), frames, labels), flush=True)
+        print(row(f"{min_v}, calibrated", CHIP.lower(changed, LowerOptions(few)), frames, labels), flush=True)
 
 
 if __name__ == "__main__":

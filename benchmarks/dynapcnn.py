@@ -31,9 +31,9 @@ from sinabs.backend.dynapcnn import DynapcnnNetwork  # noqa: E402
 
 from i2e_deploy.chips import get  # noqa: E402
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram  # noqa: E402
-from i2e_deploy.chips.dynapcnn.event.engine import EventEngine  # noqa: E402
-from i2e_deploy.chips.dynapcnn.event.options import EventOptions  # noqa: E402
-from i2e_deploy.chips.dynapcnn.spikes import STIMULUS, TICK  # noqa: E402
+from i2e_deploy.chips.dynapcnn.engine.event.engine import EventEngine  # noqa: E402
+from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions  # noqa: E402
+from i2e_deploy.chips.dynapcnn.reference.spikes import STIMULUS, TICK  # noqa: E402
 from i2e_deploy.network import from_sinabs  # noqa: E402
 
 STEPS = 100

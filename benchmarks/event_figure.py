@@ -11,10 +11,10 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 
 from i2e_deploy.chips.dynapcnn import CoreLayer, DynapcnnProgram, Source
-from i2e_deploy.chips.dynapcnn.event.injection import inject
-from i2e_deploy.chips.dynapcnn.event.options import EventOptions
-from i2e_deploy.chips.dynapcnn.event.reference import run_event_reference
-from i2e_deploy.chips.dynapcnn.spikes import Stimuli
+from i2e_deploy.chips.dynapcnn.reference.event import run_event_reference
+from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
+from i2e_deploy.chips.dynapcnn.reference.injection import inject
+from i2e_deploy.chips.dynapcnn.reference.spikes import Stimuli
 
 OUT = Path(__file__).parents[1] / "docs" / "images" / "event_and_timestep.png"
 #: Weights of the inputs: three push the neuron up, three hold it down.

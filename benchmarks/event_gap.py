@@ -35,9 +35,9 @@ from sinabs.layers import IAFSqueeze
 from torch import nn
 
 from i2e_deploy.chips.dynapcnn import DynapcnnChip
-from i2e_deploy.chips.dynapcnn.event.injection import inject
-from i2e_deploy.chips.dynapcnn.event.options import EventOptions
-from i2e_deploy.chips.dynapcnn.event.run import run_recordings
+from i2e_deploy.chips.dynapcnn.engine.event.run import run_recordings
+from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
+from i2e_deploy.chips.dynapcnn.reference.injection import inject
 from i2e_deploy.network import from_sinabs
 from i2e_deploy.training.asynchronous import FinetuneConfig, finetune, fit
 from i2e_deploy.training.bptt import spike_counts

@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from sinabs.activation import Heaviside
 from torch import nn
 
+from i2e_deploy.chips import LowerOptions
 from i2e_deploy.chips.dynapcnn import DynapcnnChip
-from i2e_deploy.chips.dynapcnn.estimates.activity import channel_spikes
+from i2e_deploy.chips.dynapcnn.checks.activity import channel_spikes
 from i2e_deploy.chips.dynapcnn.lowering.reshape import Change, apply_changes
 from i2e_deploy.conversion import RATIO, i2e_torch
 from i2e_deploy.network import Network, from_sinabs, to_sinabs
@@ -124,7 +125,7 @@ def cut(network: Network, changes: tuple[Change, ...], rule: str, frames: NDArra
     if rule == "first":
         spikes = {name: np.where(np.arange(len(n)) < changes[0].value, 1e9, 1e-9) for name, n in spikes.items()}
     changed, _ = apply_changes(network, changes, None if rule == "weights" else spikes)
-    report = CHIP.check(changed, split=True)
+    report = CHIP.check(changed, LowerOptions(split=True))
     assert report.fits, [str(error) for error in report.errors]
     return changed
 
@@ -144,7 +145,7 @@ def main() -> None:
         start = time.perf_counter()
         whole = trained(case.build(), sets, given.epochs, 1e-2)
         more = trained(module_of(whole), sets, given.again, 3e-3)
-        assert not CHIP.check(whole, split=True).fits
+        assert not CHIP.check(whole, LowerOptions(split=True)).fits
         print(
             f"\n{case.title}: does not fit; as trained {right(whole, sets[1]):.1f}, "
             f"trained on {right(more, sets[1]):.1f}"

@@ -40,7 +40,7 @@ def measure(path: str, frames: Any, layers: int, bits: int) -> dict[str, Any]:
     net = import_module("lava.lib.dl.netx").hdf5.Network(
         net_config=path, num_layers=layers or None, input_message_bits=bits
     )
-    sink_class = import_module("i2e_deploy.chips.loihi2.lava.link.sink").FileSink
+    sink_class = import_module("i2e_deploy.chips.loihi2.targets.lava.sink").FileSink
     direct = not hasattr(net.layers[0], "synapse")
     port = net.in_layer.neuron.a_in if direct else net.inp
     shape = port.shape

@@ -26,10 +26,10 @@ from typing import Any
 
 import numpy as np
 
+from i2e_deploy.chips.loihi2 import BlockNetwork, read_netx
 from i2e_deploy.chips.loihi2.engine.simulator import Stream
-from i2e_deploy.network import BlockNetwork, read_netx
-from i2e_deploy.network.blocks import SOURCE, Block, Connection, ConvSynapse, CubaLif, DenseSynapse
-from i2e_deploy.network.netx_write import write_netx
+from i2e_deploy.chips.loihi2.formats.netx_write import write_netx
+from i2e_deploy.chips.loihi2.program import SOURCE, Block, Connection, ConvSynapse, CubaLif, DenseSynapse
 
 Array = Any
 

@@ -19,10 +19,11 @@ import torch
 from event_tasks import FOLDS, Frames, Task, nmnist, nmnist_folder, to_frames, with_weights
 from numpy.typing import NDArray
 
+from i2e_deploy.chips import LowerOptions
 from i2e_deploy.chips.dynapcnn import DynapcnnChip, DynapcnnProgram
-from i2e_deploy.chips.dynapcnn.event.options import EventOptions
-from i2e_deploy.chips.dynapcnn.event.run import run_recordings
+from i2e_deploy.chips.dynapcnn.engine.event.run import run_recordings
 from i2e_deploy.chips.dynapcnn.lowering.calibrate import effective_bits
+from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
 from i2e_deploy.chips.trace import Trace
 from i2e_deploy.datasets.images import resize
 from i2e_deploy.datasets.mnist5k import load_mnist5k
@@ -113,7 +114,7 @@ def float_right(module: torch.nn.Sequential, frames: Frames, labels: Labels) -> 
 
 def lowered(network: Network, frames: Frames) -> dict[str, DynapcnnProgram]:
     """Both lowerings; `frames` to calibrate with."""
-    return {"compatible": CHIP.lower(network), "calibrated": CHIP.calibrate(network, frames)}
+    return {"compatible": CHIP.lower(network), "calibrated": CHIP.lower(network, LowerOptions(frames))}
 
 
 def nmnist_table(task: Task, keep: Path | None) -> None:

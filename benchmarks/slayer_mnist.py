@@ -21,11 +21,12 @@ from typing import Any
 
 import numpy as np
 
-from i2e_deploy.chips.loihi2.lava.export import export_netx
-from i2e_deploy.chips.loihi2.lava.run import run_lava
-from i2e_deploy.chips.loihi2.program import LoihiProgram, flat_frames
+from i2e_deploy.chips.loihi2 import BlockNetwork, from_slayer
+from i2e_deploy.chips.loihi2.engine.run import flat_frames
+from i2e_deploy.chips.loihi2.formats.netx_export import export_netx
+from i2e_deploy.chips.loihi2.runnable import LoihiProgram
+from i2e_deploy.chips.loihi2.targets.lava.run import run_lava
 from i2e_deploy.cli.common import progress_bar
-from i2e_deploy.network import BlockNetwork, from_slayer
 from i2e_deploy.training.digit_data import digit_sets
 from i2e_deploy.training.loop import accuracy_of, train
 from i2e_deploy.training.slayer import (

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from i2e_deploy import bundle, chips
-from i2e_deploy.network import from_slayer
+from i2e_deploy.chips.loihi2 import from_slayer
 from i2e_deploy.training.digit_data import digit_sets
 from i2e_deploy.training.loop import train
 from i2e_deploy.training.slayer import program_frames, slayer_output, spike_counts

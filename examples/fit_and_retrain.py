@@ -9,8 +9,9 @@ from sinabs.layers import IAFSqueeze
 from torch import nn
 
 from i2e_deploy import bundle
+from i2e_deploy.chips import LowerOptions
 from i2e_deploy.chips.dynapcnn import DynapcnnChip, Fitted
-from i2e_deploy.chips.dynapcnn.event.options import EventOptions
+from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
 from i2e_deploy.conversion import RATIO, i2e_torch
 from i2e_deploy.network import Network, from_sinabs, to_sinabs
 from i2e_deploy.network.file import write_network
@@ -71,11 +72,11 @@ def main(out: Path = Path("retrained"), pictures: int = 600, tests: int = 200, e
     for step in fitted.steps:
         print(f"{step.change.layer}: {step.change}: {step.how}; {step.weights[0]:,} to {step.weights[1]:,} weights")
     again = retrained(fitted, frames, labels, epochs=1)
-    print("fits:", CHIP.check(again, split=fitted.split).fits)
+    print("fits:", CHIP.check(again, LowerOptions(split=fitted.split)).fits)
     stages = {"as trained": network, "changed": fitted.network, "trained again": again}
     print("as events:", ", ".join(f"{name} {right(each, test):.1f} %" for name, each in stages.items()))
     write_network(again, out.with_suffix(".safetensors"))
-    lowered = CHIP.check(again, split=fitted.split), CHIP.lower(again, split=fitted.split)
+    lowered = CHIP.check(again, LowerOptions(split=fitted.split)), CHIP.lower(again, LowerOptions(split=fitted.split))
     written = bundle.write(out, CHIP, again, test[0][:1, :3], overwrite=True, semantics="event", lowered=lowered)
     print("golden vectors exact:", bundle.verify(written).exact)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from i2e_deploy.chips import get
-from i2e_deploy.chips.dynapcnn.board.fake import Faults, fake_samna
+from i2e_deploy.chips.dynapcnn.targets.board.fake import Faults, fake_samna
 from i2e_deploy.network import Conv2d, Flatten, IntegrateAndFire, Linear, Network, chain
 from i2e_deploy.reporting.junit import junit_xml
 from i2e_deploy.runtime.agreement import HilEvaluation, evaluate_targets

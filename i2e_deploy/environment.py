@@ -92,9 +92,7 @@ def _package(name: str, install: str, needed: bool = False) -> Row:
 
 
 def _chips() -> Row:
-    from i2e_deploy.chips.base import chip_names
-
-    names = chip_names()
+    names = sorted({point.name for point in metadata.entry_points(group="i2e_deploy.chips")})
     if not names:
         return Row("chips", "bad", "no chip is registered", "pip install --force-reinstall i2e-deploy")
     return Row("chips", "ok", ", ".join(names))

@@ -15,11 +15,11 @@ from tiny_programs import tiny_program
 from i2e_deploy import bundle as bundles
 from i2e_deploy.chips import get
 from i2e_deploy.chips.dynapcnn.estimates import costs as dynapcnn_costs
+from i2e_deploy.chips.loihi2.formats.netx_write import write_netx
 from i2e_deploy.cli.app import run
 from i2e_deploy.events.files import write_events
 from i2e_deploy.network import Conv2d, IntegrateAndFire, chain
 from i2e_deploy.network.file import write_network
-from i2e_deploy.network.netx_write import write_netx
 
 Captured = pytest.CaptureFixture[str]
 FRAMES = (np.random.default_rng(0).random((3, 5, 2, 8, 8)) < 0.3).astype(np.uint8)

@@ -15,7 +15,7 @@ from children import needs_lava
 from event_strategies import random_events
 from tiny_programs import tiny_program
 
-from i2e_deploy.chips.dynapcnn.board.fake import fake_samna
+from i2e_deploy.chips.dynapcnn.targets.board.fake import fake_samna
 from i2e_deploy.cli.app import app
 from i2e_deploy.cli.app import run as run_command
 from i2e_deploy.errors import SourceLost

@@ -17,20 +17,10 @@ from safetensors.numpy import load_file, save_file
 from sinabs.activation import MembraneReset, MembraneSubtract
 from torch import nn
 
+from i2e_deploy.chips import AnyNetwork
 from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
 from i2e_deploy.files import METADATA_KEY, read_tensors
-from i2e_deploy.network import (
-    AnyNetwork,
-    Conv2d,
-    Flatten,
-    IntegrateAndFire,
-    Layer,
-    Linear,
-    Network,
-    Pool2d,
-    chain,
-    from_sinabs,
-)  # fmt: skip
+from i2e_deploy.network import Conv2d, Flatten, IntegrateAndFire, Layer, Linear, Network, Pool2d, chain, from_sinabs
 from i2e_deploy.network.file import read_network, write_network
 
 

@@ -33,7 +33,7 @@ def assert_same(one: Network, other: Network) -> None:
     assert one.input_shape == other.input_shape
     for layer, twin in zip(one.layers, other.layers, strict=True):
         assert type(layer.op) is type(twin.op)
-        for field in fields(layer.op):
+        for field in fields(layer.op):  # type: ignore[arg-type]
             value, same = getattr(layer.op, field.name), getattr(twin.op, field.name)
             if isinstance(value, np.ndarray):
                 np.testing.assert_array_equal(value, same)

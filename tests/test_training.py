@@ -12,11 +12,11 @@ from children import needs_lava
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from i2e_deploy.chips.loihi2.program import LoihiProgram
+from i2e_deploy.chips.loihi2 import from_slayer
+from i2e_deploy.chips.loihi2.runnable import LoihiProgram
 from i2e_deploy.cli.app import run
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.lava_shim import import_lava
-from i2e_deploy.network import from_slayer
 from i2e_deploy.training.checkpoint import load_weights
 from i2e_deploy.training.digit_data import digit_sets
 from i2e_deploy.training.fused_cuba import fuse

@@ -22,12 +22,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.chips import CheckReport, Chip, Program, get
+from i2e_deploy.chips import AnyNetwork, CheckReport, Chip, Program, get, read_model, write_model
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.files import check_exists, read_tensors, replacing_folder, sha256, write_tensors
-from i2e_deploy.network import AnyNetwork
-from i2e_deploy.network.file import read_network, write_network
 
 FORMAT = "i2e-deploy-bundle"
 FORMAT_VERSION = 1
@@ -148,7 +146,7 @@ def write(
         "versions": versions(),
     }
     with replacing_folder(path) as folder:
-        write_network(network, folder / NETWORK)
+        write_model(network, folder / NETWORK)
         write_tensors(folder / PROGRAM, tensors, {"format": FORMAT})
         write_tensors(folder / GOLDEN, _golden_tensors(golden), {"format": FORMAT})
         for name, data in native.items():
@@ -194,7 +192,7 @@ def read(path: Path | str) -> Bundle:
     chip = get(str(manifest["chip"]))
     program = chip.program(read_tensors(path / PROGRAM)[0], manifest["program"])
     golden = _read_golden(path / GOLDEN, len(program.layer_names))
-    return Bundle(path, chip, program, read_network(path / NETWORK), golden, manifest)
+    return Bundle(path, chip, program, read_model(path / NETWORK), golden, manifest)
 
 
 def versions() -> dict[str, str]:

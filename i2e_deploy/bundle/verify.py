@@ -8,7 +8,7 @@ from typing import Any
 from i2e_deploy.bundle.bundle import Bundle, make_golden
 from i2e_deploy.chips import Trace
 from i2e_deploy.errors import ComparisonFailed
-from i2e_deploy.runtime import Difference, compare, run_on
+from i2e_deploy.runtime import Difference, compare
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def verify(bundle: Bundle, target: str = "simulator") -> Verification:
     """
     golden, exported = bundle.golden, str(bundle.manifest["semantics"])
     semantics = bundle.program.semantics_on(target, exported)
-    trace = run_on(target, bundle.program, golden.inputs, semantics)
+    trace = bundle.program.run_on(target, golden.inputs, semantics)
     if semantics != exported:
         golden = make_golden(bundle.program, golden.inputs, semantics=semantics)
     actual = {**trace.arrays(state=True, binned=True), "output": trace.output}

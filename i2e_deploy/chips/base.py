@@ -1,28 +1,30 @@
 """What a chip is: a profile, a check, a lowering, and programs that run.
 
-A new chip is a TOML profile, a package, and an entry point in the group `i2e_deploy.chips` whose name is
-the chip's and whose value is a callable `(name) -> Chip`. No other file changes.
+A new chip is a package with a TOML profile, a `Chip`, and an entry point in the group `i2e_deploy.chips` whose name is
+the chip's and whose value is a callable `(name) -> Chip`. No other file changes. What a chip can do beyond this core
+is in `abilities`, asked for by what it offers and never by its class; `testing.chip_contract` says when it is done.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from importlib.metadata import entry_points
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, cast
 
-from i2e_deploy.chips.check import CheckReport, Finding, Slot
+from i2e_deploy.chips.check import CheckReport, Slot
 from i2e_deploy.chips.costs import Costs
+from i2e_deploy.chips.integers import AnyNetwork
+from i2e_deploy.chips.options import PLAIN, Injection, LowerOptions
 from i2e_deploy.chips.profile import Profile
-from i2e_deploy.chips.session import Session
+from i2e_deploy.chips.session import RunSession, Session
 from i2e_deploy.chips.trace import Integers, States, Trace
 from i2e_deploy.errors import InputError, UnsupportedError
-from i2e_deploy.network import AnyNetwork
+from i2e_deploy.events.array import Events
+from i2e_deploy.events.steps import count_events
 
-ENTRY_POINTS = "i2e_deploy.chips"
-#: Most events of one pixel in one step: far above any camera, and sums of them stay exact.
-MAX_COUNT = 2**20
+#: Targets that every program has, and the engine that each is.
+SIMULATORS = {"simulator": "fast", "reference": "reference"}
+SPREAD = Injection()
 
 
 class Program(ABC):
@@ -30,6 +32,10 @@ class Program(ABC):
 
     #: (C, H, W) of one input frame.
     input_shape: tuple[int, ...]
+    #: What a step can mean; every chip knows `timestep`, its own steps.
+    semantics: ClassVar[tuple[str, ...]] = ("timestep",)
+    #: Where it runs; `KIND:NAME` says that KIND takes a name, e.g. of a board.
+    targets: ClassVar[tuple[str, ...]] = ("simulator", "reference")
 
     @property
     @abstractmethod
@@ -50,7 +56,7 @@ class Program(ABC):
 
         Args:
             frames: integers [B, T, C, H, W], event counts >= 0.
-            semantics: what a step means; each chip names its own.
+            semantics: what a step means, one of `semantics`.
             engine: `"fast"`, or `"reference"` for the slow definition; the results are equal.
             states: `Trace.states` of an earlier run of this program with the same B; None: all zero.
 
@@ -59,98 +65,108 @@ class Program(ABC):
                 program or batch.
         """
 
+    @abstractmethod
+    def to_tensors(self) -> tuple[dict[str, Integers], dict[str, Any]]:
+        """Arrays by name and JSON-able data, from which `Chip.program` makes an equal program."""
+
     def session(self, semantics: str = "timestep") -> Session:
         """A session from a fresh state, to run a step at a time.
 
         Raises:
             InputError: at the first step, see `run`.
         """
-        return Session(self, semantics)
+        return RunSession(self.run, semantics)
 
-    def run_on(self, target: str, frames: Integers, semantics: str = "timestep", step_us: int = 1000) -> Trace:
-        """Run on the vendor's software (`"lava"`) or on the chip (`"board"`, `"board:NAME"`); see `run`.
+    def in_steps(self, given: Integers | Events, step_us: int) -> Integers:
+        """Frames as they are; a recording counted into steps, [1, T, C, H, W].
+
+        Raises:
+            InputError: see `count_events`, or a program that takes no images.
+        """
+        if given.dtype.names is None:
+            return cast("Integers", given)
+        if len(self.input_shape) != 3:
+            raise InputError(f"this program takes {list(self.input_shape)} values, not images: give frames (.npy)")
+        channels, height, width = self.input_shape
+        return count_events(cast("Events", given), (channels, height, width), step_us)
+
+    def simulate(
+        self,
+        given: Integers | Events,
+        semantics: str = "timestep",
+        engine: str = "fast",
+        injection: Injection = SPREAD,
+    ) -> Trace:
+        """Run frames, or a recording: in its own order and at its own times where the semantics have any.
 
         Args:
-            step_us: duration of a step, for chips whose input has a time of its own.
+            given: frames as `run` takes them, or an event array.
+            injection: how frames become events, and the duration of a step.
+
+        Raises:
+            InputError: see `run` and `in_steps`.
+        """
+        return self.run(self.in_steps(given, injection.step_us), semantics, engine)
+
+    def run_on(
+        self,
+        target: str,
+        given: Integers | Events,
+        semantics: str = "timestep",
+        injection: Injection = SPREAD,
+    ) -> Trace:
+        """Run on one of `targets`, each sample from a fresh state; see `simulate` for the arguments.
 
         Raises:
             UnsupportedError: no such target for this chip.
             MissingDependency: the vendor's software is not installed.
         """
-        raise UnsupportedError(f"target {target!r}: programs of this chip run on the simulator only")
+        if target in SIMULATORS:
+            return self.simulate(given, semantics, SIMULATORS[target], injection)
+        kind, _, name = target.partition(":")
+        if kind not in self.targets or (name and f"{kind}:NAME" not in self.targets):
+            raise UnsupportedError(f"target {target!r}: choose one of {', '.join(self.targets)}")
+        return self.run_elsewhere(kind, name, given, semantics, injection)
+
+    def run_elsewhere(
+        self, kind: str, name: str, given: Integers | Events, semantics: str, injection: Injection
+    ) -> Trace:
+        """Run on a target of the chip's own; see `run_on`, which has looked `kind` up in `targets`."""
+        raise UnsupportedError(f"target {kind!r}: programs of this chip run on the simulator only")
 
     def semantics_on(self, target: str, semantics: str) -> str:
         """The semantics that a run on `target` has when `semantics` is asked for: a chip may know only one."""
         return semantics
-
-    @abstractmethod
-    def to_tensors(self) -> tuple[dict[str, Integers], dict[str, Any]]:
-        """Arrays by name and JSON-able data, from which `Chip.program` makes an equal program."""
 
 
 class Chip(ABC):
     """One chip, known by its profile."""
 
     profile: Profile
+    #: Names of the fields of `LowerOptions` that this chip knows.
+    lower_options: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
-    def check(self, network: AnyNetwork) -> CheckReport:
-        """Every layer against every rule, and the placement on cores. Never raises for what it finds."""
+    def check(self, network: AnyNetwork, options: LowerOptions = PLAIN, program: Program | None = None) -> CheckReport:
+        """Every layer against every rule, and the placement on cores. Never raises for what it finds.
+
+        Args:
+            options: see `lower`.
+            program: what was made of the network, if not by `lower`: its integers are looked at.
+        """
 
     @abstractmethod
-    def lower(self, network: AnyNetwork) -> Program:
+    def lower(self, network: AnyNetwork, options: LowerOptions = PLAIN) -> Program:
         """The network as this chip's integers.
 
-        Raises:
-            UnsupportedError: a layer has no counterpart on the chip; every such layer is named.
-        """
-
-    def check_on(self, network: AnyNetwork, frames: Integers) -> tuple[Finding, ...]:
-        """What only a run on frames that stand for the use can show; nothing by default.
-
         Args:
-            network: as for `lower`.
-            frames: see `Program.run`.
+            options: fields that are not in `lower_options` must be left at their defaults.
 
         Raises:
-            UnsupportedError: see `lower`.
-            InputError: see `Program.run`.
+            UnsupportedError: a layer has no counterpart on the chip; every such layer is named. Or an option that
+                this chip does not know.
+            CheckFailed: with `split`, it does not help.
         """
-        return ()
-
-    def calibrated(self, path: Path) -> Chip:
-        """This chip with the power coefficients of one board, which `costs` then knows.
-
-        Raises:
-            UnsupportedError: no board of this chip is calibrated.
-            InputError: no such file, one that holds no coefficients, or those of another chip.
-        """
-        raise UnsupportedError(f"{path} holds power coefficients: {self.profile.name} takes none; leave it out")
-
-    def costs(
-        self,
-        program: Program,
-        frames: Integers,
-        step_us: int = 1000,
-        trace: Trace | None = None,
-        cores: Mapping[str, int] | None = None,
-    ) -> Costs | None:
-        """What the program is expected to cost on the chip; None: nothing is known of this chip.
-
-        Args:
-            frames: see `Program.run`.
-            step_us: duration of a step, for chips whose input has a time of its own.
-            trace: of these frames on the simulator, as the chip would run them, where there is one already.
-            cores: of every layer, for chips with one layer a core; None: as the chip chooses them.
-
-        Raises:
-            InputError: see `Program.run`.
-        """
-        return None
-
-    def native_files(self, program: Program, placement: Sequence[Slot]) -> Mapping[str, bytes]:
-        """Files in the chip's own terms that a bundle carries, by name; none by default."""
-        return {}
 
     @abstractmethod
     def program(self, tensors: Mapping[str, Integers], data: Mapping[str, Any]) -> Program:
@@ -160,51 +176,39 @@ class Chip(ABC):
             FileFormatError: the arrays or data are not those of a program of this chip.
         """
 
+    def costs(
+        self,
+        program: Program,
+        given: Integers | Events,
+        injection: Injection = SPREAD,
+        trace: Trace | None = None,
+        cores: Mapping[str, int] | None = None,
+    ) -> Costs | None:
+        """What the program is expected to cost on the chip; None: nothing is known of this chip, or of this run.
 
-def chip_names() -> tuple[str, ...]:
-    """Names of all chips, those of other installed packages included, sorted."""
-    return tuple(sorted({point.name for point in entry_points(group=ENTRY_POINTS)}))
+        Args:
+            given: see `Program.simulate`.
+            injection: order of events and duration of a step, for chips whose input has a time of its own.
+            trace: of these inputs on the simulator, where there is one already.
+            cores: of every layer, for chips with one layer a core; None: as the chip chooses them.
 
+        Raises:
+            InputError: see `Program.simulate`.
+        """
+        return None
 
-def get(name: str) -> Chip:
-    """The chip of that name, e.g. `get("speck2f")`.
+    def native_files(self, program: Program, placement: Sequence[Slot]) -> Mapping[str, bytes]:
+        """Files in the chip's own terms that a bundle carries, by name; none by default."""
+        return {}
 
-    Raises:
-        InputError: no such chip.
-    """
-    found = [point for point in entry_points(group=ENTRY_POINTS) if point.name == name]
-    if not found:
-        raise InputError(f"no chip {name!r}: choose one of {', '.join(chip_names())}")
-    chip: Chip = found[0].load()(name)
-    return chip
+    def refuse_unknown(self, options: LowerOptions) -> None:
+        """Raise UnsupportedError where an option asks for what this chip does not have."""
+        unknown = [name for name in options.given() if name not in self.lower_options]
+        if unknown:
+            known = ", ".join(sorted(self.lower_options)) or "none"
+            raise UnsupportedError(
+                f"{self.profile.name} has no option {', '.join(unknown)} for lowering (it has: {known}); leave it out"
+            )
 
-
-def check_frames(frames: Integers, input_shape: tuple[int, ...]) -> None:
-    """Raise InputError unless `frames` is integers >= 0 of shape [B, T, *input_shape]."""
-    wanted = f"[B, T, {', '.join(map(str, input_shape))}]"
-    if frames.ndim != 2 + len(input_shape) or frames.shape[2:] != tuple(input_shape):
-        raise InputError(f"frames have shape {list(frames.shape)}: this program takes {wanted}")
-    if 0 in frames.shape:
-        raise InputError(f"frames have shape {list(frames.shape)}: give at least one sample and one step")
-    if frames.dtype.kind not in "bui":
-        raise InputError(f"frames have dtype {frames.dtype}: event counts are integers; cast them first")
-    if frames.dtype.kind == "i" and frames.min() < 0:
-        raise InputError(f"frames hold {frames.min()}: event counts are not negative")
-    if frames.dtype.itemsize > 2 and frames.max() > MAX_COUNT:
-        raise InputError(f"frames hold {frames.max()}: at most {MAX_COUNT} events a pixel and step")
-
-
-def check_states(states: States, shapes: Mapping[str, Mapping[str, tuple[int, ...]]], batch: int) -> None:
-    """Raise InputError unless `states` has, per layer and variable of `shapes`, integers of shape [batch, *shape]."""
-    for layer, variables in shapes.items():
-        for name, shape in variables.items():
-            value = states.get(layer, {}).get(name)
-            if value is None:
-                raise InputError(
-                    f"states lack {name!r} of layer {layer!r}: give the `states` of a trace of this program"
-                )
-            if value.shape != (batch, *shape) or value.dtype.kind not in "iu":
-                raise InputError(
-                    f"state {name!r} of layer {layer!r} is {value.dtype} {list(value.shape)}, "
-                    f"expected integers {[batch, *shape]}"
-                )
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.profile.name!r}, {len(self.profile.cores)} cores)"

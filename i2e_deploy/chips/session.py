@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.chips.trace import Integers, LayerCounts, States
-
-if TYPE_CHECKING:
-    from i2e_deploy.chips.base import Program
+from i2e_deploy.chips.trace import Integers, LayerCounts, States, Trace
 
 
-class Session:
-    """One stream through a program, on `Program.run`: any chip, any semantics.
+class Session(ABC):
+    """One stream through a program.
 
     T calls of `step` equal one `Program.run` over these T steps, whatever chip: the outputs step by step, and the
-    counts and the state in the end. A chip may have a faster one (`Program.session`).
-
-    Args:
-        program: what runs.
-        semantics: see `Program.run`.
+    counts and the state in the end.
     """
 
-    def __init__(self, program: Program, semantics: str) -> None:
-        self._program, self._semantics = program, semantics
-        self._states: States | None = None
-        self._counts: dict[str, LayerCounts] = {}
-
-    def start(self, state: Any = None) -> None:
+    @abstractmethod
+    def start(self, state: States | None = None) -> None:
         """Go on from what `state` returned earlier, None: from a fresh state. Counts start at 0."""
-        self._states, self._counts = state, {}
 
-    def state(self) -> Any:
+    @abstractmethod
+    def state(self) -> States | None:
         """The state now, for `start` of a session of the same program and semantics; None: fresh."""
-        return self._states
 
+    @abstractmethod
     def step(self, frame: Integers) -> NDArray[np.int32]:
         """Run one step.
 
@@ -49,12 +40,47 @@ class Session:
         Raises:
             InputError: as `Program.run`.
         """
-        trace = self._program.run(frame[None, None], self._semantics, states=self._states)
+
+    @abstractmethod
+    def counts(self) -> Mapping[str, LayerCounts]:
+        """Totals per layer since `start`."""
+
+
+class Run(Protocol):
+    """`Program.run`, as far as a session needs it."""
+
+    def __call__(self, frames: Integers, semantics: str, *, states: States | None) -> Trace: ...  # noqa: D102
+
+
+class RunSession(Session):
+    """A session on whole runs of one step each: any chip, any semantics. A chip may have a faster one.
+
+    Args:
+        run: `Program.run` of the program.
+        semantics: see `Program.run`.
+    """
+
+    def __init__(self, run: Run, semantics: str) -> None:
+        self._run, self._semantics = run, semantics
+        self._states: States | None = None
+        self._counts: dict[str, LayerCounts] = {}
+
+    def start(self, state: States | None = None) -> None:
+        """See `Session.start`."""
+        self._states, self._counts = state, {}
+
+    def state(self) -> States | None:
+        """See `Session.state`."""
+        return self._states
+
+    def step(self, frame: Integers) -> NDArray[np.int32]:
+        """See `Session.step`."""
+        trace = self._run(frame[None, None], self._semantics, states=self._states)
         self._states = trace.states
         for name, count in trace.counts.items():
             self._counts[name] = self._counts[name] + count if name in self._counts else count
         return np.asarray(trace.output[0, 0], np.int32)
 
     def counts(self) -> dict[str, LayerCounts]:
-        """Totals per layer since `start`; empty before the first step."""
+        """See `Session.counts`; empty before the first step."""
         return self._counts

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,32 +17,38 @@ States = Mapping[str, Mapping[str, Integers]]
 
 @dataclass(frozen=True)
 class LayerCounts:
-    """Totals of one layer over all samples and steps of a run.
+    """Totals of one layer over all samples and steps of a run. A chip with more to count adds fields in a subclass.
 
     Args:
         spikes: spikes its neurons emitted.
         synops: synaptic operations: one for every neuron that an incoming spike reaches.
-        saturations: updates whose result lies outside the chip's state word. The time-stepped
-            simulation carries on exactly (as Sinabs does); the chip could not. Loihi 2: voltages that were clipped.
-        wraps: Loihi 2 only: currents that left their 24 bits and wrapped.
-        peaks: Loihi 2 only: largest magnitude of each state variable before wrap and clip.
+        saturations: updates whose result lies outside the chip's state word.
     """
 
     spikes: int
     synops: int
     saturations: int
-    wraps: int = 0
-    peaks: Mapping[str, int] = field(default_factory=dict)
 
-    def __add__(self, other: LayerCounts) -> LayerCounts:
-        names = self.peaks.keys() | other.peaks.keys()
-        return LayerCounts(
-            self.spikes + other.spikes,
-            self.synops + other.synops,
-            self.saturations + other.saturations,
-            self.wraps + other.wraps,
-            {name: max(self.peaks.get(name, 0), other.peaks.get(name, 0)) for name in sorted(names)},
-        )
+    def __add__(self: Counts, other: Counts) -> Counts:
+        """Both runs together: numbers add up; of a mapping (peaks, by name) the larger value stays."""
+        return type(self)(**{key: _joined(value, getattr(other, key)) for key, value in vars(self).items()})
+
+
+def _joined(one: Any, other: Any) -> Any:
+    if isinstance(one, Mapping):
+        return {name: max(one.get(name, 0), other.get(name, 0)) for name in sorted(one.keys() | other.keys())}
+    return one + other
+
+
+Counts = TypeVar("Counts", bound=LayerCounts)
+
+
+def sum_counts(parts: Sequence[Counts]) -> Counts:
+    """Totals over samples, of one part at least."""
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
 
 
 @dataclass(frozen=True)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from i2e_deploy.errors import InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from i2e_deploy.chips import Chip
-    from i2e_deploy.chips.dynapcnn import DynapcnnChip, Fitted
+    from i2e_deploy.chips import AnyNetwork, Chip
+    from i2e_deploy.chips.abilities import Fitted
     from i2e_deploy.chips.trace import Integers
     from i2e_deploy.events import Events
-    from i2e_deploy.network import AnyNetwork, Network
+    from i2e_deploy.network import Network
 
 #: Kinds of files that are written.
 SUFFIXES = (".safetensors", ".nir")
@@ -87,28 +87,27 @@ def apply_to_file(chip: Chip, network: AnyNetwork, out: Path, given: Integers | 
 
     Args:
         out: a `.safetensors` file, which keeps the changes as notes, or `.nir`; must not exist.
-        given: frames, or a recording, that stand for the use; see `DynapcnnChip.make_fit`.
+        given: frames, or a recording, that stand for the use; see `FitsItself`.
         step_us: duration of a step of a recording.
 
     Raises:
-        InputError: not a chip of the DYNAP-CNN family, or not the name of such a file.
+        UnsupportedError: a chip that does not fit networks to itself.
+        InputError: not the name of such a file.
         CheckFailed: no changes that help were found; nothing is written.
     """
-    from i2e_deploy.chips.dynapcnn import DynapcnnChip
+    from i2e_deploy.chips.abilities import FitsItself, require
     from i2e_deploy.network import write_nir
     from i2e_deploy.network.file import UNTRAINED, write_network
 
-    if not isinstance(chip, DynapcnnChip):
-        raise InputError(f"--apply is for chips of the DYNAP-CNN family, not {chip.profile.name}")
+    fits = require(chip, FitsItself, f"--apply {out}")
     if out.suffix not in SUFFIXES:
         raise InputError(f"--apply {out}: give the name of a {' or '.join(SUFFIXES)} file")
     if out.exists():
         raise InputError(f"--apply {out}: it exists; give another name, or remove it")
     frames = None
     if given is not None:
-        program = chip.lower(network)
-        frames = program.count(cast("Events", given), step_us) if given.dtype.names else cast("Integers", given)
-    fitted = chip.make_fit(network, frames)
+        frames = chip.lower(network).in_steps(given, step_us)
+    fitted = fits.make_fit(network, frames)
     moved = None if frames is None else _moved(chip, network, fitted.network, frames)
     if out.suffix == ".nir":
         write_nir(fitted.network, out)
@@ -117,7 +116,7 @@ def apply_to_file(chip: Chip, network: AnyNetwork, out: Path, given: Integers | 
     return Applied(fitted, out, moved)
 
 
-def _moved(chip: DynapcnnChip, before: AnyNetwork, after: Network, frames: Integers) -> Moved:
+def _moved(chip: Chip, before: AnyNetwork, after: Network, frames: Integers) -> Moved:
     old, new = chip.lower(before).run(frames), chip.lower(after).run(frames)
     now = {name: int(spikes.sum()) for name, spikes in new.spikes.items()}
     spikes = {name: (int(spikes.sum()), now.get(name)) for name, spikes in old.spikes.items()}

@@ -29,27 +29,19 @@ def command(
     Example: i2e-deploy calibrate-power readings.csv --chip speck2f --out my_board.json
     """
     from i2e_deploy.chips import get
-    from i2e_deploy.chips.dynapcnn import DynapcnnChip
-    from i2e_deploy.chips.dynapcnn.estimates.energy import calibrate_power
-    from i2e_deploy.chips.dynapcnn.estimates.power_file import read_coefficients, write_coefficients
-    from i2e_deploy.chips.dynapcnn.estimates.power_readings import read_readings
+    from i2e_deploy.chips.abilities import CalibratesPower, require
     from i2e_deploy.cli.common import console, print_json
     from i2e_deploy.errors import InputError
 
-    target = get(chip)
-    if not isinstance(target, DynapcnnChip):
-        raise InputError(f"--chip is {chip}: power is calibrated for chips of the DYNAP-CNN family")
+    target = require(get(chip), CalibratesPower, f"calibrate-power --chip {chip}")
     if out.suffix != ".json":
         raise InputError(f"--out is {out}: coefficients are a .json file; give a name that ends so")
-    found = [reading for path in readings for reading in read_readings(path)]
-    text = source or f"power monitor, {len(found)} readings in {', '.join(path.name for path in readings)}"
-    fitted = calibrate_power(found, text)
-    write_coefficients(fitted, target.profile.name, out)
+    fitted = target.calibrate_power(readings, out, source)
     if as_json:
-        print_json({"file": str(out), **vars(read_coefficients(out, target.profile.name))})
+        print_json({"file": str(out), **fitted})
         return
     console().print(
-        f"at rest {1e3 * fitted.idle_w:.4g} mW, {1e12 * fitted.synop_j:.4g} pJ a synaptic operation, "
-        f"{1e12 * fitted.spike_j:.4g} pJ a spike; the fit leaves {1e3 * fitted.residual_w:.2g} mW (root mean square of "
-        f"{len(found)} readings); wrote {out}"
+        f"at rest {1e3 * fitted['idle_w']:.4g} mW, {1e12 * fitted['synop_j']:.4g} pJ a synaptic operation, "
+        f"{1e12 * fitted['spike_j']:.4g} pJ a spike; the fit leaves {1e3 * fitted['residual_w']:.2g} mW (root mean "
+        f"square of {fitted['readings']} readings); wrote {out}"
     )

@@ -11,10 +11,8 @@ import typer
 from i2e_deploy.cli.common import SHAPE_HELP
 
 if TYPE_CHECKING:
-    from i2e_deploy.chips import CheckReport, Chip
+    from i2e_deploy.chips import AnyNetwork, CheckReport, Chip, LowerOptions, Program
     from i2e_deploy.chips.costs import Costs
-    from i2e_deploy.chips.dynapcnn import DynapcnnChip, DynapcnnProgram
-    from i2e_deploy.network import AnyNetwork
 
 
 def command(
@@ -50,8 +48,7 @@ def command(
 
     Example: i2e-deploy check demo_output/network.safetensors --chip speck2f
     """
-    from i2e_deploy.chips import get
-    from i2e_deploy.chips.dynapcnn import DynapcnnChip
+    from i2e_deploy.chips import LowerOptions, get
     from i2e_deploy.cli.applying import apply_to_file
     from i2e_deploy.cli.common import (
         console,
@@ -63,24 +60,18 @@ def command(
         working,
     )
     from i2e_deploy.cli.costs import print_costs
-    from i2e_deploy.errors import InputError
 
-    target, network, own, applied = get(chip), read_network_of(model, input_shape), None, None
+    target, network, program, applied = get(chip), read_network_of(model, input_shape), None, None
+    options = LowerOptions(split=split)
+    target.refuse_unknown(options)
     if apply is not None:
         with working("looking for the smallest set of changes"):
             applied = apply_to_file(target, network, apply, None if inputs is None else read_input(inputs), step_us)
-        network, split = applied.fitted.network, applied.fitted.split
-    if isinstance(target, DynapcnnChip):
-        if applied is None:
-            own, was_split = own_program(model, target, network)
-            split = split if own is None else was_split
-        with working("checking"):
-            report, costs = _check_dynapcnn(target, network, own, split, inputs, step_us)
-    elif split:
-        raise InputError(f"--split is for chips of the DYNAP-CNN family, not {chip}")
-    else:
-        with working("checking"):
-            report, costs = _check_steps(target, network, inputs, step_us)
+        network, options = applied.fitted.network, LowerOptions(split=applied.fitted.split)
+    elif (own := own_program(model, target, network)) is not None:
+        program, options = own
+    with working("checking"):
+        report, costs = _check(target, network, program, options, inputs, step_us)
     if as_json:
         estimate = {"estimate": None if costs is None else costs.to_dict()}
         print_json(report.to_dict() | estimate | ({} if applied is None else {"applied": applied.to_dict()}))
@@ -93,32 +84,24 @@ def command(
     raise typer.Exit(0 if report.fits else 1)
 
 
-def _check_dynapcnn(
-    chip: DynapcnnChip, network: AnyNetwork, own: DynapcnnProgram | None, split: bool, inputs: Path | None, step_us: int
+def _check(
+    chip: Chip, network: AnyNetwork, program: Program | None, options: LowerOptions, inputs: Path | None, step_us: int
 ) -> tuple[CheckReport, Costs | None]:
-    """With inputs also as the asynchronous chip would run them; `own`: the integers of a bundle, made already."""
-    from i2e_deploy.chips.dynapcnn.estimates.activity import activity_of
-    from i2e_deploy.chips.dynapcnn.event.options import EventOptions
-    from i2e_deploy.cli.common import read_input
+    """The check, with inputs also what a run on them shows and costs; `program`: integers that are made already."""
+    from i2e_deploy.chips import Injection
+    from i2e_deploy.chips.abilities import ChecksStates, PlacesByLoad
+    from i2e_deploy.cli.common import read_frames, read_input
 
-    report = chip.check(network, split, own)
-    if inputs is None or not report.fits:
+    report, injection = chip.check(network, options, program), Injection(step_us=step_us)
+    if inputs is None or (isinstance(chip, PlacesByLoad) and not report.fits):
         return report, None
-    program, given = chip.lower(network, split) if own is None else own, read_input(inputs)
-    trace = program.run_events(given, options=EventOptions(step_us=step_us))
-    report = chip.check(network, split, program, activity_of(trace, step_us))
-    return report, chip.costs(program, given, step_us, trace, {slot.layer: slot.core for slot in report.placement})
-
-
-def _check_steps(
-    chip: Chip, network: AnyNetwork, inputs: Path | None, step_us: int
-) -> tuple[CheckReport, Costs | None]:
-    """With inputs also what the chip's integers do on them."""
-    from i2e_deploy.cli.common import read_frames
-
-    report = chip.check(network)
-    if inputs is None:
-        return report, None
+    program = chip.lower(network, options) if program is None else program
+    if isinstance(chip, PlacesByLoad):
+        given = read_input(inputs)
+        report, trace = chip.check_under_load(network, program, given, options, injection)
+        cores = {slot.layer: slot.core for slot in report.placement}
+        return report, chip.costs(program, given, injection, trace, cores)
     frames = read_frames(inputs)
-    report = replace(report, findings=(*report.findings, *chip.check_on(network, frames)))
-    return report, chip.costs(chip.lower(network), frames, step_us)
+    if isinstance(chip, ChecksStates):
+        report = replace(report, findings=(*report.findings, *chip.findings_on(network, frames)))
+    return report, chip.costs(program, frames, injection)

@@ -10,19 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from i2e_deploy.errors import FileFormatError, InputError
+from i2e_deploy.errors import InputError
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Column, Table
 
-    from i2e_deploy.chips import CheckReport, Chip, Program
-    from i2e_deploy.chips.dynapcnn import DynapcnnChip, DynapcnnProgram
+    from i2e_deploy.chips import AnyNetwork, CheckReport, Chip, LowerOptions, Program
     from i2e_deploy.chips.trace import Integers
     from i2e_deploy.events import Events
-    from i2e_deploy.network import AnyNetwork
 
 Advance = Callable[[int, str], None]
+
+#: The chip that a network file is lowered to where none is named.
+DEFAULT_CHIP = "speck2f"
 
 
 def console(stderr: bool = False, wrap: bool = False) -> Console:
@@ -94,37 +95,25 @@ def parse_shape(text: str) -> tuple[int, ...] | None:
 
 
 def read_network_of(model: Path, input_shape: str = "") -> AnyNetwork:
-    """The network of a bundle (a folder) or of a file: .safetensors, .nir or .net.
+    """The network of a bundle (a folder) or of a file; see `chips.read_model`.
 
     Args:
         model: the file or folder.
-        input_shape: see `parse_shape`; only a netx file takes one, every other model knows its own.
+        input_shape: see `parse_shape`.
 
     Raises:
         InputError: no such file, one that holds no network, or an input shape that is not wanted.
     """
     shape = parse_shape(input_shape)
-    if shape is not None and model.suffix != ".net":
-        raise InputError(f"--input-shape is for netx files: {model} says itself what it takes; leave it out")
     if model.is_dir():
         from i2e_deploy.bundle import read
 
+        if shape is not None:
+            raise InputError(f"--input-shape is for netx files: {model} says itself what it takes; leave it out")
         return read(model).network
-    if model.suffix == ".net":
-        from i2e_deploy.network.netx_read import read_netx
+    from i2e_deploy.chips import read_model
 
-        return read_netx(model, shape)
-    if model.suffix == ".nir":
-        from i2e_deploy.network.nir_read import read_nir
-
-        return read_nir(model)
-    if model.suffix == ".safetensors" or not model.exists():
-        from i2e_deploy.network.file import read_network
-
-        return read_network(model)
-    raise FileFormatError(
-        f"{model} is no model: give a bundle folder or a file of a network (.safetensors, .nir, .net)"
-    )
+    return read_model(model, shape)
 
 
 def read_program_of(model: Path, chip_name: str | None, input_shape: str = "") -> Program:
@@ -146,47 +135,55 @@ def read_model_of(model: Path, chip_name: str | None, input_shape: str = "", pow
 
     Args:
         model: bundle or network file.
-        chip_name: None: a bundle's own; network files are lowered to speck2f.
+        chip_name: None: a bundle's own; network files are lowered to `DEFAULT_CHIP`.
         input_shape: see `read_network_of`.
-        power: coefficients of a board, see `Chip.calibrated`.
+        power: coefficients of a board, see `with_power`.
 
     Raises:
         InputError: no such file or chip, or a bundle for another chip.
     """
     from i2e_deploy.chips import get
 
-    def known(chip: Chip) -> Chip:
-        return chip if power is None else chip.calibrated(power)
-
-    chip = get(chip_name or "speck2f")
+    chip = get(chip_name or DEFAULT_CHIP)
     if not model.is_dir() or input_shape:
-        return Model(known(chip), chip.lower(read_network_of(model, input_shape)))
+        return Model(with_power(chip, power), chip.lower(read_network_of(model, input_shape)))
     from i2e_deploy.bundle import read
 
     bundle = read(model)
     name = bundle.chip.profile.name
     if chip_name not in (None, name):
         raise InputError(f"{model} is a bundle for {name}, not {chip_name}: give --chip {name}, or export it again")
-    return Model(known(bundle.chip), bundle.program, bundle.cores)
+    return Model(with_power(bundle.chip, power), bundle.program, bundle.cores)
 
 
-def own_program(model: Path, chip: DynapcnnChip, network: AnyNetwork) -> tuple[DynapcnnProgram | None, bool]:
-    """The integers of a bundle for this chip, and whether layers were split for them; (None, False): no such bundle.
+def with_power(chip: Chip, path: Path | None) -> Chip:
+    """The chip with the power coefficients of one board, where a file of them is given.
+
+    Raises:
+        UnsupportedError: no board of this chip is calibrated.
+        InputError: see `CalibratesPower.calibrated`.
+    """
+    from i2e_deploy.chips.abilities import CalibratesPower, require
+
+    return chip if path is None else require(chip, CalibratesPower, f"--power-coefficients {path}").calibrated(path)
+
+
+def own_program(model: Path, chip: Chip, network: AnyNetwork) -> tuple[Program, LowerOptions] | None:
+    """The integers of a bundle for this chip, and what they were lowered with; None: no such bundle.
 
     Raises:
         InputError: they are not of the bundle's network.
     """
     from i2e_deploy.bundle import read
-    from i2e_deploy.chips.dynapcnn import DynapcnnProgram
+    from i2e_deploy.chips import LowerOptions
 
     bundle = read(model) if model.is_dir() else None
     if bundle is None or bundle.chip.profile.name != chip.profile.name:
-        return None, False
-    program = bundle.program
-    assert isinstance(program, DynapcnnProgram)
-    for split in (False, True):
-        if chip.check(network, split).layers == program.layer_names:
-            return program, split
+        return None
+    for split in (False, True) if "split" in chip.lower_options else (False,):
+        options = LowerOptions(split=split)
+        if chip.check(network, options).layers == bundle.program.layer_names:
+            return bundle.program, options
     raise InputError(f"the program of {model} is not made of the network beside it: export it again")
 
 

@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from i2e_deploy.bundle import Provenance
-    from i2e_deploy.chips import CheckReport, Chip, Program
+    from i2e_deploy.chips import AnyNetwork, CheckReport, Chip, Program
     from i2e_deploy.datasets.mnist5k import Digits
-    from i2e_deploy.network import AnyNetwork
     from i2e_deploy.training.digit_data import Set
 
 CHIP, SIZE, GOLDEN_SAMPLES = "speck2f", 32, 4
@@ -39,8 +38,8 @@ def command(
     Example: i2e-deploy demo --out demo_output
     """
     from i2e_deploy.bundle import Provenance
-    from i2e_deploy.chips.dynapcnn import DynapcnnChip
-    from i2e_deploy.chips.dynapcnn.estimates.activity import measure
+    from i2e_deploy.chips import PLAIN, Injection, get
+    from i2e_deploy.chips.abilities import PlacesByLoad, require
     from i2e_deploy.cli.common import console, print_check, print_json
     from i2e_deploy.datasets.images import resize
     from i2e_deploy.datasets.mnist5k import load_mnist5k
@@ -56,9 +55,10 @@ def command(
     options = (seed, epochs, train_size)
     network, float_accuracy = _train(train_digits, (frames, labels), options, out / "network.safetensors", say)
     say.rule("3  does it fit the chip?")
-    chip = DynapcnnChip(CHIP)
-    program = chip.lower(network)
-    report = chip.check(network, program=program, activity=measure(program, frames[:GOLDEN_SAMPLES], STEP_US))
+    chip = get(CHIP)
+    program, load = chip.lower(network), require(chip, PlacesByLoad, "the demo")
+    injection = Injection(step_us=STEP_US)
+    report, _ = load.check_under_load(network, program, frames[:GOLDEN_SAMPLES], PLAIN, injection)
     print_check(report, say)
     say.rule("4  the chip's integers")
     on_chip = _evaluate(program, frames, labels, float_accuracy, say)
@@ -125,9 +125,9 @@ def _train(
     digits: Digits, test_set: Set, options: tuple[int, int, int], path: Path, say: Console
 ) -> tuple[AnyNetwork, float]:
     """The trained network, written to `path` after each epoch, and its float accuracy."""
+    from i2e_deploy.chips import write_model
     from i2e_deploy.cli.training import train_and_show
     from i2e_deploy.datasets.images import resize
-    from i2e_deploy.network.file import write_network
     from i2e_deploy.training.recipes import read_trained, recipe_of
 
     seed, epochs, size = options
@@ -136,7 +136,7 @@ def _train(
     for result in train_and_show(recipe, (resize(digits.images[:size], SIZE), digits.labels[:size]), test_set, say):
         accuracy = result.test_accuracy
         notes = {"epoch": str(result.epoch), "test_accuracy": str(accuracy), "seed": str(seed)}
-        write_network(read_trained(recipe), path, notes)
+        write_model(read_trained(recipe), path, notes)
     return read_trained(recipe), accuracy
 
 

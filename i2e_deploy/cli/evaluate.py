@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 #: Samples that power, load and latency are estimated on, at most.
 ESTIMATED = 50
 
-#: What the chip's own camera sees while the command runs.
-SCENE = "speck://"
-
 Data = Annotated[
     str, typer.Argument(help="FRAMES.npz (frames, labels), a recorded session, class folders, or speck://?seconds=10.")
 ]
@@ -66,10 +63,12 @@ def command(
     from i2e_deploy.reporting.evaluation import write_evaluation
     from i2e_deploy.reporting.junit import junit_xml
     from i2e_deploy.runtime.eval_data import read_samples
+    from i2e_deploy.runtime.scene import evaluate_scene, is_scene
 
     deployed = read_model_of(model, chip, input_shape, power)
-    if data.startswith(SCENE):
-        result, semantics = _of_scene(deployed, data, target, steps), "event"
+    scene = is_scene(deployed.program, data)
+    if scene:
+        result, semantics = evaluate_scene(deployed.program, data, target, steps), "event"
     else:
         frames, labels = read_samples(Path(data), tuple(deployed.program.input_shape), steps, limit)
         result = _evaluate(deployed, frames, labels, target, semantics, step_us)
@@ -83,30 +82,25 @@ def command(
     else:
         _print(result, console())
     if keep and model.is_dir():
-        _leave(model, result, data if data.startswith(SCENE) else Path(data).name, semantics, console(stderr=True))
+        _leave(model, result, data if scene else Path(data).name, semantics, console(stderr=True))
     failed = _failed(result, min_accuracy, min_agreement)
     if failed:
         raise CheckFailed("; ".join(failed))
 
 
-def _of_scene(model: Model, uri: str, target: list[str], steps: int) -> HilEvaluation:
-    from i2e_deploy.runtime.chip_evaluation import evaluate_scene
-    from i2e_deploy.runtime.chip_live import require_chip
-
-    return evaluate_scene(require_chip(model.program, uri), uri, target, steps)
-
-
 def _evaluate(
     model: Model, frames: Integers, labels: Any, target: list[str], semantics: str, step_us: int
 ) -> HilEvaluation:
+    from i2e_deploy.chips import Injection
     from i2e_deploy.cli.common import progress_bar
     from i2e_deploy.runtime.agreement import evaluate_targets
 
+    injection = Injection(step_us=step_us)
     with progress_bar("evaluating", -(-len(frames) // 50)) as advance:
         result = evaluate_targets(
-            model.program, frames, labels, target, semantics, progress=lambda n, _: advance(n, ""), step_us=step_us
+            model.program, frames, labels, target, semantics, progress=lambda n, _: advance(n, ""), injection=injection
         )
-    return replace(result, costs=model.chip.costs(model.program, frames[:ESTIMATED], step_us, cores=model.cores))
+    return replace(result, costs=model.chip.costs(model.program, frames[:ESTIMATED], injection, cores=model.cores))
 
 
 def _failed(result: HilEvaluation, min_accuracy: float, min_agreement: float) -> list[str]:

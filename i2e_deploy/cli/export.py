@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from i2e_deploy.cli.common import SHAPE_HELP
-from i2e_deploy.errors import InputError
 
 if TYPE_CHECKING:
     from i2e_deploy.bundle import Bundle
-    from i2e_deploy.chips import CheckReport, Chip, Program
+    from i2e_deploy.chips import AnyNetwork, CheckReport, Chip, LowerOptions, Program
     from i2e_deploy.chips.trace import Integers
-    from i2e_deploy.network import AnyNetwork
 
 #: Golden inputs when none are given: samples, steps and share of pixels that fire, drawn from the seed.
 SAMPLES, STEPS, RATE = 2, 8, 0.1
@@ -60,7 +57,7 @@ def command(
     Example: i2e-deploy export demo_output/network.safetensors --chip speck2f --out my_bundle
     """
     from i2e_deploy import bundle
-    from i2e_deploy.chips import get
+    from i2e_deploy.chips import LowerOptions, get
     from i2e_deploy.cli.common import console, print_json, read_frames, read_network_of, working
     from i2e_deploy.network.file import UNTRAINED, read_notes
 
@@ -69,13 +66,13 @@ def command(
     if model.is_dir():
         console(stderr=True).print("the bundle's network is lowered anew: give --calibrate, --split, --readout again")
     frames, seeds = _golden_inputs(network, inputs, seed)
-    wanted = Wanted(None if calibration is None else read_frames(calibration), split, readout)
+    options = LowerOptions(None if calibration is None else read_frames(calibration), split, readout)
     notes = {"lowering": "compatible" if calibration is None else "calibrated"} | ({"split": True} if split else {})
     if model.suffix == ".safetensors" and UNTRAINED in (about := read_notes(model)):
         notes[UNTRAINED] = about[UNTRAINED]
         console(stderr=True).print(f"{model} was changed and not trained since: {about[UNTRAINED]}")
     with working("lowering, then golden vectors from the slow reference"):
-        lowered = _lower(target, network, wanted, None if inputs is None else frames)
+        lowered = _lower(target, network, options, None if inputs is None else frames)
         provenance = bundle.Provenance(seeds=seeds, notes=notes)
         written = bundle.write(
             out, target, network, frames, provenance=provenance, semantics=semantics, lowered=lowered
@@ -102,20 +99,6 @@ def _report(written: Bundle) -> str:
         return ""
 
 
-@dataclass(frozen=True, eq=False)
-class Wanted:
-    """What only chips of the DYNAP-CNN family can: frames to calibrate on, splitting, the readout's threshold."""
-
-    calibration: Integers | None
-    split: bool
-    readout: int | None
-
-    @property
-    def anything(self) -> bool:
-        """Whether any of it is."""
-        return self.calibration is not None or self.split or self.readout is not None
-
-
 def _golden_inputs(network: AnyNetwork, inputs: Path | None, seed: int) -> tuple[Integers, dict[str, int]]:
     """The frames of a file, or random ones and their seed."""
     import numpy as np
@@ -128,28 +111,20 @@ def _golden_inputs(network: AnyNetwork, inputs: Path | None, seed: int) -> tuple
     return (random < RATE).astype(np.uint8), {"golden inputs": seed}
 
 
-def _lower(chip: Chip, network: AnyNetwork, wanted: Wanted, frames: Integers | None) -> tuple[CheckReport, Program]:
+def _lower(
+    chip: Chip, network: AnyNetwork, options: LowerOptions, frames: Integers | None
+) -> tuple[CheckReport, Program]:
     """The check, which must pass, and the program; with frames of the user's, cores are chosen by load."""
-    from i2e_deploy.chips.dynapcnn import DynapcnnChip
-    from i2e_deploy.chips.dynapcnn.estimates.activity import measure
-    from i2e_deploy.chips.dynapcnn.peripherals.readout import Readout
+    from i2e_deploy.chips import Injection
+    from i2e_deploy.chips.abilities import PlacesByLoad
 
-    if not isinstance(chip, DynapcnnChip):
-        if wanted.anything:
-            raise InputError(
-                f"--calibrate, --split and --readout are for chips of the DYNAP-CNN family, not {chip.profile.name}"
-            )
-        report = chip.check(network)
-        report.raise_if_unfit()
-        return report, chip.lower(network)
-    if wanted.calibration is None:
-        chip.check(network, wanted.split).raise_if_unfit()
-        program = chip.lower(network, wanted.split)
+    chip.refuse_unknown(options)
+    if options.calibration is None:  # else the integers are others than those that this check would look at
+        chip.check(network, options).raise_if_unfit()
+    program = chip.lower(network, options)
+    if frames is not None and isinstance(chip, PlacesByLoad):
+        report, _ = chip.check_under_load(network, program, frames, options, Injection(step_us=STEP_US))
     else:
-        program = chip.calibrate(network, wanted.calibration, wanted.split)
-    if wanted.readout is not None:
-        program = program.with_readout(Readout(wanted.readout))
-    activity = None if frames is None else measure(program, frames, STEP_US)
-    report = chip.check(network, wanted.split, program, activity)
+        report = chip.check(network, options, program)
     report.raise_if_unfit()
     return report, program

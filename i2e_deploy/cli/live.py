@@ -12,9 +12,9 @@ import typer
 if TYPE_CHECKING:
     from i2e_deploy.chips import Program
     from i2e_deploy.events.sources import Source
-    from i2e_deploy.runtime.chip_live import ChipLive
     from i2e_deploy.runtime.decider import LiveSpec
     from i2e_deploy.runtime.live import Live
+    from i2e_deploy.runtime.live_on_chip import ChipLive
 
 
 def command(
@@ -50,9 +50,6 @@ def command(
     ] = False,
 ) -> None:
     """Run a network on live events, and count every loss.
-
-    With --target board the chip does all of it, its camera included; --view and --record then ask for the camera's
-    events too, which takes bandwidth. Written against public texts, tested on a fake board: unverified on silicon.
 
     With --target board the chip does all of it, its camera included; --view and --record then ask for the camera's
     events too, which takes bandwidth. Written against public texts, tested on a fake board: unverified on silicon.
@@ -140,10 +137,11 @@ def _on_chip(
     seconds: float, record: Path | None,
 ) -> ChipLive:  # fmt: skip
     """The session on a board; `host` are options that say what the host does with events: there it does nothing."""
+    from i2e_deploy.chips.abilities import HasCamera, require
     from i2e_deploy.errors import InputError
-    from i2e_deploy.runtime.chip_live import ChipLive, chip_spec, require_chip
+    from i2e_deploy.runtime.live_on_chip import ChipLive, chip_spec
+    from i2e_deploy.runtime.recording import Recorder
     from i2e_deploy.runtime.replay import session_header
-    from i2e_deploy.runtime.session import Recorder
 
     kind, _, name = target.partition(":")
     if kind != "board":
@@ -151,21 +149,21 @@ def _on_chip(
     given = [option for option, value in host.items() if value]
     if given:
         raise InputError(f"{given[0]} is of events that the host takes; with --target board the chip's camera has them")
-    on_chip = require_chip(program, target)
-    spec = chip_spec(on_chip, steps, _step_us(window, steps), _part(crop))
+    eye = require(program, HasCamera, f"--target {target} (the camera on the chip)")
+    spec = chip_spec(eye, program.input_shape, steps, _step_us(window, steps), _part(crop))
 
     def recorder() -> Recorder:
         assert record is not None
         return Recorder(record, session_header(spec, program, target, 0, target=target))
 
-    return ChipLive(on_chip, spec, name or None, pixels, seconds, recorder if record is not None else None)
+    return ChipLive(eye, spec, name or None, pixels, seconds, recorder if record is not None else None)
 
 
 def _session(opened: Source, program: Program, spec: LiveSpec, uri: str, record: Path | None) -> Live:
     from i2e_deploy.events.sources import open_source
     from i2e_deploy.runtime.live import Live
+    from i2e_deploy.runtime.recording import Recorder
     from i2e_deploy.runtime.replay import session_header
-    from i2e_deploy.runtime.session import Recorder
 
     recorder = None if record is None else Recorder(record, session_header(spec, program, uri, 0))
     return Live(opened, program, spec, reopen=lambda: open_source(uri), recorder=recorder)

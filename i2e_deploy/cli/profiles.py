@@ -22,10 +22,10 @@ def command(
 
     Example: i2e-deploy profiles speck2f
     """
-    from i2e_deploy.chips.profile import load_profile, profile_names
+    from i2e_deploy.chips import chip_names, get
     from i2e_deploy.cli.common import console, new_table, print_json
 
-    chosen = [load_profile(n) for n in ([name] if name else profile_names())]
+    chosen = [get(n).profile for n in ([name] if name else chip_names())]
     if as_json:
         print_json([asdict(profile) for profile in chosen])
         return

@@ -35,12 +35,12 @@ def command(
     Example: i2e-deploy report demo_output/bundle --out report.html
     """
     from i2e_deploy.bundle import read
-    from i2e_deploy.cli.common import console, print_json, working
+    from i2e_deploy.cli.common import console, print_json, with_power, working
     from i2e_deploy.reporting.html import STEP_US, write_report
 
     found = read(bundle)
     if power is not None:
-        found, step_us = replace(found, chip=found.chip.calibrated(power)), step_us or STEP_US
+        found, step_us = replace(found, chip=with_power(found.chip, power)), step_us or STEP_US
     with working("drawing the page"):
         path = write_report(found, out, step_us)
     if as_json:

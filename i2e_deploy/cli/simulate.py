@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,10 +14,6 @@ from i2e_deploy.errors import InputError
 if TYPE_CHECKING:
     from i2e_deploy.chips import Program, Trace
     from i2e_deploy.chips.costs import Costs
-    from i2e_deploy.chips.dynapcnn.event.bound import Bound
-    from i2e_deploy.chips.trace import Integers
-    from i2e_deploy.cli.common import Model
-    from i2e_deploy.events import Events
 
 
 Inputs = Annotated[
@@ -63,21 +59,24 @@ def command(
     """
     import numpy as np
 
+    from i2e_deploy.chips import Injection
+    from i2e_deploy.chips.abilities import VariesOpenPoints, require
     from i2e_deploy.cli.common import read_input, read_model_of, working
     from i2e_deploy.files import replacing
 
     _refuse(out, order, semantics, target, spread_of, power)
     deployed, given = read_model_of(model, chip, input_shape, power), read_input(inputs)
+    program, injection = deployed.program, Injection(order, step_us)  # type: ignore[arg-type]  # it checks
+    spread = costs = None
     with working(f"running on {target}"):
+        trace = program.run_on(target, given, semantics, injection)
+        if spread_of:
+            spread = require(program, VariesOpenPoints, "--bound").bound(given, injection)
         if target == "simulator":
-            trace, spread = _run(deployed.program, given, semantics, order, step_us, spread_of)
-            costs = _costs(deployed, given, trace, order, step_us)
-        else:
-            trace = _run_elsewhere(deployed.program, given, target, semantics, order, step_us)
-            spread = costs = None
+            costs = deployed.chip.costs(program, given, injection, trace, deployed.cores)
     with working(f"writing {out}"), replacing(out) as temporary, temporary.open("wb") as file:
         np.savez_compressed(file, **trace.arrays(state))  # type: ignore[arg-type, unused-ignore]
-    _tell(deployed.program, trace, spread, costs, out, as_json)
+    _tell(program, trace, spread, costs, out, as_json)
 
 
 def _refuse(out: Path, order: str, semantics: str, target: str, spread_of: bool, power: Path | None) -> None:
@@ -92,22 +91,11 @@ def _refuse(out: Path, order: str, semantics: str, target: str, spread_of: bool,
         raise InputError(f"--power-coefficients {power}: power is estimated on the simulator with --semantics event")
     if spread_of and target != "simulator":
         raise InputError(f"--bound varies the simulator, not {target}: leave out --target")
+    if spread_of and semantics != "event":
+        raise InputError("--bound asks what an asynchronous chip leaves open: add --semantics event")
 
 
-def _costs(model: Model, given: Integers | Events, trace: Trace, order: str, step_us: int) -> Costs | None:
-    """What the run is expected to cost; a time-stepped run of an asynchronous chip says nothing of it."""
-    from i2e_deploy.chips.dynapcnn import DynapcnnChip
-    from i2e_deploy.chips.dynapcnn.event.options import EventOptions
-
-    if not isinstance(model.chip, DynapcnnChip):
-        return model.chip.costs(model.program, cast("Integers", given), step_us, trace)
-    if trace.events is None:
-        return None
-    options = EventOptions(order=order, step_us=step_us)  # type: ignore[arg-type]
-    return model.chip.costs(model.program, given, step_us, trace, model.cores, options)
-
-
-def _tell(program: Program, trace: Trace, spread: Bound | None, costs: Costs | None, out: Path, as_json: bool) -> None:
+def _tell(program: Program, trace: Trace, spread: Any, costs: Costs | None, out: Path, as_json: bool) -> None:
     from dataclasses import asdict
 
     from i2e_deploy.cli.common import console, print_json
@@ -132,21 +120,6 @@ def _tell(program: Program, trace: Trace, spread: Bound | None, costs: Costs | N
     console().print(f"decisions {trace.decisions().tolist()}; wrote {out}")
 
 
-def _run_elsewhere(
-    program: Program, given: Integers | Events, target: str, semantics: str, order: str, step_us: int
-) -> Trace:
-    """On another target; a board takes the order of injection and the length of a step."""
-    from i2e_deploy.chips.dynapcnn import DynapcnnProgram
-    from i2e_deploy.chips.dynapcnn.board import BoardOptions
-    from i2e_deploy.chips.dynapcnn.event.options import EventOptions
-    from i2e_deploy.runtime import run_on
-
-    if target.partition(":")[0] == "board" and isinstance(program, DynapcnnProgram):
-        options = BoardOptions(events=EventOptions(order=order, step_us=step_us))  # type: ignore[arg-type]
-        return program.run_on(target, given, semantics, board=options)
-    return run_on(target, program, _in_steps(given, program, step_us), semantics)
-
-
 def _print_activity(program: Program, trace: Trace) -> None:
     """Each layer's counts, as far as the target has them; then what went otherwise than asked."""
     from i2e_deploy.cli.common import console
@@ -166,39 +139,7 @@ def _print_activity(program: Program, trace: Trace) -> None:
         console().print(f"{what}: {count}")
 
 
-def _run(
-    program: Program, given: Integers | Events, semantics: str, order: str, step_us: int, with_bound: bool
-) -> tuple[Trace, Bound | None]:
-    """The run, and the spread over everything that is open when asked for."""
-    if semantics != "event":
-        if with_bound:
-            raise InputError("--bound asks what an asynchronous chip leaves open: add --semantics event")
-        return program.run(_in_steps(given, program, step_us), semantics), None
-    from i2e_deploy.chips.dynapcnn import DynapcnnProgram
-    from i2e_deploy.chips.dynapcnn.event.bound import bound
-    from i2e_deploy.chips.dynapcnn.event.options import EventOptions
-
-    if not isinstance(program, DynapcnnProgram):
-        return program.run(_in_steps(given, program, step_us), semantics), None
-    options = EventOptions(order=order, step_us=step_us)  # type: ignore[arg-type]
-    trace = program.run_events(given, options=options)
-    return trace, bound(program, given, options) if with_bound else None
-
-
-def _in_steps(given: Integers | Events, program: Program, step_us: int) -> Integers:
-    """Frames as they are; a recording counted into steps."""
-    from i2e_deploy.chips.dynapcnn import DynapcnnProgram
-    from i2e_deploy.chips.dynapcnn.event.injection import count_events
-
-    if given.dtype.names is None:
-        return cast("Integers", given)
-    if isinstance(program, DynapcnnProgram):
-        return program.count(cast("Events", given), step_us)
-    channels, height, width = program.input_shape
-    return count_events(cast("Events", given), (channels, height, width), step_us)
-
-
-def _print_bound(spread: Bound) -> None:
+def _print_bound(spread: Any) -> None:
     from i2e_deploy.cli.common import console, new_table
 
     title = "what public text leaves open"

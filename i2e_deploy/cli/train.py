@@ -30,9 +30,9 @@ def command(
     """
     from dataclasses import asdict
 
+    from i2e_deploy.chips import write_model
     from i2e_deploy.cli.common import console, print_json
     from i2e_deploy.cli.training import train_and_show
-    from i2e_deploy.network.file import write_network
     from i2e_deploy.training.digit_data import digit_sets
     from i2e_deploy.training.recipes import read_trained, recipe_of
 
@@ -41,7 +41,7 @@ def command(
     checkpoint, say = out / "checkpoint.safetensors", console(stderr=as_json)
     results = [asdict(result) for result in train_and_show(chosen, *digit_sets(seed, train_size), say, checkpoint)]
     network = out / "network.safetensors"
-    write_network(read_trained(chosen), network, {"recipe": recipe, "seed": str(seed)})
+    write_model(read_trained(chosen), network, {"recipe": recipe, "seed": str(seed)})
     say.print(f"wrote {network}; next: i2e-deploy check {network} --chip {chosen.chip}")
     if as_json:
         print_json({"network": str(network), "checkpoint": str(checkpoint), "chip": chosen.chip, "epochs": results})

@@ -56,7 +56,7 @@ def convert(
 
     Source: arXiv 2511.08065, section 3; the rule for ties in `threshold`.
     """
-    from i2e_deploy.conversion.kernel import convert_images  # numba: on first use
+    from i2e_deploy.conversion.kernels import convert_images  # numba: on first use
     from i2e_deploy.conversion.simd import LANES
 
     levels: NDArray[np.uint8] = images if images.dtype == np.uint8 else to_uint8(images)  # type: ignore[assignment, arg-type]

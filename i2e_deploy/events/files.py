@@ -120,7 +120,7 @@ def _good_events(packet: Events, last: int, size: SensorSize | None) -> tuple[in
     """How many events from the front are possible, and what is wrong with the next one."""
     if not len(packet):
         return 0, ""
-    from i2e_deploy.events._kernels import first_wrong
+    from i2e_deploy.events.kernels import first_wrong
 
     width, height = size or (2**16, 2**16)
     t = packet["t"]

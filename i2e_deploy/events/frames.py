@@ -128,7 +128,7 @@ def to_frames(events: Events, bounds: Bounds, spec: FrameSpec, out: NDArray[Any]
         raise InputError(f"{shape[0]} frames of {shape[1:]} do not fit in memory: make fewer at a time") from error
     if frames.shape != shape or frames.dtype.kind not in "iu" or not frames.flags.c_contiguous:
         raise InputError(f"out is {frames.dtype} {list(frames.shape)}: expected contiguous integers {list(shape)}")
-    from i2e_deploy.events._kernels import count_frames  # numba, at first use
+    from i2e_deploy.events.kernels import count_frames  # numba, at first use
 
     most = int(np.iinfo(frames.dtype).max)
     flat = frames.reshape(len(bounds), prod(spec.shape))

@@ -116,7 +116,7 @@ class Windower:
     """
 
     def __init__(self, spec: StreamSpec, frame: FrameSpec) -> None:
-        from i2e_deploy.events._kernels import fill_steps
+        from i2e_deploy.events.kernels import fill_steps
 
         self.spec, self.frame, self.counts = spec, frame, StreamCounts()
         self._fill, self._tables = fill_steps, frame.tables()

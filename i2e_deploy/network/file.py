@@ -1,49 +1,74 @@
-"""A network on disk, float or of integer blocks: one safetensors file, the graph as JSON in its header."""
+"""A network on disk: one safetensors file, the graph as JSON in its header.
+
+A file may hold a chip's integers instead (`chips.models`): `read_content` and `write_content` know neither.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.files import read_tensors, write_tensors
-from i2e_deploy.network.block_file import from_tensors, to_tensors
-from i2e_deploy.network.blocks import BlockNetwork
-from i2e_deploy.network.graph import AnyNetwork, Layer, Network
-from i2e_deploy.network.layers import Add, Array, Conv2d, Flatten, IntegrateAndFire, Linear, Op, Pool2d
-from i2e_deploy.network.sensor import Sensor
+from i2e_deploy.network.graph import Layer, Network
+from i2e_deploy.network.op import Array, kind_of
 
 FORMAT = "i2e-deploy-network"
 FORMAT_VERSION = 1
 #: Key of a note: the changes that were made to a trained network, which was not trained since.
 UNTRAINED = "changed, and not trained since"
-_KINDS: tuple[type[Op], ...] = (Conv2d, Linear, IntegrateAndFire, Pool2d, Flatten, Add, Sensor)
-_OPS = {kind.__name__: kind for kind in _KINDS}
-_ARRAYS = ("weight", "bias")
 
 
-def write_network(network: AnyNetwork, path: Path, notes: Mapping[str, str] | None = None) -> None:
+def write_network(network: Network, path: Path, notes: Mapping[str, str] | None = None) -> None:
     """Write `network`, whole or not at all; `notes` are strings to keep with it (seed, accuracy, ...)."""
-    if isinstance(network, BlockNetwork):
-        integers, blocks = to_tensors(network)
-        content = {"blocks": blocks, "notes": dict(notes or {})}
-        write_tensors(path, integers, {"format": FORMAT, "version": FORMAT_VERSION, "network": content})
-        return
     tensors: dict[str, Array] = {}
     rows = []
     for layer in network.layers:
-        values = {field.name: getattr(layer.op, field.name) for field in fields(layer.op)}
-        tensors |= {f"{layer.name}.{key}": values[key] for key in _ARRAYS if values.get(key) is not None}
-        options = {key: value for key, value in values.items() if key not in _ARRAYS}
+        arrays, options = layer.op.pack()
+        tensors |= {f"{layer.name}.{key}": array for key, array in arrays.items()}
         rows.append({"name": layer.name, "op": type(layer.op).__name__, "inputs": layer.inputs, "options": options})
-    graph = {"input_shape": network.input_shape, "layers": rows, "notes": dict(notes or {})}
-    write_tensors(path, tensors, {"format": FORMAT, "version": FORMAT_VERSION, "network": graph})
+    write_content(path, tensors, {"input_shape": network.input_shape, "layers": rows}, notes)
 
 
-def read_network(path: Path) -> AnyNetwork:
+def read_network(path: Path) -> Network:
     """Read what `write_network` wrote.
+
+    Raises:
+        FileFormatError: not such a file, damaged, or of a newer version.
+        InputError: no such file, or one that holds a chip's integers.
+    """
+    tensors, content = read_content(path)
+    if "layers" not in content and (kind := next((key for key in content if key != "notes"), "")):
+        raise InputError(f"{path} holds integers ({kind}) of a chip, no float network: read it with chips.read_model")
+    return network_of(path, tensors, content)
+
+
+def network_of(path: Path, tensors: Mapping[str, Any], content: Mapping[str, Any]) -> Network:
+    """The network in the content of a file; `path` names it in errors.
+
+    Raises:
+        FileFormatError: damaged.
+    """
+    try:
+        layers = tuple(_layer(row, tensors) for row in content["layers"])
+        return Network(tuple(int(n) for n in content["input_shape"]), layers)
+    except InputError as error:
+        raise FileFormatError(f"{path}: {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise FileFormatError(f"{path} is damaged: {type(error).__name__} at {error}") from error
+
+
+def write_content(
+    path: Path, tensors: Mapping[str, Any], content: Mapping[str, Any], notes: Mapping[str, str] | None
+) -> None:
+    """Write a network file of any content, whole or not at all."""
+    data = {"format": FORMAT, "version": FORMAT_VERSION, "network": {**content, "notes": dict(notes or {})}}
+    write_tensors(path, tensors, data)
+
+
+def read_content(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Arrays by name and content of a network file, whatever it holds.
 
     Raises:
         FileFormatError: not such a file, damaged, or of a newer version.
@@ -55,16 +80,10 @@ def read_network(path: Path) -> AnyNetwork:
     if metadata.get("version") != FORMAT_VERSION:
         version = metadata.get("version")
         raise FileFormatError(f"{path} has format version {version}: this program reads {FORMAT_VERSION}")
-    try:
-        graph = metadata["network"]
-        if "blocks" in graph:
-            return from_tensors(tensors, graph["blocks"])
-        layers = tuple(_layer(row, tensors) for row in graph["layers"])
-        return Network(tuple(int(n) for n in graph["input_shape"]), layers)
-    except InputError as error:
-        raise FileFormatError(f"{path}: {error}") from error
-    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
-        raise FileFormatError(f"{path} is damaged: {type(error).__name__} at {error}") from error
+    content = metadata.get("network")
+    if not isinstance(content, dict):
+        raise FileFormatError(f"{path} is damaged: it holds no network")
+    return tensors, content
 
 
 def read_notes(path: Path) -> dict[str, str]:
@@ -80,14 +99,6 @@ def read_notes(path: Path) -> dict[str, str]:
 
 
 def _layer(row: Mapping[str, Any], tensors: Mapping[str, Any]) -> Layer:
-    kind, name = _OPS[row["op"]], str(row["name"])
-    options: dict[str, Any] = {key: _tuples(value) for key, value in row["options"].items()}
-    for key in _ARRAYS:
-        if key in (field.name for field in fields(kind)):
-            options[key] = tensors.get(f"{name}.{key}")
-    return Layer(name, kind(**options), tuple(map(str, row["inputs"])))
-
-
-def _tuples(value: Any) -> Any:
-    """JSON's lists as the tuples they were."""
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+    kind, name = kind_of(str(row["op"])), str(row["name"])
+    arrays = {key: tensors[f"{name}.{key}"] for key in kind.arrays if f"{name}.{key}" in tensors}
+    return Layer(name, kind.unpack(arrays, dict(row["options"])), tuple(map(str, row["inputs"])))

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from math import prod
 
 from i2e_deploy.errors import InputError
-from i2e_deploy.network.blocks import BlockNetwork
-from i2e_deploy.network.layers import MAX_VALUES, Add, Conv2d, Flatten, IntegrateAndFire, Linear, Op, Pool2d, Shape
-from i2e_deploy.network.sensor import Sensor
+from i2e_deploy.network.layers import MAX_VALUES
+from i2e_deploy.network.op import Op, Shape
 
 #: Name by which a layer refers to the input of the network.
 INPUT = "input"
@@ -52,7 +51,10 @@ class Network:
             missing = [name for name in layer.inputs if name not in shapes]
             if missing or not layer.inputs:
                 raise InputError(f"layer {layer.name!r} takes its input from {missing}: no such layer before it")
-            shapes[layer.name] = _output_shape(layer, shapes)
+            try:
+                shapes[layer.name] = layer.op.output_shape([shapes[name] for name in layer.inputs])
+            except InputError as error:
+                raise InputError(f"layer {layer.name!r} {error}") from error
             if prod(shapes[layer.name]) > MAX_VALUES:
                 raise InputError(f"layer {layer.name!r} has output {shapes[layer.name]}: at most {MAX_VALUES} values")
         return shapes
@@ -66,61 +68,7 @@ class Network:
         return feeds
 
 
-#: What a chip may be asked to lower; each chip refuses what it has no counterpart for.
-AnyNetwork = Network | BlockNetwork
-
-
 def chain(input_shape: Shape, ops: Mapping[str, Op]) -> Network:
     """A network in which each layer feeds the next."""
     names = [INPUT, *ops]
     return Network(input_shape, tuple(Layer(n, op, (p,)) for p, (n, op) in zip(names, ops.items(), strict=False)))
-
-
-def _output_shape(layer: Layer, shapes: Mapping[str, Shape]) -> Shape:
-    given = [shapes[name] for name in layer.inputs]
-    shape, op = given[0], layer.op
-    if isinstance(op, Add):
-        if len(given) < 2 or len(set(given)) > 1:
-            raise InputError(f"layer {layer.name!r} adds inputs of shapes {given}: they must be two or more, and equal")
-        return shape
-    if len(given) != 1:
-        raise InputError(f"layer {layer.name!r} has {len(given)} inputs: join them with an Add layer first")
-    if isinstance(op, IntegrateAndFire):
-        return shape
-    if isinstance(op, Sensor):
-        try:
-            return op.shape(shape)
-        except InputError as error:
-            raise InputError(f"layer {layer.name!r}: {error}") from error
-    if isinstance(op, Flatten):
-        return (prod(shape),)
-    if isinstance(op, Linear):
-        if shape != op.weight.shape[1:]:
-            raise InputError(
-                f"layer {layer.name!r} takes {op.weight.shape[1]} inputs and is given shape {shape}"
-                + (": put a Flatten before it" if len(shape) > 1 else "")
-            )
-        return op.weight.shape[:1]
-    return _image_shape(layer.name, op, shape)
-
-
-def _image_shape(name: str, op: Conv2d | Pool2d, shape: Shape) -> Shape:
-    if len(shape) != 3:
-        raise InputError(f"layer {name!r} needs an input (C, H, W) and is given shape {shape}")
-    channels, *size = shape
-    if isinstance(op, Pool2d):
-        out = [n // k for n, k in zip(size, op.kernel, strict=True)]
-    else:
-        if channels != op.weight.shape[1] * op.groups:
-            raise InputError(f"layer {name!r} takes {op.weight.shape[1] * op.groups} channels and is given {channels}")
-        window = zip(size, op.weight.shape[2:], op.stride, op.padding, op.dilation, strict=True)
-        reach = [d * (k - 1) + 1 for k, d in zip(op.weight.shape[2:], op.dilation, strict=True)]
-        if op.weight.shape[0] * channels * prod(reach) > MAX_VALUES:
-            raise InputError(
-                f"layer {name!r} has a kernel of {reach} with dilation: at most {MAX_VALUES} weights in all"
-            )
-        out = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in window]
-        channels = op.weight.shape[0]
-    if min(out) < 1:
-        raise InputError(f"layer {name!r} leaves nothing of an input of {size[0]}x{size[1]} pixels: output {out}")
-    return (channels, *out)

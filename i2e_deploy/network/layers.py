@@ -6,30 +6,29 @@ activations leave out batch and time: `(C, H, W)` or `(N,)`. Pairs are `(vertica
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from math import prod
+from typing import ClassVar, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from i2e_deploy.errors import InputError
-from i2e_deploy.network.sensor import Sensor
-
-Array = NDArray[np.float32]
-Pair = tuple[int, int]
-Shape = tuple[int, ...]
+from i2e_deploy.network.op import Array, Op, Pair, Shape, image_input, left_over, one_input
 
 #: Range of thresholds and bounds: float32 with room for products.
 SMALLEST, LARGEST = 1e-30, 1e30
-#: Values of one activation or of one kernel written out, at most; a Speck core has 2^16 neurons, Loihi chips 2^20.
+#: Values of one activation or of one kernel written out, at most; far above any chip.
 MAX_VALUES = 2**26
 #: Spikes of a neuron in a step, at most: traces hold 32 bits.
 MAX_SPIKES = 2**31 - 1
 
 
 @dataclass(frozen=True, eq=False)
-class Conv2d:
+class Conv2d(Op):
     """Two-dimensional cross-correlation (torch's Conv2d) with zero padding."""
+
+    arrays: ClassVar[tuple[str, ...]] = ("weight", "bias")
 
     weight: Array
     bias: Array | None = None
@@ -46,10 +45,35 @@ class Conv2d:
         if type(self.groups) is not int or self.groups < 1 or self.weight.shape[0] % self.groups:
             raise InputError(f"groups is {self.groups!r}: it must divide the {self.weight.shape[0]} output channels")
 
+    def output_shape(self, given: Sequence[Shape]) -> Shape:
+        """See `Op.output_shape`: (C_out, h, w)."""
+        channels, *size = image_input(given)
+        if channels != self.weight.shape[1] * self.groups:
+            raise InputError(f"takes {self.weight.shape[1] * self.groups} channels and is given {channels}")
+        reach = [d * (k - 1) + 1 for k, d in zip(self.weight.shape[2:], self.dilation, strict=True)]
+        if self.weight.shape[0] * channels * prod(reach) > MAX_VALUES:
+            raise InputError(f"has a kernel of {reach} with dilation: at most {MAX_VALUES} weights in all")
+        window = zip(size, reach, self.stride, self.padding, strict=True)
+        out = [(n + 2 * p - r) // s + 1 for n, r, s, p in window]
+        left_over(size, out)
+        return (self.weight.shape[0], *out)
+
+    def describe(self) -> str:
+        """See `Op.describe`."""
+        out, inside, kh, kw = self.weight.shape
+        extras = [f"stride {_pair(self.stride)}"] if self.stride != (1, 1) else []
+        extras += [f"{self.groups} groups"] if self.groups > 1 else []
+        return " ".join([f"Conv {inside * self.groups}->{out} {kh}x{kw}", *extras])
+
+    def __repr__(self) -> str:
+        return f"<{self.describe()}>"
+
 
 @dataclass(frozen=True, eq=False)
-class Linear:
+class Linear(Op):
     """Fully connected layer on a flat input."""
+
+    arrays: ClassVar[tuple[str, ...]] = ("weight", "bias")
 
     weight: Array
     bias: Array | None = None
@@ -57,9 +81,24 @@ class Linear:
     def __post_init__(self) -> None:
         _check_weights(self.weight, self.bias, 2)
 
+    def output_shape(self, given: Sequence[Shape]) -> Shape:
+        """See `Op.output_shape`: (N_out,)."""
+        shape = one_input(given)
+        if shape != self.weight.shape[1:]:
+            hint = ": put a Flatten before it" if len(shape) > 1 else ""
+            raise InputError(f"takes {self.weight.shape[1]} inputs and is given shape {shape}{hint}")
+        return tuple(self.weight.shape[:1])
+
+    def describe(self) -> str:
+        """See `Op.describe`."""
+        return f"Linear {self.weight.shape[1]}->{self.weight.shape[0]}"
+
+    def __repr__(self) -> str:
+        return f"<{self.describe()}>"
+
 
 @dataclass(frozen=True)
-class IntegrateAndFire:
+class IntegrateAndFire(Op):
     """Integrate-and-fire neurons without leak.
 
     Args:
@@ -86,9 +125,17 @@ class IntegrateAndFire:
         if self.reset not in ("subtract", "zero"):
             raise InputError(f"reset is {self.reset!r}: choose 'subtract' or 'zero'")
 
+    def output_shape(self, given: Sequence[Shape]) -> Shape:
+        """See `Op.output_shape`: that of its input."""
+        return one_input(given)
+
+    def describe(self) -> str:
+        """See `Op.describe`."""
+        return f"IF threshold {self.threshold:g}, reset {self.reset}"
+
 
 @dataclass(frozen=True)
-class Pool2d:
+class Pool2d(Op):
     """Pooling over windows that do not overlap (stride = kernel); a rest at the border is dropped."""
 
     kernel: Pair
@@ -99,15 +146,40 @@ class Pool2d:
         if self.kind not in ("sum", "average"):
             raise InputError(f"kind of pooling is {self.kind!r}: choose 'sum' or 'average'")
 
+    def output_shape(self, given: Sequence[Shape]) -> Shape:
+        """See `Op.output_shape`: (C, H // vertical, W // horizontal)."""
+        channels, *size = image_input(given)
+        out = [n // k for n, k in zip(size, self.kernel, strict=True)]
+        left_over(size, out)
+        return (channels, *out)
+
+    def describe(self) -> str:
+        """See `Op.describe`."""
+        return f"{self.kind.capitalize()}Pool {_pair(self.kernel)}"
+
 
 @dataclass(frozen=True)
-class Flatten:
+class Flatten(Op):
     """(C, H, W) to (C * H * W,), C outermost, as torch does."""
 
+    def output_shape(self, given: Sequence[Shape]) -> Shape:
+        """See `Op.output_shape`: (N,)."""
+        return (prod(one_input(given)),)
+
 
 @dataclass(frozen=True)
-class Add:
+class Add(Op):
     """Elementwise sum of two or more inputs of one shape."""
+
+    def output_shape(self, given: Sequence[Shape]) -> Shape:
+        """See `Op.output_shape`: that of its inputs."""
+        if len(given) < 2 or len(set(given)) > 1:
+            raise InputError(f"adds inputs of shapes {list(given)}: they must be two or more, and equal")
+        return given[0]
+
+
+def _pair(pair: Pair) -> str:
+    return "x".join(map(str, pair))
 
 
 def _check_weights(weight: Array, bias: Array | None, dimensions: int) -> None:
@@ -125,6 +197,3 @@ def _check_weights(weight: Array, bias: Array | None, dimensions: int) -> None:
 def _check_pair(name: str, pair: Pair, lowest: int) -> None:
     if not isinstance(pair, tuple) or len(pair) != 2 or any(type(n) is not int or n < lowest for n in pair):
         raise InputError(f"{name} is {pair!r}: give two whole numbers from {lowest}")
-
-
-Op = Conv2d | Linear | IntegrateAndFire | Pool2d | Flatten | Add | Sensor

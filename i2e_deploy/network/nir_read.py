@@ -25,9 +25,10 @@ from typing import Literal
 import numpy as np
 
 from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
+from i2e_deploy.hdf5_guard import Guarded, check_file
 from i2e_deploy.network.graph import INPUT, Layer, Network
-from i2e_deploy.network.hdf5_guard import Guarded, check_file
-from i2e_deploy.network.layers import Add, Array, Conv2d, Flatten, IntegrateAndFire, Linear, Op, Pair, Pool2d
+from i2e_deploy.network.layers import Add, Conv2d, Flatten, IntegrateAndFire, Linear, Pool2d
+from i2e_deploy.network.op import Array, Op, Pair
 
 MAX_NODES = 4096
 #: Sides, strides and paddings.

@@ -9,13 +9,14 @@ import numpy as np
 
 from i2e_deploy.errors import InputError, MissingDependency, UnsupportedError
 from i2e_deploy.files import replacing
-from i2e_deploy.network.graph import INPUT, AnyNetwork, Layer, Network
-from i2e_deploy.network.layers import Add, Conv2d, Flatten, IntegrateAndFire, Linear, Pool2d, Shape
+from i2e_deploy.network.graph import INPUT, Layer, Network
+from i2e_deploy.network.layers import Add, Conv2d, Flatten, IntegrateAndFire, Linear, Pool2d
+from i2e_deploy.network.op import Shape
 
 _INPUT, _OUTPUT = "input", "output"
 
 
-def write_nir(network: AnyNetwork, path: str | Path) -> None:
+def write_nir(network: Network, path: str | Path) -> None:
     """Write `network`, whole or not at all; `read_nir` gives the same network back.
 
     Lower bound, limit of spikes and reset go into the metadata of IF nodes, which other readers of NIR ignore.
@@ -26,7 +27,7 @@ def write_nir(network: AnyNetwork, path: str | Path) -> None:
         MissingDependency: the nir package is not installed.
     """
     if not isinstance(network, Network):
-        raise UnsupportedError("NIR holds float layers: write integer blocks with write_netx")
+        raise UnsupportedError(f"{type(network).__name__} is no float network: NIR holds float layers")
     try:
         import nir
     except ImportError:

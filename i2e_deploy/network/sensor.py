@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from i2e_deploy.errors import InputError
+from i2e_deploy.network.op import Op, Pair, Shape, one_input
 
-Pair = tuple[int, int]
 #: ((top, bottom), (left, right)) in pixels, bottom and right exclusive.
 Crop = tuple[Pair, Pair]
 
 
 @dataclass(frozen=True)
-class Sensor:
+class Sensor(Op):
     """Events on their way from the pixels to the first layer, in this order (Sinabs calls it `DVSLayer`).
 
     Args:
@@ -67,6 +68,10 @@ class Sensor:
         if crop[0][1] > height or crop[1][1] > width or not height or not width:
             raise InputError(f"a sensor crops {crop} of {height}x{width} pixels (behind pooling {self.pool})")
         return crop
+
+    def output_shape(self, given: Sequence[Shape]) -> Shape:
+        """See `Op.output_shape` and `shape`."""
+        return self.shape(one_input(given))
 
     def shape(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
         """Output (C, H, W) for an input (C, H, W); see `window` for errors."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from i2e_deploy.errors import MissingDependency, UnsupportedError
-from i2e_deploy.network.graph import INPUT, AnyNetwork, Layer, Network
-from i2e_deploy.network.layers import Add, Array, Conv2d, Flatten, IntegrateAndFire, Linear, Pool2d
+from i2e_deploy.network.graph import INPUT, Layer, Network
+from i2e_deploy.network.layers import Add, Conv2d, Flatten, IntegrateAndFire, Linear, Pool2d
+from i2e_deploy.network.op import Array
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def to_sinabs(network: AnyNetwork, steps: int, neurons: Any = None, **options: Any) -> nn.Module:
+def to_sinabs(network: Network, steps: int, neurons: Any = None, **options: Any) -> nn.Module:
     """The network with its weights, for frames float32 [B * T, C, H, W], batch outermost.
 
     Args:
@@ -31,7 +32,7 @@ def to_sinabs(network: AnyNetwork, steps: int, neurons: Any = None, **options: A
         MissingDependency: Sinabs is not installed.
     """
     if not isinstance(network, Network):
-        raise UnsupportedError("Sinabs has float layers: integer blocks of SLAYER cannot become a Sinabs module")
+        raise UnsupportedError(f"{type(network).__name__} is no float network: Sinabs has float layers")
     try:
         from sinabs.layers import IAFSqueeze
     except ImportError:

@@ -10,7 +10,8 @@ import numpy as np
 
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network.graph import INPUT, Layer, Network
-from i2e_deploy.network.layers import Add, Array, Conv2d, Flatten, IntegrateAndFire, Linear, Op, Pair, Pool2d, Shape
+from i2e_deploy.network.layers import Add, Conv2d, Flatten, IntegrateAndFire, Linear, Pool2d
+from i2e_deploy.network.op import Array, Op, Pair, Shape
 from i2e_deploy.network.sensor import Sensor
 from i2e_deploy.network.torch_graph import calls
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from i2e_deploy.bundle import Bundle, read_evaluation, verify
 from i2e_deploy.bundle.bundle import EVALUATION, MANIFEST, REPORT
+from i2e_deploy.chips.options import Injection
 from i2e_deploy.errors import FileFormatError, MissingDependency
 from i2e_deploy.files import replacing
 from i2e_deploy.reporting.evaluation import load_figure
@@ -65,7 +66,7 @@ def write_report(bundle: Bundle, path: Path | str | None = None, step_us: int | 
 
 def _costs(bundle: Bundle, step_us: int) -> dict[str, Any] | None:
     """What the golden inputs are expected to cost."""
-    costs = bundle.chip.costs(bundle.program, bundle.golden.inputs, step_us, cores=bundle.cores)
+    costs = bundle.chip.costs(bundle.program, bundle.golden.inputs, Injection(step_us=step_us), cores=bundle.cores)
     if costs is None:
         return None
     drawn = "random events" if "golden inputs" in bundle.manifest["seeds"] else "the first inputs of the bundle"

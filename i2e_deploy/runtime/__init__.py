@@ -4,5 +4,3 @@ from i2e_deploy.runtime.compare import Difference as Difference
 from i2e_deploy.runtime.compare import compare as compare
 from i2e_deploy.runtime.evaluate import Evaluation as Evaluation
 from i2e_deploy.runtime.evaluate import evaluate as evaluate
-from i2e_deploy.runtime.targets import TARGETS as TARGETS
-from i2e_deploy.runtime.targets import run_on as run_on

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.chips import Program, Trace
+from i2e_deploy.chips import Injection, Program, Trace
+from i2e_deploy.chips.base import SPREAD
 from i2e_deploy.chips.costs import Costs
 from i2e_deploy.chips.trace import Integers, Power
 from i2e_deploy.errors import InputError
 from i2e_deploy.runtime.compare import Difference, compare
 from i2e_deploy.runtime.evaluate import check_labels, wilson
-from i2e_deploy.runtime.targets import run_on
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,16 +151,16 @@ def evaluate_targets(
     semantics: str = "timestep",
     batch_size: int = 50,
     progress: Callable[[int, int], None] | None = None,
-    step_us: int = 1000,
+    injection: Injection = SPREAD,
 ) -> HilEvaluation:
     """Run every sample on every target, batch by batch, each from a fresh state.
 
     Args:
         frames: integers [N, T, C, H, W].
         labels: int64 [N], or None for a stream without.
-        targets: names of `runtime.targets.TARGETS`, the first is what the others are compared with first.
+        targets: of `Program.targets`, the first is what the others are compared with first.
         progress: called with (batches done, batches in all).
-        step_us: duration of a step on a board.
+        injection: how frames become events where a target takes events, and the duration of a step.
 
     Raises:
         InputError: no samples, labels that do not fit, a target that is not there or named twice.
@@ -171,7 +171,7 @@ def evaluate_targets(
         raise InputError(f"targets {list(targets)}: name at least one, each once")
     starts = range(0, len(frames), batch_size)
     if "simulator" in targets:
-        run_on("simulator", program, frames[:1], semantics)  # compiled before the first batch is timed
+        program.run_on("simulator", frames[:1], semantics)  # compiled before the first batch is timed
     parts: dict[str, list[_Part]] = {name: [] for name in targets}
     divergences: dict[tuple[str, str], Difference] = {}
     for done, start in enumerate(starts):
@@ -179,7 +179,7 @@ def evaluate_targets(
         traces: dict[str, Trace] = {}
         for name in targets:
             began = time.perf_counter()
-            trace = traces[name] = run_on(name, program, batch, semantics, step_us)
+            trace = traces[name] = program.run_on(name, batch, semantics, injection)
             seconds = time.perf_counter() - began
             check_labels(labels, trace)
             parts[name].append(_keep(trace, 1e3 * seconds / len(batch)))
@@ -191,7 +191,7 @@ def evaluate_targets(
     results = tuple(_join(name, parts[name]) for name in targets)
     pairs = combinations(results, 2)
     agreements = tuple(_agree(a, b, divergences.get((a.target, b.target)), len(frames)) for a, b in pairs)
-    seconds = frames.shape[1] * step_us * 1e-6
+    seconds = frames.shape[1] * injection.step_us * 1e-6
     return HilEvaluation(results, agreements, labels, len(frames), semantics, seconds)
 
 

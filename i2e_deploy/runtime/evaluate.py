@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from i2e_deploy.chips import Program, Trace
 from i2e_deploy.chips.trace import Integers, LayerCounts
 from i2e_deploy.errors import InputError
-from i2e_deploy.runtime.targets import run_on
 
 #: Standard normal quantile of a two-sided 95 % interval.
 Z95 = 1.959964
@@ -91,7 +90,7 @@ def evaluate(
     start = time.perf_counter()
     for first in range(0, len(frames), batch_size):
         part = slice(first, first + batch_size)
-        trace = run_on(target, program, frames[part], semantics)
+        trace = program.run_on(target, frames[part], semantics)
         classes = trace.output.shape[2]
         check_labels(labels, trace)
         if not confusion.size:

@@ -22,7 +22,7 @@ from i2e_deploy.events.stream import Windower
 from i2e_deploy.runtime.backlog import Ahead, Backlog, Waiting
 from i2e_deploy.runtime.decider import Decider, Decision, LiveSpec
 from i2e_deploy.runtime.histogram import LatencyHistogram
-from i2e_deploy.runtime.session import Recorder
+from i2e_deploy.runtime.recording import Recorder
 
 #: Longest wait for a packet or a window, seconds: how soon a stop is noticed, and silence.
 POLL = 0.01

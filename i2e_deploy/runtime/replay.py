@@ -22,7 +22,7 @@ from i2e_deploy.events.frames import FrameSpec
 from i2e_deploy.events.stream import StreamSpec, Window, Windower
 from i2e_deploy.runtime.backlog import Waiting, merge
 from i2e_deploy.runtime.decider import Decider, Decision, LiveSpec
-from i2e_deploy.runtime.session import read_session
+from i2e_deploy.runtime.recording import read_session
 
 #: Windows kept until a decision asks for them; a session in which more were dropped in a row cannot be.
 _MOST_HELD = 2**16

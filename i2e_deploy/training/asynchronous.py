@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from sinabs.layers import StatefulLayer
 from torch import Tensor, nn
 
-from i2e_deploy.chips.dynapcnn import DynapcnnChip, DynapcnnProgram
-from i2e_deploy.chips.dynapcnn.event.options import EventOptions
-from i2e_deploy.chips.dynapcnn.event.run import run_recordings
+from i2e_deploy.chips import Chip, Injection, Program
+from i2e_deploy.chips.abilities import RunsRecordings, require
 from i2e_deploy.chips.trace import Trace
 from i2e_deploy.events.array import Events
 from i2e_deploy.network import from_sinabs
@@ -57,8 +56,8 @@ class FinetuneConfig:
 def finetune(
     network: nn.Sequential,
     train_set: Labelled,
-    chip: DynapcnnChip,
-    options: EventOptions,
+    chip: Chip,
+    options: Injection,
     config: FinetuneConfig,
     on_batch: Callable[[int, float], None] | None = None,
     recordings: Sequence[Events] | None = None,
@@ -125,22 +124,23 @@ def _limit_weights(network: nn.Module, limit: float) -> None:
 def event_counts(
     network: nn.Sequential,
     frames: NDArray[np.uint8],
-    chip: DynapcnnChip,
-    options: EventOptions,
+    chip: Chip,
+    options: Injection,
     recordings: Sequence[Events] | None = None,
 ) -> Tensor:
     """Output spikes of the asynchronous chip, float [B, classes], with the gradient of the time-stepped network."""
     program = chip.lower(from_sinabs(network, frames.shape[2:]))
+    events = require(program, RunsRecordings, "fine-tuning through events")
     if recordings is None:
-        trace = program.run(frames, "event", options=options)
+        trace = events.run_events(frames, options=options)
     else:
-        trace = run_recordings(program, recordings, frames.shape[1], options)
+        trace = events.run_recordings(recordings, frames.shape[1], options)
     with _spikes_of_the_chip(network, program, trace):
         return spike_counts(network, torch.from_numpy(frames).float())
 
 
 @contextmanager
-def _spikes_of_the_chip(network: nn.Sequential, program: DynapcnnProgram, trace: Trace) -> Iterator[None]:
+def _spikes_of_the_chip(network: nn.Sequential, program: Program, trace: Trace) -> Iterator[None]:
     """While it lasts, each neuron layer gives the spikes of the event engine."""
     layers = [layer for layer in network.modules() if isinstance(layer, StatefulLayer)]
 

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 
+from i2e_deploy.chips import AnyNetwork, get
+from i2e_deploy.chips.abilities import TakesIntegers, require
 from i2e_deploy.errors import InputError
-from i2e_deploy.network import AnyNetwork
 from i2e_deploy.training.digit_data import SIZE
 from i2e_deploy.training.loop import SpikeCounts, TrainConfig
+
+#: The chips that the recipes are shaped for, by name.
+SINABS_CHIP, SLAYER_CHIP = "speck2f", "loihi2"
 
 
 @dataclass(frozen=True, eq=False)
 class Recipe:
-    """An untrained network, how to train it, and the chip it is for."""
+    """An untrained network, how to train it, the chip it is for, and how it is read once it is trained."""
 
     network: nn.Module
     spike_counts: SpikeCounts
     config: TrainConfig
     chip: str
+    read: Callable[[nn.Module, tuple[int, ...]], AnyNetwork]
 
 
 def recipe_of(name: str, seed: int, epochs: int | None = None) -> Recipe:
@@ -33,15 +39,22 @@ def recipe_of(name: str, seed: int, epochs: int | None = None) -> Recipe:
     from i2e_deploy.training import slayer, slayer_networks
 
     if name == "sinabs":
+        from i2e_deploy.network import from_sinabs
         from i2e_deploy.training import bptt
         from i2e_deploy.training.digits import build_digit_network
 
         network = build_digit_network(slayer_networks.STEPS, torch.Generator().manual_seed(seed))
-        found = Recipe(network, bptt.spike_counts, TrainConfig(), "speck2f")
+        found = Recipe(network, bptt.spike_counts, TrainConfig(), SINABS_CHIP, from_sinabs)
     elif name in slayer_networks.RECIPES:
         build, config = slayer_networks.RECIPES[name]
         trained = slayer_networks.build_slayer(replace(build, seed=seed))
-        found = Recipe(trained, slayer.spike_counts, config, "loihi2")
+        found = Recipe(
+            trained,
+            slayer.spike_counts,
+            config,
+            SLAYER_CHIP,
+            require(get(SLAYER_CHIP), TakesIntegers, name).from_module,
+        )
     else:
         raise InputError(f"recipe {name!r}: choose one of sinabs, {', '.join(slayer_networks.RECIPES)}")
     return replace(found, config=replace(found.config, seed=seed, epochs=epochs or found.config.epochs))
@@ -49,7 +62,4 @@ def recipe_of(name: str, seed: int, epochs: int | None = None) -> Recipe:
 
 def read_trained(recipe: Recipe) -> AnyNetwork:
     """The recipe's network, once it is trained, as a chip takes it."""
-    from i2e_deploy.network import from_sinabs, from_slayer
-
-    shape = (2, SIZE, SIZE)
-    return from_sinabs(recipe.network, shape) if recipe.chip == "speck2f" else from_slayer(recipe.network, shape)
+    return recipe.read(recipe.network, (2, SIZE, SIZE))

@@ -12,8 +12,8 @@ from sinabs_networks import conv, linear, neurons
 from torch import nn
 
 from i2e_deploy.chips.dynapcnn import DynapcnnChip
-from i2e_deploy.chips.dynapcnn.event.injection import inject
-from i2e_deploy.chips.dynapcnn.event.options import EventOptions
+from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
+from i2e_deploy.chips.dynapcnn.reference.injection import inject
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.events.array import empty_events
 from i2e_deploy.network import from_sinabs

@@ -17,16 +17,16 @@ from tiny_programs import tiny_program
 
 from i2e_deploy.chips import Trace
 from i2e_deploy.chips.dynapcnn import CoreLayer, DynapcnnProgram, Source
-from i2e_deploy.chips.dynapcnn.board import BoardOptions
-from i2e_deploy.chips.dynapcnn.board import session as board_session
-from i2e_deploy.chips.dynapcnn.board.fake import Faults, fake_samna
-from i2e_deploy.chips.dynapcnn.board.fake.chip import places
-from i2e_deploy.chips.dynapcnn.board.fake.objects import Spike
-from i2e_deploy.chips.dynapcnn.board.neurons import addresses
 from i2e_deploy.chips.dynapcnn.estimates.energy import calibrate_power, reading
-from i2e_deploy.chips.dynapcnn.event.options import EventOptions
-from i2e_deploy.chips.dynapcnn.peripherals.event_filter import EventFilter
-from i2e_deploy.chips.dynapcnn.peripherals.readout import Readout
+from i2e_deploy.chips.dynapcnn.peripherals import EventFilter, Readout
+from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
+from i2e_deploy.chips.dynapcnn.targets.board import BoardOptions
+from i2e_deploy.chips.dynapcnn.targets.board import session as board_session
+from i2e_deploy.chips.dynapcnn.targets.board.fake import Faults, fake_samna
+from i2e_deploy.chips.dynapcnn.targets.board.fake.chip import places
+from i2e_deploy.chips.dynapcnn.targets.board.fake.objects import Spike
+from i2e_deploy.chips.dynapcnn.targets.board.neurons import addresses
+from i2e_deploy.chips.options import Injection
 from i2e_deploy.chips.trace import Power
 from i2e_deploy.errors import CheckFailed, InputError, UnsupportedError
 from i2e_deploy.network import Sensor
@@ -83,7 +83,7 @@ def test_the_fake_board_equals_the_simulator(
     frames = random.integers(0, 3, (2, 3, *program.input_shape)) * (random.random((2, 3, *program.input_shape)) < 0.5)
     options = EventOptions(order=order)
     with fake_samna(faults=Faults(loses_first=loses_first)):
-        trace = program.run_on("board", frames, board=BoardOptions(events=options, monitor=program.layer_names))
+        trace = program.run_on_board(frames, BoardOptions(events=options, monitor=program.layer_names))
     expected = program.run(frames, "event", options=options)
     assert_equal_events(trace, expected)
     np.testing.assert_array_equal(trace.output, expected.output)
@@ -100,7 +100,7 @@ def test_in_raster_order_a_board_is_sent_what_sinabs_sends(seed: int) -> None:
     frames = random.integers(0, 4, (1, 3, *PROGRAM.input_shape)) * (random.random((1, 3, *PROGRAM.input_shape)) < 0.3)
     options = BoardOptions(events=EventOptions(order="raster"))
     with fake_samna(faults=Faults(loses_first="none")) as samna:
-        PROGRAM.run_on("board", frames, board=options)
+        PROGRAM.run_on_board(frames, options)
         sent = samna.opened[0].received
     ours = [
         (e.timestamp - options.lead_us, e.layer, e.feature, e.y, e.x)
@@ -207,9 +207,7 @@ def test_biases_are_added_by_the_slow_clock_once_a_step() -> None:
         trace = program.run_on("board", np.ones((3, 20, 1, 1, 1), np.int32))
         assert np.abs(trace.output.sum((1, 2)) - 20).max() <= 1
         with pytest.raises(UnsupportedError, match=r"slow clock of 100000 Hz.*choose steps of 100 to 100000 us"):
-            program.run_on(
-                "board", np.ones((1, 2, 1, 1, 1), np.int32), board=BoardOptions(events=EventOptions(step_us=10))
-            )
+            program.run_on("board", np.ones((1, 2, 1, 1, 1), np.int32), injection=Injection(step_us=10))
 
 
 def test_a_decimator_is_not_reset_and_the_trace_says_so() -> None:

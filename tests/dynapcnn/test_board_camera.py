@@ -14,17 +14,17 @@ from hypothesis import strategies as st
 from tiny_programs import tiny_program
 
 from i2e_deploy.chips.dynapcnn import Source
-from i2e_deploy.chips.dynapcnn.board import BoardOptions
-from i2e_deploy.chips.dynapcnn.board.camera import ChipCamera, watch
-from i2e_deploy.chips.dynapcnn.board.fake import Faults, fake_samna
-from i2e_deploy.chips.dynapcnn.board.fake.camera import FakeCamera
-from i2e_deploy.chips.dynapcnn.board.link import WRAP
-from i2e_deploy.chips.dynapcnn.board.on_camera import on_camera
-from i2e_deploy.chips.dynapcnn.event.bound import bound
-from i2e_deploy.chips.dynapcnn.event.options import EventOptions
-from i2e_deploy.chips.dynapcnn.event.run import run_recordings
-from i2e_deploy.chips.dynapcnn.peripherals.event_filter import EventFilter
-from i2e_deploy.chips.dynapcnn.peripherals.readout import Readout, read_out
+from i2e_deploy.chips.dynapcnn.engine.event.run import run_recordings
+from i2e_deploy.chips.dynapcnn.estimates.bound import bound
+from i2e_deploy.chips.dynapcnn.peripherals import EventFilter, Readout
+from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
+from i2e_deploy.chips.dynapcnn.reference.readout import read_out
+from i2e_deploy.chips.dynapcnn.targets.board import BoardOptions
+from i2e_deploy.chips.dynapcnn.targets.board.camera import ChipCamera, watch
+from i2e_deploy.chips.dynapcnn.targets.board.fake import Faults, fake_samna
+from i2e_deploy.chips.dynapcnn.targets.board.fake.camera import FakeCamera
+from i2e_deploy.chips.dynapcnn.targets.board.link import WRAP
+from i2e_deploy.chips.dynapcnn.targets.board.on_camera import on_camera
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.events import EVENT_DTYPE
 from i2e_deploy.network import Sensor
@@ -76,8 +76,8 @@ def test_a_network_without_sensor_sees_a_part_of_the_pixels(
     part: tuple[int, int, int, int] | None, pool: int, channels: int
 ) -> None:
     """As `FrameSpec` of the live loop does: pixel x of a crop of width w goes to column (x - left) * W // w."""
-    from i2e_deploy.chips.dynapcnn.event.injection import recorded
-    from i2e_deploy.chips.dynapcnn.peripherals.preprocess import preprocess_events
+    from i2e_deploy.chips.dynapcnn.reference.injection import recorded
+    from i2e_deploy.chips.dynapcnn.reference.preprocess import preprocess_events
     from i2e_deploy.events.frames import FrameSpec, to_frames
 
     program = on_camera(tiny_program((channels, 32, 32)), part)

@@ -9,12 +9,12 @@ from camera_runs import NO_LOSS, RECORDING, assert_equal_spikes, see
 from tiny_programs import tiny_program
 
 from i2e_deploy.chips.dynapcnn import Source
-from i2e_deploy.chips.dynapcnn.board import BoardOptions
-from i2e_deploy.chips.dynapcnn.board import session as board_session
-from i2e_deploy.chips.dynapcnn.board.camera import watch
-from i2e_deploy.chips.dynapcnn.board.fake import Faults, fake_samna
-from i2e_deploy.chips.dynapcnn.board.on_camera import on_camera
-from i2e_deploy.chips.dynapcnn.event.options import EventOptions
+from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
+from i2e_deploy.chips.dynapcnn.targets.board import BoardOptions
+from i2e_deploy.chips.dynapcnn.targets.board import session as board_session
+from i2e_deploy.chips.dynapcnn.targets.board.camera import watch
+from i2e_deploy.chips.dynapcnn.targets.board.fake import Faults, fake_samna
+from i2e_deploy.chips.dynapcnn.targets.board.on_camera import on_camera
 from i2e_deploy.errors import BoardNotFound, CheckFailed, InputError, SourceLost, UnsupportedError
 
 

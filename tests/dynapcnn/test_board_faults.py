@@ -14,12 +14,12 @@ from board_runs import FRAMES, PROGRAM, on_board
 from hypothesis import given
 from hypothesis import strategies as st
 
-from i2e_deploy.chips.dynapcnn.board import BoardOptions, results
-from i2e_deploy.chips.dynapcnn.board import session as board_session
-from i2e_deploy.chips.dynapcnn.board.fake import Faults, fake_samna
-from i2e_deploy.chips.dynapcnn.board.link import WRAP, open_board, unwrap
-from i2e_deploy.chips.dynapcnn.board.power import Readings
-from i2e_deploy.chips.dynapcnn.event.options import EventOptions
+from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
+from i2e_deploy.chips.dynapcnn.targets.board import BoardOptions, results
+from i2e_deploy.chips.dynapcnn.targets.board import session as board_session
+from i2e_deploy.chips.dynapcnn.targets.board.fake import Faults, fake_samna
+from i2e_deploy.chips.dynapcnn.targets.board.link import WRAP, open_board, unwrap
+from i2e_deploy.chips.dynapcnn.targets.board.power import Readings
 from i2e_deploy.errors import BoardNotFound, CheckFailed, MissingDependency, SourceLost, UnsupportedError
 
 
@@ -185,7 +185,7 @@ def test_a_call_that_hangs_inside_samna_is_named_and_left_behind(hangs_in: str, 
         message = rf"board lost {where}: samna's {hangs_in} has not returned for 2 s; the board is left open: unplug"
         options = BoardOptions(call_s=2)  # a busy machine may take long for calls that do return
         with pytest.raises(SourceLost, match=message):
-            PROGRAM.run_on("board", FRAMES, board=options)
+            PROGRAM.run_on_board(FRAMES, options)
         assert samna.opened[0].open
         with pytest.raises(BoardNotFound, match="is in use"):
             PROGRAM.run_on("board", FRAMES)

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from i2e_deploy.chips import LowerOptions
 from i2e_deploy.chips.dynapcnn import DynapcnnChip, DynapcnnProgram
+from i2e_deploy.chips.dynapcnn.formats.program_file import from_tensors
 from i2e_deploy.chips.dynapcnn.lowering.calibrate import _float_spikes, effective_bits
 from i2e_deploy.chips.dynapcnn.lowering.stages import arrange
-from i2e_deploy.chips.dynapcnn.program_file import read_program
-from i2e_deploy.chips.dynapcnn.timestep.reference import gather
+from i2e_deploy.chips.dynapcnn.reference.timestep import gather
 from i2e_deploy.errors import InputError
 from i2e_deploy.network import INPUT, Conv2d, IntegrateAndFire, Network, chain
 
@@ -52,7 +53,7 @@ def distance(program: DynapcnnProgram, float_network: Network) -> int:
 )
 def test_calibrated_is_closer_to_float(case: dict[str, float], fewest: float) -> None:
     float_network = network(**case)
-    compatible, calibrated = CHIP.lower(float_network), CHIP.calibrate(float_network, FRAMES)
+    compatible, calibrated = CHIP.lower(float_network), CHIP.lower(float_network, LowerOptions(FRAMES))
     assert effective_bits(calibrated.layers[0]) >= fewest
     assert distance(calibrated, float_network) <= distance(compatible, float_network)
     if "bias" in case or "min_v" in case:
@@ -62,18 +63,18 @@ def test_calibrated_is_closer_to_float(case: dict[str, float], fewest: float) ->
 
 def test_no_lower_bound_keeps_the_weights() -> None:
     """With None Sinabs' scale is at most 1 and the threshold of 1 beside such weights has one bit."""
-    calibrated = CHIP.calibrate(network(min_v=None), FRAMES)
+    calibrated = CHIP.lower(network(min_v=None), LowerOptions(FRAMES))
     assert calibrated.layers[0].min_v == -32768
     assert effective_bits(calibrated.layers[0]) >= 7.5
 
 
 def test_a_lower_bound_of_zero_becomes_one_below() -> None:
     """0 is an erratum of the chip."""
-    assert CHIP.calibrate(network(min_v=0.0), FRAMES).layers[0].min_v == -1
+    assert CHIP.lower(network(min_v=0.0), LowerOptions(FRAMES)).layers[0].min_v == -1
 
 
 def test_a_bias_of_16_bits_survives_the_file() -> None:
-    program = CHIP.calibrate(network(bias=-30.0), FRAMES)
+    program = CHIP.lower(network(bias=-30.0), LowerOptions(FRAMES))
     assert program.layers[0].bias is not None
     assert program.layers[0].bias.min() < -128
     again = CHIP.program(*program.to_tensors())
@@ -93,7 +94,7 @@ def test_a_bias_of_16_bits_survives_the_file() -> None:
 )
 def test_frames_of_another_network_are_refused(shape: tuple[int, ...], words: str) -> None:
     with pytest.raises(InputError, match=words):
-        CHIP.calibrate(network(), np.ones(shape, np.int64))
+        CHIP.lower(network(), LowerOptions(np.ones(shape, np.int64)))
 
 
 @settings(max_examples=40, deadline=None)
@@ -108,9 +109,9 @@ def test_calibrated_integers_are_always_legal(
     weight = (size * np.random.default_rng(0).normal(0.1, 0.3, (3, 2, 3, 3))).astype(np.float32)
     biases = None if bias is None else np.full(3, bias, np.float32)
     made = chain((2, 8, 8), {"c": Conv2d(weight, biases), "n": IntegrateAndFire(threshold, min_v)})
-    program = CHIP.calibrate(made, FRAMES)
+    program = CHIP.lower(made, LowerOptions(FRAMES))
     (layer,) = program.layers
     assert 1 <= layer.threshold <= 2**15 - 1
     assert -(2**15) <= layer.min_v <= -1
     assert not {"threshold", "lower bound"} & {error.rule for error in CHIP.check(made, program=program).errors}
-    read_program(*program.to_tensors())  # the ranges that a bundle is read with
+    from_tensors(*program.to_tensors())  # the ranges that a bundle is read with

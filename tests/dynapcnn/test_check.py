@@ -17,7 +17,7 @@ from i2e_deploy.chips.dynapcnn.lowering.stages import Stage, arrange, words
 from i2e_deploy.chips.profile import load_profile
 from i2e_deploy.errors import CheckFailed, UnsupportedError
 from i2e_deploy.network import Add, Conv2d, Flatten, IntegrateAndFire, Layer, Linear, Network, Op, Pool2d, chain
-from i2e_deploy.network.layers import Array, Shape
+from i2e_deploy.network.op import Array, Shape
 
 NEURON = IntegrateAndFire(1.0, -1.0)
 

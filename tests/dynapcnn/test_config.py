@@ -15,9 +15,9 @@ from torch import nn
 
 from i2e_deploy.chips import get
 from i2e_deploy.chips.dynapcnn import Source
-from i2e_deploy.chips.dynapcnn.export import samna_link
-from i2e_deploy.chips.dynapcnn.export.config import DECIMATION, build_config
-from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram
+from i2e_deploy.chips.dynapcnn.formats.config import DECIMATION, build_config
+from i2e_deploy.chips.dynapcnn.runnable import DynapcnnProgram
+from i2e_deploy.chips.dynapcnn.targets.board import samna_link
 from i2e_deploy.errors import CheckFailed, FileFormatError, UnsupportedError
 from i2e_deploy.network import from_sinabs
 

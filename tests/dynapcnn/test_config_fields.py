@@ -16,11 +16,10 @@ from torch import nn
 
 from i2e_deploy.chips import get
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram, Source
-from i2e_deploy.chips.dynapcnn.board.on_camera import on_camera
-from i2e_deploy.chips.dynapcnn.export import samna_link
-from i2e_deploy.chips.dynapcnn.export.config import build_config
-from i2e_deploy.chips.dynapcnn.peripherals.event_filter import EventFilter
-from i2e_deploy.chips.dynapcnn.peripherals.readout import Readout
+from i2e_deploy.chips.dynapcnn.formats.config import build_config
+from i2e_deploy.chips.dynapcnn.peripherals import EventFilter, Readout
+from i2e_deploy.chips.dynapcnn.targets.board import samna_link
+from i2e_deploy.chips.dynapcnn.targets.board.on_camera import on_camera
 from i2e_deploy.errors import CheckFailed, UnsupportedError
 from i2e_deploy.network import Sensor, from_sinabs
 

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram
+from i2e_deploy.chips.dynapcnn.engine.event.run import reaching
 from i2e_deploy.chips.dynapcnn.estimates.congestion import congestion
-from i2e_deploy.chips.dynapcnn.event.injection import inject
-from i2e_deploy.chips.dynapcnn.event.options import EventOptions
-from i2e_deploy.chips.dynapcnn.event.reference import EventRun, _reached, as_spikes, merge, run_event_reference
-from i2e_deploy.chips.dynapcnn.event.run import reaching
-from i2e_deploy.chips.dynapcnn.spikes import TICK, Stimuli
+from i2e_deploy.chips.dynapcnn.reference.event import EventRun, _reached, as_spikes, merge, run_event_reference
+from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
+from i2e_deploy.chips.dynapcnn.reference.injection import inject
+from i2e_deploy.chips.dynapcnn.reference.spikes import TICK, Stimuli
 from i2e_deploy.errors import InputError
 
 

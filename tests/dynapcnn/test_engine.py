@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.dynapcnn import CoreLayer, DynapcnnProgram, Source
-from i2e_deploy.chips.dynapcnn.timestep import engine
-from i2e_deploy.chips.dynapcnn.timestep.kernel import divisor
-from i2e_deploy.chips.dynapcnn.timestep.layer import fits_words
-from i2e_deploy.chips.dynapcnn.timestep.spikes import from_frames
+from i2e_deploy.chips.dynapcnn.engine.timestep import engine
+from i2e_deploy.chips.dynapcnn.engine.timestep.kernels import divisor
+from i2e_deploy.chips.dynapcnn.engine.timestep.layer import fits_words
+from i2e_deploy.chips.dynapcnn.engine.timestep.step_spikes import from_frames
 
 
 @pytest.mark.parametrize("advantage", [0, 8, 2**60], ids=["scatter", "choose", "convolve"])

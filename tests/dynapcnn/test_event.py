@@ -19,11 +19,11 @@ from torch import nn
 
 from i2e_deploy.chips import get
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram, Source
-from i2e_deploy.chips.dynapcnn.event.bound import bound
-from i2e_deploy.chips.dynapcnn.event.engine import EventEngine
-from i2e_deploy.chips.dynapcnn.event.injection import inject
-from i2e_deploy.chips.dynapcnn.event.options import EventOptions, choices
-from i2e_deploy.chips.dynapcnn.event.reference import run_event_reference
+from i2e_deploy.chips.dynapcnn.engine.event.engine import EventEngine
+from i2e_deploy.chips.dynapcnn.estimates.bound import bound
+from i2e_deploy.chips.dynapcnn.reference.event import run_event_reference
+from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions, choices
+from i2e_deploy.chips.dynapcnn.reference.injection import inject
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network import from_sinabs
 

@@ -11,11 +11,11 @@ import pytest
 from i2e_deploy import bundle
 from i2e_deploy.chips import get
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram
-from i2e_deploy.chips.dynapcnn.event.injection import count_events
 from i2e_deploy.cli.app import run
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.events import EVENT_DTYPE, Events
 from i2e_deploy.events.files import write_events
+from i2e_deploy.events.steps import count_events
 from i2e_deploy.network import Conv2d, IntegrateAndFire, Network, Op, chain
 from i2e_deploy.network.file import write_network
 

@@ -13,13 +13,14 @@ from event_strategies import event_arrays
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from i2e_deploy.chips.dynapcnn.event.injection import recorded
-from i2e_deploy.chips.dynapcnn.event.options import EventOptions
-from i2e_deploy.chips.dynapcnn.export.config import build_config
-from i2e_deploy.chips.dynapcnn.peripherals.event_filter import EventFilter, filter_reference, fresh_memory
-from i2e_deploy.chips.dynapcnn.peripherals.filter_kernel import filter_fast
-from i2e_deploy.chips.dynapcnn.program_file import read_program
-from i2e_deploy.chips.dynapcnn.spikes import STIMULUS, TICK, Stimuli
+from i2e_deploy.chips.dynapcnn.engine.event.filter_kernel import filter_fast
+from i2e_deploy.chips.dynapcnn.formats.config import build_config
+from i2e_deploy.chips.dynapcnn.formats.program_file import from_tensors
+from i2e_deploy.chips.dynapcnn.peripherals import EventFilter
+from i2e_deploy.chips.dynapcnn.reference.event_filter import filter_reference, fresh_memory
+from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
+from i2e_deploy.chips.dynapcnn.reference.injection import recorded
+from i2e_deploy.chips.dynapcnn.reference.spikes import STIMULUS, TICK, Stimuli
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.events import EVENT_DTYPE, Events
 
@@ -150,7 +151,7 @@ def test_configuration_and_file() -> None:
     low = replace(program, event_filter=EventFilter("low_pass", threshold=25))
     assert build_config(low, {"core": 0}, "speck2f")["dvs_filter"]["filter_size"] == {"x": 0, "y": 0}
     tensors, graph = program.to_tensors()
-    assert read_program(tensors, json.loads(json.dumps(graph))).event_filter == chosen
+    assert from_tensors(tensors, json.loads(json.dumps(graph))).event_filter == chosen
     assert asdict(chosen)["mode"] == "hot_pixel"
 
 

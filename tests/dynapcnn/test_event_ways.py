@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram
-from i2e_deploy.chips.dynapcnn.event import engine as event_engine
-from i2e_deploy.chips.dynapcnn.event.engine import EventEngine
-from i2e_deploy.chips.dynapcnn.event.options import EventOptions
-from i2e_deploy.chips.dynapcnn.event.reference import run_event_reference
-from i2e_deploy.chips.dynapcnn.spikes import STIMULUS
+from i2e_deploy.chips.dynapcnn.engine.event import engine as event_engine
+from i2e_deploy.chips.dynapcnn.engine.event.engine import EventEngine
+from i2e_deploy.chips.dynapcnn.reference.event import run_event_reference
+from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
+from i2e_deploy.chips.dynapcnn.reference.spikes import STIMULUS
 
 #: Kernel, stride, features: blocks of two rows of 16 lanes, of one row of 16, of three rows of 24; and others.
 LAYERS = ((3, 2, 8), (3, 2, 5), (2, 2, 16), (2, 2, 9), (3, 1, 8), (3, 1, 16), (2, 2, 8), (3, 1, 33), (5, 1, 3))

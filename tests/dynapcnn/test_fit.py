@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from oversized import frames_for, oversized
 
-from i2e_deploy.chips import get
+from i2e_deploy.chips import LowerOptions, get
 from i2e_deploy.chips.dynapcnn import DynapcnnChip, DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.checks.examine import Asked, examine
 from i2e_deploy.chips.dynapcnn.checks.fit import make_fit, smallest_changes
@@ -22,7 +22,7 @@ from i2e_deploy.chips.dynapcnn.checks.split import split_all, split_to_fit
 from i2e_deploy.chips.dynapcnn.lowering.reshape import Change, apply_changes
 from i2e_deploy.chips.dynapcnn.lowering.reshape.channels import keep_channels, tied
 from i2e_deploy.chips.dynapcnn.lowering.reshape.graph import weights_of
-from i2e_deploy.chips.dynapcnn.lowering.reshape.kernel import crop_kernel, sides
+from i2e_deploy.chips.dynapcnn.lowering.reshape.kernel_size import crop_kernel, sides
 from i2e_deploy.chips.dynapcnn.lowering.stages import Stage
 from i2e_deploy.chips.profile import load_profile
 from i2e_deploy.errors import CheckFailed, UnsupportedError
@@ -92,7 +92,7 @@ def test_a_drawn_network_with_its_changes_fits(network: Network) -> None:
         assert fitted.network is network
     last = network.layers[-1].name
     assert fitted.network.shapes()[last] == network.shapes()[last]
-    program = DynapcnnChip("speck2f").lower(fitted.network, fitted.split)
+    program = DynapcnnChip("speck2f").lower(fitted.network, LowerOptions(split=fitted.split))
     assert program.run(frames_for(network, 0, steps=1)).output.min() >= 0
 
 
@@ -215,8 +215,8 @@ def test_a_layer_too_large_for_any_core_is_split_and_placed() -> None:
     (finding,) = [f for f in chip.check(wide).errors if f.rule == "cores"]
     assert finding.fix.startswith("'conv1': split it over two cores of 256 features each (no retraining: export")
     assert "or, by hand, use a 1x1 kernel instead of 3x3" in finding.fix
-    program, split = chip.lower(wide), chip.lower(wide, split=True)
-    report = chip.check(wide, split=True)
+    program, split = chip.lower(wide), chip.lower(wide, LowerOptions(split=True))
+    report = chip.check(wide, LowerOptions(split=True))
     assert not [f for f in report.errors if f.rule == "cores" or f.layer.startswith("conv1")]
     assert [slot.layer for slot in report.placement] == list(split.layer_names)
     assert split.layer_names == ("conv0", "conv1.a", "conv1.b", "conv2")
@@ -224,7 +224,7 @@ def test_a_layer_too_large_for_any_core_is_split_and_placed() -> None:
     assert all(slot.used[kind] <= slot.available[kind] for slot in report.placement for kind in slot.used)
     frames = (np.random.default_rng(0).random((1, 2, 2, 8, 8)) < 0.3).astype(np.int64)
     np.testing.assert_array_equal(program.run(frames).output, split.run(frames).output)
-    calibrated = chip.calibrate(wide, frames), chip.calibrate(wide, frames, split=True)
+    calibrated = chip.lower(wide, LowerOptions(frames)), chip.lower(wide, LowerOptions(frames, split=True))
     np.testing.assert_array_equal(calibrated[0].run(frames).output, calibrated[1].run(frames).output)
 
 
@@ -237,7 +237,7 @@ def test_what_fits_is_not_split() -> None:
 
 def test_what_cannot_be_split_is_refused() -> None:
     with pytest.raises(CheckFailed, match="even with layers split"):
-        DynapcnnChip("speck2f").lower(network(2, 16, 1024, 4, size=16), split=True)
+        DynapcnnChip("speck2f").lower(network(2, 16, 1024, 4, size=16), LowerOptions(split=True))
 
 
 def test_a_layer_whose_feeder_has_no_destination_left_is_not_split() -> None:
@@ -256,7 +256,7 @@ def test_a_layer_whose_feeder_has_no_destination_left_is_not_split() -> None:
     assert "split" not in finding.fix
     assert "'wide': use a 1x1 kernel instead of 3x3 (needs retraining: check --apply)" in finding.fix
     with pytest.raises(CheckFailed, match="even with layers split"):
-        chip.lower(branched, split=True)
+        chip.lower(branched, LowerOptions(split=True))
 
 
 def test_layers_that_fit_alone_but_not_together() -> None:
@@ -266,5 +266,5 @@ def test_layers_that_fit_alone_but_not_together() -> None:
     (finding,) = [f for f in report.errors if f.rule == "cores"]
     assert "4 layers share cores [0, 1, 2]" in str(finding.value)
     assert "split it over two cores of 8 features each" in finding.fix
-    program = DynapcnnChip("speck2f").lower(crowd, split=True)
+    program = DynapcnnChip("speck2f").lower(crowd, LowerOptions(split=True))
     assert len(program.layers) == 5

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.dynapcnn import CoreLayer, DynapcnnProgram, Source
-from i2e_deploy.chips.dynapcnn.event.injection import inject, recorded
-from i2e_deploy.chips.dynapcnn.event.options import EventOptions, choices
-from i2e_deploy.chips.dynapcnn.event.run import run_recordings
-from i2e_deploy.chips.dynapcnn.spikes import TICK
+from i2e_deploy.chips.dynapcnn.engine.event.run import run_recordings
+from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions, choices
+from i2e_deploy.chips.dynapcnn.reference.injection import inject, recorded
+from i2e_deploy.chips.dynapcnn.reference.spikes import TICK
 from i2e_deploy.conversion.stream import frames_to_events
 from i2e_deploy.errors import InputError
 from i2e_deploy.events.array import EVENT_DTYPE, Events, empty_events

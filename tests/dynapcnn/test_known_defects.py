@@ -18,10 +18,10 @@ from torch import nn
 
 from i2e_deploy.chips import get
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram
-from i2e_deploy.chips.dynapcnn.export.config import build_config
+from i2e_deploy.chips.dynapcnn.formats.config import build_config
+from i2e_deploy.chips.dynapcnn.formats.program_file import from_tensors
 from i2e_deploy.chips.dynapcnn.lowering.quantise import quantise
 from i2e_deploy.chips.dynapcnn.lowering.stages import arrange, words
-from i2e_deploy.chips.dynapcnn.program_file import read_program
 from i2e_deploy.network import Conv2d, IntegrateAndFire, Network, chain, from_sinabs
 
 G = torch.Generator
@@ -121,7 +121,7 @@ def test_what_a_network_may_hold_a_bundle_may_hold() -> None:
     neuron = IntegrateAndFire(1.0, -1.0, max_spikes=40_000)
     program = get("speck2f").lower(chain((1, 2, 2), {"c": Conv2d(np.ones((1, 1, 1, 1), np.float32)), "n": neuron}))
     tensors, data = program.to_tensors()
-    again = read_program(tensors, data)
+    again = from_tensors(tensors, data)
     frames = np.full((1, 1, 1, 2, 2), 2**16)
     assert (again.run(frames).output == 40_000).all()
     np.testing.assert_array_equal(again.run(frames, engine="reference").output, again.run(frames).output)

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 from i2e_deploy.chips import CheckReport, Finding
 from i2e_deploy.chips.dynapcnn import DynapcnnChip
+from i2e_deploy.chips.dynapcnn.checks.activity import Activity, measure
+from i2e_deploy.chips.dynapcnn.checks.examine import Asked
 from i2e_deploy.chips.dynapcnn.checks.placement import place, rate_of
-from i2e_deploy.chips.dynapcnn.estimates.activity import Activity, measure
 from i2e_deploy.chips.dynapcnn.lowering.stages import arrange, words
-from i2e_deploy.chips.dynapcnn.peripherals.readout import Readout
+from i2e_deploy.chips.dynapcnn.peripherals import Readout
 from i2e_deploy.chips.profile import load_profile
 from i2e_deploy.network import Conv2d, IntegrateAndFire, Layer, Network, Op, Pool2d, Sensor, chain
-from i2e_deploy.network.layers import Array
+from i2e_deploy.network.op import Array
 
 NEURON, PROFILE, CHIP = IntegrateAndFire(1.0, -1.0), load_profile("speck2f"), DynapcnnChip("speck2f")
 
@@ -88,9 +89,9 @@ def test_a_single_neuron_keeps_away_from_parallel_cores() -> None:
     assert report.placement[0].core not in (0, 1)
     assert not found(report, "single neuron on a parallel core")
     program = CHIP.lower(net)
-    able = CHIP.check(net, program=program, activity=Activity({"c": 1e7}, 1000))
+    able = CHIP.check_asked(net, Asked(False, program, Activity({"c": 1e7}, 1000)))
     assert able.placement[0].core not in (0, 1)
-    forced = CHIP.check(net, program=program, activity=Activity({"c": 5e7}, 1000))  # more than another core can do
+    forced = CHIP.check_asked(net, Asked(False, program, Activity({"c": 5e7}, 1000)))  # more than another core can do
     assert forced.placement[0].core in (0, 1)
     assert found(forced, "single neuron on a parallel core")[0].severity == "warning"
 
@@ -128,12 +129,12 @@ def test_limits_come_before_the_preference_and_that_before_the_total(
 def test_by_load_the_busiest_layers_get_the_parallel_cores() -> None:
     program = CHIP.lower(deep())
     load = {"c0": 1e6, "c1": 5e6, "c2": 9e7, "c3": 4e7}
-    report = CHIP.check(deep(), program=program, activity=Activity(load, 1000))
+    report = CHIP.check_asked(deep(), Asked(False, program, Activity(load, 1000)))
     cores = {slot.layer: slot.core for slot in report.placement}
     assert {cores["c2"], cores["c3"]} == {0, 1}
     assert [f.severity for f in found(report, "synaptic operations")] == ["ok"] * 4
     assert found(report, "input layer's core")[0].severity == "info"
-    heavy = CHIP.check(deep(), program=program, activity=Activity({**load, "c2": 2e8, "c1": 4e7, "c0": 5e7}, 1000))
+    heavy = CHIP.check_asked(deep(), Asked(False, program, Activity({**load, "c2": 2e8, "c1": 4e7, "c0": 5e7}, 1000)))
     slow = [f for f in found(heavy, "synaptic operations") if f.severity == "warning"]
     assert {f.layer for f in slow} >= {"c2"}
     assert len(slow) == 3
@@ -185,10 +186,10 @@ def test_a_bias_asks_for_a_clock_that_can_follow() -> None:
     net = chain((2, 8, 8), {"c": Conv2d(weights(2, 2, 3, 3), np.full(2, 0.1, np.float32)), "n": NEURON})
     program = CHIP.lower(net)
     for step_us, severity in ((1000, "ok"), (50, "warning"), (200_000, "warning")):
-        report = CHIP.check(net, program=program, activity=Activity({"c": 1.0}, step_us))
+        report = CHIP.check_asked(net, Asked(False, program, Activity({"c": 1.0}, step_us)))
         assert found(report, "slow clock for the bias")[-1].severity == severity
     quiet = Activity({"c0": 1.0}, 50)
-    assert not found(CHIP.check(deep(1), program=CHIP.lower(deep(1)), activity=quiet), "slow clock for the bias")
+    assert not found(CHIP.check_asked(deep(1), Asked(False, CHIP.lower(deep(1)), quiet)), "slow clock for the bias")
 
 
 def test_activity_is_what_the_run_counts() -> None:

@@ -13,15 +13,18 @@ from hypothesis import strategies as st
 from tiny_programs import tiny_program
 
 from i2e_deploy.chips import get
-from i2e_deploy.chips.dynapcnn.board.fake import fake_samna
+from i2e_deploy.chips.dynapcnn import DynapcnnChip
 from i2e_deploy.chips.dynapcnn.estimates.energy import Coefficients, Reading
 from i2e_deploy.chips.dynapcnn.estimates.power_file import MAX_BYTES, read_coefficients, write_coefficients
 from i2e_deploy.chips.dynapcnn.estimates.power_readings import read_readings
+from i2e_deploy.chips.dynapcnn.targets.board.fake import fake_samna
 from i2e_deploy.cli.app import run
+from i2e_deploy.cli.common import with_power
 from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
 from i2e_deploy.network import Conv2d, Flatten, IntegrateAndFire, Linear, Network, chain
 from i2e_deploy.network.file import write_network
 
+CHIP = DynapcnnChip("speck2f")
 Captured = pytest.CaptureFixture[str]
 GOOD: dict[str, Any] = {
     "format": "i2e-deploy-power", "format_version": 1, "chip": "speck2f", "idle_w": 5e-4, "synop_j": 1e-11,
@@ -75,7 +78,7 @@ def test_other_content_is_refused(tmp_path: Path, content: Any, message: str) ->
     path = tmp_path / "power.json"
     path.write_text(content if isinstance(content, str) else json.dumps(content))
     with pytest.raises(FileFormatError, match=message) as caught:
-        get("speck2f").calibrated(path)
+        CHIP.calibrated(path)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 600
 
@@ -84,17 +87,17 @@ def test_files_that_are_not_for_this(tmp_path: Path) -> None:
     path = tmp_path / "power.json"
     path.write_text(json.dumps(GOOD))
     with pytest.raises(InputError, match="of speck2f, not speck2e: calibrate on a board"):
-        get("speck2e").calibrated(path)
-    with pytest.raises(UnsupportedError, match="loihi2 takes none"):
-        get("loihi2").calibrated(path)
+        DynapcnnChip("speck2e").calibrated(path)
+    with pytest.raises(UnsupportedError, match=r"--power-coefficients .*loihi2 has no such ability"):
+        with_power(get("loihi2"), path)
     path.write_text(" " * (MAX_BYTES + 1))
     with pytest.raises(InputError, match=f"at most {MAX_BYTES} are read"):
-        get("speck2f").calibrated(path)
+        CHIP.calibrated(path)
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(FileFormatError, match="no power coefficients"):
-        get("speck2f").calibrated(path)
+        CHIP.calibrated(path)
     with pytest.raises(InputError, match="no such file"):
-        get("speck2f").calibrated(tmp_path / "none.json")
+        CHIP.calibrated(tmp_path / "none.json")
     with pytest.raises(InputError, match=r"cannot be written to .*idle_w is 2\.0: a number from 0 to 1"):
         write_coefficients(Coefficients(2.0, 0, 0, "kettle", 3), "speck2f", tmp_path / "new.json")
     assert not (tmp_path / "new.json").exists()

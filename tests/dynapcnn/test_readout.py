@@ -15,10 +15,11 @@ from torch import nn
 
 from i2e_deploy.chips import get
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram
-from i2e_deploy.chips.dynapcnn.export import samna_link
-from i2e_deploy.chips.dynapcnn.export.config import build_config
-from i2e_deploy.chips.dynapcnn.peripherals.readout import Readout, read_out
-from i2e_deploy.chips.dynapcnn.program_file import read_program
+from i2e_deploy.chips.dynapcnn.formats.config import build_config
+from i2e_deploy.chips.dynapcnn.formats.program_file import from_tensors
+from i2e_deploy.chips.dynapcnn.peripherals import Readout
+from i2e_deploy.chips.dynapcnn.reference.readout import read_out
+from i2e_deploy.chips.dynapcnn.targets.board import samna_link
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network import from_sinabs
 
@@ -117,7 +118,7 @@ def test_a_program_with_a_readout_survives_the_file_and_reaches_the_chip() -> No
 
     program = lowered().with_readout(Readout(threshold=3, window=16, mode=1))
     tensors, data = program.to_tensors()
-    again = read_program(tensors, json.loads(json.dumps(data)))
+    again = from_tensors(tensors, json.loads(json.dumps(data)))
     assert again.readout == program.readout
     chip = samna_standin.SpeckConfiguration()
     samna_link.apply(chip, build_config(again, dict(zip(again.layer_names, (0, 3), strict=True)), "speck2f"))

@@ -14,9 +14,9 @@ from sinabs.layers import SumPool2d
 from sinabs_networks import conv, linear, neurons, oracle, run_oracle
 from torch import nn
 
-from i2e_deploy.chips.dynapcnn.export import samna_link
-from i2e_deploy.chips.dynapcnn.export.config import build_config
-from i2e_deploy.chips.dynapcnn.peripherals.preprocess import preprocess_frames
+from i2e_deploy.chips.dynapcnn.formats.config import build_config
+from i2e_deploy.chips.dynapcnn.reference.preprocess import preprocess_frames
+from i2e_deploy.chips.dynapcnn.targets.board import samna_link
 from i2e_deploy.errors import UnsupportedError
 
 

@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 from i2e_deploy import bundle
 from i2e_deploy.chips import get
 from i2e_deploy.chips.dynapcnn import DynapcnnChip, DynapcnnProgram
-from i2e_deploy.chips.dynapcnn.event.bound import bound
-from i2e_deploy.chips.dynapcnn.event.injection import inject
-from i2e_deploy.chips.dynapcnn.event.options import EventOptions
-from i2e_deploy.chips.dynapcnn.export.config import build_config
-from i2e_deploy.chips.dynapcnn.peripherals.event_filter import EventFilter
-from i2e_deploy.chips.dynapcnn.peripherals.preprocess import preprocess_events, preprocess_frames
-from i2e_deploy.chips.dynapcnn.peripherals.readout import Readout
-from i2e_deploy.chips.dynapcnn.program_file import read_program
+from i2e_deploy.chips.dynapcnn.estimates.bound import bound
+from i2e_deploy.chips.dynapcnn.formats.config import build_config
+from i2e_deploy.chips.dynapcnn.formats.program_file import from_tensors
+from i2e_deploy.chips.dynapcnn.peripherals import EventFilter, Readout
+from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
+from i2e_deploy.chips.dynapcnn.reference.injection import inject
+from i2e_deploy.chips.dynapcnn.reference.preprocess import preprocess_events, preprocess_frames
 from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
 from i2e_deploy.events import EVENT_DTYPE
 from i2e_deploy.network import Conv2d, IntegrateAndFire, Layer, Network, Pool2d, Sensor, chain
@@ -109,14 +108,14 @@ def test_a_network_without_sinabs_says_it_too_and_survives_the_files(tmp_path: P
     program = get("speck2f").lower(net)
     assert isinstance(program, DynapcnnProgram)
     tensors, data = program.to_tensors()
-    again = read_program(tensors, json.loads(json.dumps(data)))
+    again = from_tensors(tensors, json.loads(json.dumps(data)))
     assert again.sensor == sensor
     frames = counts(0, (2, 16, 16))
     np.testing.assert_array_equal(again.run(frames).output, program.run(frames).output)
     data = json.loads(json.dumps(data))
     data["sensor"]["crop"] = [[1, 7], [0, 9]]
     with pytest.raises(FileFormatError, match="crops"):
-        read_program(tensors, data)
+        from_tensors(tensors, data)
     assert build_config(program, {"conv": 0}, "speck2f")["dvs_layer"]["on_channel"] is True
 
 
@@ -166,7 +165,7 @@ def test_a_recording_through_a_sensor_that_merges_its_polarities() -> None:
     events["t"] = np.sort(generator.integers(0, 8000, 600))
     for name, most in (("p", 2), ("x", 16), ("y", 12)):
         events[name] = generator.integers(0, most, 600)
-    counted = program.count(events, 1000)
+    counted = program.in_steps(events, 1000)
     assert counted.shape == (1, 8, 1, 12, 16)
     assert counted.sum() == 600
     slow, fast = (program.run_events(events, engine) for engine in ("reference", "fast"))

@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram
-from i2e_deploy.chips.dynapcnn.timestep.session import TimestepSession
+from i2e_deploy.chips.dynapcnn.engine.timestep.session import TimestepSession
 from i2e_deploy.chips.session import Session
 from i2e_deploy.errors import InputError
 
@@ -35,6 +35,7 @@ def check(session: Session, program: DynapcnnProgram, frames: Any, semantics: st
     np.testing.assert_array_equal(np.stack(outputs), whole.output[0])
     assert session.counts() == whole.counts
     end = session.state()
+    assert end is not None
     for name, variables in whole.states.items():
         for variable, value in variables.items():
             np.testing.assert_array_equal(end[name][variable], value)
@@ -70,7 +71,9 @@ def test_sums_beyond_32_bits_go_through_the_program_and_come_back() -> None:
     frames = np.full((24, 1, 1, 1), 2**20, np.int32)  # here the state itself leaves 32 bits
     session = one_spike.session()
     check(session, one_spike, frames, "timestep")
-    assert int(np.abs(session.state()["core"]["v_mem"]).max()) > 2**31
+    end = session.state()
+    assert end is not None
+    assert int(np.abs(end["core"]["v_mem"]).max()) > 2**31
 
 
 @given(programs(), st.integers(0, 2**32 - 1))

@@ -20,7 +20,7 @@ from i2e_deploy.chips import get
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram
 from i2e_deploy.errors import InputError
 from i2e_deploy.network import Conv2d, IntegrateAndFire, chain, from_sinabs
-from i2e_deploy.network.layers import Shape
+from i2e_deploy.network.op import Shape
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def test_counts_beyond_32_bits_are_one_error_in_both_engines() -> None:
 
 
 def test_batches_are_run_in_parts_without_a_difference(monkeypatch: pytest.MonkeyPatch) -> None:
-    import i2e_deploy.chips.dynapcnn.timestep.layer as step_layer
+    import i2e_deploy.chips.dynapcnn.engine.timestep.layer as step_layer
 
     rng = np.random.default_rng(0)
     case = random_case(rng)
@@ -148,7 +148,7 @@ def test_batches_are_run_in_parts_without_a_difference(monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize(("long", "shared"), [(0, 1), (0, 2**20), (2**62, 2**20)])
 def test_lists_in_shared_arrays_equal_the_reference(monkeypatch: pytest.MonkeyPatch, long: int, shared: int) -> None:
-    import i2e_deploy.chips.dynapcnn.timestep.layer as step_layer
+    import i2e_deploy.chips.dynapcnn.engine.timestep.layer as step_layer
 
     monkeypatch.setattr(step_layer, "LONG", long)
     monkeypatch.setattr(step_layer, "SHARED", shared)

@@ -17,12 +17,12 @@ import numpy as np
 from lava_models import load, run_models
 from loihi_nets import draw_frames, draw_network
 
-from i2e_deploy.chips.loihi2.lava.weights import lava_dense
-from i2e_deploy.chips.loihi2.program import LoihiProgram
+from i2e_deploy.chips.loihi2 import read_netx
+from i2e_deploy.chips.loihi2.formats.netx_write import write_netx
+from i2e_deploy.chips.loihi2.program import BlockNetwork, CubaLif, DenseSynapse
+from i2e_deploy.chips.loihi2.reference.lava_weights import lava_dense
+from i2e_deploy.chips.loihi2.runnable import LoihiProgram
 from i2e_deploy.lava_shim import import_lava
-from i2e_deploy.network import read_netx
-from i2e_deploy.network.blocks import BlockNetwork, CubaLif, DenseSynapse
-from i2e_deploy.network.netx_write import write_netx
 
 
 def compare(seed: int, folder: Path, seen: Counter[str]) -> str | None:

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from i2e_deploy.chips.loihi2.program import LoihiProgram
+from i2e_deploy.chips.loihi2 import from_slayer
+from i2e_deploy.chips.loihi2.runnable import LoihiProgram
 from i2e_deploy.lava_shim import import_lava
-from i2e_deploy.network import from_slayer
 
 STEPS, NEURON = 30, {"threshold": 1.0, "current_decay": 0.25, "voltage_decay": 0.1}
 

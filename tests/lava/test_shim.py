@@ -149,7 +149,7 @@ def test_lava_beside_numpy_2_is_refused_at_once(monkeypatch: pytest.MonkeyPatch)
     import numpy as np
     from loihi_nets import draw_frames, draw_network
 
-    from i2e_deploy.chips.loihi2.lava.run import run_lava
+    from i2e_deploy.chips.loihi2.targets.lava.run import run_lava
 
     monkeypatch.setattr(np, "__version__", "2.5.5")
     with pytest.raises(MissingDependency, match=r"Lava 0.10 \(found numpy 2.5.5\) needs the package 'numpy<2'"):

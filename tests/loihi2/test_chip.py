@@ -14,18 +14,19 @@ from numpy.typing import NDArray
 
 from i2e_deploy import bundle
 from i2e_deploy.chips import get
+from i2e_deploy.chips.loihi2 import write_netx
 from i2e_deploy.chips.loihi2.checks.calibration import calibration_findings, headroom
 from i2e_deploy.chips.loihi2.checks.partition import Demand, cut, place
-from i2e_deploy.chips.loihi2.costs import dynamic_energy, step_time
-from i2e_deploy.chips.loihi2.lava.export import mend
-from i2e_deploy.chips.loihi2.lava.weights import lava_dense
-from i2e_deploy.chips.loihi2.layers import layers_of
-from i2e_deploy.chips.loihi2.program import LoihiProgram
+from i2e_deploy.chips.loihi2.estimates.costs import dynamic_energy, step_time
+from i2e_deploy.chips.loihi2.formats.netx_export import mend
+from i2e_deploy.chips.loihi2.program import SOURCE, Block, BlockNetwork, Connection, CubaLif, DenseSynapse
+from i2e_deploy.chips.loihi2.reference.lava_weights import lava_dense
+from i2e_deploy.chips.loihi2.reference.layers import layers_of
+from i2e_deploy.chips.loihi2.runnable import LoihiProgram
 from i2e_deploy.chips.profile import load_profile
 from i2e_deploy.cli.app import run
 from i2e_deploy.errors import InputError, UnsupportedError
-from i2e_deploy.network import Linear, chain, write_netx
-from i2e_deploy.network.blocks import SOURCE, Block, BlockNetwork, Connection, CubaLif, DenseSynapse
+from i2e_deploy.network import Linear, chain
 
 PROFILE = load_profile("loihi2")
 
@@ -155,7 +156,7 @@ def test_calibration_says_what_differs_and_by_how_much() -> None:
     biased = replace(biased, blocks=(replace(biased.blocks[0], bias=np.array([20])),))
     found = {}
     for name, network in (("quiet", quiet), ("odd", odd), ("biased", biased)):
-        findings = calibration_findings(LoihiProgram(network), frames, PROFILE)
+        findings = calibration_findings(network, frames, PROFILE)
         found[name] = {f.rule: f.value for f in findings if f.severity == "warning"}
         assert {f.rule for f in findings} >= {"peak of u", "peak of v", "wraps", "saturations", "differ on Lava"}
 

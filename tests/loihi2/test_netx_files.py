@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from loihi_nets import draw_frames, draw_network
 from netx_files import small_file
 
-from i2e_deploy.chips.loihi2.program import LoihiProgram
+from i2e_deploy.chips.loihi2 import read_netx, write_netx
+from i2e_deploy.chips.loihi2.formats.program_file import to_tensors
+from i2e_deploy.chips.loihi2.program import BlockNetwork
+from i2e_deploy.chips.loihi2.runnable import LoihiProgram
 from i2e_deploy.cli.app import run
 from i2e_deploy.errors import FileFormatError, I2EDeployError, InputError
-from i2e_deploy.network import read_netx, write_netx
-from i2e_deploy.network.block_file import to_tensors
-from i2e_deploy.network.blocks import BlockNetwork
 
 
 @pytest.fixture(scope="module")

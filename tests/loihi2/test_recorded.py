@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from children import needs_lava
 
-from i2e_deploy.chips.loihi2.program import LoihiProgram
-from i2e_deploy.network import read_netx
+from i2e_deploy.chips.loihi2 import read_netx
+from i2e_deploy.chips.loihi2.runnable import LoihiProgram
 
 pytestmark = needs_lava
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from loihi_nets import draw_frames, draw_network
 
-from i2e_deploy.chips.loihi2.program import LoihiProgram
+from i2e_deploy.chips.loihi2.runnable import LoihiProgram
 
 
 @given(st.integers(0, 2**32 - 1))

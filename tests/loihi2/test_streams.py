@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from loihi_nets import draw_frames, draw_network
 
-from i2e_deploy.chips.loihi2.program import LoihiProgram
-from i2e_deploy.network.blocks import SOURCE, Block, BlockNetwork, CubaLif
+from i2e_deploy.chips.loihi2.program import SOURCE, Block, BlockNetwork, CubaLif
+from i2e_deploy.chips.loihi2.runnable import LoihiProgram
 
 SAMPLES, STEPS = 3, 14
 

@@ -19,12 +19,12 @@ from children import needs_lava
 from netx_files import INPUT_SHAPE, add_layer, small_file
 
 from i2e_deploy.chips import get
-from i2e_deploy.chips.loihi2.lava.export import export_netx
-from i2e_deploy.chips.loihi2.program import LoihiProgram
+from i2e_deploy.chips.loihi2 import BlockNetwork, from_slayer, read_netx
+from i2e_deploy.chips.loihi2.formats.netx_export import export_netx
+from i2e_deploy.chips.loihi2.program import ConvSynapse, CubaLif, DenseSynapse
+from i2e_deploy.chips.loihi2.runnable import LoihiProgram
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.lava_shim import import_lava
-from i2e_deploy.network import BlockNetwork, from_slayer, read_netx
-from i2e_deploy.network.blocks import ConvSynapse, CubaLif, DenseSynapse
 
 
 def put(path: str, value: Any) -> Callable[[h5py.File], None]:

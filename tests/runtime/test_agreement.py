@@ -14,7 +14,7 @@ from event_strategies import random_events
 from tiny_programs import tiny_program
 
 from i2e_deploy.chips import Trace
-from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram
+from i2e_deploy.chips.dynapcnn.runnable import DynapcnnProgram
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.events.files import write_events
 from i2e_deploy.reporting.junit import junit_xml
@@ -29,10 +29,8 @@ FRAMES = np.random.default_rng(0).integers(0, 2, (12, 5, *PROGRAM.input_shape)).
 class OneSpikeOff(DynapcnnProgram):
     """Its board adds one spike of layer `conv` in sample 1 of each batch."""
 
-    def run_on(
-        self, target: str, frames: Any, semantics: str = "timestep", step_us: int = 1000, board: Any = None
-    ) -> Trace:
-        return one_spike_off(self.run(frames, semantics))
+    def run_elsewhere(self, kind: str, name: str, given: Any, semantics: str, injection: Any) -> Trace:
+        return one_spike_off(self.run(given, semantics))
 
 
 def one_spike_off(trace: Trace) -> Trace:

@@ -14,7 +14,7 @@ from board_bundle import write_small_bundle
 
 from i2e_deploy import bundle as bundles
 from i2e_deploy.bundle import read_evaluation
-from i2e_deploy.chips.dynapcnn.board.fake import Faults, fake_samna
+from i2e_deploy.chips.dynapcnn.targets.board.fake import Faults, fake_samna
 from i2e_deploy.cli.app import run
 from i2e_deploy.errors import ComparisonFailed, FileFormatError
 from i2e_deploy.runtime.agreement import evaluate_targets

@@ -13,15 +13,14 @@ from event_strategies import random_events
 
 from i2e_deploy import bundle as bundles
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram
-from i2e_deploy.chips.dynapcnn.board.fake import FakeClock, Faults, fake_samna
-from i2e_deploy.chips.dynapcnn.board.on_camera import on_camera
-from i2e_deploy.chips.dynapcnn.event.options import EventOptions
-from i2e_deploy.chips.dynapcnn.event.run import run_recordings
+from i2e_deploy.chips.dynapcnn.engine.event.run import run_recordings
+from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
+from i2e_deploy.chips.dynapcnn.targets.board.fake import FakeClock, Faults, fake_samna
+from i2e_deploy.chips.dynapcnn.targets.board.on_camera import on_camera
 from i2e_deploy.cli.app import run
-from i2e_deploy.errors import InputError
-from i2e_deploy.runtime.chip_evaluation import evaluate_scene
-from i2e_deploy.runtime.chip_live import ChipLive, chip_spec, require_chip
-from i2e_deploy.runtime.session import read_session
+from i2e_deploy.runtime.live_on_chip import ChipLive, chip_spec
+from i2e_deploy.runtime.recording import read_session
+from i2e_deploy.runtime.scene import evaluate_scene
 
 #: 0.4 s.
 SCENE = random_events(20_000, 128, 128, seed=3, span=41)
@@ -33,9 +32,15 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_small_bundle(tmp_path_factory.mktemp("camera"), 32)
 
 
+def read_own(bundle: Path) -> DynapcnnProgram:
+    program = bundles.read(bundle).program
+    assert isinstance(program, DynapcnnProgram)
+    return program
+
+
 @pytest.fixture(scope="module")
 def program(bundle: Path) -> DynapcnnProgram:
-    return require_chip(bundles.read(bundle).program, "board")
+    return read_own(bundle)
 
 
 def test_decisions_are_those_of_the_simulator_on_the_same_scene(program: DynapcnnProgram) -> None:
@@ -43,7 +48,7 @@ def test_decisions_are_those_of_the_simulator_on_the_same_scene(program: Dynapcn
     seen: list[Any] = []
     with (
         fake_samna(faults=NO_LOSS, sensor=SCENE),
-        ChipLive(program, chip_spec(program, 8, 2500), pixels=True, seconds=0.2) as live,
+        ChipLive(program, chip_spec(program, program.input_shape, 8, 2500, None), pixels=True, seconds=0.2) as live,
     ):
         live.watch = seen.append
         decisions = list(live)
@@ -74,7 +79,9 @@ def test_a_slow_host_decides_late_and_on_whole_windows(program: DynapcnnProgram)
     seen: list[Any] = []
     with fake_samna(faults=NO_LOSS, sensor=SCENE) as samna:
         samna.stand_in_clock = SlowHost()
-        with ChipLive(program, chip_spec(program, 2, 1000), pixels=True, seconds=0.3) as live:
+        with ChipLive(
+            program, chip_spec(program, program.input_shape, 2, 1000, None), pixels=True, seconds=0.3
+        ) as live:
             live.watch = seen.append
             decisions = list(live)
     trace = run_recordings(on_camera(program), [np.concatenate(seen)], 300, EventOptions())
@@ -164,8 +171,3 @@ def test_wrong_requests_are_one_line(bundle: Path, command: list[str], message: 
     assert code == 2
     assert message in error
     assert error.count("\n") == 1
-
-
-def test_another_chip_has_no_camera() -> None:
-    with pytest.raises(InputError, match="only Speck has a camera on its chip"):
-        require_chip(object(), "board")

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from tiny_programs import tiny_program
 
 from i2e_deploy.chips import Program
-from i2e_deploy.chips.session import Session
+from i2e_deploy.chips.session import RunSession, Session
+from i2e_deploy.chips.trace import States
 from i2e_deploy.events.frames import FrameSpec
 from i2e_deploy.events.sources import open_source
 from i2e_deploy.events.stream import StreamSpec, Windower
@@ -30,12 +31,13 @@ class Definition:
     """Whole windows, by the slow reference, in the order in which they are decided."""
 
     def __init__(self, keep: bool) -> None:
-        self._keep, self._states = keep, None
+        self._keep = keep
+        self._states: States | None = None
 
     def check(self, decision: Decision, item: Waiting) -> None:
         trace = PROGRAM.run(item.window.frames[None], engine="reference", states=self._states)
         if self._keep:
-            self._states = trace.states  # type: ignore[assignment]
+            self._states = trace.states
         assert decision.scores == tuple(trace.output[0].sum(axis=0).tolist())
         assert decision.spikes == {name: count.spikes for name, count in trace.counts.items()}
         assert decision.synops == {name: count.synops for name, count in trace.counts.items()}
@@ -71,7 +73,7 @@ def test_decisions_equal_whole_windows(seed: int, policy: Policy, state: str, un
     assert decided
 
 
-class Counting(Session):
+class Counting(RunSession):
     """Counts its steps."""
 
     steps = 0
@@ -93,7 +95,7 @@ class Counted(Program):
         return PROGRAM.to_tensors()
 
     def session(self, semantics: str = "timestep") -> Session:
-        return Counting(self, semantics)
+        return Counting(self.run, semantics)
 
 
 @pytest.mark.parametrize("stride", [None, 1])

@@ -19,8 +19,8 @@ from i2e_deploy.cli.app import run
 from i2e_deploy.events.files import write_events
 from i2e_deploy.network import Conv2d, Flatten, IntegrateAndFire, Linear, chain
 from i2e_deploy.network.file import read_network, write_network
-from i2e_deploy.network.layers import Op
-from i2e_deploy.runtime.session import read_session
+from i2e_deploy.network.op import Op
+from i2e_deploy.runtime.recording import read_session
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from event_strategies import random_events
 
-from i2e_deploy.chips.dynapcnn.board.fake import fake_samna
+from i2e_deploy.chips.dynapcnn.targets.board.fake import fake_samna
 from i2e_deploy.conversion import as_ratio, i2e_reference
 from i2e_deploy.errors import BoardNotFound, MissingDependency, SourceLost
 from i2e_deploy.events.array import EVENT_DTYPE

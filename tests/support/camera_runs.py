@@ -8,11 +8,11 @@ import numpy as np
 from event_strategies import random_events
 
 from i2e_deploy.chips import Trace
-from i2e_deploy.chips.dynapcnn import DynapcnnProgram
-from i2e_deploy.chips.dynapcnn.board import BoardOptions
-from i2e_deploy.chips.dynapcnn.board.camera import Watched, watch
-from i2e_deploy.chips.dynapcnn.board.fake import Faults, fake_samna
-from i2e_deploy.chips.dynapcnn.event.run import run_recordings
+from i2e_deploy.chips.dynapcnn.engine.event.run import run_recordings
+from i2e_deploy.chips.dynapcnn.program import CoreNetwork
+from i2e_deploy.chips.dynapcnn.targets.board import BoardOptions
+from i2e_deploy.chips.dynapcnn.targets.board.camera import Watched, watch
+from i2e_deploy.chips.dynapcnn.targets.board.fake import Faults, fake_samna
 from i2e_deploy.events import Events
 
 STEPS = 12
@@ -22,7 +22,7 @@ QUIET = BoardOptions(power_hz=0)
 
 
 def see(
-    program: DynapcnnProgram, recording: Events = RECORDING, faults: Faults = NO_LOSS, **more: Any
+    program: CoreNetwork, recording: Events = RECORDING, faults: Faults = NO_LOSS, **more: Any
 ) -> tuple[Watched, Trace]:
     """What the fake board makes of a recording, and the simulator."""
     options = BoardOptions(**{"power_hz": 0, "monitor": program.layer_names, **more})

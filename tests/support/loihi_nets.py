@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.network.blocks import (
+from i2e_deploy.chips.loihi2.program import (
     SOURCE,
     Block,
     BlockNetwork,

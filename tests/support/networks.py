@@ -13,7 +13,7 @@ from sinabs.activation import MaxSpike, MembraneReset, MembraneSubtract, MultiSp
 from torch import nn
 
 from i2e_deploy.network import Conv2d, IntegrateAndFire, Network, chain
-from i2e_deploy.network.layers import Shape
+from i2e_deploy.network.op import Shape
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from i2e_deploy.chips.dynapcnn.board.fake.objects import SpeckConfiguration
+from i2e_deploy.chips.dynapcnn.targets.board.fake.objects import SpeckConfiguration
 
 __all__ = ["NAMES", "SpeckConfiguration", "install", "validate_configuration"]
 

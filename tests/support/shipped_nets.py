@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from i2e_deploy.network import BlockNetwork, read_netx
+from i2e_deploy.chips.loihi2 import BlockNetwork, read_netx
 
 
 def find() -> Path | None:

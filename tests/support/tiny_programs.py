@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.chips.dynapcnn.program import CoreLayer, DynapcnnProgram, Source
+from i2e_deploy.chips.dynapcnn.program import CoreLayer, Source
+from i2e_deploy.chips.dynapcnn.runnable import DynapcnnProgram
 
 
 def tiny_program(

@@ -1,33 +1,38 @@
-"""The DYNAP-CNN family as a `Chip`: check and lowering over a profile."""
+"""The DYNAP-CNN family as a `Chip`: check and lowering over a profile, and what this family can do beyond that."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from i2e_deploy.chips.base import Chip, Program
+from i2e_deploy.chips.base import SPREAD, Chip, Program
 from i2e_deploy.chips.check import CheckReport, Slot
 from i2e_deploy.chips.costs import Costs
+from i2e_deploy.chips.dynapcnn.checks.activity import activity_of, channel_spikes
 from i2e_deploy.chips.dynapcnn.checks.examine import Asked, examine, unreadable
 from i2e_deploy.chips.dynapcnn.checks.fit import Fitted, make_fit, with_proposal
 from i2e_deploy.chips.dynapcnn.checks.split import split_to_fit
-from i2e_deploy.chips.dynapcnn.estimates.activity import Activity, channel_spikes
-from i2e_deploy.chips.dynapcnn.estimates.energy import Coefficients
-from i2e_deploy.chips.dynapcnn.event.options import EventOptions
-from i2e_deploy.chips.dynapcnn.export.config import build_config
+from i2e_deploy.chips.dynapcnn.formats.program_file import from_tensors
 from i2e_deploy.chips.dynapcnn.lowering.quantise import Quantised, core_layer, quantise
 from i2e_deploy.chips.dynapcnn.lowering.stages import Stage, arrange, sensor_of
-from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram
-from i2e_deploy.chips.dynapcnn.program_file import read_program
+from i2e_deploy.chips.dynapcnn.peripherals import Readout
+from i2e_deploy.chips.dynapcnn.program import CoreNetwork
+from i2e_deploy.chips.dynapcnn.runnable import DynapcnnProgram
+from i2e_deploy.chips.integers import AnyNetwork, IntegerNetwork
+from i2e_deploy.chips.options import PLAIN, Injection, LowerOptions
 from i2e_deploy.chips.profile import load_profile
 from i2e_deploy.chips.trace import Integers, Trace
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.events import Events
-from i2e_deploy.network import AnyNetwork, Network
+from i2e_deploy.network import Network
+
+if TYPE_CHECKING:
+    from i2e_deploy.chips.dynapcnn.estimates.energy import Coefficients
 
 
 class DynapcnnChip(Chip):
@@ -37,54 +42,44 @@ class DynapcnnChip(Chip):
         InputError: no such profile.
     """
 
+    lower_options: ClassVar[frozenset[str]] = frozenset({"calibration", "split", "readout"})
+
     def __init__(self, name: str, coefficients: Coefficients | None = None) -> None:
         self.profile, self.coefficients = load_profile(name), coefficients
 
-    def check(
+    def check(self, network: AnyNetwork, options: LowerOptions = PLAIN, program: Program | None = None) -> CheckReport:
+        """See `Chip.check`."""
+        return self.check_asked(network, Asked(options.split, None if program is None else _cores(program)))
+
+    def check_under_load(
         self,
         network: AnyNetwork,
-        split: bool = False,
-        program: DynapcnnProgram | None = None,
-        activity: Activity | None = None,
-    ) -> CheckReport:
-        """See `Chip.check`.
+        program: Program,
+        given: Integers | Events,
+        options: LowerOptions = PLAIN,
+        injection: Injection = SPREAD,
+    ) -> tuple[CheckReport, Trace]:
+        """See `PlacesByLoad`: as the asynchronous chip would run it, so that rules know the load of each core."""
+        cores = _cores(program)
+        trace = program.simulate(given, "event", injection=injection)
+        return self.check_asked(network, Asked(options.split, cores, activity_of(trace, injection.step_us))), trace
 
-        Args:
-            split: look at what `lower(network, split=True)` makes, where that is possible.
-            program: what was made of the network, if not by `lower`: its integers are looked at.
-            activity: of that program; placement and rules then know the load of every core.
-        """
-        try:
-            whole = _float(network)
-        except UnsupportedError as error:
-            return unreadable(self.profile, error)
-        report = examine(whole, self.profile, Asked(split, program, activity))
-        if report.fits or not report.layers:
-            return report
-        return with_proposal(report, whole, self.profile)
+    def lower(self, network: AnyNetwork, options: LowerOptions = PLAIN) -> DynapcnnProgram:
+        """See `Chip.lower`, and `quantise` (one scale a layer, as Sinabs) or, with `calibration`, `calibrate`."""
+        if options.calibration is not None:
+            from i2e_deploy.chips.dynapcnn.lowering.calibrate import calibrate
 
-    def lower(self, network: AnyNetwork, split: bool = False) -> DynapcnnProgram:
-        """See `Chip.lower`. One scale a layer, as Sinabs discretises; see `quantise`.
-
-        Args:
-            split: put layers that find no core on two, where that makes the network fit; see `split`.
-
-        Raises:
-            CheckFailed: with `split`, it does not help.
-        """
-        stages, outputs = arrange(_float(network))
-        integers = [quantise(stage) for stage in stages]
-        _refuse_unusable(stages, integers)
-        channels, height, width = _float(network).input_shape
-        layers = tuple(core_layer(stage, q) for stage, q in zip(stages, integers, strict=True))
-        program = DynapcnnProgram((channels, height, width), layers, outputs, sensor_of(_float(network)))
-        return split_to_fit(program, self.profile) if split else program
+            cores = calibrate(_float(network), options.calibration)
+        else:
+            cores = _quantised(_float(network))
+        if options.split:
+            cores = split_to_fit(cores, self.profile)
+        if options.readout is not None:
+            cores = cores.with_readout(Readout(options.readout))
+        return DynapcnnProgram.of(cores)
 
     def make_fit(self, network: AnyNetwork, frames: Integers | None = None) -> Fitted:
-        """The network with the smallest set of changes found after which it fits: `check --apply`; see `fit`.
-
-        Args:
-            frames: [B, T, C, H, W] that stand for the use: where channels must go, the most active are then kept.
+        """See `FitsItself`; `frames` say which channels are most active, and those are kept.
 
         Raises:
             CheckFailed: no such changes were found.
@@ -92,52 +87,82 @@ class DynapcnnChip(Chip):
         spikes = None if frames is None else channel_spikes(self.lower(network), frames)
         return make_fit(_float(network), self.profile, spikes)
 
-    def calibrate(self, network: AnyNetwork, frames: Integers, split: bool = False) -> DynapcnnProgram:
-        """Lower with scales chosen on frames [B, T, C, H, W], see `calibrate`; `lower` is exact to Sinabs."""
-        from i2e_deploy.chips.dynapcnn.lowering.calibrate import calibrate
-
-        program = calibrate(_float(network), frames)
-        return split_to_fit(program, self.profile) if split else program
-
     def calibrated(self, path: Path) -> DynapcnnChip:
-        """See `Chip.calibrated` and `power_file`."""
+        """See `CalibratesPower` and `power_file`."""
         from i2e_deploy.chips.dynapcnn.estimates.power_file import read_coefficients
 
         return DynapcnnChip(self.profile.name, read_coefficients(path, self.profile.name))
 
+    def calibrate_power(self, readings: Sequence[Path], out: Path, source: str) -> dict[str, Any]:
+        """See `CalibratesPower`, `power_readings` and `energy.calibrate_power`."""
+        from i2e_deploy.chips.dynapcnn.estimates.energy import calibrate_power
+        from i2e_deploy.chips.dynapcnn.estimates.power_file import read_coefficients, write_coefficients
+        from i2e_deploy.chips.dynapcnn.estimates.power_readings import read_readings
+
+        found = [reading for path in readings for reading in read_readings(path)]
+        text = source or f"power monitor, {len(found)} readings in {', '.join(path.name for path in readings)}"
+        write_coefficients(calibrate_power(found, text), self.profile.name, out)
+        return asdict(read_coefficients(out, self.profile.name))
+
     def costs(
         self,
         program: Program,
-        frames: Integers | Events,
-        step_us: int = 1000,
+        given: Integers | Events,
+        injection: Injection = SPREAD,
         trace: Trace | None = None,
         cores: Mapping[str, int] | None = None,
-        options: EventOptions | None = None,
-    ) -> Costs:
-        """See `Chip.costs` and `costs.costs`; `options` say the duration of a step too, where they are given."""
+    ) -> Costs | None:
+        """See `Chip.costs` and `estimates.costs`; a time-stepped trace says nothing of an asynchronous chip."""
         from i2e_deploy.chips.dynapcnn.estimates.costs import costs
+        from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
 
-        assert isinstance(program, DynapcnnProgram)
-        options = EventOptions(step_us=step_us) if options is None else options
-        return costs(program, self.profile, frames, options, trace, cores, self.coefficients)
+        if trace is not None and trace.events is None:
+            return None
+        options = EventOptions.of(injection)
+        return costs(_cores(program), self.profile, given, options, trace, cores, self.coefficients)
 
     def native_files(self, program: Program, placement: Sequence[Slot]) -> dict[str, bytes]:
-        """`speck2f.json`: the chip's complete configuration, see `config`."""
-        assert isinstance(program, DynapcnnProgram)
+        """`speck2f.json`: the chip's complete configuration, see `formats.config`."""
+        from i2e_deploy.chips.dynapcnn.formats.config import build_config
+
         cores = {slot.layer: slot.core for slot in placement}
-        data = build_config(program, cores, self.profile.name)
+        data = build_config(_cores(program), cores, self.profile.name)
         return {f"{self.profile.name}.json": json.dumps(data, separators=(",", ":")).encode()}
 
     def program(self, tensors: Mapping[str, Integers], data: Mapping[str, Any]) -> DynapcnnProgram:
         """See `Chip.program`."""
-        return read_program(tensors, data)
+        return DynapcnnProgram.of(from_tensors(tensors, data))
+
+    def check_asked(self, network: AnyNetwork, asked: Asked) -> CheckReport:
+        """The check of what is asked, e.g. of a program under a load that is known already."""
+        try:
+            whole = _float(network)
+        except UnsupportedError as error:
+            return unreadable(self.profile, error)
+        report = examine(whole, self.profile, asked)
+        if report.fits or not report.layers:
+            return report
+        return with_proposal(report, whole, self.profile)
+
+
+def _cores(program: Program) -> CoreNetwork:
+    if not isinstance(program, CoreNetwork):
+        raise UnsupportedError(f"{type(program).__name__} is a program of another chip, not of the DYNAP-CNN family")
+    return program
+
+
+def _quantised(network: Network) -> CoreNetwork:
+    stages, outputs = arrange(network)
+    integers = [quantise(stage) for stage in stages]
+    _refuse_unusable(stages, integers)
+    channels, height, width = network.input_shape
+    layers = tuple(core_layer(stage, q) for stage, q in zip(stages, integers, strict=True))
+    return CoreNetwork((channels, height, width), layers, outputs, sensor_of(network))
 
 
 def _float(network: AnyNetwork) -> Network:
-    if not isinstance(network, Network):
-        raise UnsupportedError(
-            "this chip takes float networks of integrate-and-fire neurons, not SLAYER's integer blocks"
-        )
+    if isinstance(network, IntegerNetwork):
+        raise UnsupportedError(f"this chip takes float networks of integrate-and-fire neurons, not {network.title}")
     return network
 
 

@@ -1,28 +1,21 @@
-"""The integers of a DYNAP-CNN chip: one `CoreLayer` a core."""
+"""The integers of a DYNAP-CNN chip: one `CoreLayer` a core. Plain data: `engine` and `reference` run it."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, cast
+from dataclasses import dataclass, replace
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.chips.base import Program, check_frames, check_states
-from i2e_deploy.chips.dynapcnn.event.options import EventOptions
-from i2e_deploy.chips.dynapcnn.peripherals.event_filter import EventFilter
-from i2e_deploy.chips.dynapcnn.peripherals.preprocess import preprocess_frames
-from i2e_deploy.chips.dynapcnn.peripherals.readout import CLASSES, SPACING, Readout, spread
-from i2e_deploy.chips.session import Session
-from i2e_deploy.chips.trace import Integers, States, Trace
-from i2e_deploy.errors import InputError, UnsupportedError
+from i2e_deploy.chips.dynapcnn.peripherals import CLASSES, SPACING, EventFilter, Readout, spread
+from i2e_deploy.chips.trace import Integers
+from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.events import Events
 from i2e_deploy.network import INPUT, Sensor
 
-if TYPE_CHECKING:
-    from i2e_deploy.chips.dynapcnn.board.options import BoardOptions
-
 Pair = tuple[int, int]
+N = TypeVar("N", bound="CoreNetwork")
 
 
 @dataclass(frozen=True)
@@ -72,16 +65,20 @@ class CoreLayer:
     output_shape: tuple[int, int, int]
     decimation: int = 1
 
+    def __repr__(self) -> str:
+        (kh, kw), (c, h, w) = self.weight.shape[2:], self.output_shape
+        return f"CoreLayer({self.name!r}, {self.weight.shape[1]}->{c}, kernel {kh}x{kw}, neurons {c}x{h}x{w})"
 
-@dataclass(frozen=True, eq=False)
-class DynapcnnProgram(Program):
+
+@dataclass(frozen=True, eq=False, repr=False)
+class CoreNetwork:
     """A whole network as integers.
 
     Args:
         input_shape: (C, H, W) of the events that go in, before any pre-processing.
-        outputs: what leaves the network, one behind the other.
+        outputs: what leaves the network, concatenated in this order.
         sensor: pre-processing between the pixels and the first layer; None: events reach it as they are.
-        event_filter: noise filter behind the pre-processing. Only `event` semantics know it.
+        event_filter: noise filter after the pre-processing. Only `event` semantics know it.
         readout: the chip's own readout takes the output; see `with_readout`.
     """
 
@@ -92,136 +89,23 @@ class DynapcnnProgram(Program):
     event_filter: EventFilter | None = None
     readout: Readout | None = None
 
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(input {self.input_shape}, {len(self.layers)} cores: {', '.join(self.layer_names)})"
+        )
+
     @property
     def layer_names(self) -> tuple[str, ...]:
-        """See `Program.layer_names`."""
+        """Names of the layers in network order."""
         return tuple(layer.name for layer in self.layers)
 
     def shapes(self) -> dict[str, tuple[int, int, int]]:
         """(C, H, W) of the input as it reaches the cores, and of every layer, by name."""
-        reaching = self.input_shape if self.sensor is None else self.sensor.shape(self.input_shape)
-        return {INPUT: reaching, **{layer.name: layer.output_shape for layer in self.layers}}
+        at_cores = self.input_shape if self.sensor is None else self.sensor.shape(self.input_shape)
+        return {INPUT: at_cores, **{layer.name: layer.output_shape for layer in self.layers}}
 
-    def run(
-        self,
-        frames: Integers,
-        semantics: str = "timestep",
-        engine: str = "fast",
-        states: States | None = None,
-        options: EventOptions | None = None,
-    ) -> Trace:
-        """See `Program.run`.
-
-        `semantics="timestep"` equals Sinabs' discretised network bit for bit; `"event"` is the asynchronous chip
-        as documented, with `options` for what is not.
-
-        Raises:
-            UnsupportedError: a decimator or an event filter in `timestep`.
-        """
-        from i2e_deploy.chips.dynapcnn.event.run import run_events
-        from i2e_deploy.chips.dynapcnn.timestep.engine import run_engine
-        from i2e_deploy.chips.dynapcnn.timestep.reference import run_reference
-
-        engines = {"fast": run_engine, "reference": run_reference}
-        if semantics not in ("timestep", "event"):
-            raise InputError(f"semantics {semantics!r}: choose one of timestep, event")
-        if engine not in engines:
-            raise InputError(f"engine {engine!r}: choose one of {', '.join(engines)}")
-        check_frames(frames, self.input_shape)
-        if states is not None:
-            check_states(states, self._state_shapes(semantics), len(frames))
-        if semantics == "event":
-            return run_events(self, frames, engine, EventOptions() if options is None else options, states)
-        decimated = [layer.name for layer in self.layers if layer.decimation > 1]
-        if decimated:
-            raise UnsupportedError(f"layers {decimated} have a decimator, which counts events: use semantics 'event'")
-        if self.event_filter is not None:
-            raise UnsupportedError("the event filter compares the times of events: use semantics 'event'")
-        if self.sensor is not None:
-            frames = preprocess_frames(self.sensor, frames)
-        trace = engines[engine](self, frames, states)
-        return replace(trace, output=self.classes(trace.output))
-
-    def run_events(
-        self,
-        given: Integers | Events,
-        engine: str = "fast",
-        states: States | None = None,
-        options: EventOptions | None = None,
-    ) -> Trace:
-        """Frames as `run(semantics="event")`, or a recording, each event at its own time: a `Trace` with one sample.
-
-        Args:
-            given: frames, or at least one event; the first is the start of time, a step lasts `options.step_us`.
-
-        Raises:
-            InputError: an event outside the input, or see `run`.
-        """
-        from i2e_deploy.chips.dynapcnn.event.injection import from_start
-        from i2e_deploy.chips.dynapcnn.event.run import run_recordings
-
-        if given.dtype.names is None:
-            return self.run(cast("Integers", given), "event", engine, states, options)
-        if engine not in ("fast", "reference"):
-            raise InputError(f"engine {engine!r}: choose one of fast, reference")
-        if states is not None:
-            check_states(states, self._state_shapes("event"), 1)
-        options = EventOptions() if options is None else options
-        events, steps = from_start(self.merged(cast("Events", given)), options.step_us)
-        return run_recordings(self, [events], steps, options, engine, states)
-
-    def count(self, events: Events, step_us: int) -> Integers:
-        """A recording counted into steps, as `run` takes it; see `injection.count_events`."""
-        from i2e_deploy.chips.dynapcnn.event.injection import count_events
-
-        return count_events(self.merged(events), self.input_shape, step_us)
-
-    def merged(self, events: Events) -> Events:
-        """A recording as it goes in: one polarity where a merging sensor takes one channel, as Sinabs' does."""
-        if self.sensor is None or not self.sensor.merge_polarities or self.input_shape[0] > 1:
-            return events
-        merged = events.copy()
-        merged["p"] = 0
-        return merged
-
-    def run_on(
-        self,
-        target: str,
-        frames: Integers | Events,
-        semantics: str = "timestep",
-        step_us: int = 1000,
-        board: BoardOptions | None = None,
-    ) -> Trace:
-        """See `Program.run_on`: `board` is a Speck board through samna; unverified on silicon.
-
-        The chip is asynchronous, whatever `semantics` says; a recording runs at its own times, as in `run_events`.
-        `board` says the duration of a step too, where it is given.
-        See `board.run.run_board` for what comes back and what raises.
-        """
-        kind, _, name = target.partition(":")
-        if kind != "board":
-            raise UnsupportedError(f"target {target!r}: choose one of simulator, reference, board, board:NAME")
-        from i2e_deploy.chips.dynapcnn.board.options import BoardOptions
-        from i2e_deploy.chips.dynapcnn.board.run import run_board
-
-        if frames.dtype.names is None:
-            check_frames(cast("Integers", frames), self.input_shape)
-        options = BoardOptions(events=EventOptions(step_us=step_us)) if board is None else board
-        return run_board(self, frames, replace(options, name=name) if name else options)
-
-    def semantics_on(self, target: str, semantics: str) -> str:
-        """See `Program.semantics_on`: the chip itself knows no steps."""
-        return "event" if target.partition(":")[0] == "board" else semantics
-
-    def session(self, semantics: str = "timestep") -> Session:
-        """See `Program.session`."""
-        from i2e_deploy.chips.dynapcnn.timestep.session import TimestepSession
-
-        if semantics != "timestep" or self.counts_events or self.sensor is not None or self.readout is not None:
-            return Session(self, semantics)
-        return TimestepSession(self)
-
-    def _state_shapes(self, semantics: str) -> dict[str, dict[str, tuple[int, ...]]]:
+    def state_shapes(self, semantics: str) -> dict[str, dict[str, tuple[int, ...]]]:
+        """Shape of every state variable of a trace in these semantics, by layer, without the batch."""
         shapes: dict[str, dict[str, tuple[int, ...]]] = {
             layer.name: {"v_mem": layer.output_shape} for layer in self.layers
         }
@@ -232,8 +116,16 @@ class DynapcnnProgram(Program):
             shapes[INPUT] = {"last": self.shapes()[INPUT][1:]}
         return shapes
 
-    def with_readout(self, readout: Readout) -> DynapcnnProgram:
-        """The program with the chip's readout behind its output layer, silent channels between the classes.
+    def merged(self, events: Events) -> Events:
+        """A recording as it goes in: one polarity where a merging sensor takes one channel, as Sinabs' does."""
+        if self.sensor is None or not self.sensor.merge_polarities or self.input_shape[0] > 1:
+            return events
+        merged = events.copy()
+        merged["p"] = 0
+        return merged
+
+    def with_readout(self: N, readout: Readout) -> N:
+        """The network with the chip's readout after its output layer, silent channels between the classes.
 
         `Trace.output` has the classes alone, as before; `readout.read_out` says what the block makes of it.
 
@@ -262,26 +154,10 @@ class DynapcnnProgram(Program):
 
     @property
     def counts_events(self) -> bool:
-        """Whether a decimator or the event filter makes it a program for `event` semantics alone."""
+        """Whether a decimator or the event filter makes it a network for `event` semantics alone."""
         return self.event_filter is not None or any(layer.decimation > 1 for layer in self.layers)
 
     @property
     def has_bias(self) -> bool:
         """Whether any core has a bias, which the chip adds at each tick of its slow clock."""
         return any(layer.bias is not None for layer in self.layers)
-
-    def to_tensors(self) -> tuple[dict[str, Integers], dict[str, Any]]:
-        """See `Program.to_tensors`."""
-        tensors: dict[str, Integers] = {}
-        rows = []
-        for layer in self.layers:
-            row = asdict(layer)
-            for key in ("weight", "bias"):
-                array = row.pop(key)
-                if array is not None:
-                    tensors[f"{layer.name}.{key}"] = array
-            rows.append(row)
-        outputs = [asdict(source) for source in self.outputs]
-        data = {"input_shape": list(self.input_shape), "layers": rows, "outputs": outputs}
-        front = {"sensor": self.sensor, "event_filter": self.event_filter, "readout": self.readout}
-        return tensors, data | {name: asdict(record) for name, record in front.items() if record is not None}

@@ -1,26 +1,27 @@
-"""Loihi 2 as a `Chip`: check, placement and lowering over a profile."""
+"""Loihi 2 as a `Chip`: check and placement over a profile, and networks that are its integers from the start."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
-from i2e_deploy.chips.base import Chip, Program
+from i2e_deploy.chips.base import SPREAD, Chip, Program
 from i2e_deploy.chips.check import CheckReport, Finding, Severity, Slot
 from i2e_deploy.chips.costs import Costs
-from i2e_deploy.chips.loihi2.checks.calibration import calibration_findings
+from i2e_deploy.chips.integers import AnyNetwork, IntegerNetwork
 from i2e_deploy.chips.loihi2.checks.partition import Cut, place
 from i2e_deploy.chips.loihi2.checks.rules import RULES
-from i2e_deploy.chips.loihi2.costs import costs
-from i2e_deploy.chips.loihi2.lava.export import export_netx
-from i2e_deploy.chips.loihi2.layers import layers_of
-from i2e_deploy.chips.loihi2.program import LoihiProgram, read_program
+from i2e_deploy.chips.loihi2.formats.program_file import from_tensors, to_tensors
+from i2e_deploy.chips.loihi2.program import BlockNetwork
+from i2e_deploy.chips.loihi2.reference.layers import layers_of
+from i2e_deploy.chips.loihi2.runnable import LoihiProgram
+from i2e_deploy.chips.options import PLAIN, Injection, LowerOptions
 from i2e_deploy.chips.profile import Profile, load_profile
 from i2e_deploy.chips.trace import Integers, Trace
 from i2e_deploy.errors import UnsupportedError
-from i2e_deploy.network import AnyNetwork, BlockNetwork
+from i2e_deploy.events.array import Events
 
 #: Name of the netx file in a bundle.
 NATIVE = "program.net"
@@ -33,16 +34,18 @@ class Loihi2Chip(Chip):
         InputError: no such profile.
     """
 
+    integer_suffixes: ClassVar[tuple[str, ...]] = (".net",)
+    integer_kind: ClassVar[str] = BlockNetwork.kind
+
     def __init__(self, name: str) -> None:
         self.profile = load_profile(name)
 
-    def check(self, network: AnyNetwork) -> CheckReport:
+    def check(self, network: AnyNetwork, options: LowerOptions = PLAIN, program: Program | None = None) -> CheckReport:
         """See `Chip.check`."""
+        self.refuse_unknown(options)
         if not isinstance(network, BlockNetwork):
-            text = _refusal()
-            return CheckReport(
-                self.profile.name, (), (Finding("structure", "", text, "integer blocks", "", "error"),), ()
-            )
+            finding = Finding("structure", "", _refusal(), "integer blocks", "", "error")
+            return CheckReport(self.profile.name, (), (finding,), ())
         layers = layers_of(network, "chip")
         findings = [f for block in network.blocks for rule in RULES for f in rule(network, block, self.profile)]
         findings += [Finding("note", note.layer, note.text, "", "", "info") for note in network.notes]
@@ -56,43 +59,79 @@ class Loihi2Chip(Chip):
         findings += _core_findings(cuts, homeless, self.profile)
         return CheckReport(self.profile.name, tuple(b.name for b in network.blocks), tuple(findings), slots)
 
-    def lower(self, network: AnyNetwork) -> LoihiProgram:
+    def lower(self, network: AnyNetwork, options: LowerOptions = PLAIN) -> LoihiProgram:
         """See `Chip.lower`. Blocks are integers already: their numbers are the program's."""
-        if not isinstance(network, BlockNetwork):
-            raise UnsupportedError(_refusal())
-        return LoihiProgram(network)
+        self.refuse_unknown(options)
+        return LoihiProgram(_blocks(network))
 
-    def check_on(self, network: AnyNetwork, frames: Integers) -> tuple[Finding, ...]:
-        """See `Chip.check_on`: headroom of the states, and messages that differ on Lava and in SLAYER."""
-        return calibration_findings(self.lower(network), frames, self.profile)
+    def findings_on(self, network: AnyNetwork, frames: Integers) -> tuple[Finding, ...]:
+        """See `ChecksStates`: headroom of the states, and messages that differ on Lava and in SLAYER."""
+        from i2e_deploy.chips.loihi2.checks.calibration import calibration_findings
+
+        return calibration_findings(_blocks(network), frames, self.profile)
 
     def costs(
         self,
         program: Program,
-        frames: Integers,
-        step_us: int = 1000,
+        given: Integers | Events,
+        injection: Injection = SPREAD,
         trace: Trace | None = None,
         cores: Mapping[str, int] | None = None,
     ) -> Costs:
         """See `Chip.costs`: a step takes the time that it needs, and layers span cores: neither is asked for."""
-        assert isinstance(program, LoihiProgram)
-        trace = program.run(frames) if trace is None else trace
-        return costs(trace, layers_of(program.network, "chip"), self.profile)
+        from i2e_deploy.chips.loihi2.estimates.costs import costs
+
+        network = _own(program).network
+        trace = program.simulate(given, injection=injection) if trace is None else trace
+        return costs(trace, layers_of(network, "chip"), self.profile)
 
     def native_files(self, program: Program, placement: Sequence[Slot]) -> Mapping[str, bytes]:
-        """`program.net` for netx, mended (see `export`); nothing where a `.net` file cannot hold the network."""
-        assert isinstance(program, LoihiProgram)
+        """`program.net` for netx, mended (see `formats.netx_export`); nothing where a `.net` file cannot hold it."""
+        from i2e_deploy.chips.loihi2.formats.netx_export import export_netx
+
         with tempfile.TemporaryDirectory(prefix="i2e-net-") as folder:
             path = Path(folder) / NATIVE
             try:
-                export_netx(program.network, path)
+                export_netx(_own(program).network, path)
             except UnsupportedError:
                 return {}
             return {NATIVE: path.read_bytes()}
 
     def program(self, tensors: Mapping[str, Integers], data: Mapping[str, Any]) -> LoihiProgram:
         """See `Chip.program`."""
-        return read_program(tensors, data)
+        return LoihiProgram(from_tensors(tensors, data))
+
+    def read_integers(self, path: Path, input_shape: tuple[int, ...] | None = None) -> BlockNetwork:
+        """See `TakesIntegers`: a netx file."""
+        from i2e_deploy.chips.loihi2.formats.netx_read import read_netx
+
+        return read_netx(path, input_shape)
+
+    def from_module(self, module: Any, input_shape: tuple[int, ...] | None = None) -> BlockNetwork:
+        """See `TakesIntegers`: a SLAYER network."""
+        from i2e_deploy.chips.loihi2.formats.slayer import from_slayer
+
+        return from_slayer(module, input_shape)
+
+    def pack_integers(self, network: IntegerNetwork) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """See `TakesIntegers`."""
+        return to_tensors(_blocks(network))
+
+    def unpack_integers(self, tensors: Mapping[str, Any], data: Mapping[str, Any]) -> BlockNetwork:
+        """See `TakesIntegers`."""
+        return from_tensors(tensors, data)
+
+
+def _blocks(network: AnyNetwork) -> BlockNetwork:
+    if not isinstance(network, BlockNetwork):
+        raise UnsupportedError(_refusal())
+    return network
+
+
+def _own(program: Program) -> LoihiProgram:
+    if not isinstance(program, LoihiProgram):
+        raise UnsupportedError(f"{type(program).__name__} is a program of another chip, not of Loihi 2")
+    return program
 
 
 def _refusal() -> str:

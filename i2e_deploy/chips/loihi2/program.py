@@ -1,107 +1,258 @@
-"""The integers of a Loihi 2 program, and how to run them."""
+"""The integers of Loihi 2: what lava-dl SLAYER exports and netx `.net` files hold. Plain data, integers from the start.
+
+A block is a population of neurons and the synapses that feed it. Shapes leave out batch and time and are
+torch's: `(C, H, W)` or `(N,)`; a dense synapse takes its source flattened, C outermost.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
-from typing import Any
+from typing import ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
-from i2e_deploy.chips.base import Program, check_states
-from i2e_deploy.chips.loihi2.layers import SEMANTICS
-from i2e_deploy.chips.trace import Integers, States, Trace
-from i2e_deploy.errors import InputError, UnsupportedError
-from i2e_deploy.network.blocks import BlockNetwork
+from i2e_deploy.chips.integers import IntegerNetwork
+from i2e_deploy.errors import InputError
+from i2e_deploy.network.op import Pair, Shape
+
+Ints = NDArray[np.int64]
+
+#: Name by which a connection refers to the input of the network.
+SOURCE = "input"
+
+
+@dataclass(frozen=True)
+class Reset:
+    """Current and voltage are set to zero in the steps t = 1, 2, ... with `t % interval == offset % interval`."""
+
+    interval: int
+    offset: int = 0
 
 
 @dataclass(frozen=True, eq=False)
-class LoihiProgram(Program):
-    """A network of integer blocks; see `BlockNetwork`."""
+class CubaLif:
+    """Current-based leaky integrate-and-fire; the voltage is set to zero by a spike.
 
-    network: BlockNetwork
+    Args:
+        current_decay: int64 [1] or [C], 0..4096: of 4096 parts, how many the current loses in a step.
+        voltage_decay: the same for the voltage.
+        threshold: fires when `voltage > threshold << 6`.
+        reset: periodic reset of the whole population, or None.
+    """
 
-    @property
-    def input_shape(self) -> tuple[int, ...]:  # type: ignore[override]
-        """Of one frame: (C, H, W) or (N,)."""
-        return self.network.input_shape
+    current_decay: Ints
+    voltage_decay: Ints
+    threshold: int
+    reset: Reset | None = None
 
-    @property
-    def layer_names(self) -> tuple[str, ...]:
-        """See `Program.layer_names`."""
-        return tuple(block.name for block in self.network.blocks)
 
-    def run(
-        self, frames: Integers, semantics: str = "timestep", engine: str = "fast", states: States | None = None
-    ) -> Trace:
-        """See `Program.run`. States hold the currents in flight too, and the step where a layer has resets.
+@dataclass(frozen=True)
+class Delta:
+    """Sends the change of its input when it is at least `threshold << (spike_exp + 6)`, with `spike_exp` more bits."""
+
+    threshold: int
+    spike_exp: int = 6
+
+
+@dataclass(frozen=True)
+class SigmaDelta:
+    """Sums its input, adds the bias, rectifies, and sends changes as `Delta` does."""
+
+    threshold: int
+    spike_exp: int = 6
+
+
+@dataclass(frozen=True)
+class Sigma:
+    """Sums its input and sends the sum in every step."""
+
+
+@dataclass(frozen=True)
+class Resonator:
+    """Resonate-and-fire. Fires on a phase crossing, or (`izhikevich`) when the imaginary part passes the threshold.
+
+    Args:
+        sin_decay: -4096..4096, `4096 * (1 - decay) * sin(angle)`.
+        cos_decay: the same with the cosine.
+        threshold: in units of 64.
+    """
+
+    kind: Literal["phase", "izhikevich"]
+    sin_decay: int
+    cos_decay: int
+    threshold: int
+
+
+Neuron = CubaLif | Delta | SigmaDelta | Sigma | Resonator
+
+
+@dataclass(frozen=True, eq=False)
+class DenseSynapse:
+    """Weights int64 [out, in]; `delay` int64 [out, in] in steps beyond the one every synapse takes, or None."""
+
+    weight: Ints
+    delay: Ints | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ConvSynapse:
+    """Weights int64 [C_out, C_in / groups, kH, kW], cross-correlation; `delay` int64 [C_out] or None."""
+
+    weight: Ints
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+    groups: int = 1
+    delay: Ints | None = None
+
+
+Synapse = DenseSynapse | ConvSynapse
+
+
+@dataclass(frozen=True, eq=False)
+class Connection:
+    """What feeds a block.
+
+    Args:
+        source: a block, the block itself (recurrence), or `"input"`.
+        synapse: None injects the source into the neurons in the same step, without weights.
+        part: which input of a `Resonator` it reaches.
+    """
+
+    source: str
+    synapse: Synapse | None
+    part: Literal["real", "imag"] = "real"
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """A population.
+
+    Args:
+        name: unique in the network.
+        neuron: its dynamics.
+        shape: (C, H, W) or (N,).
+        connections: their currents are added up.
+        bias: int64 [C] (or [N]); CubaLif adds `bias << 6` to the voltage in every step.
+        message_bits: 0: a spike carries no value; above: it carries a signed integer.
+    """
+
+    name: str
+    neuron: Neuron
+    shape: Shape
+    connections: tuple[Connection, ...]
+    bias: Ints | None = None
+    message_bits: int = 0
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something a file says that the blocks do not hold, and what that means."""
+
+    layer: str
+    text: str
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BlockNetwork(IntegerNetwork):
+    """Blocks in topological order (a block may also feed itself).
+
+    Args:
+        input_shape: of one frame.
+        blocks: the last one is the output.
+        input_message_bits: 0: any input other than 0 counts as one spike; above: inputs are signed integers.
+        input_transform: (weight, bias): what the trained input layer makes of a frame x before it enters,
+            `x * weight + bias`. Never applied here: neither Lava nor the chip does it.
+        notes: see `Note`.
+
+    Raises:
+        InputError: a name twice, an unknown source, or shapes that do not fit.
+    """
+
+    kind: ClassVar[str] = "blocks"
+    title: ClassVar[str] = "SLAYER's integer blocks"
+
+    input_shape: Shape
+    blocks: tuple[Block, ...]
+    input_message_bits: int = 0
+    input_transform: tuple[int, int] | None = None
+    notes: tuple[Note, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.blocks:
+            raise InputError("the network has no blocks: give at least one")
+        shapes: dict[str, Shape] = {SOURCE: self.input_shape}
+        for block in self.blocks:
+            if block.name in shapes:
+                raise InputError(f"layer {block.name!r} stands twice in the network: give each its own name")
+            shapes[block.name] = block.shape
+            if not block.connections:
+                raise InputError(f"layer {block.name!r} has no connections: give it a source")
+            for connection in block.connections:
+                if connection.source not in shapes:
+                    raise InputError(f"layer {block.name!r} takes its input from {connection.source!r}: no such layer")
+                _check_shapes(block, connection, shapes[connection.source])
+
+    def __repr__(self) -> str:
+        names = ", ".join(block.name for block in self.blocks)
+        return f"BlockNetwork(input {self.input_shape}, {len(self.blocks)} blocks: {names})"
+
+    def bits(self, source: str) -> int:
+        """Message bits of what leaves a block or the input."""
+        return {SOURCE: self.input_message_bits, **{block.name: block.message_bits for block in self.blocks}}[source]
+
+    def with_reset(self, interval: int, offset: int, staggered: bool = True) -> BlockNetwork:
+        """All CubaLif blocks reset every `interval` steps; `staggered`: each a step after the one before, as netx does.
 
         Args:
-            frames: integers [B, T, *input_shape], or any shape after [B, T] with as many values. Signed values are
-                taken by networks with an input layer or `input_message_bits` > 0.
-            semantics: `"chip"` (also `"timestep"`) runs the integers of the program; `"lava"` runs what netx and
-                Lava's `fixed_pt` models make of them, bit for bit. They differ where `check` reports a defect.
-            engine: see `Program.run`.
+            interval: steps, >= 1.
+            offset: the first block resets in the steps t with `t % interval == (offset + 1) % interval`.
+            staggered: False resets all blocks in the same step.
         """
-        from i2e_deploy.chips.loihi2.engine.simulator import run_engine
-        from i2e_deploy.chips.loihi2.neurons import state_shapes
-        from i2e_deploy.chips.loihi2.reference import run_reference
-
-        semantics = "chip" if semantics == "timestep" else semantics
-        if semantics not in SEMANTICS:
-            raise InputError(f"semantics {semantics!r}: choose one of {', '.join(SEMANTICS)}")
-        if engine not in ("fast", "reference"):
-            raise InputError(f"engine {engine!r}: choose one of fast, reference")
-        flat = flat_frames(frames, self.network)
-        if states is not None:
-            check_states(states, state_shapes(self.network, semantics), frames.shape[0])
-        return (run_engine if engine == "fast" else run_reference)(self.network, flat, semantics, states)
-
-    def run_on(self, target: str, frames: Integers, semantics: str = "timestep", step_us: int = 1000) -> Trace:
-        """See `Program.run_on`: `lava` is Lava's CPU models, `board` the chip through Intel's extension."""
-        from i2e_deploy.chips.loihi2.lava.run import run_lava
-
-        if target not in ("lava", "board"):
-            raise UnsupportedError(f"target {target!r}: choose one of simulator, lava, board")
-        mode = "chip" if semantics == "timestep" else semantics
-        return run_lava(self.network, flat_frames(frames, self.network), mode, hardware=target == "board")
-
-    def to_tensors(self) -> tuple[dict[str, Integers], dict[str, Any]]:
-        """See `Program.to_tensors`."""
-        from i2e_deploy.network.block_file import to_tensors
-
-        return to_tensors(self.network)
-
-
-def read_program(tensors: Mapping[str, Integers], data: Mapping[str, Any]) -> LoihiProgram:
-    """The inverse of `LoihiProgram.to_tensors`.
-
-    Raises:
-        FileFormatError: a key, a type, a shape or a range is wrong.
-    """
-    from i2e_deploy.network.block_file import from_tensors
-
-    return LoihiProgram(from_tensors(tensors, data))
-
-
-def flat_frames(frames: Integers, network: BlockNetwork) -> Integers:
-    """[B, T, ...] to [B, T, N], checked.
-
-    Raises:
-        InputError: shape, dtype or range.
-    """
-    wanted = f"[B, T, {', '.join(map(str, network.input_shape))}]"
-    if frames.ndim < 3 or prod(frames.shape[2:]) != prod(network.input_shape):
-        raise InputError(f"frames have shape {list(frames.shape)}: this program takes {wanted}")
-    if 0 in frames.shape:
-        raise InputError(f"frames have shape {list(frames.shape)}: give at least one sample and one step")
-    if frames.dtype.kind not in "bui":
-        raise InputError(f"frames have dtype {frames.dtype}: the chip takes integers; cast them first")
-    if frames.dtype.kind != "b" and (frames.min() < -(2**31) or frames.max() >= 2**31):
-        raise InputError(f"frames hold {frames.min()}..{frames.max()}: the chip takes signed 32 bits")
-    if network.input_message_bits == 0 and frames.dtype.kind == "i" and frames.min() < 0:
-        raise InputError(
-            f"frames hold {frames.min()}: event counts are not negative; set input_message_bits for values"
+        if interval < 1:
+            raise InputError(f"the reset interval is {interval}: give at least 1 step")
+        blocks = tuple(
+            replace(b, neuron=replace(b.neuron, reset=Reset(interval, offset + 1 + (i if staggered else 0))))
+            if isinstance(b.neuron, CubaLif)
+            else b
+            for i, b in enumerate(self.blocks)
         )
-    return np.ascontiguousarray(frames.reshape(*frames.shape[:2], -1))
+        return replace(self, blocks=blocks)
+
+
+def conv_shape(synapse: ConvSynapse, shape: Shape) -> Shape:
+    """Output (C, H, W) of a convolution on an input (C, H, W)."""
+    window = zip(shape[1:], synapse.weight.shape[2:], synapse.stride, synapse.padding, synapse.dilation, strict=True)
+    return (synapse.weight.shape[0], *((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in window))
+
+
+def _check_shapes(block: Block, connection: Connection, given: Shape) -> None:
+    synapse, source = connection.synapse, f"layer {block.name!r} (from {connection.source!r})"
+    if synapse is None:
+        if given != block.shape:
+            raise InputError(f"{source}: shape {block.shape} is fed with shape {given} directly: make them equal")
+        return
+    if isinstance(synapse, DenseSynapse):
+        if synapse.weight.shape != (prod(block.shape), prod(given)):
+            raise InputError(
+                f"{source}: weights {list(synapse.weight.shape)}, needed [{prod(block.shape)}, {prod(given)}]"
+            )
+        if synapse.delay is not None and synapse.delay.shape != synapse.weight.shape:
+            raise InputError(f"{source}: delays {list(synapse.delay.shape)}, weights {list(synapse.weight.shape)}")
+        return
+    if len(given) != 3 or min(synapse.stride) < 1 or min(synapse.dilation) < 1 or min(synapse.padding) < 0:
+        raise InputError(
+            f"{source}: a convolution takes (C, H, W), stride and dilation >= 1, padding >= 0; "
+            f"given shape {given}, stride {synapse.stride}, dilation {synapse.dilation}, padding {synapse.padding}"
+        )
+    out, in_per_group = synapse.weight.shape[:2]
+    if synapse.groups < 1 or out % synapse.groups or in_per_group * synapse.groups != given[0]:
+        raise InputError(
+            f"{source}: weights {list(synapse.weight.shape)} in {synapse.groups} groups on {given[0]} channels"
+        )
+    if synapse.delay is not None and synapse.delay.shape != (out,):
+        raise InputError(f"{source}: delays {list(synapse.delay.shape)}, needed [{out}]")
+    if conv_shape(synapse, given) != block.shape or min(block.shape) < 1:
+        raise InputError(f"{source}: the convolution gives {conv_shape(synapse, given)}, the layer has {block.shape}")

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from i2e_deploy.chips.check import CheckReport, Finding
+from i2e_deploy.chips.dynapcnn.checks.activity import Activity
 from i2e_deploy.chips.dynapcnn.checks.network_rules import NETWORK_RULES, Whole
 from i2e_deploy.chips.dynapcnn.checks.placement import holding, place
 from i2e_deploy.chips.dynapcnn.checks.rules import RULES
 from i2e_deploy.chips.dynapcnn.checks.split import halves, split_all, splits_that_fit
-from i2e_deploy.chips.dynapcnn.estimates.activity import Activity
 from i2e_deploy.chips.dynapcnn.lowering.quantise import Quantised, core_layer, of_layer, quantise
 from i2e_deploy.chips.dynapcnn.lowering.stages import Stage, arrange, sensor_of, words
-from i2e_deploy.chips.dynapcnn.peripherals.readout import spread
-from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram, Source
+from i2e_deploy.chips.dynapcnn.peripherals import spread
+from i2e_deploy.chips.dynapcnn.program import CoreNetwork, Source
 from i2e_deploy.chips.profile import Profile
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network import Network
@@ -31,7 +31,7 @@ class Asked:
     """
 
     split: bool = False
-    program: DynapcnnProgram | None = None
+    program: CoreNetwork | None = None
     activity: Activity | None = None
 
 

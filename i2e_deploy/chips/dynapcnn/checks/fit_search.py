@@ -22,7 +22,7 @@ from i2e_deploy.chips.dynapcnn.checks.shapes_only import (
 )
 from i2e_deploy.chips.dynapcnn.lowering.reshape.change import Kind
 from i2e_deploy.chips.dynapcnn.lowering.reshape.channels import fed, tied
-from i2e_deploy.chips.dynapcnn.lowering.reshape.kernel import sides
+from i2e_deploy.chips.dynapcnn.lowering.reshape.kernel_size import sides
 from i2e_deploy.chips.dynapcnn.lowering.reshape.pooling import pool_earlier
 from i2e_deploy.chips.dynapcnn.program import Source
 from i2e_deploy.chips.profile import Profile

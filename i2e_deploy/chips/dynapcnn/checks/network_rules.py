@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from math import prod
 
 from i2e_deploy.chips.check import Finding, Severity, Slot
+from i2e_deploy.chips.dynapcnn.checks.activity import Activity
 from i2e_deploy.chips.dynapcnn.checks.placement import rate_of
 from i2e_deploy.chips.dynapcnn.checks.rules import pool_finding
-from i2e_deploy.chips.dynapcnn.estimates.activity import Activity
 from i2e_deploy.chips.dynapcnn.lowering.stages import Stage
 from i2e_deploy.chips.dynapcnn.program import Source
 from i2e_deploy.chips.profile import Limit, Profile

@@ -11,7 +11,7 @@ from itertools import combinations
 from typing import Any, TypeVar
 
 from i2e_deploy.chips.dynapcnn.checks.placement import cores_of, match
-from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram, Source
+from i2e_deploy.chips.dynapcnn.program import CoreNetwork, Source
 from i2e_deploy.chips.profile import Profile
 from i2e_deploy.errors import CheckFailed
 from i2e_deploy.network import INPUT
@@ -20,7 +20,7 @@ L = TypeVar("L")
 CoresOf = Callable[[Any, Profile], Sequence[int]]
 
 
-def split_to_fit(program: DynapcnnProgram, profile: Profile) -> DynapcnnProgram:
+def split_to_fit(program: CoreNetwork, profile: Profile) -> CoreNetwork:
     """The program with the fewest layers split so that each has a core; itself when all fit.
 
     Raises:

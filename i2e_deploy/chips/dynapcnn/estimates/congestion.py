@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.chips.dynapcnn.counts import fan_out
-from i2e_deploy.chips.dynapcnn.event.options import EventOptions
-from i2e_deploy.chips.dynapcnn.event.reference import as_spikes, merge
-from i2e_deploy.chips.dynapcnn.program import CoreLayer, DynapcnnProgram
-from i2e_deploy.chips.dynapcnn.spikes import TICK, Spikes, Stimuli
+from i2e_deploy.chips.dynapcnn.program import CoreLayer, CoreNetwork
+from i2e_deploy.chips.dynapcnn.reference.counts import fan_out
+from i2e_deploy.chips.dynapcnn.reference.event import as_spikes, merge
+from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
+from i2e_deploy.chips.dynapcnn.reference.spikes import TICK, Spikes, Stimuli
 from i2e_deploy.errors import InputError
 from i2e_deploy.network import INPUT
 
@@ -81,7 +81,7 @@ class Congestion:
 
 
 def congestion(
-    program: DynapcnnProgram,
+    program: CoreNetwork,
     samples: Samples,
     rates: Mapping[str, float],
     options: EventOptions,

@@ -12,12 +12,13 @@ import numpy as np
 
 from i2e_deploy.chips.costs import CoreLoad, Costs, Figure
 from i2e_deploy.chips.dynapcnn.checks.placement import place, rate_of
+from i2e_deploy.chips.dynapcnn.engine.event.run import reaching
+from i2e_deploy.chips.dynapcnn.engine.run import run_as_events
 from i2e_deploy.chips.dynapcnn.estimates.congestion import Congestion, congestion
 from i2e_deploy.chips.dynapcnn.estimates.energy import NO_COEFFICIENTS, Coefficients, power_figures
-from i2e_deploy.chips.dynapcnn.event.options import EventOptions
-from i2e_deploy.chips.dynapcnn.event.run import reaching
-from i2e_deploy.chips.dynapcnn.program import DynapcnnProgram
-from i2e_deploy.chips.dynapcnn.spikes import SPIKE, Spikes, Stimuli
+from i2e_deploy.chips.dynapcnn.program import CoreNetwork
+from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
+from i2e_deploy.chips.dynapcnn.reference.spikes import SPIKE, Spikes, Stimuli
 from i2e_deploy.chips.profile import Limit, Profile
 from i2e_deploy.chips.trace import Integers, Trace
 from i2e_deploy.events import Events
@@ -31,7 +32,7 @@ NOT_IN_DELAYS = (
 
 
 def costs(
-    program: DynapcnnProgram,
+    program: CoreNetwork,
     profile: Profile,
     given: Integers | Events,
     options: EventOptions,
@@ -55,7 +56,7 @@ def costs(
     if not len(given):
         text = f"one sample holds more than {MAX_EVENTS} events: nothing was run"
         return Costs(text, 0, 0.0, unknown=(text,), published=profile.published)
-    trace = program.run_events(given, options=options) if trace is None else trace
+    trace = run_as_events(program, given, options=options) if trace is None else trace
     samples, steps = trace.output.shape[:2]
     seconds = steps * options.step_us * 1e-6
     per_second = {name: counts.synops / (samples * seconds) for name, counts in trace.counts.items()}
@@ -88,7 +89,7 @@ def _few(frames: Integers) -> Integers:
     return frames[: int(np.searchsorted(events, MAX_EVENTS, side="right"))]
 
 
-def _stimuli(program: DynapcnnProgram, given: Integers | Events, options: EventOptions) -> Iterator[Stimuli]:
+def _stimuli(program: CoreNetwork, given: Integers | Events, options: EventOptions) -> Iterator[Stimuli]:
     return (stimuli for stimuli, _ in reaching(program, given, options, program.has_bias))
 
 

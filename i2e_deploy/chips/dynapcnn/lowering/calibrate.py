@@ -13,12 +13,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from i2e_deploy.chips.base import check_frames
+from i2e_deploy.chips.dynapcnn.engine.timestep.engine import run_engine
 from i2e_deploy.chips.dynapcnn.lowering.quantise import NO_LOWER_BOUND, Quantised, core_layer, quantise
 from i2e_deploy.chips.dynapcnn.lowering.stages import Stage, arrange, sensor_of
-from i2e_deploy.chips.dynapcnn.peripherals.preprocess import preprocess_frames
-from i2e_deploy.chips.dynapcnn.program import CoreLayer, DynapcnnProgram, Source
-from i2e_deploy.chips.dynapcnn.timestep.reference import gather
+from i2e_deploy.chips.dynapcnn.program import CoreLayer, CoreNetwork, Source
+from i2e_deploy.chips.dynapcnn.reference.preprocess import preprocess_frames
+from i2e_deploy.chips.dynapcnn.reference.timestep import gather
+from i2e_deploy.chips.frames import check_frames
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.network import INPUT, Network
 
@@ -27,7 +28,7 @@ FACTORS = (1.0, 1.15, 1.35, 1.6, 2.0)
 WEIGHT_HIGH, STATE_HIGH, BIAS_HIGH = 127, 2**15 - 1, 2**15 - 1
 
 
-def calibrate(network: Network, frames: Integers) -> DynapcnnProgram:
+def calibrate(network: Network, frames: Integers) -> CoreNetwork:
     """Lower `network` with scales chosen on `frames` [B, T, C, H, W]; a few dozen samples will do.
 
     Raises:
@@ -55,7 +56,7 @@ def calibrate(network: Network, frames: Integers) -> DynapcnnProgram:
         exact[stage.name], (_, rounded[stage.name], chosen) = target, best
         layers.append(chosen)
     channels, height, width = network.input_shape
-    return DynapcnnProgram((channels, height, width), tuple(layers), outputs, sensor)
+    return CoreNetwork((channels, height, width), tuple(layers), outputs, sensor)
 
 
 def effective_bits(layer: CoreLayer) -> float:
@@ -96,7 +97,7 @@ def _integer_spikes(layer: CoreLayer, given: NDArray[np.int64]) -> NDArray[np.in
     from dataclasses import replace
 
     alone = replace(layer, sources=(Source(INPUT),))
-    spikes = DynapcnnProgram(layer.input_shape, (alone,), (Source(layer.name),)).run(given).spikes[layer.name]
+    spikes = run_engine(CoreNetwork(layer.input_shape, (alone,), (Source(layer.name),)), given).spikes[layer.name]
     return spikes.astype(np.int64)
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network import INPUT, Layer, Network, Sensor
-from i2e_deploy.network.layers import Pair
+from i2e_deploy.network.op import Pair
 
 
 def sensor_layer(network: Network) -> Layer | None:

@@ -19,7 +19,7 @@ from i2e_deploy.chips.dynapcnn.lowering.front_end import sensor_layer, with_pool
 from i2e_deploy.chips.dynapcnn.program import Source
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network import INPUT, Add, Conv2d, IntegrateAndFire, Layer, Linear, Network, Pool2d, Sensor
-from i2e_deploy.network.layers import Array, Pair, Shape
+from i2e_deploy.network.op import Array, Pair, Shape
 
 
 @dataclass(frozen=True, eq=False)

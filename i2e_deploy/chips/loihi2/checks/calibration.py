@@ -3,41 +3,42 @@
 from __future__ import annotations
 
 from i2e_deploy.chips.check import Finding, Severity
-from i2e_deploy.chips.loihi2.program import LoihiProgram
+from i2e_deploy.chips.loihi2.engine.run import run
+from i2e_deploy.chips.loihi2.program import BlockNetwork, CubaLif
+from i2e_deploy.chips.loihi2.reference.counts import LoihiCounts
 from i2e_deploy.chips.profile import Profile
 from i2e_deploy.chips.trace import Integers, Trace
 from i2e_deploy.errors import UnsupportedError
-from i2e_deploy.network.blocks import CubaLif
 
 
-def calibration_findings(program: LoihiProgram, frames: Integers, profile: Profile) -> tuple[Finding, ...]:
+def calibration_findings(network: BlockNetwork, frames: Integers, profile: Profile) -> tuple[Finding, ...]:
     """Headroom; messages that Lava would compute otherwise; messages that SLAYER computed otherwise in training.
 
     Args:
-        program: to run.
+        network: to run.
         frames: see `LoihiProgram.run`.
         profile: of the chip.
 
     Raises:
-        InputError: frames that the program does not take.
+        InputError: frames that the network does not take.
     """
-    trace = program.run(frames)
+    trace = run(network, frames)
     findings = headroom(trace, profile)
     try:
-        on_lava = program.run(frames, "lava")
+        on_lava = run(network, frames, "lava")
     except UnsupportedError as error:
         findings.append(Finding("differ on Lava", "", str(error), "equal", "", "warning", "`export` mends it"))
     else:
         findings += _differing(
             "differ on Lava", trace, on_lava, "netx and Lava change its numbers; `export` mends them"
         )
-    blocks = program.network.blocks
+    blocks = network.blocks
     late = [block for block in blocks if isinstance(block.neuron, CubaLif) and block.bias is not None]
     direct = any(connection.synapse is None for block in blocks for connection in block.connections)
     if late and not direct and all(getattr(block.neuron, "reset", None) is None for block in blocks):
-        reset = program.network.with_reset(max(frames.shape[1] + 1, 3), 1, staggered=False)
+        reset = network.with_reset(max(frames.shape[1] + 1, 3), 1, staggered=False)
         fix = "SLAYER's bias starts a step later: with_reset(T, 1, staggered=False), see docs/loihi2.md"
-        findings += _differing("differ from SLAYER", trace, LoihiProgram(reset).run(frames), fix)
+        findings += _differing("differ from SLAYER", trace, run(reset, frames), fix)
     return tuple(findings)
 
 
@@ -60,6 +61,7 @@ def headroom(trace: Trace, profile: Profile) -> list[Finding]:
     findings = []
     bits = int(str(profile.limit("state_bits")))
     for name, counts in trace.counts.items():
+        assert isinstance(counts, LoihiCounts)
         for variable, peak in counts.peaks.items():
             share = f"{peak} ({100 * peak / 2 ** (bits - 1):.1f} %)"
             near: Severity = "warning" if peak > 2 ** (bits - 2) else "ok"

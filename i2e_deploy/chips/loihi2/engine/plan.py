@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from i2e_deploy.chips.loihi2.counts import fan_out
 from i2e_deploy.chips.loihi2.engine.event_lists import H_OUT
-from i2e_deploy.chips.loihi2.layers import Layer, Wire
-from i2e_deploy.chips.loihi2.neurons import IN_FLIGHT
+from i2e_deploy.chips.loihi2.program import ConvSynapse, CubaLif, Resonator
+from i2e_deploy.chips.loihi2.reference.counts import fan_out
+from i2e_deploy.chips.loihi2.reference.layers import Layer, Wire
+from i2e_deploy.chips.loihi2.reference.neurons import IN_FLIGHT
 from i2e_deploy.chips.trace import States
-from i2e_deploy.network.blocks import ConvSynapse, CubaLif, Resonator
 
 #: Integers of several dtypes, which mypy cannot follow through.
 Array = Any

@@ -11,9 +11,10 @@ import numpy as np
 from i2e_deploy.chips.loihi2.engine import neuron_kernels
 from i2e_deploy.chips.loihi2.engine.plan import Array, LayerPlan, WirePlan
 from i2e_deploy.chips.loihi2.engine.workers import Workers
-from i2e_deploy.chips.loihi2.neurons import VARIABLES, final, fresh, update
-from i2e_deploy.chips.trace import LayerCounts, States
-from i2e_deploy.network.blocks import CubaLif, Delta, Resonator, Sigma, SigmaDelta
+from i2e_deploy.chips.loihi2.program import CubaLif, Delta, Resonator, Sigma, SigmaDelta
+from i2e_deploy.chips.loihi2.reference.counts import LoihiCounts
+from i2e_deploy.chips.loihi2.reference.neurons import VARIABLES, final, fresh, update
+from i2e_deploy.chips.trace import States
 
 _SIGMA = ("sigma", "act", "residue")
 _MODES = {Delta: 0, SigmaDelta: 1, Sigma: 2}
@@ -116,16 +117,16 @@ class Population:
         for t in range(start, stop):
             self.sent[:, t, : self.size] = update(self.plan.layer, self._slow, first + t, real[:, t], imag[:, t])
 
-    def counts(self) -> LayerCounts:
+    def counts(self) -> LoihiCounts:
         """Totals since the start."""
         if self._slow is not None:
-            return LayerCounts(
+            return LoihiCounts(
                 self.spikes, self.synops, self._slow.saturations, self._slow.wraps, dict(self._slow.peaks)
             )
         wraps, saturations, spikes = (int(x) for x in np.sum(self._totals, axis=0)[:3])
         names = ("u", "v") if isinstance(self.neuron, CubaLif) else _SIGMA
         largest = dict(zip(names, np.max(self._totals, axis=0)[3:], strict=False))
-        return LayerCounts(spikes, self.synops, saturations, wraps, {name: int(largest[name]) for name in self.state})
+        return LoihiCounts(spikes, self.synops, saturations, wraps, {name: int(largest[name]) for name in self.state})
 
     def load(self, states: States) -> int:
         """Go on from where an earlier run ended; returns the step, 0 where it does not matter."""

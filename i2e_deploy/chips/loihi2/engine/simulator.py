@@ -16,10 +16,11 @@ from i2e_deploy.chips.loihi2.engine.plan import Array, LayerPlan, plan_layers
 from i2e_deploy.chips.loihi2.engine.population import Population
 from i2e_deploy.chips.loihi2.engine.synapses import deliver
 from i2e_deploy.chips.loihi2.engine.workers import Workers
-from i2e_deploy.chips.loihi2.layers import layers_of
-from i2e_deploy.chips.trace import LayerCounts, States, Trace
+from i2e_deploy.chips.loihi2.program import BlockNetwork
+from i2e_deploy.chips.loihi2.reference.counts import LoihiCounts
+from i2e_deploy.chips.loihi2.reference.layers import layers_of
+from i2e_deploy.chips.trace import States, Trace
 from i2e_deploy.errors import InputError
-from i2e_deploy.network.blocks import BlockNetwork
 
 #: Bytes of currents and messages that the largest layer may take in one block: well inside the last-level cache.
 BLOCK_BYTES = 2**22
@@ -116,7 +117,7 @@ class Stream:
             population.update(0, steps, self.t + 1)
         population.end(steps)
 
-    def counts(self) -> dict[str, LayerCounts]:
+    def counts(self) -> dict[str, LoihiCounts]:
         """Totals since the start, by layer."""
         return {p.plan.layer.name: p.counts() for p in self.populations}
 

@@ -7,7 +7,7 @@ import numpy as np
 from i2e_deploy.chips.loihi2.engine import kernels
 from i2e_deploy.chips.loihi2.engine.plan import Array, WirePlan, channel_last
 from i2e_deploy.chips.loihi2.engine.population import Population
-from i2e_deploy.chips.loihi2.reference import currents_of
+from i2e_deploy.chips.loihi2.reference.run import currents_of
 
 
 def deliver(

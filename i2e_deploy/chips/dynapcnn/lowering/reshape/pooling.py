@@ -18,7 +18,7 @@ from math import gcd
 from i2e_deploy.chips.dynapcnn.lowering.reshape.graph import edited, fresh, layer_of, neurons_of, users, weights_of
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network import Add, Conv2d, Flatten, Layer, Linear, Network, Op, Pool2d
-from i2e_deploy.network.layers import Shape
+from i2e_deploy.network.op import Shape
 
 
 @dataclass

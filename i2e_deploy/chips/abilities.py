@@ -1,0 +1,281 @@
+"""What a chip, or a program of it, may offer beyond the core: protocols, asked for with `isinstance` or `require`.
+
+A chip has an ability when it has the methods; it declares nothing, and nobody asks for its class.
+
+| ability | of a | what it gives |
+|---|---|---|
+| `FitsItself` | chip | `check --apply`: the smallest changes after which a network fits |
+| `PlacesByLoad` | chip | `check --input`, `export --input`: cores chosen by what each layer does on given input |
+| `ChecksStates` | chip | `check --input`: findings that only a run can show |
+| `CalibratesPower` | chip | `calibrate-power`, `--power-coefficients` |
+| `TakesIntegers` | chip | networks that are its integers from the start, and their files |
+| `RunsRecordings` | program | recordings in their own order and at their own times |
+| `VariesOpenPoints` | program | `simulate --bound`: how far undocumented points move the output |
+| `HasCamera` | program | `live --target board`, `evaluate ... SCENE`: the chip's own camera feeds its cores |
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+from i2e_deploy.chips.base import Chip, Program
+from i2e_deploy.chips.check import CheckReport, Finding
+from i2e_deploy.chips.integers import AnyNetwork, IntegerNetwork
+from i2e_deploy.chips.options import Injection, LowerOptions
+from i2e_deploy.chips.trace import Integers, States, Trace
+from i2e_deploy.errors import UnsupportedError
+from i2e_deploy.events.array import Events
+from i2e_deploy.network.graph import Network
+
+A = TypeVar("A")
+#: left, top, width, height in pixels of a camera.
+Part = tuple[int, int, int, int]
+
+
+class Change(Protocol):
+    """One change of a network: the layer, what it was and what it becomes."""
+
+    @property
+    def layer(self) -> str: ...  # noqa: D102
+    @property
+    def was(self) -> str: ...  # noqa: D102
+    @property
+    def becomes(self) -> str: ...  # noqa: D102
+    @property
+    def retrain(self) -> bool: ...  # noqa: D102
+
+
+class Step(Protocol):
+    """A change as it was made: how, and (before, after) of its weights and neurons."""
+
+    @property
+    def change(self) -> Change: ...  # noqa: D102
+    @property
+    def how(self) -> str: ...  # noqa: D102
+    @property
+    def weights(self) -> tuple[int, int]: ...  # noqa: D102
+    @property
+    def neurons(self) -> tuple[int, int]: ...  # noqa: D102
+
+
+class Fitted(Protocol):
+    """A network that fits, and how it came to: `split` and `retrain` say what it still needs."""
+
+    @property
+    def network(self) -> Network: ...  # noqa: D102
+    @property
+    def steps(self) -> Sequence[Step]: ...  # noqa: D102
+    @property
+    def split(self) -> bool: ...  # noqa: D102
+    @property
+    def retrain(self) -> bool: ...  # noqa: D102
+    @property
+    def summary(self) -> str: ...  # noqa: D102
+    def to_dict(self) -> dict[str, Any]: ...  # noqa: D102
+
+
+@runtime_checkable
+class FitsItself(Protocol):
+    """A chip that finds the smallest changes after which a network fits."""
+
+    def make_fit(self, network: AnyNetwork, frames: Integers | None = None) -> Fitted:
+        """The changed network; `frames` [B, T, C, H, W] stand for the use.
+
+        Raises:
+            CheckFailed: no such changes were found.
+        """
+
+
+@runtime_checkable
+class PlacesByLoad(Protocol):
+    """A chip that chooses cores by what each layer does on given input."""
+
+    def check_under_load(
+        self,
+        network: AnyNetwork,
+        program: Program,
+        given: Integers | Events,
+        options: LowerOptions,
+        injection: Injection,
+    ) -> tuple[CheckReport, Trace]:
+        """The check of `program` again, with the load that `given` makes; and the trace of that run."""
+
+
+@runtime_checkable
+class ChecksStates(Protocol):
+    """A chip with findings that only a run can show, such as the headroom of its states."""
+
+    def findings_on(self, network: AnyNetwork, frames: Integers) -> tuple[Finding, ...]:
+        """What a run on frames [B, T, C, H, W] that stand for the use shows.
+
+        Raises:
+            UnsupportedError: see `Chip.lower`.
+            InputError: see `Program.run`.
+        """
+
+
+@runtime_checkable
+class CalibratesPower(Protocol):
+    """A chip whose power is calibrated on one board."""
+
+    def calibrated(self, path: Path) -> Chip:
+        """This chip with the power coefficients in a file, which `costs` then knows.
+
+        Raises:
+            InputError: no such file, one that holds no coefficients, or those of another chip.
+        """
+
+    def calibrate_power(self, readings: Sequence[Path], out: Path, source: str) -> Mapping[str, Any]:
+        """Fit energy per operation to readings of a board, and write the coefficients.
+
+        Returns:
+            `idle_w`, `synop_j`, `spike_j`, `residual_w`, `readings`, `source`.
+
+        Raises:
+            InputError: too few readings, or readings that differ too little.
+        """
+
+
+@runtime_checkable
+class TakesIntegers(Protocol):
+    """A chip with networks that are its integers from the start."""
+
+    #: Endings of their files, e.g. `.net`.
+    integer_suffixes: tuple[str, ...]
+    #: See `IntegerNetwork.kind`.
+    integer_kind: str
+
+    def read_integers(self, path: Path, input_shape: tuple[int, ...] | None = None) -> IntegerNetwork:
+        """Read such a file; `input_shape` for one that does not say it.
+
+        Raises:
+            InputError: no such file.
+            FileFormatError: damaged, or not of this kind.
+        """
+
+    def from_module(self, module: Any, input_shape: tuple[int, ...] | None = None) -> IntegerNetwork:
+        """A trained module of the chip's own training library; it must have seen a batch.
+
+        Raises:
+            UnsupportedError: a layer that cannot run exactly on the chip.
+            InputError: the module is not one of that library.
+        """
+
+    def pack_integers(self, network: IntegerNetwork) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+        """Arrays by name and JSON-able data, from which `unpack_integers` makes an equal network."""
+
+    def unpack_integers(self, tensors: Mapping[str, Any], data: Mapping[str, Any]) -> IntegerNetwork:
+        """The inverse of `pack_integers`.
+
+        Raises:
+            FileFormatError: a key, a type, a shape or a range is wrong.
+        """
+
+
+@runtime_checkable
+class RunsRecordings(Protocol):
+    """A program that takes events one by one, each in its own order and at its own time."""
+
+    def run_events(
+        self,
+        given: Integers | Events,
+        engine: str = "fast",
+        states: States | None = None,
+        options: Injection | None = None,
+    ) -> Trace:
+        """Frames by `options`, or a recording as one sample, from its first event on."""
+
+    def run_recordings(
+        self, recordings: Sequence[Events], steps: int, options: Injection | None = None, engine: str = "fast"
+    ) -> Trace:
+        """A sample a recording; times count from 0 and end after `steps` steps."""
+
+
+@runtime_checkable
+class VariesOpenPoints(Protocol):
+    """A program of a chip with points that no public text settles."""
+
+    def bound(self, given: Integers | Events, options: Injection) -> Any:
+        """Run every alternative: `variants` (name, changed, largest_shift), `samples`, `firm`, `to_dict()`."""
+
+
+class Seen(Protocol):
+    """What a chip's camera sent since the last look: its events, and the board's time when the look began."""
+
+    @property
+    def pixels(self) -> Events: ...  # noqa: D102
+    @property
+    def now_us(self) -> int: ...  # noqa: D102
+
+
+class Camera(Protocol):
+    """A program that runs on a board, fed by the board's own camera; a context manager, which starts it."""
+
+    #: What went otherwise than asked, counted, by what it was.
+    incidents: Counter[str]
+
+    def __enter__(self) -> Camera: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    @property
+    def quiet_us(self) -> int:
+        """How long spikes may be on their way, us."""
+
+    def elapsed_us(self) -> int:
+        """Time of the board as the host reckons it."""
+
+    def read(self, timeout: float) -> Seen:
+        """What has come, at once when there is something, else after `timeout` seconds.
+
+        Raises:
+            SourceLost: the board went away or stopped answering.
+        """
+
+    def window(self, start_us: int, end_us: int, steps: int) -> tuple[Trace, int]:
+        """Output spikes of a window as a trace of `steps` steps, and how many came too late for the one before."""
+
+
+@runtime_checkable
+class HasCamera(Protocol):
+    """A program of a chip with a camera on it."""
+
+    #: Scheme of the camera's scenes in `evaluate`, e.g. `speck`, and its (width, height).
+    camera_scheme: str
+    camera_size: tuple[int, int]
+
+    def on_camera(self, part: Part | None = None) -> Program:
+        """The program with the chip's own pixels as its input.
+
+        Raises:
+            UnsupportedError: the camera has not these pixels.
+            InputError: a part outside the camera.
+        """
+
+    def open_camera(self, board: str | None, step_us: int, pixels: bool, part: Part | None = None) -> Camera:
+        """The camera of the first free board, or of `board`; `pixels`: send its own events too."""
+
+    def watch(
+        self, steps: int, board: str | None, step_us: int, pixels: bool, part: Part | None = None
+    ) -> tuple[Trace, Events]:
+        """Let the chip see for `steps` steps, from zero states: its trace, and the camera's own events."""
+
+
+def require(thing: object, ability: type[A], wanted: str) -> A:
+    """`thing`, which must have the ability.
+
+    Args:
+        wanted: what the user asked for, for the error, e.g. "--apply".
+
+    Raises:
+        UnsupportedError: it has not.
+    """
+    if isinstance(thing, ability):
+        return thing
+    chip = thing.profile.name if isinstance(thing, Chip) else "the chip of this program"
+    raise UnsupportedError(f"{wanted}: {chip} has no such ability ({ability.__name__}); leave it out")

@@ -1,0 +1,1 @@
+"""The fast engines, equal to `reference` bit for bit."""

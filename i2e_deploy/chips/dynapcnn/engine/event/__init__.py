@@ -1,0 +1,1 @@
+"""Events: one after the other, as the asynchronous chip takes them."""

@@ -1,0 +1,234 @@
+"""Compiled loops of the fast time-stepped engine.
+
+A step of a layer has three parts. `sort_blocks` looks up which block of states each arriving spike reaches, and puts
+it into a bucket of blocks of that width. `add_buckets` adds the weights, bucket by bucket, so that the loops over the
+runs of a block are of one length for a long time: a processor foretells them, which is worth more than the sorting.
+`fire` looks at all states, lowers those that fire by a threshold, and lists them; few have more to give.
+
+Indices are made unsigned where every spike passes: numba then leaves out the test for negative ones.
+"""
+# mypy: disable-error-code="no-untyped-def,no-untyped-call,call-arg,var-annotated"
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from i2e_deploy.chips.dynapcnn.engine.simd import add_run, count_bits, fire_64, lowest_bit
+
+#: A word of the table of pixels, from the lowest bit: where the block lies in states, and in the weights of a channel;
+#: its rows; its bucket: 0 if nothing is reached, its width in pixels, or one more than all widths if it is a whole one.
+STATE_BITS, WEIGHT_BITS, ROW_BITS, BUCKET_BITS = 24, 28, 6, 6
+ROWS_AT = STATE_BITS + WEIGHT_BITS
+BUCKET_AT = ROWS_AT + ROW_BITS
+U = np.uint64
+
+
+def divisor(number: int) -> tuple[int, int]:
+    """What to multiply with, and by how much to shift then, to divide integers from 0 to 2^31 - 1 by a number.
+
+    The factor is 2^shift / number, rounded up; 2^shift is at least 2^31 * number, so that the rounding adds less than
+    1 / number to a quotient.
+    """
+    shift = 31 + (number - 1).bit_length()
+    return -(-(1 << shift) // number), shift
+
+
+@numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+def crowd(given, row, even, odd, window):
+    """The most spikes of one step that lie in `window` successive rows of their source.
+
+    Args:
+        given: address, n, offsets, see `StepSpikes`.
+        row: `divisor` of the addresses of a row.
+        even, odd: int64 [rows], zeros; two, because a sum is read again later than it is written.
+    """
+    (address, n, offsets), (factor, shift), height, most = given, row, even.shape[0], 0
+    for step in range(offsets.shape[0] - 1):
+        for e in range(offsets[step], offsets[step + 1]):
+            rows = odd if e & 1 else even
+            rows[U((address[U(e)] * factor) >> shift)] += n[U(e)]
+        near = 0
+        for y in range(height + window):
+            near += even[y] + odd[y] if y < height else 0
+            most = max(most, near)
+            if y >= window:
+                near -= even[y - window] + odd[y - window]
+                even[y - window] = odd[y - window] = 0
+    return most
+
+
+@numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy", inline="always")
+def sort_blocks(first, last, given, source, pixels, bins):
+    """Put the blocks that spikes `first:last` of `given` reach into buckets, once for each spike.
+
+    Args:
+        given: see `crowd`.
+        source: `divisor` of its lanes, and the weights of a channel.
+        pixels: int64 [pixel of the source], words as above, so that address * weights << STATE_BITS is to be added.
+        bins: buckets, int64 [(widths + 2) * room], written, each `room` long; where each ends, int64 [widths + 2],
+            written; room.
+    """
+    (address, n, _), (factor, shift, weights), (buckets, ends, room) = given, source, bins
+    for k in range(ends.shape[0]):
+        ends[k] = k * room
+    for e in range(first, last):
+        at, times = np.int64(address[U(e)]), n[U(e)]
+        word = pixels[U((at * factor) >> shift)] + (at * weights << STATE_BITS)
+        bucket = U(word) >> U(BUCKET_AT)
+        end = ends[bucket]
+        buckets[U(end)] = word
+        for _ in range(times - 1):
+            end += 1
+            buckets[U(end)] = word
+        ends[bucket] = end + 1
+
+
+@numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy", inline="always")
+def add_whole(v, w, blocks, core, lanes):
+    """Add the weights of blocks of three rows, each of a constant number of lanes; rows added."""
+    for e in range(blocks.shape[0]):
+        word = blocks[U(e)]
+        i, k = word & ((1 << STATE_BITS) - 1), (word >> STATE_BITS) & ((1 << WEIGHT_BITS) - 1)
+        add_run(v, i, w, k, lanes)
+        add_run(v, i + core[0], w, k + core[1], lanes)
+        add_run(v, i + 2 * core[0], w, k + 2 * core[1], lanes)
+    return 3 * blocks.shape[0]
+
+
+@numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy", inline="always")
+def add_bucket(v, w, blocks, core, length, lanes):
+    """Add the weights of blocks whose rows are `length` long, a constant number of lanes at once; rows added."""
+    total = 0
+    for e in range(blocks.shape[0]):
+        word = blocks[U(e)]
+        i, k = word & ((1 << STATE_BITS) - 1), (word >> STATE_BITS) & ((1 << WEIGHT_BITS) - 1)
+        rows = (word >> ROWS_AT) & ((1 << ROW_BITS) - 1)
+        total += rows
+        for _ in range(rows):
+            for done in range(0, length, lanes):
+                add_run(v, i + done, w, k + done, lanes)
+            i += core[0]
+            k += core[1]
+    return total
+
+
+@numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+def add_buckets(v, w, bins, core):
+    """Add the weights of all blocks; pixels reached."""
+    buckets, ends, room = bins
+    reached, widths = 0, ends.shape[0] - 2
+    for bucket in range(1, ends.shape[0]):
+        blocks = buckets[bucket * room : ends[bucket]]
+        width = min(bucket, widths)
+        length, whole = width * core[2], core[3] == 3 and bucket > widths
+        if whole and length == 24:
+            rows = add_whole(v, w, blocks, core, 24)
+        elif whole and length == 48:
+            rows = add_whole(v, w, blocks, core, 48)
+        elif whole and length == 96:
+            rows = add_whole(v, w, blocks, core, 96)
+        elif length % 64 == 0:
+            rows = add_bucket(v, w, blocks, core, length, 64)
+        elif length % 32 == 0:
+            rows = add_bucket(v, w, blocks, core, length, 32)
+        elif length % 16 == 0:
+            rows = add_bucket(v, w, blocks, core, length, 16)
+        else:
+            rows = add_bucket(v, w, blocks, core, length, 8)
+        reached += rows * width
+    return reached
+
+
+@numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+def fire(v, core, address, fired, count):
+    """Clamp, fire, reset all neurons of a layer.
+
+    Args:
+        v, core: see `run_steps`.
+        address, fired: see `out` of `run_steps`; behind `count` entries 4 more than neurons are free.
+
+    Returns:
+        (entries written, spikes, most of a neuron).
+    """
+    threshold, low, most, to_zero = core[5:]
+    first, further, largest, each = count, 0, 0, v.dtype.type(threshold)
+    taken = v.dtype.type(0 if to_zero else threshold)
+    for i in range(0, v.shape[0], 64):
+        mask = fire_64(v, i, v.dtype.type(low), each, taken)
+        end = count + count_bits(mask)
+        for ahead in range(4):  # wanted or not: fewer branches to foretell
+            address[U(count + ahead)] = i + lowest_bit(mask)
+            mask &= mask - 1
+        for j in range(count + 4, end):
+            address[U(j)] = i + lowest_bit(mask)
+            mask &= mask - 1
+        count = end
+    once, per_threshold = 0 if to_zero else 1, 1 / threshold
+    for j in range(first, count):
+        at = U(address[U(j)])
+        fired[U(j)] = 1
+        if v[at] >= threshold:  # in float64: exact, and faster than a division of integers
+            more = min(np.int64((v[at] + 0.5) * per_threshold), most - once)
+            v[at] = 0 if to_zero else v[at] - more * threshold
+            fired[U(j)] = more + once
+            further += more + once - 1
+            largest = max(largest, more + once)
+    return count, count - first + further, max(largest, np.int64(count > first))
+
+
+@numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+def run_steps(start, given, source, pixels, core, bins, states, w, bias, out, count, totals):
+    """Steps `start`, `start + 1`, ... of one layer: scatter the spikes that arrive, then fire.
+
+    Args:
+        given: address, n, offsets of what arrives, see `StepSpikes`.
+        source, pixels, bins: see `sort_blocks`.
+        core: int64: states from one row of a block to the next, weights from one to the next, lanes, rows of a whole
+            block, neurons, threshold, low, most spikes, whether to reset to zero.
+        states: int16 or int32 [sample, neurons], a row is a multiple of 64.
+        w: int8, flat, see `geometry`; bias: as states [lanes], or empty.
+        out: as `given`, written: int32 [room] of each neuron that fired, and how often; int64 [steps + 1].
+        count: spikes written so far.
+        totals: int64 [4], brought forward: pixels reached, states outside 16 bits, spikes, most of a neuron in a step.
+
+    Returns:
+        (next step, spikes written): stops early when `out` may be too small for another step.
+    """
+    (address, fired, out_offsets), offsets = out, given[2]
+    steps, lanes, neurons = (offsets.shape[0] - 1) // states.shape[0], core[2], core[4]
+    for step in range(start, offsets.shape[0] - 1):
+        v = states[step // steps]
+        if address.shape[0] - count < v.shape[0] + 4:
+            return step, count
+        sort_blocks(offsets[step], offsets[step + 1], given, source, pixels, bins)
+        totals[0] += add_buckets(v, w, bins, core)
+        for i in range(0, neurons if bias.shape[0] else 0, lanes):
+            for done in range(0, lanes, 8):
+                add_run(v, i + done, bias, done, 8)
+        if v.itemsize > 2:
+            for i in range(v.shape[0]):
+                totals[1] += v[i] < -32768 or v[i] > 32767
+        count, spikes, largest = fire(v, core, address, fired, count)
+        totals[2] += spikes
+        totals[3] = max(totals[3], largest)
+        out_offsets[step + 1] = count
+    return offsets.shape[0] - 1, count
+
+
+@numba.njit(cache=True, nogil=True)
+def fire_dense(current, v, threshold, low, most, to_zero, out, out_offsets, step, count):
+    """One step on sums already made: current float [N], v int64 [N]; (spikes written, states outside 16 bits)."""
+    over = 0
+    for i in range(current.shape[0]):
+        total = v[i] + np.int64(current[i])
+        over += total < -32768 or total > 32767
+        if total >= threshold:
+            spikes = min(total // threshold, most)
+            total = 0 if to_zero else total - spikes * threshold
+            out[0, count] = i
+            out[1, count] = spikes
+            count += 1
+        v[i] = max(total, low)
+    out_offsets[step + 1] = count
+    return count, over

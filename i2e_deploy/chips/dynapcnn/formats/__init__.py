@@ -1,0 +1,1 @@
+"""The chip's own files: the configuration as JSON, and a program in a bundle."""

@@ -1,0 +1,255 @@
+"""One open board with one program on it: reset it, stream a sample in, read its spikes.
+
+By what public text says of samna and its boards (Sinabs 3.1.3 `backend/dynapcnn`; samna's documentation of its events):
+
+- An event goes in when the board's stop watch, 32 bits of microseconds, has reached its time stamp; one that comes
+  later goes in at once. So events are handed over a little ahead, and none across the wrap of the stop watch.
+- Neurons are set to zero by writing zeros (`WriteNeuronValue`). Sinabs' issue 148 saw states that were not zero after
+  a reset, so some are read back (`ReadNeuronValue`) and the reset is repeated once.
+- Others report that the first event after such a reset is lost. So it is tried when the board is opened, and where it
+  is lost the first event of each sample is sent twice.
+- A board that does not answer a reading at opening is used without: the end of a sample is then told by silence.
+
+No board was here: unverified on silicon. Every wait has an end, and so has a call that hangs inside samna (`calls`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from i2e_deploy.chips.dynapcnn.program import CoreLayer
+from i2e_deploy.chips.dynapcnn.targets.board.arrivals import Arrivals, CoreEvents, read_neuron
+from i2e_deploy.chips.dynapcnn.targets.board.link import WRAP, Board
+from i2e_deploy.chips.dynapcnn.targets.board.neurons import addresses, some, trial_of
+from i2e_deploy.chips.dynapcnn.targets.board.options import BoardOptions
+from i2e_deploy.chips.dynapcnn.targets.board.power import Rail, Readings
+from i2e_deploy.errors import SourceLost
+
+#: Around a wrap the host's clock and the board's may differ so far: 100 ppm of 71 minutes.
+GUARD_US = 500_000
+#: Events handed to samna at once.
+CHUNK = 2048
+_POLL_S = 0.001
+
+LATE = "events that may have been injected late"
+NOT_ZERO = "samples that began from states that were not zero"
+REPEATED = "resets that had to be repeated"
+UNCHECKED = "samples whose reset could not be checked"
+SENT_TWICE = "first events sent twice, as this board loses the first after a reset"
+UNTRIED = "samples whose first event may be lost, as that could not be tried on this board"
+LEFT_OVER = "spikes that came after the end of their sample"
+NEVER_QUIET = "samples cut off while spikes still came"
+DECIMATED = "samples that began from an unknown count of a decimator, which nothing resets"
+NO_POWER = "samples without a reading of the power monitor"
+
+
+class BoardSession:
+    """A configured board. `incidents` counts what went otherwise than asked.
+
+    Args:
+        board: open, its configuration applied.
+        layers: the layer on every core that is used.
+        inputs: cores that take input, in the order in which an event is sent to them.
+        clock_hz: rate of the slow clock, for layers with a bias; None: it stays off.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        layers: Mapping[int, CoreLayer],
+        inputs: tuple[int, ...],
+        options: BoardOptions,
+        clock_hz: int | None = None,
+    ) -> None:
+        self.incidents: Counter[str] = Counter()
+        self._board, self._options, self._clock, self._ticks = board, options, board.clock, clock_hz is not None
+        self._layers, self._inputs, self._event = layers, inputs, board.module.event
+        self._where, self._ran = "while it was set up", False
+        self._io, self._watch = board.device.get_io_module(), board.device.get_stop_watch()
+        self._source = board.samna.graph.source_to(board.device.get_model().get_sink_node())
+        self._arrivals = Arrivals(board)
+        self._started = self._clock.monotonic()
+        if clock_hz is not None:
+            self._call(self._io.set_slow_clk_rate, clock_hz)
+            self._call(self._io.set_slow_clk, False)
+        self._decimates = any(layer.decimation > 1 for layer in layers.values())
+        self._zeros = [self._write_neuron(core, a) for core, layer in layers.items() for a in addresses(layer)]
+        self._checked = [(core, a) for core, layer in layers.items() for a in some(addresses(layer))]
+        self._reads_back = self._read(self._checked[:1], needed=False) is not None
+        self._untried = True
+        self._loses_first = self._try_first_event()
+
+    def run(self, events: CoreEvents, end_us: int, where: str) -> tuple[CoreEvents, list[Rail]]:
+        """Send one sample from zero states.
+
+        Args:
+            events: CORE_EVENT array sorted by `t`, which counts from the start of the stop watch.
+            end_us: end of the last step, on the same clock.
+            where: what is running, for errors, e.g. "in sample 3".
+
+        Returns:
+            CORE_EVENT array in order of arrival, and readings of the power monitor meanwhile.
+
+        Raises:
+            SourceLost: the board went away or stopped answering.
+        """
+        self._where = where
+        if not self._reset():
+            self.incidents[NOT_ZERO] += 1
+        self.incidents[UNCHECKED] += not self._reads_back
+        self.incidents[UNTRIED] += self._untried
+        self.incidents[DECIMATED] += self._decimates and self._ran
+        self._ran = True
+        events = self._with_first_again(events)
+        chunks = self._chunks(events)
+        first = next(chunks, None)
+        self._poll()
+        self.incidents[LEFT_OVER] += len(self._arrivals.take_spikes())
+        readings = Readings(self._board, self._options.power_hz, where)
+        self._start()
+        if first is not None:
+            self._send(*first)
+        if self._ticks:  # they add the biases, so during the steps alone; their phase is not ours to choose
+            self._wait_until(self._options.lead_us)
+            self._call(self._io.set_slow_clk, True)
+        for chunk in chunks:
+            self._send(*chunk)
+        self._wait_until(end_us)
+        if self._ticks:
+            self._call(self._io.set_slow_clk, False)
+        self._until_quiet()
+        self._call(self._watch.stop)
+        rails = readings.stop()
+        self.incidents[NO_POWER] += bool(self._options.power_hz and not rails)
+        return self._arrivals.take_spikes(), rails
+
+    def _start(self) -> None:
+        self._call(self._watch.reset)
+        self._call(self._watch.start)
+        self._started = self._clock.monotonic()
+
+    def _call(self, function: Any, *args: Any) -> Any:
+        return self._board.call(self._where, function, *args)
+
+    def _wait_until(self, us: int) -> None:
+        while (left := us - self._elapsed_us()) > 0:
+            self._poll()
+            self._clock.sleep(min(1.0, max(_POLL_S, left * 1e-6 / 2)))
+
+    def _elapsed_us(self) -> int:
+        return int((self._clock.monotonic() - self._started) * 1e6)
+
+    def _reset(self) -> bool:
+        """Write zeros; True unless neurons read back are not zero after a second try."""
+        for again in (False, True):
+            self._write(self._zeros)
+            if not self._reads_back:
+                return True
+            values = self._read(self._checked) or {}
+            if not any(values.values()):
+                self.incidents[REPEATED] += again
+                return True
+        return False
+
+    def _try_first_event(self) -> set[int]:
+        """Cores whose first event after a reset is lost; empty where that cannot be told."""
+        trials = {core: found for core in self._inputs if (found := trial_of(self._layers[core])) is not None}
+        if not self._reads_back or not trials or not self._reset():
+            return set()
+        self._start()
+        self._write([self._spike(0, core, *trial[:3]) for core, trial in trials.items()])
+        values = self._read([(core, trial[3]) for core, trial in trials.items()]) or {}
+        self._call(self._watch.stop)
+        self._reset()
+        self._poll()
+        self._arrivals.take_spikes()
+        self.incidents.clear()
+        self._untried = len(trials) < len(self._inputs)
+        return {core for core, trial in trials.items() if not values[core, trial[3]]}
+
+    def _with_first_again(self, events: CoreEvents) -> CoreEvents:
+        """The first event of every core that loses it, once more in front."""
+        losing = [core for core in self._inputs if core in self._loses_first]
+        firsts = [int(i) for core in losing for i in np.flatnonzero(events["core"] == core)[:1]]
+        self.incidents[SENT_TWICE] += len(firsts)
+        again = events[np.array(firsts, np.int64)]
+        again["t"] = events["t"][:1]
+        return np.concatenate([again, events])
+
+    def _chunks(self, events: CoreEvents) -> Iterator[tuple[int, list[Any]]]:
+        """(first time, samna's events) of at most CHUNK events, none across a wrap of the stop watch."""
+        if not len(events):
+            return
+        turns = events["t"] // WRAP
+        cuts = np.union1d(np.arange(0, len(events), CHUNK), np.flatnonzero(np.diff(turns)) + 1)
+        for start, end in zip(cuts, [*cuts[1:], len(events)], strict=True):
+            part = events[int(start) : int(end)]
+            # one that missed its turn of the stop watch would wait for the next, so none is due just before a wrap
+            stamps = np.minimum(part["t"] % WRAP, WRAP - GUARD_US)
+            rows = zip(stamps.tolist(), *(part[name].tolist() for name in ("core", "c", "y", "x")), strict=True)
+            yield int(part["t"][0]), [self._spike(*row) for row in rows]
+
+    def _send(self, first_us: int, events: list[Any]) -> None:
+        """Hand a chunk over ahead of its time, but not before its turn of the stop watch has begun."""
+        turn = first_us // WRAP * WRAP
+        self._wait_until(max(first_us - self._options.ahead_us, turn + GUARD_US if turn else 0))
+        self._write(events)
+        done = self._elapsed_us()
+        self.incidents[LATE] += sum(turn + event.timestamp < done for event in events) if first_us < done else 0
+        self._poll()
+
+    def _until_quiet(self) -> None:
+        """Wait until the board answers, and until it is silent."""
+        if self._reads_back:
+            self._read(self._checked[:1])
+        quiet = start = self._clock.monotonic()
+        while (now := self._clock.monotonic()) - quiet < self._options.quiet_s:
+            if self._poll():
+                quiet = now
+            if now - start > self._options.timeout_s:
+                self.incidents[NEVER_QUIET] += 1
+                return
+            self._clock.sleep(_POLL_S)
+
+    def _read(self, places: list[tuple[int, int]], needed: bool = True) -> dict[tuple[int, int], int] | None:
+        """Values of neurons by (core, address).
+
+        Raises:
+            SourceLost: `needed`, and the board does not answer in time.
+        """
+        answers = self._arrivals.states = {}
+        self._write([read_neuron(self._board, core, address) for core, address in places])
+        end = self._clock.monotonic() + self._options.timeout_s
+        while not all(place in answers for place in places):
+            self._poll()
+            if self._clock.monotonic() > end:
+                if not needed:
+                    return None
+                raise SourceLost(
+                    f"board lost {self._where}: no answer in {self._options.timeout_s:g} s; "
+                    "unplug it, plug it in again, and run again"
+                )
+            self._clock.sleep(_POLL_S)
+        return answers
+
+    def _write(self, events: list[Any]) -> None:
+        for start in range(0, len(events), CHUNK):
+            self._call(self._source.write, events[start : start + CHUNK])
+
+    def _poll(self) -> int:
+        """Take what has come; how many spikes."""
+        return self._arrivals.poll(self._elapsed_us(), self._where)
+
+    def _spike(self, t: int, core: int, c: int, y: int, x: int) -> Any:
+        event = self._event.Spike()
+        event.layer, event.feature, event.y, event.x, event.timestamp = core, c, y, x, t
+        return event
+
+    def _write_neuron(self, core: int, address: int) -> Any:
+        event = self._event.WriteNeuronValue()
+        event.layer, event.address, event.neuron_state = core, address, 0
+        return event

@@ -1,0 +1,1 @@
+"""Time and energy, as ranges with their sources."""

@@ -1,0 +1,74 @@
+"""Energy and time of a run as ranges, from its counts and the profile's figures. Estimates, never measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from i2e_deploy.chips.costs import Costs, Figure
+from i2e_deploy.chips.loihi2.checks.partition import Cut, cut, demand_of
+from i2e_deploy.chips.loihi2.reference.layers import Layer
+from i2e_deploy.chips.profile import CERTAINTIES, Estimate, Profile
+from i2e_deploy.chips.trace import Trace
+
+#: What no public figure stands for.
+UNKNOWN = (
+    "power at rest, routing between cores and input are not in the energy: no figure of Loihi 2 is public",
+    "input and output are not in the times",
+)
+
+
+def costs(trace: Trace, layers: Sequence[Layer], profile: Profile) -> Costs:
+    """Energy and times of a simulated run.
+
+    Args:
+        trace: with counts, of any number of samples and steps.
+    """
+    samples, steps = trace.output.shape[:2]
+    step = step_time(trace, layers, profile)
+    whole = Figure("latency of a decision", step.low * steps, step.high * steps, "us", step.certainty, step.sources)
+    activity = {
+        name: {"spikes": counts.spikes / samples, "synops": counts.synops / samples}
+        for name, counts in trace.counts.items()
+    }
+    return Costs(
+        f"{samples} samples of {steps} steps, run as fast as the chip can",
+        samples,
+        None,
+        (dynamic_energy(trace, layers, profile), step, whole),
+        activity=activity,
+        unknown=UNKNOWN,
+        published=profile.published,
+    )
+
+
+def dynamic_energy(trace: Trace, layers: Sequence[Layer], profile: Profile) -> Figure:
+    """Energy of synaptic operations and neuron updates of a sample, nJ. Power at rest, routing, input are left out."""
+    samples, steps = trace.output.shape[:2]
+    synops = sum(counts.synops for counts in trace.counts.values()) / samples
+    updates = sum(layer.size for layer in layers) * steps
+    synop, update = profile.estimate("synop_energy"), profile.estimate("update_energy")
+    low = (synops * synop.low + updates * update.low) / 1000
+    high = (synops * synop.high + updates * update.high) / 1000
+    return _figure("dynamic energy a sample", low, high, "nJ", synop, update)
+
+
+def step_time(trace: Trace, layers: Sequence[Layer], profile: Profile) -> Figure:
+    """Time of one step, us: the barrier and the busiest core, work spread evenly within a layer. I/O is left out."""
+    samples, steps = trace.output.shape[:2]
+    synop, update, barrier = (profile.estimate(key) for key in ("synop_time", "update_time", "step_time"))
+    low = high = 0.0
+    for layer in layers:
+        found: Cut | None = cut(demand_of(layer), profile)
+        if found is None:
+            continue
+        synops = trace.counts[layer.name].synops / (samples * steps * found.cores)
+        low = max(low, synops * synop.low + found.neurons * update.low)
+        high = max(high, synops * synop.high + found.neurons * update.high)
+    low, high = (barrier.low + low) / 1000, (barrier.high + high) / 1000
+    return _figure("time of a step", low, high, "us", synop, update, barrier)
+
+
+def _figure(name: str, low: float, high: float, unit: str, *estimates: Estimate) -> Figure:
+    """As certain as the least certain of what it is made of."""
+    certainty = max((estimate.certainty for estimate in estimates), key=CERTAINTIES.index)
+    return Figure(name, low, high, unit, certainty, tuple(estimate.source for estimate in estimates))

@@ -1,0 +1,1 @@
+"""Trained-integer formats: SLAYER modules, netx files, a program in a bundle."""

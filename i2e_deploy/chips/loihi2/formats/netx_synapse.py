@@ -1,0 +1,101 @@
+"""Shapes, weights, delays and biases of a layer in a netx `.net` file, as netx takes them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+
+import numpy as np
+
+from i2e_deploy.chips.loihi2 import program as b
+from i2e_deploy.errors import UnsupportedError
+from i2e_deploy.hdf5_guard import Guarded
+from i2e_deploy.network.op import Pair, Shape
+
+MAX_SIDE = 2**20
+MAX_NEURONS = 2**24
+#: Weights are integers on the grid of 1/64; the chip takes 8 bits and a sign, the check says which do not fit.
+WEIGHT = 2**20
+
+
+def shape_of(group: Guarded) -> Shape:
+    """(C, H, W) or (N,), within limits."""
+    shape = tuple(map(int, group.integers("shape", 1, MAX_SIDE).reshape(-1)))
+    if not 1 <= len(shape) <= 3 or prod(shape) > MAX_NEURONS:
+        raise group.error(f"is {list(shape)}: one to three sizes, at most {MAX_NEURONS} neurons", "shape")
+    return shape
+
+
+def weight_keys(group: Guarded) -> list[tuple[str, str]]:
+    """Data sets of the weights, and which input of the neurons each reaches."""
+    if "weight" in group and group.is_group("weight"):
+        return [("real", "real"), ("imag", "imag")]
+    return [("weight", "real")]
+
+
+def matrix_of(group: Guarded, key: str, rows: int, columns: int | None) -> b.Ints:
+    """Dense weights [rows, columns]; old files have them in one row."""
+    place = group.group("weight") if key in ("real", "imag") else group
+    weight = place.integers(key, -WEIGHT, WEIGHT)
+    if weight.size % rows or (columns is not None and weight.size != rows * columns):
+        raise place.error(f"has shape {list(weight.shape)}, expected [{rows}, {columns or 'any'}]", key)
+    if weight.ndim not in (1, 2) or (weight.ndim == 2 and weight.shape[0] != rows):
+        raise place.error(f"has shape {list(weight.shape)}, expected [{rows}, {columns or 'any'}]", key)
+    return weight.reshape(rows, -1)
+
+
+def delays_of(group: Guarded, weight: b.Ints, notes: list[str]) -> b.Ints | None:
+    """netx/hdf5.py:425-448: clipped to 62; one a neuron of this layer, else one an input."""
+    if "delay" not in group:
+        return None
+    delay = group.integers("delay", 0, 2**31)
+    if delay.max() > 62:
+        notes.append(f"delays up to {delay.max()} are clipped to 62, as netx does")
+        delay = delay.clip(0, 62)
+    rows, columns = weight.shape
+    if delay.shape == weight.shape or delay.ndim == 0:
+        return np.broadcast_to(delay, weight.shape)
+    if delay.shape == (rows,):
+        return np.broadcast_to(delay[:, None], weight.shape)
+    if delay.shape == (columns,):
+        return np.broadcast_to(delay[None, :], weight.shape)
+    raise group.error(f"has shape {list(delay.shape)}, expected [{rows}], [{columns}] or [{rows}, {columns}]", "delay")
+
+
+def pair_of(group: Guarded, key: str, default: int) -> Pair:
+    """(vertical, horizontal)."""
+    if key not in group:
+        return default, default
+    values = group.integers(key, 0, MAX_SIDE).reshape(-1)
+    if values.size not in (1, 2):
+        raise group.error(f"has {values.size} values, expected (vertical, horizontal)", key)
+    return int(values[0]), int(values[-1])
+
+
+def bias_and_norm(
+    group: Guarded, shape: Shape, connections: list[b.Connection]
+) -> tuple[b.Ints | None, list[b.Connection]]:
+    """The bias a channel, and the connections with a norm's exponent folded in."""
+    bias = None
+    if "bias" in group:
+        bias = group.integers("bias", -(2**31), 2**31).reshape(-1)
+        if bias.size not in (1, shape[0]):
+            raise group.error(f"has {bias.size} values, expected 1 or {shape[0]}", "bias")
+        bias = np.broadcast_to(bias, (shape[0],)) if bias.size == 1 else bias
+    if "neuron" in group and "weight_exp" in group.group("neuron"):
+        exponent = int(group.group("neuron").integers("weight_exp", -64, 64).reshape(-1)[0])
+        connections = [replace(c, synapse=_folded(c.synapse, exponent)) for c in connections]
+    return bias, connections
+
+
+def _folded(synapse: b.Synapse | None, exponent: int) -> b.Synapse | None:
+    """WgtScaleBatchNorm divides the current by 2^exponent (slayer/neuron/norm.py); netx forgets it."""
+    if synapse is None or exponent == 0:
+        return synapse
+    weight = synapse.weight * 2**-exponent if exponent < 0 else synapse.weight // 2**exponent
+    if (exponent > 0 and (weight * 2**exponent != synapse.weight).any()) or np.abs(weight).max() > 256:
+        raise UnsupportedError(
+            f"WgtScaleBatchNorm divides the weights by 2^{exponent}, which leaves the integers or passes 256: netx "
+            "ignores it and gives other spikes; train with MeanOnlyBatchNorm"
+        )
+    return replace(synapse, weight=weight)

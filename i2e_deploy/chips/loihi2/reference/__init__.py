@@ -1,0 +1,1 @@
+"""The definition: slow, obvious NumPy integers."""

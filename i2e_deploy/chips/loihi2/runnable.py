@@ -1,0 +1,66 @@
+"""A Loihi 2 program as the contract wants it: the integers of `program`, and what runs them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from i2e_deploy.chips.base import Program
+from i2e_deploy.chips.loihi2.formats.program_file import to_tensors
+from i2e_deploy.chips.loihi2.program import BlockNetwork
+from i2e_deploy.chips.options import Injection
+from i2e_deploy.chips.trace import Integers, States, Trace
+from i2e_deploy.events.array import Events
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LoihiProgram(Program):
+    """A network of integer blocks that runs; see `BlockNetwork`."""
+
+    semantics: ClassVar[tuple[str, ...]] = ("timestep", "chip", "lava")
+    targets: ClassVar[tuple[str, ...]] = ("simulator", "reference", "lava", "board")
+
+    network: BlockNetwork
+
+    def __repr__(self) -> str:
+        return f"LoihiProgram({self.network!r})"
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        """Of one frame: (C, H, W) or (N,)."""
+        return self.network.input_shape
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """See `Program.layer_names`."""
+        return tuple(block.name for block in self.network.blocks)
+
+    def run(
+        self, frames: Integers, semantics: str = "timestep", engine: str = "fast", states: States | None = None
+    ) -> Trace:
+        """See `Program.run`. States hold the currents in flight too, and the step where a layer has resets.
+
+        Args:
+            frames: integers [B, T, *input_shape], or any shape after [B, T] with as many values. Signed values are
+                taken by networks with an input layer or `input_message_bits` > 0.
+            semantics: `"chip"` (also `"timestep"`) runs the integers of the program; `"lava"` runs what netx and
+                Lava's `fixed_pt` models make of them, bit for bit. They differ where `check` reports a defect.
+            engine: see `Program.run`.
+        """
+        from i2e_deploy.chips.loihi2.engine.run import run
+
+        return run(self.network, frames, semantics, engine, states)
+
+    def run_elsewhere(
+        self, kind: str, name: str, given: Integers | Events, semantics: str, injection: Injection
+    ) -> Trace:
+        """See `Program.run_on`: `lava` is Lava's CPU models, `board` the chip through Intel's extension."""
+        from i2e_deploy.chips.loihi2.engine.run import flat_frames, semantics_of
+        from i2e_deploy.chips.loihi2.targets.lava.run import run_lava
+
+        frames = flat_frames(self.in_steps(given, injection.step_us), self.network)
+        return run_lava(self.network, frames, semantics_of(semantics), hardware=kind == "board")
+
+    def to_tensors(self) -> tuple[dict[str, Integers], dict[str, Any]]:
+        """See `Program.to_tensors`."""
+        return to_tensors(self.network)

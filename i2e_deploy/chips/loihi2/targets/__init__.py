@@ -1,0 +1,1 @@
+"""Where else a program runs: Intel's software, and the chip through it."""

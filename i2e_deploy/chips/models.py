@@ -1,0 +1,69 @@
+"""Networks on disk, float or a chip's integers: the kind of the file says which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from i2e_deploy.chips.abilities import TakesIntegers
+from i2e_deploy.chips.integers import AnyNetwork, IntegerNetwork
+from i2e_deploy.chips.registry import chip_names, get
+from i2e_deploy.errors import FileFormatError, InputError
+from i2e_deploy.network.file import network_of, read_content, write_content, write_network
+from i2e_deploy.network.graph import Network
+
+NETWORK, NIR = ".safetensors", ".nir"
+
+
+def read_model(path: Path, input_shape: tuple[int, ...] | None = None) -> AnyNetwork:
+    """A network file: `.safetensors` or `.nir`, or what a chip's own training library writes (`.net`).
+
+    Args:
+        input_shape: (C, H, W) or (N,), for a chip's file that does not say it; every other file knows its own.
+
+    Raises:
+        InputError: no such file, or an input shape that is not wanted.
+        FileFormatError: damaged, or of no kind that is known.
+    """
+    takers: dict[str, TakesIntegers] = {}
+    for chip in _takers() if path.suffix not in (NETWORK, NIR) else ():
+        takers = dict.fromkeys(chip.integer_suffixes, chip) | takers
+    if path.suffix in takers:
+        return takers[path.suffix].read_integers(path, input_shape)
+    if input_shape is not None:
+        raise InputError(f"--input-shape is for netx files: {path} says itself what it takes; leave it out")
+    if path.suffix == NIR:
+        from i2e_deploy.network.nir_read import read_nir
+
+        return read_nir(path)
+    if path.suffix != NETWORK and path.exists():
+        suffixes = ", ".join((NETWORK, NIR, *sorted(takers)))
+        raise FileFormatError(f"{path} is no model: give a bundle folder or a file of a network ({suffixes})")
+    tensors, content = read_content(path)
+    for taker in () if "layers" in content else _takers():
+        if taker.integer_kind in content:
+            return taker.unpack_integers(tensors, content[taker.integer_kind])
+    return network_of(path, tensors, content)
+
+
+def write_model(network: AnyNetwork, path: Path, notes: Mapping[str, str] | None = None) -> None:
+    """Write a network, whole or not at all; `notes` are strings to keep with it (seed, accuracy, ...)."""
+    if isinstance(network, Network):
+        write_network(network, path, notes)
+        return
+    tensors, data = _taker_of(network).pack_integers(network)
+    write_content(path, tensors, {network.kind: data}, notes)
+
+
+def _takers() -> Iterator[TakesIntegers]:
+    for name in chip_names():
+        chip = get(name)
+        if isinstance(chip, TakesIntegers):
+            yield chip
+
+
+def _taker_of(network: IntegerNetwork) -> TakesIntegers:
+    for chip in _takers():
+        if chip.integer_kind == network.kind:
+            return chip
+    raise InputError(f"no installed chip takes integers of kind {network.kind!r}: install the package that has it")

@@ -1,0 +1,29 @@
+"""Public names that moved: the old place gives them still, for one release, with a warning that names the new one."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from typing import Any
+
+#: Old module, name, new module; all go with release 0.3.
+MOVED = {
+    ("i2e_deploy.network", "from_slayer"): "i2e_deploy.chips.loihi2",
+    ("i2e_deploy.network", "read_netx"): "i2e_deploy.chips.loihi2",
+    ("i2e_deploy.network", "write_netx"): "i2e_deploy.chips.loihi2",
+    ("i2e_deploy.network", "BlockNetwork"): "i2e_deploy.chips.loihi2",
+    ("i2e_deploy.network", "AnyNetwork"): "i2e_deploy.chips",
+}
+
+
+def find(module: str, name: str) -> Any:
+    """What `module` called `name` before; for its `__getattr__`.
+
+    Raises:
+        AttributeError: nothing of that name ever was there.
+    """
+    place = MOVED.get((module, name))
+    if place is None:
+        raise AttributeError(f"module {module!r} has no attribute {name!r}")
+    warnings.warn(f"{module}.{name} has moved: use {place}.{name}", DeprecationWarning, stacklevel=3)
+    return getattr(importlib.import_module(place), name)
