@@ -10,7 +10,8 @@ from torch import nn
 
 from i2e_deploy import bundle
 from i2e_deploy.chips import LowerOptions
-from i2e_deploy.chips.dynapcnn import DynapcnnChip, Fitted
+from i2e_deploy.chips.abilities import Fitted
+from i2e_deploy.chips.dynapcnn import DynapcnnChip
 from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
 from i2e_deploy.conversion import RATIO, i2e_torch
 from i2e_deploy.network import Network, from_sinabs, to_sinabs

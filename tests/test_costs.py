@@ -183,7 +183,7 @@ def test_loihi_speaks_the_same_words(tmp_path: Path, capsys: Captured) -> None:
     assert "dynamic energy a sample: " in capsys.readouterr().out
     (tmp_path / "power.json").write_text("{}")
     assert run([*command, "--semantics", "event", "--power-coefficients", str(tmp_path / "power.json")]) == 2
-    assert "loihi2 takes none" in capsys.readouterr().err
+    assert "loihi2 does not offer that" in capsys.readouterr().err
 
 
 def test_profiles_show_costs_and_what_is_published(capsys: Captured) -> None:

@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 from i2e_deploy.chips.base import Chip, Program
 from i2e_deploy.chips.check import CheckReport, Finding
@@ -145,9 +145,9 @@ class TakesIntegers(Protocol):
     """A chip with networks that are its integers from the start."""
 
     #: Endings of their files, e.g. `.net`.
-    integer_suffixes: tuple[str, ...]
+    integer_suffixes: ClassVar[tuple[str, ...]]
     #: See `IntegerNetwork.kind`.
-    integer_kind: str
+    integer_kind: ClassVar[str]
 
     def read_integers(self, path: Path, input_shape: tuple[int, ...] | None = None) -> IntegerNetwork:
         """Read such a file; `input_shape` for one that does not say it.
@@ -246,8 +246,8 @@ class HasCamera(Protocol):
     """A program of a chip with a camera on it."""
 
     #: Scheme of the camera's scenes in `evaluate`, e.g. `speck`, and its (width, height).
-    camera_scheme: str
-    camera_size: tuple[int, int]
+    camera_scheme: ClassVar[str]
+    camera_size: ClassVar[tuple[int, int]]
 
     def on_camera(self, part: Part | None = None) -> Program:
         """The program with the chip's own pixels as its input.
@@ -278,4 +278,4 @@ def require(thing: object, ability: type[A], wanted: str) -> A:
     if isinstance(thing, ability):
         return thing
     chip = thing.profile.name if isinstance(thing, Chip) else "the chip of this program"
-    raise UnsupportedError(f"{wanted}: {chip} has no such ability ({ability.__name__}); leave it out")
+    raise UnsupportedError(f"{wanted}: {chip} does not offer that ({ability.__name__}); leave it out")

@@ -39,8 +39,9 @@ def read_network(path: Path) -> Network:
         InputError: no such file, or one that holds a chip's integers.
     """
     tensors, content = read_content(path)
-    if "layers" not in content and (kind := next((key for key in content if key != "notes"), "")):
-        raise InputError(f"{path} holds integers ({kind}) of a chip, no float network: read it with chips.read_model")
+    kinds = [key for key in content if key not in ("notes", "input_shape", "layers")]
+    if "layers" not in content and kinds:
+        raise InputError(f"{path} holds {kinds[0]} of a chip, no float network: read it with chips.read_model")
     return network_of(path, tensors, content)
 
 

@@ -36,8 +36,9 @@ def test_bad_input_is_one_line_and_leaves_nothing(
     assert "no such file" in refused(capsys, "check", tmp_path / "none.safetensors", "--chip", "speck2f")
     assert "is no model" in refused(capsys, "check", frames_file, "--chip", "speck2f")
     assert "is no bundle" in refused(capsys, "verify", tmp_path)
-    assert "no target 'moon'" in refused(capsys, *export_then(network_file, tmp_path, capsys), "--target", "moon")
-    assert "no hardware profile" in refused(capsys, "profiles", "speck9")
+    moon = refused(capsys, *export_then(network_file, tmp_path, capsys), "--target", "moon")
+    assert "target 'moon': choose one of simulator, reference, board" in moon
+    assert "no chip 'speck9'" in refused(capsys, "profiles", "speck9")
     assert not out.exists()
     assert not list(tmp_path.glob(".*"))
 

@@ -133,7 +133,7 @@ def test_a_recording_behind_the_chip_s_pre_processing_runs_at_its_own_times() ->
     program = replace(PROGRAM, input_shape=(2, 24, 32), sensor=sensor, event_filter=EventFilter(threshold=3))
     for each in (program, program.with_readout(Readout())):
         with fake_samna() as samna:
-            trace = each.run_on("board", recording, board=BoardOptions(power_hz=0))
+            trace = each.run_on_board(recording, BoardOptions(power_hz=0))
         configuration = samna.opened[0].configuration
         assert configuration is not None
         assert configuration.dvs_layer.fields()["pass_sensor_events"] is False  # the camera adds nothing

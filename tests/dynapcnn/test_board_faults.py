@@ -35,7 +35,7 @@ from i2e_deploy.errors import BoardNotFound, CheckFailed, MissingDependency, Sou
 )
 def test_no_board(boards: list[str], name: str | None, message: str) -> None:
     with fake_samna(boards), pytest.raises(BoardNotFound, match=message):
-        PROGRAM.run_on("board", FRAMES, board=BoardOptions(name=name))
+        PROGRAM.run_on_board(FRAMES, BoardOptions(name=name))
 
 
 def test_a_busy_board_is_named_and_a_free_one_is_taken() -> None:
@@ -78,7 +78,7 @@ def test_a_board_unplugged_in_mid_run() -> None:
 def test_a_board_that_falls_silent_ends_in_a_timeout() -> None:
     with fake_samna(faults=Faults(silent_after=2.2 * int(FRAMES[0].sum()))) as samna:
         with pytest.raises(SourceLost, match="board lost in sample 2: no answer in 3 s"):
-            PROGRAM.run_on("board", FRAMES, board=BoardOptions(timeout_s=3))
+            PROGRAM.run_on_board(FRAMES, BoardOptions(timeout_s=3))
         assert samna.stand_in_clock.now < 10
 
 
@@ -94,7 +94,7 @@ def test_time_stamps_wrap_in_mid_sample() -> None:
     """Five steps of 1,000 s: the stop watch of 32 bits wraps at 4,295 s."""
     events = EventOptions(step_us=1_000_000_000)
     with fake_samna():
-        trace = PROGRAM.run_on("board", FRAMES[:1], board=BoardOptions(events=events, power_hz=0))
+        trace = PROGRAM.run_on_board(FRAMES[:1], BoardOptions(events=events, power_hz=0))
     expected = PROGRAM.run(FRAMES[:1], "event", options=events)
     np.testing.assert_array_equal(trace.output, expected.output)
     assert trace.events is not None
@@ -157,7 +157,7 @@ def test_spikes_that_come_late_or_from_nowhere_are_counted() -> None:
 
 def test_a_chip_that_is_never_quiet_is_cut_off() -> None:
     with fake_samna(faults=Faults(babbles=True)) as samna:
-        trace = PROGRAM.run_on("board", FRAMES, board=BoardOptions(timeout_s=0.5))
+        trace = PROGRAM.run_on_board(FRAMES, BoardOptions(timeout_s=0.5))
         assert trace.incidents[board_session.NEVER_QUIET] == len(FRAMES)
         assert samna.stand_in_clock.now < 1 + len(FRAMES)
 

@@ -121,7 +121,7 @@ def test_what_a_network_may_hold_a_bundle_may_hold() -> None:
     neuron = IntegrateAndFire(1.0, -1.0, max_spikes=40_000)
     program = get("speck2f").lower(chain((1, 2, 2), {"c": Conv2d(np.ones((1, 1, 1, 1), np.float32)), "n": neuron}))
     tensors, data = program.to_tensors()
-    again = from_tensors(tensors, data)
+    again = DynapcnnProgram.of(from_tensors(tensors, data))
     frames = np.full((1, 1, 1, 2, 2), 2**16)
     assert (again.run(frames).output == 40_000).all()
     np.testing.assert_array_equal(again.run(frames, engine="reference").output, again.run(frames).output)

@@ -88,7 +88,7 @@ def test_files_that_are_not_for_this(tmp_path: Path) -> None:
     path.write_text(json.dumps(GOOD))
     with pytest.raises(InputError, match="of speck2f, not speck2e: calibrate on a board"):
         DynapcnnChip("speck2e").calibrated(path)
-    with pytest.raises(UnsupportedError, match=r"--power-coefficients .*loihi2 has no such ability"):
+    with pytest.raises(UnsupportedError, match=r"--power-coefficients .*loihi2 does not offer that"):
         with_power(get("loihi2"), path)
     path.write_text(" " * (MAX_BYTES + 1))
     with pytest.raises(InputError, match=f"at most {MAX_BYTES} are read"):

@@ -68,14 +68,14 @@ def run(program: DynapcnnProgram) -> None:
 
 
 def test_the_program_itself_is_read() -> None:
-    run(from_tensors(TENSORS, DATA))
+    run(DynapcnnProgram.of(from_tensors(TENSORS, DATA)))
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from(list(places(DATA))), st.sampled_from(VALUES))
 def test_a_changed_program_runs_or_is_refused_in_one_line(path: Path, value: Any) -> None:
     try:
-        program = from_tensors(TENSORS, changed(path, value))
+        program = DynapcnnProgram.of(from_tensors(TENSORS, changed(path, value)))
         if prod(program.input_shape) < 10_000:
             run(program)
     except I2EDeployError as error:
@@ -103,5 +103,5 @@ def test_a_changed_program_runs_or_is_refused_in_one_line(path: Path, value: Any
 )
 def test_what_is_wrong_is_said(path: Any, value: Any, words: str) -> None:
     with pytest.raises(FileFormatError, match="not a DYNAP-CNN program") as caught:
-        from_tensors(TENSORS, changed(path if isinstance(path, tuple) else (path,), value))
+        DynapcnnProgram.of(from_tensors(TENSORS, changed(path if isinstance(path, tuple) else (path,), value)))
     assert words in str(caught.value)

@@ -108,14 +108,14 @@ def test_a_network_without_sinabs_says_it_too_and_survives_the_files(tmp_path: P
     program = get("speck2f").lower(net)
     assert isinstance(program, DynapcnnProgram)
     tensors, data = program.to_tensors()
-    again = from_tensors(tensors, json.loads(json.dumps(data)))
+    again = DynapcnnProgram.of(from_tensors(tensors, json.loads(json.dumps(data))))
     assert again.sensor == sensor
     frames = counts(0, (2, 16, 16))
     np.testing.assert_array_equal(again.run(frames).output, program.run(frames).output)
     data = json.loads(json.dumps(data))
     data["sensor"]["crop"] = [[1, 7], [0, 9]]
     with pytest.raises(FileFormatError, match="crops"):
-        from_tensors(tensors, data)
+        DynapcnnProgram.of(from_tensors(tensors, data))
     assert build_config(program, {"conv": 0}, "speck2f")["dvs_layer"]["on_channel"] is True
 
 

@@ -27,7 +27,7 @@ from i2e_deploy.errors import I2EDeployError, MissingDependency
 
 #: Seconds for a whole run, compilation included.
 TIME_LIMIT = 600.0
-_CHILD = Path(__file__).with_name("link") / "child.py"
+_CHILD = Path(__file__).with_name("child.py")
 
 
 def run_lava(
