@@ -119,12 +119,14 @@ def _lower(
     from i2e_deploy.chips.abilities import PlacesByLoad
 
     chip.refuse_unknown(options)
+    report = None
     if options.calibration is None:  # else the integers are others than those that this check would look at
-        chip.check(network, options).raise_if_unfit()
+        report = chip.check(network, options)
+        report.raise_if_unfit()
     program = chip.lower(network, options)
     if frames is not None and isinstance(chip, PlacesByLoad):
         report, _ = chip.check_under_load(network, program, frames, options, Injection(step_us=STEP_US))
-    else:
+    elif report is None or options.given():
         report = chip.check(network, options, program)
     report.raise_if_unfit()
     return report, program

@@ -1,6 +1,6 @@
 """What the public texts on the asynchronous chip leave open, as named options with a default.
 
-The documented part is in `event.reference`. Each option here is a point that no public text settles; `bound`
+The documented part is in `reference.event`. Each option here is a point that no public text settles; `bound`
 runs the alternatives and reports how far the output moves.
 """
 

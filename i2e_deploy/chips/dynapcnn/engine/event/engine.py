@@ -1,10 +1,10 @@
-"""The fast event engine: equal to `event.reference` on every input.
+"""The fast event engine: equal to `reference.event` on every input.
 
 Neurons that one event reaches are independent of each other, so they are updated in runs of contiguous lanes, in
 whatever order suits; only the spikes that one event causes are put in the order of the sweep afterwards.
 
 There are two ways to work through a part of the events. The quick one (`event.blocks`) is for events that take no state
-out of 16 bits; it stops behind an event after which the next one could. The other (`event.kernel.run_core`) knows
+out of 16 bits; it stops behind an event after which the next one could. The other (`event.kernels.run_core`) knows
 overflow, ticks and weights of 0 that touch; it does the part in which states are that high.
 """
 
@@ -59,7 +59,7 @@ Work = Callable[[NDArray[np.uint16], NDArray[np.int64]], tuple[int, Ints, Ints]]
 
 
 class _Core(NamedTuple):
-    """What the kernels need to know of a core, see `event.blocks` and `event.kernel`; tables are for what arrives."""
+    """What the kernels need to know of a core, see `event.blocks` and `event.kernels`; tables are for what arrives."""
 
     reach: tuple[Table, Table]
     tables: tuple[NDArray[np.int64], NDArray[np.int64]]
@@ -80,7 +80,7 @@ class EventEngine:
         self._cores = {layer.name: _core(program, layer, options) for layer in program.layers}
 
     def run(self, stimuli: Stimuli, states: Mapping[str, CoreState] | None = None) -> EventRun:
-        """`event.reference.run_event_reference`.
+        """`reference.event.run_event_reference`.
 
         Raises:
             InputError: an address outside the plane that the cores see (behind a sensor: what it lets through).

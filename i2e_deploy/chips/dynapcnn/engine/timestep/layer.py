@@ -124,7 +124,7 @@ def _tables(
 
 
 def _words(rows: NDArray[np.int64], columns: NDArray[np.int64], tallest: int, widest: int) -> NDArray[np.int64]:
-    """Words of `timestep.kernel`'s table of pixels, from what rows [y, 1, 4] and columns [1, x, 4] reach."""
+    """Words of `timestep.kernels`'s table of pixels, from what rows [y, 1, 4] and columns [1, x, 4] reach."""
     height, width = rows[..., SIZE], columns[..., SIZE]
     bucket = np.where((height == tallest) & (width == widest), widest + 1, width)
     words = (rows[..., STATE] + columns[..., STATE]) + ((rows[..., WEIGHT] + columns[..., WEIGHT]) << STATE_BITS)

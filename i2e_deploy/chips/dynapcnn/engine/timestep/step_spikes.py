@@ -16,7 +16,7 @@ from i2e_deploy.chips.dynapcnn.program import Source
 from i2e_deploy.chips.trace import Integers
 
 Shape = tuple[int, int, int]
-#: Unsigned indices need no test for negative ones, see `timestep.kernel`.
+#: Unsigned indices need no test for negative ones, see `timestep.kernels`.
 U = np.uint64
 Addresses = NDArray[np.int32]
 
@@ -144,7 +144,7 @@ def _list_nonzero(done, marks, plane, channels, where, address, n, offsets, coun
         for i in range(0, plane // 64 * 64, 64):
             mask = nonzero_64(marks, start + i)
             end = found + count_bits(mask)
-            for ahead in range(4):  # wanted or not, as in `timestep.kernel.fire`
+            for ahead in range(4):  # wanted or not, as in `timestep.kernels.fire`
                 where[U(found + ahead)] = i + lowest_bit(mask)
                 mask &= mask - 1
             for j in range(found + 4, end):
