@@ -23,7 +23,7 @@ from i2e_deploy.cli.app import run
 
 FOLDER = Path(__file__).parent / "old_files"
 SAID = sorted((FOLDER / "said").glob("*.json"))
-BUNDLES = ("speck2f_bundle", "speck2f_event_bundle", "speck2e_split_bundle", "loihi2_bundle")
+BUNDLES = ("speck2f_bundle", "speck2f_event_bundle", "speck2e_split_bundle", "filter_bundle", "loihi2_bundle")
 
 #: What no version need say alike: times, versions, checksums (libraries order and compress bytes), paths.
 LEFT_OUT = frozenset({"latency_ms", "versions", "sha256", "bytes", "bundle", "report", "trace", "file", "files"})
