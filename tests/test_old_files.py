@@ -42,10 +42,16 @@ def essence(data: Any, key: str = "") -> Any:
     return [essence(value) for value in data] if isinstance(data, list) else data
 
 
+def _always_empty(name: str, value: Any) -> bool:
+    """Counts of Loihi 2 alone, which 0.1.0 told of every chip: they held nothing elsewhere, and went with it."""
+    return name in ("wraps", "peaks") and not value
+
+
 def assert_same(got: Any, wanted: Any, where: str = "") -> None:
     """Equal keys, texts and integers; floats to 9 digits, as sums of other versions of NumPy may round otherwise."""
     if isinstance(wanted, dict):
         assert isinstance(got, dict), where
+        wanted = {name: value for name, value in wanted.items() if name in got or not _always_empty(name, value)}
         assert got.keys() == wanted.keys(), where
         for name in wanted:
             assert_same(got[name], wanted[name], f"{where}.{name}")

@@ -158,7 +158,7 @@ def test_errors_are_one_line_and_leave_nothing_behind(command: list[str], tmp_pa
         assert error.count("\n") == 1
         assert sorted(tmp_path.iterdir()) == before
 
-    refused([*command[:3], "loihi2", *command[4:]], 2, "--apply is for chips of the DYNAP-CNN family, not loihi2")
+    refused([*command[:3], "loihi2", *command[4:]], 2, "loihi2 does not offer that (FitsItself)")
     refused([*command[:-1], str(tmp_path / "out.txt")], 2, "give the name of a .safetensors or .nir file")
     refused([*command[:-1], str(tmp_path / "none" / "out.safetensors")], 2, "no such folder")
     write_network(network(min_v=0.0), tmp_path / "net.safetensors")

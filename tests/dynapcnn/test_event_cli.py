@@ -220,7 +220,7 @@ def test_export_and_check_with_split(tmp_path: Path, capsys: Captured) -> None:
         assert capsys.readouterr().err
     for flag in (["check", model, "--chip", "loihi2", "--split"],):
         assert run(flag) == 2
-        assert "DYNAP-CNN family, not loihi2" in capsys.readouterr().err
+        assert "loihi2 has no option split for lowering" in capsys.readouterr().err
 
 
 def test_export_with_the_chips_readout(tmp_path: Path) -> None:

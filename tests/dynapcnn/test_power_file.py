@@ -190,7 +190,7 @@ def test_the_command(tmp_path: Path, capsys: Captured) -> None:
     told = json.loads(capsys.readouterr().out)
     assert (told["source"], told["readings"]) == ("power monitor, 4 readings in r.csv", 4)
     for wrong, message in (
-        ([*command[:3], "loihi2", *command[4:]], "for chips of the DYNAP-CNN family"),
+        ([*command[:3], "loihi2", *command[4:]], "loihi2 does not offer that"),
         ([*command[:-1], str(tmp_path / "board.txt")], "give a name that ends so"),
         ([*command[:-1], str(tmp_path / "no" / "board.json")], "no such folder"),
         (["calibrate-power", str(out), *command[2:]], "no 'targets'"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.engine.timestep.session import TimestepSession
-from i2e_deploy.chips.session import Session
+from i2e_deploy.chips.session import RunSession, Session
 from i2e_deploy.errors import InputError
 
 STEPS = 5
@@ -80,7 +80,7 @@ def test_sums_beyond_32_bits_go_through_the_program_and_come_back() -> None:
 @settings(max_examples=10, deadline=None)
 def test_event_semantics_and_decimators(program: DynapcnnProgram, seed: int) -> None:
     session = program.session("event")
-    assert type(session) is Session
+    assert type(session) is RunSession
     check(session, program, random_frames(program, seed, 1, 4)[0], "event")
 
 

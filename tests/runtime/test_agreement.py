@@ -15,7 +15,7 @@ from tiny_programs import tiny_program
 
 from i2e_deploy.chips import Trace
 from i2e_deploy.chips.dynapcnn.runnable import DynapcnnProgram
-from i2e_deploy.errors import FileFormatError, InputError
+from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
 from i2e_deploy.events.files import write_events
 from i2e_deploy.reporting.junit import junit_xml
 from i2e_deploy.runtime.agreement import evaluate_targets
@@ -81,8 +81,8 @@ def test_stability_of_a_stream() -> None:
 
 
 def test_wrong_requests() -> None:
-    for targets, message in ((["simulator"] * 2, "each once"), (["chip9"], "no target"), ([], "at least one")):
-        with pytest.raises(InputError, match=message):
+    for targets, message in ((["simulator"] * 2, "each once"), (["chip9"], "target 'chip9'"), ([], "at least one")):
+        with pytest.raises((InputError, UnsupportedError), match=message):
             evaluate_targets(PROGRAM, FRAMES, None, targets)
     with pytest.raises(InputError, match="12 samples and 2 labels"):
         evaluate_targets(PROGRAM, FRAMES, np.zeros(2, np.int64), ["simulator"])

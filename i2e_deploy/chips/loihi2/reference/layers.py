@@ -1,6 +1,6 @@
 """A program as the simulators take it: for each layer the numbers that act, under one of two semantics.
 
-`chip`: the integers of the program. `lava`: what netx and Lava's `fixed_pt` models make of them, see `reference.lava_weights`.
+`chip`: the integers of the program. `lava`: what netx and Lava's `fixed_pt` models make of them, see `lava_weights`.
 """
 
 from __future__ import annotations
