@@ -16,3 +16,14 @@ def public(name: str) -> Path:
     if FOLDER is None or not (Path(FOLDER) / name).exists():
         pytest.skip(f"needs {name} in the folder that I2E_DEPLOY_DATA names")
     return Path(FOLDER) / name
+
+
+#: Folder with records of real chips.
+RECORDS = os.environ.get("I2E_DEPLOY_RECORDS")
+
+
+def record(name: str) -> Path:
+    """Path of a record, or skip."""
+    if RECORDS is None or not (Path(RECORDS) / name).exists():
+        pytest.skip(f"needs {name} in the folder that I2E_DEPLOY_RECORDS names")
+    return Path(RECORDS) / name
