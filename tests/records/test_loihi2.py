@@ -22,8 +22,8 @@ def test_a_leaky_neuron_on_the_chip() -> None:
     """The file's neuron: dt / tau = 1e-4 / 2.5e-3, threshold 0.1. As integers: one input adds 10, the decay is 163 of
     4096, the threshold 25: the first voltages of the record (640, 614, 589, ...) say so.
 
-    All 1,000 output spikes are equal, and all voltages but those at the four spikes, where the chip's probe reads 128 and
-    Lava's models, like ours, 0: whether the probe reads before the reset is not known.
+    All 1,000 output spikes are equal, and all voltages but those at the four spikes, where the chip's probe reads 128
+    and Lava's models, like ours, 0: whether the probe reads before the reset is not known.
     """
     given, chip, fired = (_column("lif_lava_loihi_fixed.csv", index) for index in range(3))
     neuron = CubaLif(np.array([4096]), np.array([163]), 25)
