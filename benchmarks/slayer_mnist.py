@@ -21,9 +21,10 @@ from typing import Any
 
 import numpy as np
 
+from i2e_deploy.chips.loihi2.inputs import flat_frames
 from i2e_deploy.chips.loihi2.lava.export import export_netx
 from i2e_deploy.chips.loihi2.lava.run import run_lava
-from i2e_deploy.chips.loihi2.program import LoihiProgram, flat_frames
+from i2e_deploy.chips.loihi2.program import LoihiProgram
 from i2e_deploy.cli.common import progress_bar
 from i2e_deploy.network import BlockNetwork, from_slayer
 from i2e_deploy.training.digit_data import digit_sets

@@ -13,7 +13,8 @@ from loihi_nets import draw_frames, draw_network, draw_weight
 
 from i2e_deploy.chips.loihi2.engine import kernels, plan
 from i2e_deploy.chips.loihi2.engine import simulator as fast
-from i2e_deploy.chips.loihi2.program import LoihiProgram, flat_frames
+from i2e_deploy.chips.loihi2.inputs import flat_frames
+from i2e_deploy.chips.loihi2.program import LoihiProgram
 from i2e_deploy.chips.trace import Trace
 from i2e_deploy.network.blocks import BlockNetwork, Connection, ConvSynapse, DenseSynapse, Resonator
 

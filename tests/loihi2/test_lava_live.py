@@ -14,8 +14,9 @@ import pytest
 from children import needs_lava_run, run_script
 from loihi_nets import draw_frames, draw_network
 
+from i2e_deploy.chips.loihi2.inputs import flat_frames
 from i2e_deploy.chips.loihi2.lava.run import run_lava
-from i2e_deploy.chips.loihi2.program import LoihiProgram, flat_frames
+from i2e_deploy.chips.loihi2.program import LoihiProgram
 from i2e_deploy.errors import MissingDependency
 
 LAVA = Path(__file__).parents[1] / "lava"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
-import numpy as np
-
 from i2e_deploy.chips.base import Program, check_states
-from i2e_deploy.chips.loihi2.layers import SEMANTICS
+from i2e_deploy.chips.loihi2.inputs import flat_frames, semantics_named
+from i2e_deploy.chips.loihi2.layers import layers_of
+from i2e_deploy.chips.session import Session
 from i2e_deploy.chips.trace import Integers, States, Trace
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network.blocks import BlockNetwork
@@ -48,15 +47,19 @@ class LoihiProgram(Program):
         from i2e_deploy.chips.loihi2.neurons import state_shapes
         from i2e_deploy.chips.loihi2.reference import run_reference
 
-        semantics = "chip" if semantics == "timestep" else semantics
-        if semantics not in SEMANTICS:
-            raise InputError(f"semantics {semantics!r}: choose one of {', '.join(SEMANTICS)}")
+        semantics = semantics_named(semantics)
         if engine not in ("fast", "reference"):
             raise InputError(f"engine {engine!r}: choose one of fast, reference")
         flat = flat_frames(frames, self.network)
         if states is not None:
-            check_states(states, state_shapes(self.network, semantics), frames.shape[0])
+            check_states(states, state_shapes(layers_of(self.network, semantics)), frames.shape[0])
         return (run_engine if engine == "fast" else run_reference)(self.network, flat, semantics, states)
+
+    def session(self, semantics: str = "timestep") -> Session:
+        """See `Program.session`; semantics as in `run`."""
+        from i2e_deploy.chips.loihi2.engine.session import StreamSession
+
+        return StreamSession(self, self.network, semantics)
 
     def run_on(self, target: str, frames: Integers, semantics: str = "timestep", step_us: int = 1000) -> Trace:
         """See `Program.run_on`: `lava` is Lava's CPU models, `board` the chip through Intel's extension."""
@@ -83,25 +86,3 @@ def read_program(tensors: Mapping[str, Integers], data: Mapping[str, Any]) -> Lo
     from i2e_deploy.network.block_file import from_tensors
 
     return LoihiProgram(from_tensors(tensors, data))
-
-
-def flat_frames(frames: Integers, network: BlockNetwork) -> Integers:
-    """[B, T, ...] to [B, T, N], checked.
-
-    Raises:
-        InputError: shape, dtype or range.
-    """
-    wanted = f"[B, T, {', '.join(map(str, network.input_shape))}]"
-    if frames.ndim < 3 or prod(frames.shape[2:]) != prod(network.input_shape):
-        raise InputError(f"frames have shape {list(frames.shape)}: this program takes {wanted}")
-    if 0 in frames.shape:
-        raise InputError(f"frames have shape {list(frames.shape)}: give at least one sample and one step")
-    if frames.dtype.kind not in "bui":
-        raise InputError(f"frames have dtype {frames.dtype}: the chip takes integers; cast them first")
-    if frames.dtype.kind != "b" and (frames.min() < -(2**31) or frames.max() >= 2**31):
-        raise InputError(f"frames hold {frames.min()}..{frames.max()}: the chip takes signed 32 bits")
-    if network.input_message_bits == 0 and frames.dtype.kind == "i" and frames.min() < 0:
-        raise InputError(
-            f"frames hold {frames.min()}: event counts are not negative; set input_message_bits for values"
-        )
-    return np.ascontiguousarray(frames.reshape(*frames.shape[:2], -1))

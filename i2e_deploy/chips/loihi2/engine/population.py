@@ -11,7 +11,7 @@ import numpy as np
 from i2e_deploy.chips.loihi2.engine import neuron_kernels
 from i2e_deploy.chips.loihi2.engine.plan import Array, LayerPlan, WirePlan
 from i2e_deploy.chips.loihi2.engine.workers import Workers
-from i2e_deploy.chips.loihi2.neurons import VARIABLES, final, fresh, update
+from i2e_deploy.chips.loihi2.neurons import VARIABLES, State, final, fresh, update
 from i2e_deploy.chips.trace import LayerCounts, States
 from i2e_deploy.network.blocks import CubaLif, Delta, Resonator, Sigma, SigmaDelta
 
@@ -33,12 +33,12 @@ class Population:
         self.lone = plan.wires[0] if alone else None
         rows = 0 if self.lone is not None and self.lone.kind == "direct" else block + plan.depth
         self._current: list[Array] = [np.zeros((samples, rows, layer.size), plan.dtype) for _ in range(parts)]
-        self._slow = fresh(layer, samples) if isinstance(layer.neuron, Resonator) else None
+        self._slow: State | None = None
         self.state = {k: np.zeros((samples, layer.size), np.int32) for k in VARIABLES[type(layer.neuron)]}
         self._reset = layer.neuron.reset if isinstance(layer.neuron, CubaLif) else None
         self._arguments = self._prepare()
-        self.synops = self.spikes = 0
         self._totals = [np.zeros(6, np.int64) for _ in range(workers.threads)]
+        self.start(None)
 
     def _prepare(self) -> tuple[Any, ...]:
         """What the kernel takes beside currents, steps and messages."""
@@ -112,9 +112,9 @@ class Population:
     def _resonator(self, start: int, stop: int, first: int) -> None:
         """The definition itself: resonators stand in small dense layers."""
         assert self._slow is not None
-        real, imag = (current.astype(np.int64) for current in self._current)
-        for t in range(start, stop):
-            self.sent[:, t, : self.size] = update(self.plan.layer, self._slow, first + t, real[:, t], imag[:, t])
+        real, imag = (current[:, start:stop].astype(np.int64).swapaxes(0, 1) for current in self._current)
+        for t, *currents in zip(range(start, stop), real, imag, strict=True):
+            self.sent[:, t, : self.size] = update(self.plan.layer, self._slow, first + t, *currents)
 
     def counts(self) -> LayerCounts:
         """Totals since the start."""
@@ -127,11 +127,19 @@ class Population:
         largest = dict(zip(names, np.max(self._totals, axis=0)[3:], strict=False))
         return LayerCounts(spikes, self.synops, saturations, wraps, {name: int(largest[name]) for name in self.state})
 
-    def load(self, states: States) -> int:
-        """Go on from where an earlier run ended; returns the step, 0 where it does not matter."""
+    def start(self, states: States | None) -> int:
+        """Go on from where an earlier run ended, None: all zero. Counts start at 0.
+
+        Returns the step, 0 where it does not matter.
+        """
         layer, order = self.plan.layer, self.plan.order
+        self.synops = self.spikes = 0
+        for values in (*self._totals, *self.state.values(), *(x[:, : self.plan.depth] for x in self._current)):
+            values[:] = 0
+        if states is None and not isinstance(layer.neuron, Resonator):
+            return 0
         state = fresh(layer, len(self.sent), states)
-        if self._slow is not None:
+        if isinstance(layer.neuron, Resonator):
             self._slow = state
         for name, values in self.state.items():
             values[:] = state.variables[name][:, order]

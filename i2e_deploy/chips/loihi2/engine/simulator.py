@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from i2e_deploy.chips.loihi2.engine.kernels import to_channel_last
-from i2e_deploy.chips.loihi2.engine.plan import Array, LayerPlan, plan_layers
+from i2e_deploy.chips.loihi2.engine.plan import Array, LayerPlan, holds, plan_layers
 from i2e_deploy.chips.loihi2.engine.population import Population
 from i2e_deploy.chips.loihi2.engine.synapses import deliver
 from i2e_deploy.chips.loihi2.engine.workers import Workers
@@ -33,7 +33,8 @@ class Stream:
         samples: B, simulated side by side.
         semantics: see `LoihiProgram.run`.
         threads: worker threads; None = all cores.
-        states: `Trace.states` of an earlier run; None: all zero.
+        states: see `start`.
+        resumes: `start` will be given states that runs of this network left: plan for them.
     """
 
     def __init__(
@@ -43,10 +44,17 @@ class Stream:
         semantics: str = "chip",
         threads: int | None = None,
         states: States | None = None,
+        resumes: bool = False,
     ) -> None:
-        layers = layers_of(network, semantics)
-        self.plans = plan_layers(layers, tuple(block.message_bits for block in network.blocks), states)
-        self.samples, self.t = samples, 0
+        self._network, self.layers, self.samples = network, layers_of(network, semantics), samples
+        self._workers, self._resumes = Workers(threads), resumes
+        self._prepare(states)
+        self.start(states)
+
+    def _prepare(self, states: States | None) -> None:
+        network, samples = self._network, self.samples
+        bits = tuple(block.message_bits for block in network.blocks)
+        self.plans = plan_layers(self.layers, bits, states, self._resumes)
         largest = max(plan.layer.size * (np.dtype(plan.dtype).itemsize + 1) for plan in self.plans) * samples
         self.block = int(np.clip(BLOCK_BYTES // largest, 1, 256))
         self._shape = (samples, prod(network.input_shape))
@@ -54,10 +62,18 @@ class Stream:
         inputs = prod(network.input_shape)
         dtype = np.uint8 if network.input_message_bits == 0 else np.int32
         self._given = np.zeros((samples, self.block, -(-inputs // 64) * 64), dtype)
-        workers = Workers(threads)
-        self.populations = [Population(plan, i, samples, self.block, workers) for i, plan in enumerate(self.plans)]
-        for population in self.populations:
-            self.t = max(self.t, population.load(states) if states is not None else 0)
+        self.populations = [
+            Population(plan, i, samples, self.block, self._workers) for i, plan in enumerate(self.plans)
+        ]
+
+    def start(self, states: States | None = None) -> None:
+        """Go on from `Trace.states` of an earlier run, None: from all zero. Counts start at 0.
+
+        Nothing is planned again, unless currents in flight are larger than was planned for.
+        """
+        if not holds(self.plans, states):
+            self._prepare(states)
+        self.t = max(population.start(states) for population in self.populations)
 
     def advance(self, frames: Array, record: dict[int, Array] | None = None) -> Array:
         """Run the next steps.

@@ -1,0 +1,62 @@
+"""A session on `Stream`: planned once, so that a step costs what the engine's own single step costs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from i2e_deploy.chips.base import Program, check_states
+from i2e_deploy.chips.loihi2.engine.simulator import Stream
+from i2e_deploy.chips.loihi2.inputs import flat_frames, semantics_named
+from i2e_deploy.chips.loihi2.neurons import state_shapes
+from i2e_deploy.chips.session import Session
+from i2e_deploy.chips.trace import Integers, LayerCounts
+from i2e_deploy.network.blocks import BlockNetwork
+
+
+class StreamSession(Session):
+    """See `Session`. The first step plans the network; a start costs no more than zeros, or the states given.
+
+    Args:
+        program: whose session it is.
+        network: the program's blocks.
+        semantics: see `LoihiProgram.run`.
+    """
+
+    def __init__(self, program: Program, network: BlockNetwork, semantics: str) -> None:
+        super().__init__(program, semantics)
+        self._network = network
+        self._stream: Stream | None = None
+        #: The stream from the first step after `start` on; until then `_states` says all.
+        self._running: Stream | None = None
+
+    def start(self, state: Any = None) -> None:
+        """See `Session.start`."""
+        super().start(state)
+        self._running = None
+
+    def state(self) -> Any:
+        """See `Session.state`."""
+        return self._states if self._running is None else self._running.states()
+
+    def step(self, frame: Integers) -> NDArray[np.int32]:
+        """See `Session.step`; any shape of as many values is taken, as by `LoihiProgram.run`."""
+        semantics = semantics_named(self._semantics)
+        flat = flat_frames(frame[None, None], self._network)
+        self._running = self._running or self._started(semantics)
+        return np.asarray(self._running.advance(flat)[0, 0], np.int32)
+
+    def counts(self) -> dict[str, LayerCounts]:
+        """See `Session.counts`."""
+        return {} if self._running is None else self._running.counts()
+
+    def _started(self, semantics: str) -> Stream:
+        """The stream, where the next step goes on from."""
+        if self._stream is None:
+            self._stream = Stream(self._network, 1, semantics, resumes=True)
+        if self._states is not None:
+            check_states(self._states, state_shapes(self._stream.layers), 1)
+        self._stream.start(self._states)
+        return self._stream

@@ -1,0 +1,47 @@
+"""What a run takes, checked: the name of its semantics, and its frames."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from i2e_deploy.chips.loihi2.layers import SEMANTICS
+from i2e_deploy.chips.trace import Integers
+from i2e_deploy.errors import InputError
+from i2e_deploy.network.blocks import BlockNetwork
+
+
+def semantics_named(name: str) -> str:
+    """`"chip"` or `"lava"`; `"timestep"`, which every chip knows, is `"chip"`.
+
+    Raises:
+        InputError: neither of them.
+    """
+    semantics = "chip" if name == "timestep" else name
+    if semantics not in SEMANTICS:
+        raise InputError(f"semantics {semantics!r}: choose one of {', '.join(SEMANTICS)}")
+    return semantics
+
+
+def flat_frames(frames: Integers, network: BlockNetwork) -> Integers:
+    """[B, T, ...] to [B, T, N], checked.
+
+    Raises:
+        InputError: shape, dtype or range.
+    """
+    wanted = f"[B, T, {', '.join(map(str, network.input_shape))}]"
+    if frames.ndim < 3 or prod(frames.shape[2:]) != prod(network.input_shape):
+        raise InputError(f"frames have shape {list(frames.shape)}: this program takes {wanted}")
+    if 0 in frames.shape:
+        raise InputError(f"frames have shape {list(frames.shape)}: give at least one sample and one step")
+    if frames.dtype.kind not in "bui":
+        raise InputError(f"frames have dtype {frames.dtype}: the chip takes integers; cast them first")
+    fits = np.can_cast(frames.dtype, np.int32)
+    if not fits and (frames.min() < -(2**31) or frames.max() >= 2**31):
+        raise InputError(f"frames hold {frames.min()}..{frames.max()}: the chip takes signed 32 bits")
+    if network.input_message_bits == 0 and frames.dtype.kind == "i" and frames.min() < 0:
+        raise InputError(
+            f"frames hold {frames.min()}: event counts are not negative; set input_message_bits for values"
+        )
+    return np.ascontiguousarray(frames.reshape(*frames.shape[:2], -1))
