@@ -30,8 +30,8 @@ def flat_frames(frames: Integers, network: BlockNetwork) -> Integers:
     Raises:
         InputError: shape, dtype or range.
     """
-    wanted = f"[B, T, {', '.join(map(str, network.input_shape))}]"
     if frames.ndim < 3 or prod(frames.shape[2:]) != prod(network.input_shape):
+        wanted = f"[B, T, {', '.join(map(str, network.input_shape))}]"
         raise InputError(f"frames have shape {list(frames.shape)}: this program takes {wanted}")
     if 0 in frames.shape:
         raise InputError(f"frames have shape {list(frames.shape)}: give at least one sample and one step")

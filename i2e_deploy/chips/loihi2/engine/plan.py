@@ -89,7 +89,7 @@ def plan_layers(
     Args:
         bits: the message bits of each layer.
         states: what the run starts from.
-        resumes: it may later start from any states that a run of these layers leaves.
+        resumes: it may later start from any states that such a run leaves.
     """
     return tuple(
         _plan_layer(layer, bits[i] > 0 or not _unary(layer), _in_flight(layer, states), resumes)
@@ -119,7 +119,7 @@ def _plan_layer(layer: Layer, graded: bool, in_flight: int, resumes: bool) -> La
     small = all(wire.synapse is not None and not wire.graded for wire in layer.wires)
     depth = max((w.depth for w in layer.wires if w.synapse is not None), default=0)
     added = proven if depth > 1 else 0  # to currents in flight; those of the next step are complete
-    bound = max(proven, added + max(in_flight, proven if resumes else 0))
+    bound = max(proven, in_flight + (proven if resumes else 0) + added)
     dtype = np.int16 if small and bound < 2**15 else np.int32
     wires = tuple(_plan_wire(wire, layer, dtype) for wire in layer.wires)
     return LayerPlan(

@@ -10,7 +10,7 @@ import numpy as np
 
 from i2e_deploy.chips.loihi2.engine import neuron_kernels
 from i2e_deploy.chips.loihi2.engine.plan import Array, LayerPlan, WirePlan
-from i2e_deploy.chips.loihi2.engine.workers import Workers
+from i2e_deploy.chips.loihi2.engine.workers import Workers, worthwhile
 from i2e_deploy.chips.loihi2.neurons import VARIABLES, State, final, fresh, update
 from i2e_deploy.chips.trace import LayerCounts, States
 from i2e_deploy.network.blocks import CubaLif, Delta, Resonator, Sigma, SigmaDelta
@@ -32,6 +32,8 @@ class Population:
         alone = len(plan.wires) == 1 and not plan.wires[0].delayed and plan.wires[0].wire.source != index
         self.lone = plan.wires[0] if alone else None
         rows = 0 if self.lone is not None and self.lone.kind == "direct" else block + plan.depth
+        #: What it sends itself arrives in later steps: these follow each update.
+        self.late = tuple(wire for wire in plan.wires if wire.wire.source == index)
         self._current: list[Array] = [np.zeros((samples, rows, layer.size), plan.dtype) for _ in range(parts)]
         self._slow: State | None = None
         self.state = {k: np.zeros((samples, layer.size), np.int32) for k in VARIABLES[type(layer.neuron)]}
@@ -96,18 +98,23 @@ class Population:
         """Ranges of steps; the state is reset before those that begin with a reset."""
         assert self._reset is not None
         interval, offset = self._reset.interval, self._reset.offset
-        at = {t for t in range(start, stop) if (first + t) % interval == offset % interval}
+        at = range(start + (offset - first - start) % interval, stop, interval)
         for lo, hi in pairwise(sorted({start, stop, *at})):
             for state in self.state.values() if lo in at else ():
                 state[:] = 0
             yield lo, hi
 
     def _run(self, kernel: Any, current: Array, start: int, stop: int, *bound: int) -> None:
+        arguments = (current, start, stop, *self._arguments, *bound, self.sent)
+        if not worthwhile((stop - start) * len(current) * self.size):
+            kernel(*arguments, 0, self.size, self._totals[0])
+            return
+
         def run(lo: int, hi: int, part: int) -> int:
-            kernel(current, start, stop, *self._arguments, *bound, self.sent, lo, hi, self._totals[part])
+            kernel(*arguments, lo, hi, self._totals[part])
             return 0
 
-        self.workers.split(run, self.size, (stop - start) * len(current) * self.size, neuron_kernels.BLOCK)
+        self.workers.split(run, self.size, neuron_kernels.BLOCK)
 
     def _resonator(self, start: int, stop: int, first: int) -> None:
         """The definition itself: resonators stand in small dense layers."""
