@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from loihi_nets import draw_frames, draw_network, with_extras
 
 from i2e_deploy.chips.loihi2.engine import simulator
+from i2e_deploy.chips.loihi2.engine.plan import plan_layers
 from i2e_deploy.chips.loihi2.engine.session import StreamSession
 from i2e_deploy.chips.loihi2.program import LoihiProgram
 from i2e_deploy.chips.session import Session
@@ -125,11 +126,11 @@ def test_steps_equal_the_whole_run_for_each_kind_of_layer(feature: str, semantic
 @pytest.fixture
 def plannings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """One entry for each time that a network is planned."""
-    found, plan = [], simulator.plan_layers
+    found = []
 
     def counted(*arguments: Any) -> Any:
         found.append(1)
-        return plan(*arguments)
+        return plan_layers(*arguments)
 
     monkeypatch.setattr(simulator, "plan_layers", counted)
     return found

@@ -105,6 +105,17 @@ def draw_frames(network: BlockNetwork, seed: int, samples: int = 1, steps: int =
     return spikes * rng.integers(-high, high + 1, shape)
 
 
+def tiny_blocks() -> BlockNetwork:
+    """On frames of 2x8x8: a convolution, and a layer with delays that also feeds itself."""
+    rng = np.random.default_rng(7)
+    neuron = CubaLif(np.array([1024]), np.array([128]), 100)
+    first = ConvSynapse(2 * rng.integers(-8, 24, (4, 2, 3, 3)), (2, 2), (1, 1))
+    second = DenseSynapse(2 * rng.integers(-8, 16, (5, 64)), delay=np.repeat(rng.integers(0, 3, (5, 1)), 64, 1))
+    third = DenseSynapse(2 * rng.integers(-8, 8, (5, 5)))
+    last = Block("1", neuron, (5,), (Connection("0", second), Connection("1", third)))
+    return BlockNetwork((2, 8, 8), (Block("0", neuron, (4, 4, 4), (Connection(SOURCE, first),)), last))
+
+
 def with_extras(network: BlockNetwork, seed: int) -> BlockNetwork:
     """Delays on convolutions, and the first block's output added to the last through a dense synapse."""
     rng, blocks = np.random.default_rng(seed), []
