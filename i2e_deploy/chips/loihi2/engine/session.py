@@ -46,7 +46,8 @@ class StreamSession(Session):
         semantics = semantics_named(self._semantics)
         flat = flat_frames(frame[None, None], self._network)
         self._running = self._running or self._started(semantics)
-        return np.asarray(self._running.advance(flat)[0, 0], np.int32)
+        output: NDArray[np.int32] = self._running.advance(flat)[0, 0]
+        return output
 
     def counts(self) -> dict[str, LayerCounts]:
         """See `Session.counts`."""
