@@ -1,13 +1,14 @@
 """Latency, sustained rate and memory of the live loop with the demo network, over loopback TCP.
 
     python benchmarks/live.py [--seconds 10] [--model BUNDLE_OR_NETWORK] [--file RECORDING ...]
+    python benchmarks/live.py --loihi [--seconds 10] [--file RECORDING ...]  # Speck and Loihi 2 in turns, and steps
     python benchmarks/live.py --minutes 10 [--model ...]        # memory alone: resident size at every minute
 
 A child process sends events whose time stamps are the moments at which they are due on the machine's monotonic clock,
 in packets of 1 ms, so a decision's age is measured against the end of its window itself: the packet's own millisecond,
 sending, the socket, counting, waiting and running are all in it. Streams are the fake camera's disc at constant rates,
 and recordings, looped, with their bursts, at their own pace and at 1 M events/s on average. Without a model the
-demo's network is made, untrained.
+demo's network is made, untrained. `--loihi` runs it beside a Loihi 2 network of the same layers and integer weights.
 """
 
 from __future__ import annotations
@@ -107,8 +108,27 @@ def demo_program(model: Path | None) -> tuple[Program, str]:
     return get("speck2f").lower(network), "the demo's network, untrained"
 
 
-def run(program: Program, stream: Stream, seconds: float, policy: str, every: float = 0) -> None:
-    """One row; with `every` seconds also the memory then."""
+def loihi_program(speck: Program) -> Program:
+    """The same layers and integer weights on Loihi 2: neurons whose current decays at once and whose voltage does not.
+
+    Binary spikes, and a voltage that a spike sets to zero: what fires is not the same.
+    """
+    from i2e_deploy.chips.dynapcnn import DynapcnnProgram
+    from i2e_deploy.chips.loihi2 import BlockNetwork
+    from i2e_deploy.chips.loihi2.program import SOURCE, Block, Connection, ConvSynapse, CubaLif
+
+    assert isinstance(speck, DynapcnnProgram)
+    blocks, source = [], SOURCE
+    for layer in speck.layers:
+        neuron = CubaLif(np.array([4096]), np.array([0]), 2 * layer.threshold)
+        synapse = ConvSynapse(2 * layer.weight.astype(np.int64), layer.stride, layer.padding)  # weights are even
+        blocks.append(Block(layer.name, neuron, layer.output_shape, (Connection(source, synapse),)))
+        source = layer.name
+    return get("loihi2").lower(BlockNetwork(speck.input_shape, tuple(blocks)))
+
+
+def run(program: Program, stream: Stream, seconds: float, policy: str, every: float = 0, label: str = "") -> None:
+    """One row that starts with `label`; with `every` seconds also the memory then."""
     child = subprocess.Popen(  # noqa: S603  # this file
         [sys.executable, str(Path(__file__).resolve()), "--send", str(stream.rate), "--seconds", str(seconds),
          *(["--file", str(stream.file)] if stream.file else [])], stdout=subprocess.PIPE, text=True,
@@ -137,7 +157,7 @@ def run(program: Program, stream: Stream, seconds: float, policy: str, every: fl
     latency, age, count = stats["latency"], ages.summary(), max(1, stats["decisions"])
     ages_ms = [f"{age[key]:7.2f}" if stream.rate != 0 else "      -" for key in ("p50_ms", "p99_ms", "worst_ms")]
     print(
-        f"{stream.name():14s} {policy:6s} {stats['events'] / elapsed / 1e6:7.2f} "
+        f"{label}{stream.name():14s} {policy:6s} {stats['events'] / elapsed / 1e6:7.2f} "
         f"{'yes' if stats['events'] == sent else 'NO':>4s} {stats['decisions']:6d} {stats['dropped_windows']:5d}  "
         f"{' '.join(ages_ms)}   {latency['p50_ms']:7.2f} {latency['p99_ms']:7.2f} "
         f"{1e3 * own / count:9.2f} {1e9 * reading / stats['events']:9.1f} {spikes / count:10.0f}   "
@@ -168,6 +188,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--minutes", type=float, default=0)
     parser.add_argument("--model", type=Path)
+    parser.add_argument("--loihi", action="store_true")
     parser.add_argument("--file", type=Path, nargs="*", default=[])
     parser.add_argument("--send", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -185,18 +206,28 @@ def main() -> None:
     print("age = decision minus end of its window, ms: 1 ms of it is the sender's packet, which closes the window;")
     print("latency = decision minus arrival of that packet, ms; CPU/win = ms of processor time of the deciding thread")
     print("a window, CPU/ev = ns of the reading thread an event; the disc's sensor is 128x128")
-    print("stream         policy  M ev/s  all  dec.  drop  age p50 age p99 age max   lat.p50 lat.p99 "
+    programs = {"": program}
+    if arguments.loihi:
+        programs = {"speck2f ": program, "loihi2  ": loihi_program(program)}
+        print("Loihi 2: the same layers and integer weights, CUBA neurons that do not leak; the rows are run in turns")
+    chip = "chip    " if arguments.loihi else ""
+    print(f"{chip}stream         policy  M ev/s  all  dec.  drop  age p50 age p99 age max   lat.p50 lat.p99 "
           "  CPU/win    CPU/ev spikes/win   MiB at start, end")  # fmt: skip
-    warm_up(program)
+    for each in programs.values():
+        warm_up(each)
     if arguments.minutes:
         run(program, Stream(0.1e6), 60 * arguments.minutes, "drop", every=60)
         return
-    for rate in (0.1e6, 1e6, 5e6):
-        run(program, Stream(rate), arguments.seconds, "drop")
-    for file in arguments.file:
-        run(program, Stream(None, file), arguments.seconds, "drop")
-        run(program, Stream(1e6, file), arguments.seconds, "drop")
-    run(program, Stream(0), arguments.seconds, "block")
+    streams = [(Stream(rate), "drop") for rate in (0.1e6, 1e6, 5e6)]
+    streams += [(Stream(rate, file), "drop") for file in arguments.file for rate in (None, 1e6)]
+    for stream, policy in (*streams, (Stream(0), "block")):
+        for label, each in programs.items():
+            run(each, stream, arguments.seconds, policy, label=label)
+    if arguments.loihi:
+        from loihi_steps import table
+
+        print()
+        table()
 
 
 if __name__ == "__main__":

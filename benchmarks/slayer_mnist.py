@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from i2e_deploy.chips.loihi2 import BlockNetwork, from_slayer
-from i2e_deploy.chips.loihi2.engine.run import flat_frames
+from i2e_deploy.chips.loihi2.engine.inputs import flat_frames
 from i2e_deploy.chips.loihi2.formats.netx_export import export_netx
 from i2e_deploy.chips.loihi2.runnable import LoihiProgram
 from i2e_deploy.chips.loihi2.targets.lava.run import run_lava

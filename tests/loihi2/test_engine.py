@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from loihi_nets import draw_frames, draw_network, draw_weight
+from loihi_nets import draw_frames, draw_network, with_extras
 
 from i2e_deploy.chips.loihi2.engine import kernels, plan
 from i2e_deploy.chips.loihi2.engine import simulator as fast
-from i2e_deploy.chips.loihi2.engine.run import flat_frames
-from i2e_deploy.chips.loihi2.program import BlockNetwork, Connection, ConvSynapse, DenseSynapse, Resonator
+from i2e_deploy.chips.loihi2.engine.inputs import flat_frames
 from i2e_deploy.chips.loihi2.runnable import LoihiProgram
 from i2e_deploy.chips.trace import Trace
 
@@ -46,25 +44,6 @@ def test_delayed_convolutions_branches_and_sums(seed: int) -> None:
     frames = draw_frames(network, seed, 2, 12)
     program = LoihiProgram(network)
     assert_equal(program.run(frames), program.run(frames, engine="reference"))
-
-
-def with_extras(network: BlockNetwork, seed: int) -> BlockNetwork:
-    """Delays on convolutions, and the first block's output added to the last through a dense synapse."""
-    rng, blocks = np.random.default_rng(seed), []
-    for block in network.blocks:
-        connections = [
-            replace(c, synapse=replace(c.synapse, delay=rng.integers(0, 9, len(c.synapse.weight))))
-            if isinstance(c.synapse, ConvSynapse)
-            else c
-            for c in block.connections
-        ]
-        blocks.append(replace(block, connections=tuple(connections)))
-    first, last = blocks[0], blocks[-1]
-    if len(blocks) > 1 and not isinstance(last.neuron, Resonator):
-        weight = draw_weight(rng, (int(np.prod(last.shape)), int(np.prod(first.shape))))
-        skip = Connection(first.name, DenseSynapse(weight))
-        blocks[-1] = replace(last, connections=(*last.connections, skip))
-    return replace(network, blocks=tuple(blocks))
 
 
 @settings(max_examples=40)

@@ -14,7 +14,7 @@ import pytest
 from children import needs_lava_run, run_script
 from loihi_nets import draw_frames, draw_network
 
-from i2e_deploy.chips.loihi2.engine.run import flat_frames
+from i2e_deploy.chips.loihi2.engine.inputs import flat_frames
 from i2e_deploy.chips.loihi2.runnable import LoihiProgram
 from i2e_deploy.chips.loihi2.targets.lava.run import run_lava
 from i2e_deploy.errors import MissingDependency

@@ -14,6 +14,7 @@ from public_data import public, record
 from i2e_deploy.chips import get
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram, EventOptions
 from i2e_deploy.chips.dynapcnn.program import CoreLayer, Source
+from i2e_deploy.chips.trace import States
 from i2e_deploy.events.files import read_events
 from i2e_deploy.network import Conv2d, Flatten, IntegrateAndFire, Linear, Pool2d, chain, read_nir
 
@@ -91,9 +92,10 @@ def test_a_leak_tick_by_tick() -> None:
     )  # fmt: skip
     program = DynapcnnProgram((1, 1, 1), (layer,), (Source("n"),))
     start = {"n": {"v_mem": np.full((1, 1, 1, 1), 127, np.int64)}}
-    options, seen, states = EventOptions(leak_fires="no"), [], start
+    options, seen = EventOptions(leak_fires="no"), []
+    states: States = start
     for _ in range(11):
         trace = program.run_events(np.zeros((1, 1, 1, 1, 1), np.int64), states=states, options=options)
-        states = {name: dict(variables) for name, variables in trace.states.items()}
+        states = trace.states
         seen.append(int(states["n"]["v_mem"][0, 0, 0, 0]))
     assert seen[1:] == read

@@ -11,9 +11,11 @@ import pytest
 from event_strategies import random_events
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from loihi_nets import tiny_blocks
 from tiny_programs import tiny_program
 
 from i2e_deploy.chips import Program
+from i2e_deploy.chips.loihi2.runnable import LoihiProgram
 from i2e_deploy.chips.session import RunSession, Session
 from i2e_deploy.chips.trace import States
 from i2e_deploy.events.frames import FrameSpec
@@ -24,18 +26,19 @@ from i2e_deploy.runtime.decider import Decider, Decision, LiveSpec
 from i2e_deploy.runtime.live import Live
 
 PROGRAM = tiny_program()
+LOIHI = LoihiProgram(tiny_blocks())
 FRAME = FrameSpec((16, 16), (2, 8, 8))
 
 
 class Definition:
     """Whole windows, by the slow reference, in the order in which they are decided."""
 
-    def __init__(self, keep: bool) -> None:
-        self._keep = keep
+    def __init__(self, program: Program, keep: bool) -> None:
+        self._program, self._keep = program, keep
         self._states: States | None = None
 
     def check(self, decision: Decision, item: Waiting) -> None:
-        trace = PROGRAM.run(item.window.frames[None], engine="reference", states=self._states)
+        trace = self._program.run(item.window.frames[None], engine="reference", states=self._states)
         if self._keep:
             self._states = trace.states
         assert decision.scores == tuple(trace.output[0].sum(axis=0).tolist())
@@ -48,15 +51,16 @@ class Definition:
     st.sampled_from(["drop", "merge"]),
     st.sampled_from(["keep", "reset", "overlap"]),
     st.sampled_from(["us", "events"]),
+    st.sampled_from([PROGRAM, LOIHI]),
 )
 @settings(max_examples=25, deadline=None)
-def test_decisions_equal_whole_windows(seed: int, policy: Policy, state: str, unit: Any) -> None:
+def test_decisions_equal_whole_windows(seed: int, policy: Policy, state: str, unit: Any, program: Program) -> None:
     """The network gets to run at random moments; the source is lost now and then; the queue overflows."""
     random = np.random.default_rng(seed)
     stream = StreamSpec(4, 300 if unit == "us" else 30, unit, 2 if state == "overlap" else None)
     spec = LiveSpec(stream, FRAME, state="keep" if state == "keep" else "reset", policy=policy, backlog=2)
-    windower, decider, backlog = Windower(stream, FRAME), Decider(PROGRAM, spec), Backlog(2, policy, binary=False)
-    definition, decided = Definition(state == "keep"), 0
+    windower, decider, backlog = Windower(stream, FRAME), Decider(program, spec), Backlog(2, policy, binary=False)
+    definition, decided = Definition(program, state == "keep"), 0
     for packet in np.array_split(random_events(1000, 16, 16, seed=seed), 40):
         if random.random() < 0.05:
             windower.restart()

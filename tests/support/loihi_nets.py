@@ -105,6 +105,36 @@ def draw_frames(network: BlockNetwork, seed: int, samples: int = 1, steps: int =
     return spikes * rng.integers(-high, high + 1, shape)
 
 
+def tiny_blocks() -> BlockNetwork:
+    """On frames of 2x8x8: a convolution, and a layer with delays that also feeds itself."""
+    rng = np.random.default_rng(7)
+    neuron = CubaLif(np.array([1024]), np.array([128]), 100)
+    first = ConvSynapse(2 * rng.integers(-8, 24, (4, 2, 3, 3)), (2, 2), (1, 1))
+    second = DenseSynapse(2 * rng.integers(-8, 16, (5, 64)), delay=np.repeat(rng.integers(0, 3, (5, 1)), 64, 1))
+    third = DenseSynapse(2 * rng.integers(-8, 8, (5, 5)))
+    last = Block("1", neuron, (5,), (Connection("0", second), Connection("1", third)))
+    return BlockNetwork((2, 8, 8), (Block("0", neuron, (4, 4, 4), (Connection(SOURCE, first),)), last))
+
+
+def with_extras(network: BlockNetwork, seed: int) -> BlockNetwork:
+    """Delays on convolutions, and the first block's output added to the last through a dense synapse."""
+    rng, blocks = np.random.default_rng(seed), []
+    for block in network.blocks:
+        connections = [
+            replace(c, synapse=replace(c.synapse, delay=rng.integers(0, 9, len(c.synapse.weight))))
+            if isinstance(c.synapse, ConvSynapse)
+            else c
+            for c in block.connections
+        ]
+        blocks.append(replace(block, connections=tuple(connections)))
+    first, last = blocks[0], blocks[-1]
+    if len(blocks) > 1 and not isinstance(last.neuron, Resonator):
+        weight = draw_weight(rng, (int(np.prod(last.shape)), int(np.prod(first.shape))))
+        skip = Connection(first.name, DenseSynapse(weight))
+        blocks[-1] = replace(last, connections=(*last.connections, skip))
+    return replace(network, blocks=tuple(blocks))
+
+
 def _conv(rng: np.random.Generator, name: str, source: str, shape: tuple[int, ...]) -> Block | None:
     groups = int(rng.choice([g for g in range(1, shape[0] + 1) if shape[0] % g == 0]))
     out = groups * int(rng.integers(1, 5))

@@ -9,6 +9,7 @@ from i2e_deploy.chips.base import Program
 from i2e_deploy.chips.loihi2.formats.program_file import to_tensors
 from i2e_deploy.chips.loihi2.program import BlockNetwork
 from i2e_deploy.chips.options import Injection
+from i2e_deploy.chips.session import Session
 from i2e_deploy.chips.trace import Integers, States, Trace
 from i2e_deploy.events.array import Events
 
@@ -51,15 +52,21 @@ class LoihiProgram(Program):
 
         return run(self.network, frames, semantics, engine, states)
 
+    def session(self, semantics: str = "timestep") -> Session:
+        """See `Program.session`; semantics as in `run`."""
+        from i2e_deploy.chips.loihi2.engine.session import StreamSession
+
+        return StreamSession(self.network, semantics)
+
     def run_elsewhere(
         self, kind: str, name: str, given: Integers | Events, semantics: str, injection: Injection
     ) -> Trace:
         """See `Program.run_on`: `lava` is Lava's CPU models, `board` the chip through Intel's extension."""
-        from i2e_deploy.chips.loihi2.engine.run import flat_frames, semantics_of
+        from i2e_deploy.chips.loihi2.engine.inputs import flat_frames, semantics_named
         from i2e_deploy.chips.loihi2.targets.lava.run import run_lava
 
         frames = flat_frames(self.in_steps(given, injection.step_us), self.network)
-        return run_lava(self.network, frames, semantics_of(semantics), hardware=kind == "board")
+        return run_lava(self.network, frames, semantics_named(semantics), hardware=kind == "board")
 
     def to_tensors(self) -> tuple[dict[str, Integers], dict[str, Any]]:
         """See `Program.to_tensors`."""

@@ -66,7 +66,8 @@ class WirePlan:
 class LayerPlan:
     """One layer. `order` maps channel-last positions to (C, H, W) positions.
 
-    `dtype` is that of its currents, `bound` their proven limit or -1.
+    `dtype` is that of its currents, `bound` their proven limit or -1, `room` how large currents may be with which a
+    run starts, for that to hold.
     """
 
     layer: Layer
@@ -74,19 +75,31 @@ class LayerPlan:
     order: Array
     dtype: type
     bound: int
+    room: int
     graded: bool
     depth: int
     bias: Array
 
 
 def plan_layers(
-    layers: tuple[Layer, ...], bits: tuple[int, ...], states: States | None = None
+    layers: tuple[Layer, ...], bits: tuple[int, ...], states: States | None = None, resumes: bool = False
 ) -> tuple[LayerPlan, ...]:
-    """Plans in network order; `bits` are the message bits of each layer, `states` what the run starts from."""
+    """Plans in network order.
+
+    Args:
+        bits: the message bits of each layer.
+        states: what the run starts from.
+        resumes: it may later start from any states that such a run leaves.
+    """
     return tuple(
-        _plan_layer(layer, bits[i] > 0 or not _unary(layer), _in_flight(layer, states))
+        _plan_layer(layer, bits[i] > 0 or not _unary(layer), _in_flight(layer, states), resumes)
         for i, layer in enumerate(layers)
     )
+
+
+def holds(plans: tuple[LayerPlan, ...], states: States | None) -> bool:
+    """Whether a run may start from `states`: their currents in flight are not larger than was planned for."""
+    return all(_in_flight(plan.layer, states) <= plan.room for plan in plans)
 
 
 def _in_flight(layer: Layer, states: States | None) -> int:
@@ -100,18 +113,18 @@ def _unary(layer: Layer) -> bool:
     return isinstance(layer.neuron, (CubaLif, Resonator))
 
 
-def _plan_layer(layer: Layer, graded: bool, in_flight: int) -> LayerPlan:
+def _plan_layer(layer: Layer, graded: bool, in_flight: int, resumes: bool) -> LayerPlan:
     order = channel_last(layer.shape)
-    bound, small = in_flight, True
-    for wire in layer.wires:
-        small &= wire.synapse is not None and not wire.graded
-        bound += _bound(wire)
+    proven = sum(_bound(wire) for wire in layer.wires)
+    small = all(wire.synapse is not None and not wire.graded for wire in layer.wires)
+    depth = max((w.depth for w in layer.wires if w.synapse is not None), default=0)
+    added = proven if depth > 1 else 0  # to currents in flight; those of the next step are complete
+    bound = max(proven, in_flight + (proven if resumes else 0) + added)
     dtype = np.int16 if small and bound < 2**15 else np.int32
     wires = tuple(_plan_wire(wire, layer, dtype) for wire in layer.wires)
     return LayerPlan(
-        layer, wires, order, dtype, bound if small else -1, graded and not _unary(layer),
-        max((w.depth for w in layer.wires if w.synapse is not None), default=0),
-        np.ascontiguousarray(layer.bias[order].astype(np.int32)),
+        layer, wires, order, dtype, bound if small else -1, bound - added if small else 2**31,
+        graded and not _unary(layer), depth, np.ascontiguousarray(layer.bias[order].astype(np.int32)),
     )  # fmt: skip
 
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from i2e_deploy.chips.loihi2.engine import neuron_kernels
 from i2e_deploy.chips.loihi2.engine.plan import Array, LayerPlan, WirePlan
-from i2e_deploy.chips.loihi2.engine.workers import Workers
+from i2e_deploy.chips.loihi2.engine.workers import Workers, worthwhile
 from i2e_deploy.chips.loihi2.program import CubaLif, Delta, Resonator, Sigma, SigmaDelta
 from i2e_deploy.chips.loihi2.reference.counts import LoihiCounts
-from i2e_deploy.chips.loihi2.reference.neurons import VARIABLES, final, fresh, update
+from i2e_deploy.chips.loihi2.reference.neurons import VARIABLES, State, final, fresh, update
 from i2e_deploy.chips.trace import States
 
 _SIGMA = ("sigma", "act", "residue")
@@ -33,13 +33,15 @@ class Population:
         alone = len(plan.wires) == 1 and not plan.wires[0].delayed and plan.wires[0].wire.source != index
         self.lone = plan.wires[0] if alone else None
         rows = 0 if self.lone is not None and self.lone.kind == "direct" else block + plan.depth
+        #: What it sends itself arrives in later steps: these follow each update.
+        self.late = tuple(wire for wire in plan.wires if wire.wire.source == index)
         self._current: list[Array] = [np.zeros((samples, rows, layer.size), plan.dtype) for _ in range(parts)]
-        self._slow = fresh(layer, samples) if isinstance(layer.neuron, Resonator) else None
+        self._slow: State | None = None
         self.state = {k: np.zeros((samples, layer.size), np.int32) for k in VARIABLES[type(layer.neuron)]}
         self._reset = layer.neuron.reset if isinstance(layer.neuron, CubaLif) else None
         self._arguments = self._prepare()
-        self.synops = self.spikes = 0
         self._totals = [np.zeros(6, np.int64) for _ in range(workers.threads)]
+        self.start(None)
 
     def _prepare(self) -> tuple[Any, ...]:
         """What the kernel takes beside currents, steps and messages."""
@@ -97,25 +99,30 @@ class Population:
         """Ranges of steps; the state is reset before those that begin with a reset."""
         assert self._reset is not None
         interval, offset = self._reset.interval, self._reset.offset
-        at = {t for t in range(start, stop) if (first + t) % interval == offset % interval}
+        at = range(start + (offset - first - start) % interval, stop, interval)
         for lo, hi in pairwise(sorted({start, stop, *at})):
             for state in self.state.values() if lo in at else ():
                 state[:] = 0
             yield lo, hi
 
     def _run(self, kernel: Any, current: Array, start: int, stop: int, *bound: int) -> None:
+        arguments = (current, start, stop, *self._arguments, *bound, self.sent)
+        if not worthwhile((stop - start) * len(current) * self.size):
+            kernel(*arguments, 0, self.size, self._totals[0])
+            return
+
         def run(lo: int, hi: int, part: int) -> int:
-            kernel(current, start, stop, *self._arguments, *bound, self.sent, lo, hi, self._totals[part])
+            kernel(*arguments, lo, hi, self._totals[part])
             return 0
 
-        self.workers.split(run, self.size, (stop - start) * len(current) * self.size, neuron_kernels.BLOCK)
+        self.workers.split(run, self.size, neuron_kernels.BLOCK)
 
     def _resonator(self, start: int, stop: int, first: int) -> None:
         """The definition itself: resonators stand in small dense layers."""
         assert self._slow is not None
-        real, imag = (current.astype(np.int64) for current in self._current)
-        for t in range(start, stop):
-            self.sent[:, t, : self.size] = update(self.plan.layer, self._slow, first + t, real[:, t], imag[:, t])
+        real, imag = (current[:, start:stop].astype(np.int64).swapaxes(0, 1) for current in self._current)
+        for t, *currents in zip(range(start, stop), real, imag, strict=True):
+            self.sent[:, t, : self.size] = update(self.plan.layer, self._slow, first + t, *currents)
 
     def counts(self) -> LoihiCounts:
         """Totals since the start."""
@@ -128,11 +135,19 @@ class Population:
         largest = dict(zip(names, np.max(self._totals, axis=0)[3:], strict=False))
         return LoihiCounts(spikes, self.synops, saturations, wraps, {name: int(largest[name]) for name in self.state})
 
-    def load(self, states: States) -> int:
-        """Go on from where an earlier run ended; returns the step, 0 where it does not matter."""
+    def start(self, states: States | None) -> int:
+        """Go on from where an earlier run ended, None: all zero. Counts start at 0.
+
+        Returns the step, 0 where it does not matter.
+        """
         layer, order = self.plan.layer, self.plan.order
+        self.synops = self.spikes = 0
+        for values in (*self._totals, *self.state.values(), *(x[:, : self.plan.depth] for x in self._current)):
+            values[:] = 0
+        if states is None and not isinstance(layer.neuron, Resonator):
+            return 0
         state = fresh(layer, len(self.sent), states)
-        if self._slow is not None:
+        if isinstance(layer.neuron, Resonator):
             self._slow = state
         for name, values in self.state.items():
             values[:] = state.variables[name][:, order]

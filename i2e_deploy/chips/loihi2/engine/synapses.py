@@ -7,6 +7,7 @@ import numpy as np
 from i2e_deploy.chips.loihi2.engine import kernels
 from i2e_deploy.chips.loihi2.engine.plan import Array, WirePlan, channel_last
 from i2e_deploy.chips.loihi2.engine.population import Population
+from i2e_deploy.chips.loihi2.engine.workers import worthwhile
 from i2e_deploy.chips.loihi2.reference.run import currents_of
 
 
@@ -18,9 +19,9 @@ def deliver(
 
     Returns synaptic operations. `fresh`: the currents are set, not added to.
     """
-    cur = population.currents(wire.wire.imag)
-    graded = 1 if wire.wire.graded and sent.dtype != np.uint8 else None
-    if graded is None and sent.dtype != np.uint8:
+    cur, values = population.currents(wire.wire.imag), sent.itemsize > 1
+    graded = 1 if wire.wire.graded and values else None
+    if graded is None and values:
         sent = (sent != 0).astype(np.uint8)
     if wire.kind == "slow" or (wire.limited and kernels.largest(sent, first, steps) > wire.limit):
         if fresh:
@@ -29,12 +30,11 @@ def deliver(
     if wire.kind == "delayed":
         return int(kernels.deliver_delayed(sent, first, steps, cur, lag, *wire.arrays))
 
-    def run(lo: int, hi: int, part: int) -> int:
-        return int(kernels.deliver(sent, graded, first, steps, cur, lag, *wire.arrays, wire.limit, fresh, lo, hi))
-
-    jobs = sent.shape[0] * steps
-    rows = jobs * wire.rows
-    return run(0, rows, 0) if wire.delayed else population.workers.split(run, rows, wire.work * jobs)
+    jobs = len(sent) * steps
+    rows, arguments = jobs * wire.rows, (sent, graded, first, steps, cur, lag, *wire.arrays, wire.limit, fresh)
+    if wire.delayed or not worthwhile(wire.work * jobs):
+        return int(kernels.deliver(*arguments, 0, rows))
+    return population.workers.split(lambda lo, hi, _: kernels.deliver(*arguments, lo, hi), rows)
 
 
 def _by_definition(wire: WirePlan, sent: Array, cur: Array, lag: int, order: Array) -> int:

@@ -17,15 +17,20 @@ def _pool(threads: int, process: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="loihi2")
 
 
+def worthwhile(work: float) -> bool:
+    """Whether so many elementary operations pay for threads."""
+    return work >= WORTHWHILE
+
+
 class Workers:
     """Runs `function(lo, hi, part)` over parts of a range; parts are numbered from 0 and fewer than `threads`."""
 
     def __init__(self, threads: int | None = None) -> None:
         self.threads = threads or os.cpu_count() or 1
 
-    def split(self, function: Callable[[int, int, int], int], count: int, work: float, align: int = 1) -> int:
-        """The sum of what the parts return; `work` estimates all of it, parts start at multiples of `align`."""
-        parts = 1 if work < WORTHWHILE else min(self.threads, -(-count // align))
+    def split(self, function: Callable[[int, int, int], int], count: int, align: int = 1) -> int:
+        """The sum of what the parts return; parts start at multiples of `align`."""
+        parts = min(self.threads, -(-count // align))
         if parts < 2:
             return int(function(0, count, 0))
         step = -(-count // (parts * align)) * align

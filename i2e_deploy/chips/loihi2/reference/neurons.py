@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.chips.loihi2.program import BlockNetwork, CubaLif, Delta, Resonator, Sigma, SigmaDelta
-from i2e_deploy.chips.loihi2.reference.layers import Layer, layers_of
+from i2e_deploy.chips.loihi2.program import CubaLif, Delta, Resonator, Sigma, SigmaDelta
+from i2e_deploy.chips.loihi2.reference.layers import Layer
 from i2e_deploy.chips.trace import States
 
 Integers = NDArray[np.int64]
@@ -104,11 +104,10 @@ def extra_shapes(layer: Layer) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
-def state_shapes(network: BlockNetwork, semantics: str) -> dict[str, dict[str, tuple[int, ...]]]:
+def state_shapes(layers: tuple[Layer, ...]) -> dict[str, dict[str, tuple[int, ...]]]:
     """Shapes of all states by layer and name, without B."""
     return {
-        layer.name: dict.fromkeys(VARIABLES[type(layer.neuron)], layer.shape) | extra_shapes(layer)
-        for layer in layers_of(network, semantics)
+        layer.name: dict.fromkeys(VARIABLES[type(layer.neuron)], layer.shape) | extra_shapes(layer) for layer in layers
     }
 
 
