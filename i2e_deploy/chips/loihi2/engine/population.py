@@ -13,7 +13,7 @@ from i2e_deploy.chips.loihi2.engine.plan import Array, LayerPlan, WirePlan
 from i2e_deploy.chips.loihi2.engine.workers import Workers
 from i2e_deploy.chips.loihi2.program import CubaLif, Delta, Resonator, Sigma, SigmaDelta
 from i2e_deploy.chips.loihi2.reference.counts import LoihiCounts
-from i2e_deploy.chips.loihi2.reference.neurons import VARIABLES, final, fresh, update
+from i2e_deploy.chips.loihi2.reference.neurons import final, fresh, update
 from i2e_deploy.chips.trace import States
 
 _SIGMA = ("sigma", "act", "residue")
@@ -35,7 +35,7 @@ class Population:
         rows = 0 if self.lone is not None and self.lone.kind == "direct" else block + plan.depth
         self._current: list[Array] = [np.zeros((samples, rows, layer.size), plan.dtype) for _ in range(parts)]
         self._slow = fresh(layer, samples) if isinstance(layer.neuron, Resonator) else None
-        self.state = {k: np.zeros((samples, layer.size), np.int32) for k in VARIABLES[type(layer.neuron)]}
+        self.state = {k: np.zeros((samples, layer.size), np.int32) for k in layer.neuron.variables}
         self._reset = layer.neuron.reset if isinstance(layer.neuron, CubaLif) else None
         self._arguments = self._prepare()
         self.synops = self.spikes = 0
