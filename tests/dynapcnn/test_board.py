@@ -25,7 +25,7 @@ from i2e_deploy.chips.dynapcnn.targets.board import session as board_session
 from i2e_deploy.chips.dynapcnn.targets.board.fake import Faults, fake_samna
 from i2e_deploy.chips.dynapcnn.targets.board.fake.chip import places
 from i2e_deploy.chips.dynapcnn.targets.board.fake.objects import Spike
-from i2e_deploy.chips.dynapcnn.targets.board.neurons import addresses
+from i2e_deploy.chips.dynapcnn.targets.board.session import addresses
 from i2e_deploy.chips.options import Injection
 from i2e_deploy.chips.trace import Power
 from i2e_deploy.errors import CheckFailed, InputError, UnsupportedError

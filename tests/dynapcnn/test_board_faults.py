@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.targets.board import BoardOptions, results
 from i2e_deploy.chips.dynapcnn.targets.board import session as board_session
+from i2e_deploy.chips.dynapcnn.targets.board.arrivals import Readings
 from i2e_deploy.chips.dynapcnn.targets.board.fake import Faults, fake_samna
 from i2e_deploy.chips.dynapcnn.targets.board.link import WRAP, open_board, unwrap
-from i2e_deploy.chips.dynapcnn.targets.board.power import Readings
 from i2e_deploy.errors import BoardNotFound, CheckFailed, MissingDependency, SourceLost, UnsupportedError
 
 

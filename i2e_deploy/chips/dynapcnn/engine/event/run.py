@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.dynapcnn.engine.event.engine import engine_of
-from i2e_deploy.chips.dynapcnn.engine.event.filter_kernel import filter_fast
+from i2e_deploy.chips.dynapcnn.engine.event.kernels import filter_events
+from i2e_deploy.chips.dynapcnn.peripherals import EventFilter
 from i2e_deploy.chips.dynapcnn.program import CoreNetwork
 from i2e_deploy.chips.dynapcnn.reference.event import HIGH, LOW, CoreState, EventRun, route, run_event_reference
 from i2e_deploy.chips.dynapcnn.reference.event_filter import filter_reference, fresh_memory
@@ -86,6 +87,20 @@ def front_end(
     passed, memory = run(program.event_filter, stimuli, memory, options.step_us)
     passed["t"] -= shift
     return passed, memory
+
+
+def filter_fast(
+    event_filter: EventFilter, stimuli: Stimuli, memory: NDArray[np.int64], step_us: int
+) -> tuple[Stimuli, NDArray[np.int64]]:
+    """`event_filter.filter_reference`, fast."""
+    last = memory.copy()
+    c, y, x = (np.ascontiguousarray(stimuli[name]) for name in "cyx")
+    down, across = event_filter.window[0] // 2, event_filter.window[1] // 2
+    passes = filter_events(
+        stimuli["t"] // step_us, c, y, x, last, down, across, event_filter.threshold,
+        event_filter.counts_own, event_filter.blocks_own, event_filter.mode == "low_pass",
+    )  # fmt: skip
+    return stimuli[passes], last
 
 
 def reaching(
