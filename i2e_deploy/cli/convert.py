@@ -178,7 +178,7 @@ def _compare(source: ImageSource, settings: Settings, against: Path, plot: Path 
 
     from i2e_deploy.cli.common import console, new_table, print_json, working
     from i2e_deploy.conversion.gap import STATISTICS
-    from i2e_deploy.datasets.compare import compare_with_recordings
+    from i2e_deploy.datasets.recording_gap import compare_with_recordings
 
     with working("converting with every sensor preset, and comparing"):
         results = compare_with_recordings(source, settings, against)

@@ -14,7 +14,7 @@ from tiny_programs import tiny_program
 
 from i2e_deploy.chips import get
 from i2e_deploy.chips.dynapcnn import DynapcnnChip
-from i2e_deploy.chips.dynapcnn.estimates.energy import Coefficients, Reading
+from i2e_deploy.chips.dynapcnn.estimates.power import Coefficients, Reading
 from i2e_deploy.chips.dynapcnn.estimates.power_file import (
     MAX_BYTES,
     read_coefficients,

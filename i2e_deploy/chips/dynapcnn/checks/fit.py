@@ -19,7 +19,7 @@ from i2e_deploy.chips.dynapcnn.checks.examine import Asked, examine
 from i2e_deploy.chips.dynapcnn.checks.fit_search import Search
 from i2e_deploy.chips.dynapcnn.lowering.reshape.change import Change, Step, apply_changes, described
 from i2e_deploy.chips.dynapcnn.lowering.reshape.channels import Spikes
-from i2e_deploy.chips.dynapcnn.lowering.reshape.graph import removable, weights_of
+from i2e_deploy.chips.dynapcnn.lowering.reshape.edit import removable, weights_of
 from i2e_deploy.chips.dynapcnn.lowering.stages import arrange
 from i2e_deploy.chips.profile import Profile
 from i2e_deploy.errors import CheckFailed, UnsupportedError

@@ -27,7 +27,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from i2e_deploy.chips.dynapcnn.estimates.energy import PROCESSOR_RAILS, Coefficients, Reading
+from i2e_deploy.chips.dynapcnn.estimates.power import PROCESSOR_RAILS, Coefficients, Reading
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.files import check_exists, replacing
 

@@ -48,7 +48,7 @@ DECIMATED = "samples that began from an unknown count of a decimator, which noth
 NO_POWER = "samples without a reading of the power monitor"
 
 
-class BoardSession:
+class SampleStream:
     """A configured board. `incidents` counts what went otherwise than asked.
 
     Args:
