@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import cast
 
@@ -25,7 +24,7 @@ from i2e_deploy.errors import InputError
 from i2e_deploy.events.array import Events
 from i2e_deploy.events.steps import check_recording, from_start
 from i2e_deploy.network import INPUT
-from i2e_deploy.threads import thread_count
+from i2e_deploy.threads import on_threads, thread_count
 
 #: What the event filter remembers behind a sample: int64 [H, W].
 Memory = NDArray[np.int64]
@@ -143,12 +142,7 @@ def _run(
             return run_event_reference(program, stimuli, options, states), last
         return fast.run(stimuli, states), last
 
-    threads = min(batch, thread_count())
-    if threads == 1:
-        done = list(map(run, range(batch)))
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            done = list(pool.map(run, range(batch)))
+    done = on_threads(run, range(batch), thread_count())
     trace = _trace(program, [each for each, _ in done], lead, options)
     if program.event_filter is None:
         return trace

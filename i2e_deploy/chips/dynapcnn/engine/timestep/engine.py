@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -27,7 +26,7 @@ from i2e_deploy.chips.dynapcnn.program import CoreLayer, CoreNetwork, Source
 from i2e_deploy.chips.dynapcnn.reference.timestep import run_reference
 from i2e_deploy.chips.trace import Integers, LayerCounts, States, Trace, sum_counts
 from i2e_deploy.network import INPUT
-from i2e_deploy.threads import thread_count
+from i2e_deploy.threads import on_threads, thread_count
 
 #: States [sample, C, H, W] of each layer; None: all are zero.
 Start = Mapping[str, NDArray[np.int64]] | None
@@ -62,13 +61,11 @@ def _run(program: CoreNetwork, frames: Integers, before: States | None) -> Trace
     ends = [len(frames) * i // number for i in range(number + 1)]
     states = {layer.name: np.empty((len(frames), *layer.output_shape), np.int64) for layer in program.layers}
 
-    def run(first: int, last: int) -> _Group:
-        after = {name: v[first:last] for name, v in states.items()}
-        return _run_group(program, frames[first:last], _start(before, slice(first, last)), after)
+    def run(ends: tuple[int, int]) -> _Group:
+        part = slice(*ends)
+        return _run_group(program, frames[part], _start(before, part), {name: v[part] for name, v in states.items()})
 
-    with ThreadPoolExecutor(threads) as pool:  # this thread takes the first part
-        others = [pool.submit(run, first, last) for first, last in pairwise(ends[1:])]
-        groups = [run(*ends[:2]), *(other.result() for other in others)]
+    groups = on_threads(run, list(pairwise(ends)), threads)
     return Trace(
         spikes=LazySpikes([group.spikes for group in groups], len(frames)),
         states={name: {"v_mem": v} for name, v in states.items()},
