@@ -18,8 +18,8 @@ from nmnist import CALIBRATION, CHIP, Labels
 from i2e_deploy.chips import LowerOptions
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram
 from i2e_deploy.chips.dynapcnn.lowering.calibrate import effective_bits
-from i2e_deploy.datasets.images import resize
 from i2e_deploy.datasets.mnist5k import load_mnist5k
+from i2e_deploy.datasets.picture import resize
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network import IntegrateAndFire, Network
 from i2e_deploy.network.file import read_network

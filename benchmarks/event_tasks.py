@@ -17,8 +17,8 @@ from sinabs.activation import Heaviside
 from torch import nn
 
 from i2e_deploy.conversion import RATIO, i2e_torch
-from i2e_deploy.datasets.images import resize
 from i2e_deploy.datasets.mnist5k import load_mnist5k
+from i2e_deploy.datasets.picture import resize
 from i2e_deploy.events.array import Events
 from i2e_deploy.events.files import read_events
 from i2e_deploy.network import Network, from_sinabs

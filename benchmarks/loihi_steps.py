@@ -18,6 +18,7 @@ from loihi2 import _conv as drawn_conv
 from loihi2 import machine
 
 from i2e_deploy.chips.loihi2.engine.simulator import Stream
+from i2e_deploy.chips.loihi2.neuron import Neuron
 from i2e_deploy.chips.loihi2.program import (
     SOURCE,
     Block,
@@ -25,7 +26,6 @@ from i2e_deploy.chips.loihi2.program import (
     CubaLif,
     Delta,
     DenseSynapse,
-    Neuron,
     Sigma,
     SigmaDelta,
 )

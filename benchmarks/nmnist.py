@@ -25,8 +25,8 @@ from i2e_deploy.chips.dynapcnn.engine.event.run import run_recordings
 from i2e_deploy.chips.dynapcnn.lowering.calibrate import effective_bits
 from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
 from i2e_deploy.chips.trace import Trace
-from i2e_deploy.datasets.images import resize
 from i2e_deploy.datasets.mnist5k import load_mnist5k
+from i2e_deploy.datasets.picture import resize
 from i2e_deploy.events.array import Events
 from i2e_deploy.network import Network, from_sinabs
 from i2e_deploy.network.file import read_network

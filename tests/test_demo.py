@@ -11,8 +11,8 @@ import pytest
 
 from i2e_deploy import bundle
 from i2e_deploy.cli.app import run
-from i2e_deploy.datasets.images import resize
 from i2e_deploy.datasets.mnist5k import load_mnist5k
+from i2e_deploy.datasets.picture import resize
 from i2e_deploy.training.augment import Deformation, deform
 from i2e_deploy.training.bptt import spike_counts
 from i2e_deploy.training.loop import TrainConfig, train

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 
 from i2e_deploy.conversion import RATIO, i2e_torch
-from i2e_deploy.datasets.images import resize
 from i2e_deploy.datasets.mnist5k import load_mnist5k
+from i2e_deploy.datasets.picture import resize
 
 
 def test_the_split_is_stratified_seeded_and_whole() -> None:

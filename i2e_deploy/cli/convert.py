@@ -143,9 +143,9 @@ def _write_shards(images: Path, out: Path, settings: Settings, how: tuple[str, i
     import time
 
     from i2e_deploy.cli.common import console, print_json, progress_bar
-    from i2e_deploy.conversion.convert import usable_cores
     from i2e_deploy.datasets.scale import Progress, convert_dataset
     from i2e_deploy.datasets.sources import open_source
+    from i2e_deploy.threads import usable_cores
 
     executor, workers, address = how
     found: list[Progress] = []
@@ -178,7 +178,7 @@ def _compare(source: ImageSource, settings: Settings, against: Path, plot: Path 
 
     from i2e_deploy.cli.common import console, new_table, print_json, working
     from i2e_deploy.conversion.gap import STATISTICS
-    from i2e_deploy.datasets.compare import compare_with_recordings
+    from i2e_deploy.datasets.recording_gap import compare_with_recordings
 
     with working("converting with every sensor preset, and comparing"):
         results = compare_with_recordings(source, settings, against)

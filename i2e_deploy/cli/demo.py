@@ -41,8 +41,8 @@ def command(
     from i2e_deploy.chips import PLAIN, Injection, get
     from i2e_deploy.chips.abilities import PlacesByLoad, require
     from i2e_deploy.cli.common import console, print_check, print_json
-    from i2e_deploy.datasets.images import resize
     from i2e_deploy.datasets.mnist5k import load_mnist5k
+    from i2e_deploy.datasets.picture import resize
     from i2e_deploy.reporting.html import STEP_US
 
     start, say = time.perf_counter(), console(stderr=as_json)
@@ -127,7 +127,7 @@ def _train(
     """The trained network, written to `path` after each epoch, and its float accuracy."""
     from i2e_deploy.chips import write_model
     from i2e_deploy.cli.training import train_and_show
-    from i2e_deploy.datasets.images import resize
+    from i2e_deploy.datasets.picture import resize
     from i2e_deploy.training.recipes import read_trained, recipe_of
 
     seed, epochs, size = options

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -15,6 +12,7 @@ from i2e_deploy.conversion.reference import ON, check_images
 from i2e_deploy.conversion.threshold import as_ratio, to_uint8
 from i2e_deploy.conversion.vectors import Kernels, as_table
 from i2e_deploy.errors import InputError
+from i2e_deploy.threads import on_threads, thread_count
 
 #: Pixels that are worth a thread of their own: starting one takes as long as converting about so many.
 PIXELS_PER_THREAD = 200_000
@@ -44,7 +42,7 @@ def convert(
         kernels: saccades in time order (default the canonical eight), or cells int64 [1 or B, T, 2].
         packed: return bits, eight a byte, each sample as `np.packbits(frames.reshape(-1))`.
         on_first: put the ON plane at channel 0, as the authors' release does; default OFF, ON.
-        threads: at most so many; default all cores this process may use.
+        threads: at most so many; default `threads.thread_count`.
         out: C-contiguous array of the result's shape to write into. Use it in a loop: the first touch
             of fresh memory costs more than the conversion.
 
@@ -72,55 +70,16 @@ def convert(
     flat = out.reshape(batch, -1)
     stream = not packed and width % LANES == 0 and flat.ctypes.data % LANES == 0 and out.nbytes > STREAM_BYTES
 
-    def work(start: int, stop: int) -> None:
+    def work(start: int) -> None:
         convert_images(
-            source, interleaved, start, stop, fraction.numerator, fraction.denominator,
+            source, interleaved, start, min(start + size, batch), fraction.numerator, fraction.denominator,
             tables, ON ^ int(on_first), flat, packed, stream,
         )  # fmt: skip
 
-    workers = usable_cores() if threads is None else threads
-    run_chunks(work, batch, max(1, min(workers, batch * height * width // PIXELS_PER_THREAD)))
+    workers = max(1, min(thread_count() if threads is None else threads, batch * height * width // PIXELS_PER_THREAD))
+    size = batch if workers == 1 else max(1, batch // (8 * workers))
+    on_threads(work, range(0, batch, size), workers)
     return out
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def run_chunks(work: Callable[[int, int], None], count: int, threads: int) -> None:
-    """Call `work(start, stop)` over 0..count on `threads` threads, this one included; re-raises errors.
-
-    Threads live for one call: a pool kept between calls would not survive the fork of a data loader.
-    """
-    if threads <= 1:
-        work(0, count)
-        return
-    size = max(1, count // (8 * threads))
-    starts = iter(range(0, count, size))
-    lock = threading.Lock()
-    errors: list[BaseException] = []
-
-    def drain() -> None:
-        while True:
-            with lock:
-                start = next(starts, None)
-            if start is None:
-                return
-            try:
-                work(start, min(start + size, count))
-            except BaseException as error:  # handed to the caller below
-                errors.append(error)
-                return
-
-    helpers = [threading.Thread(target=drain, daemon=True) for _ in range(threads - 1)]
-    for helper in helpers:
-        helper.start()
-    drain()
-    for helper in helpers:
-        helper.join()
-    if errors:
-        raise errors[0]
 
 
 def _in_memory_order(images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], bool]:

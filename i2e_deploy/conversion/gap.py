@@ -99,7 +99,7 @@ def spectrum_centre(image: NDArray[np.int64]) -> float:
 
 def local_support(events: Events, width: int, height: int, within_us: int = SUPPORT_US) -> float:
     """Share of events that another pixel of the 3x3 neighbourhood preceded by at most `within_us`."""
-    from i2e_deploy.conversion.support import count_supported  # numba: on first use
+    from i2e_deploy.conversion.event_kernels import count_supported  # numba: on first use
 
     if not len(events):
         return float("nan")

@@ -146,7 +146,7 @@ def simulate(
     parts.append(_noise(sensor.hot_rate_hz * pixels.hot, duration, rng))
     events = _sorted(np.concatenate(parts))
     if sensor.refractory_us:
-        from i2e_deploy.conversion.refractory import outside_dead_time  # numba: on first use
+        from i2e_deploy.conversion.event_kernels import outside_dead_time  # numba: on first use
 
         pixel = events["y"].astype(np.int64) * width + events["x"]
         times = np.ascontiguousarray(events["t"])

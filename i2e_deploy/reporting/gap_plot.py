@@ -20,7 +20,7 @@ def save_gap_plot(
     """Draw log2(synthetic / recorded) of every statistic for the first `most` results; 0 is no gap.
 
     Args:
-        results: (name, gap, rows) from `datasets.compare.compare_with_recordings`.
+        results: (name, gap, rows) from `datasets.recording_gap.compare_with_recordings`.
         path: image to write.
         kind: `"png"`, `"svg"` or `"pdf"`.
         most: how many results are drawn.

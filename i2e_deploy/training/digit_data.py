@@ -7,8 +7,8 @@ import torch
 from numpy.typing import NDArray
 
 from i2e_deploy.conversion import RATIO, i2e_torch
-from i2e_deploy.datasets.images import resize
 from i2e_deploy.datasets.mnist5k import load_mnist5k
+from i2e_deploy.datasets.picture import resize
 
 #: Side of the pictures in pixels.
 SIZE = 32

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from i2e_deploy.conversion import i2e_reference
 from i2e_deploy.conversion.energy import first_layer_energy
-from i2e_deploy.conversion.refractory import outside_dead_time
+from i2e_deploy.conversion.event_kernels import outside_dead_time
 from i2e_deploy.conversion.sensor import PRESETS, Sensor, make_pixels, simulate
 from i2e_deploy.conversion.stream import events_to_frames, frames_to_events
 from i2e_deploy.conversion.vectors import kernel_table, saccades

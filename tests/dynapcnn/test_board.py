@@ -17,15 +17,14 @@ from tiny_programs import tiny_program
 
 from i2e_deploy.chips import Trace
 from i2e_deploy.chips.dynapcnn import CoreLayer, DynapcnnProgram, Source
-from i2e_deploy.chips.dynapcnn.estimates.energy import calibrate_power, reading
+from i2e_deploy.chips.dynapcnn.estimates.power import calibrate_power, reading
 from i2e_deploy.chips.dynapcnn.peripherals import EventFilter, Readout
 from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
-from i2e_deploy.chips.dynapcnn.targets.board import BoardOptions
-from i2e_deploy.chips.dynapcnn.targets.board import session as board_session
+from i2e_deploy.chips.dynapcnn.targets.board import BoardOptions, sample_stream
 from i2e_deploy.chips.dynapcnn.targets.board.fake import Faults, fake_samna
-from i2e_deploy.chips.dynapcnn.targets.board.fake.chip import places
+from i2e_deploy.chips.dynapcnn.targets.board.fake.cores import places
 from i2e_deploy.chips.dynapcnn.targets.board.fake.objects import Spike
-from i2e_deploy.chips.dynapcnn.targets.board.neurons import addresses
+from i2e_deploy.chips.dynapcnn.targets.board.sample_stream import addresses
 from i2e_deploy.chips.options import Injection
 from i2e_deploy.chips.trace import Power
 from i2e_deploy.errors import CheckFailed, InputError, UnsupportedError
@@ -87,7 +86,7 @@ def test_the_fake_board_equals_the_simulator(
     expected = program.run(frames, "event", options=options)
     assert_equal_events(trace, expected)
     np.testing.assert_array_equal(trace.output, expected.output)
-    assert set(trace.incidents) <= {board_session.SENT_TWICE}
+    assert set(trace.incidents) <= {sample_stream.SENT_TWICE}
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -174,7 +173,7 @@ def test_power_is_the_mean_of_the_rails() -> None:
     np.testing.assert_allclose([power.total_w, (power + power).total_w], 1.5e-3)
     assert power.readings >= len(FRAMES)
     none = on_board(power_hz=0)
-    assert (none.power, board_session.NO_POWER in none.incidents) == (None, False)
+    assert (none.power, sample_stream.NO_POWER in none.incidents) == (None, False)
 
 
 def test_readings_of_a_board_calibrate_the_estimate() -> None:
@@ -212,7 +211,7 @@ def test_biases_are_added_by_the_slow_clock_once_a_step() -> None:
 
 def test_a_decimator_is_not_reset_and_the_trace_says_so() -> None:
     trace = on_board(program=replace(PROGRAM, layers=(replace(PROGRAM.layers[0], decimation=2), PROGRAM.layers[1])))
-    assert trace.incidents[board_session.DECIMATED] == len(FRAMES) - 1
+    assert trace.incidents[sample_stream.DECIMATED] == len(FRAMES) - 1
 
 
 def test_a_sample_without_events() -> None:

@@ -10,8 +10,7 @@ from tiny_programs import tiny_program
 
 from i2e_deploy.chips.dynapcnn import Source
 from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
-from i2e_deploy.chips.dynapcnn.targets.board import BoardOptions
-from i2e_deploy.chips.dynapcnn.targets.board import session as board_session
+from i2e_deploy.chips.dynapcnn.targets.board import BoardOptions, sample_stream
 from i2e_deploy.chips.dynapcnn.targets.board.camera import watch
 from i2e_deploy.chips.dynapcnn.targets.board.fake import Faults, fake_samna
 from i2e_deploy.chips.dynapcnn.targets.board.on_camera import on_camera
@@ -51,7 +50,7 @@ def test_without_a_power_monitor_the_trace_says_so(monkeypatch: pytest.MonkeyPat
     watched, _ = see(program, power_hz=100.0)
     assert watched.trace.power is not None
     with fake_samna(watts=(), sensor=RECORDING):
-        assert watch(program, 1).trace.incidents == {board_session.NO_POWER: 1}
+        assert watch(program, 1).trace.incidents == {sample_stream.NO_POWER: 1}
 
 
 def test_wrong_requests() -> None:

@@ -15,11 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
-from i2e_deploy.chips.dynapcnn.targets.board import BoardOptions, results
-from i2e_deploy.chips.dynapcnn.targets.board import session as board_session
+from i2e_deploy.chips.dynapcnn.targets.board import BoardOptions, results, sample_stream
+from i2e_deploy.chips.dynapcnn.targets.board.arrivals import Readings
 from i2e_deploy.chips.dynapcnn.targets.board.fake import Faults, fake_samna
 from i2e_deploy.chips.dynapcnn.targets.board.link import WRAP, open_board, unwrap
-from i2e_deploy.chips.dynapcnn.targets.board.power import Readings
 from i2e_deploy.errors import BoardNotFound, CheckFailed, MissingDependency, SourceLost, UnsupportedError
 
 
@@ -84,7 +83,7 @@ def test_a_board_that_falls_silent_ends_in_a_timeout() -> None:
 
 def test_late_events_are_counted_and_their_order_is_kept() -> None:
     trace, expected = on_board(Faults(transfer_s=0.03)), PROGRAM.run(FRAMES, "event")
-    assert trace.incidents[board_session.LATE] > 0.5 * FRAMES.sum()
+    assert trace.incidents[sample_stream.LATE] > 0.5 * FRAMES.sum()
     np.testing.assert_array_equal(trace.output.sum(1), expected.output.sum(1))
     assert not np.array_equal(trace.output, expected.output)
     assert trace.incidents[results.BEYOND] > 0
@@ -102,7 +101,7 @@ def test_time_stamps_wrap_in_mid_sample() -> None:
     ours, theirs = trace.events["readout"]["t"], expected.events["readout"]["t"]
     assert ours.max() > WRAP
     moved = np.abs(ours - theirs)
-    assert moved.max() <= board_session.GUARD_US
+    assert moved.max() <= sample_stream.GUARD_US
     assert (moved > 0).mean() < 0.01
 
 
@@ -113,20 +112,20 @@ def test_unwrapped_time_is_the_nearest(t: int, apart: int) -> None:
 
 def test_states_that_are_never_zeroed_are_reported() -> None:
     trace = on_board(Faults(ignored_resets=range(1000)))
-    assert trace.incidents[board_session.NOT_ZERO] >= len(FRAMES) - 1
+    assert trace.incidents[sample_stream.NOT_ZERO] >= len(FRAMES) - 1
     assert not np.array_equal(trace.output, PROGRAM.run(FRAMES, "event").output)
 
 
 def test_a_reset_that_failed_once_is_repeated() -> None:
     trace = on_board(Faults(ignored_resets=(4,)))  # 0 and 1 try the first event, 2 is that of sample 0
-    assert trace.incidents[board_session.REPEATED] == 1
-    assert board_session.NOT_ZERO not in trace.incidents
+    assert trace.incidents[sample_stream.REPEATED] == 1
+    assert sample_stream.NOT_ZERO not in trace.incidents
     np.testing.assert_array_equal(trace.output, PROGRAM.run(FRAMES, "event").output)
 
 
 def test_a_board_that_reads_no_states_back_is_used_and_says_so() -> None:
     trace = on_board(Faults(answers=False, loses_first="none"))
-    assert trace.incidents == {board_session.UNCHECKED: len(FRAMES), board_session.UNTRIED: len(FRAMES)}
+    assert trace.incidents == {sample_stream.UNCHECKED: len(FRAMES), sample_stream.UNTRIED: len(FRAMES)}
     np.testing.assert_array_equal(trace.output, PROGRAM.run(FRAMES, "event").output)
 
 
@@ -149,7 +148,7 @@ def test_spikes_that_come_late_or_from_nowhere_are_counted() -> None:
     expected = PROGRAM.run(FRAMES, "event")
     np.testing.assert_array_equal(on_board(Faults(delay_s=0.5)).output, expected.output)  # its answers wait for them
     mute = Faults(delay_s=0.03, transfer_s=0.02, answers=False, loses_first="none")
-    assert 0 < on_board(mute, lead_us=50_000).incidents[board_session.LEFT_OVER] < expected.output.sum()
+    assert 0 < on_board(mute, lead_us=50_000).incidents[sample_stream.LEFT_OVER] < expected.output.sum()
     strays = on_board(Faults(strays=True))
     np.testing.assert_array_equal(strays.output, expected.output)
     assert strays.incidents[results.OUTSIDE] == expected.output.sum()
@@ -158,7 +157,7 @@ def test_spikes_that_come_late_or_from_nowhere_are_counted() -> None:
 def test_a_chip_that_is_never_quiet_is_cut_off() -> None:
     with fake_samna(faults=Faults(babbles=True)) as samna:
         trace = PROGRAM.run_on_board(FRAMES, BoardOptions(timeout_s=0.5))
-        assert trace.incidents[board_session.NEVER_QUIET] == len(FRAMES)
+        assert trace.incidents[sample_stream.NEVER_QUIET] == len(FRAMES)
         assert samna.stand_in_clock.now < 1 + len(FRAMES)
 
 
@@ -168,7 +167,7 @@ def test_the_first_event_after_a_reset_is_sent_twice_where_it_is_lost(
 ) -> None:
     """Tried when the board is opened; then no event is missing, and none is there twice."""
     trace = on_board(Faults(loses_first=loses_first))
-    assert trace.incidents.get(board_session.SENT_TWICE, 0) == again
+    assert trace.incidents.get(sample_stream.SENT_TWICE, 0) == again
     np.testing.assert_array_equal(trace.output, PROGRAM.run(FRAMES, "event").output)
 
 

@@ -17,7 +17,7 @@ from i2e_deploy.chips import get
 from i2e_deploy.chips.dynapcnn import Source
 from i2e_deploy.chips.dynapcnn.formats.config import DECIMATION, build_config
 from i2e_deploy.chips.dynapcnn.runnable import DynapcnnProgram
-from i2e_deploy.chips.dynapcnn.targets.board import samna_link
+from i2e_deploy.chips.dynapcnn.targets.board import setup
 from i2e_deploy.errors import CheckFailed, FileFormatError, UnsupportedError
 from i2e_deploy.network import from_sinabs
 
@@ -58,7 +58,7 @@ def test_configuration_equals_what_sinabs_writes(seed: int) -> None:
     cores = dict(zip(program.layer_names, CORES, strict=True))
     data = json.loads(json.dumps(build_config(program, cores, "speck2f")))
     ours = samna_standin.SpeckConfiguration()
-    samna_link.apply(ours, data)
+    setup.apply(ours, data)
     for core in range(9):
         theirs, mine = sinabs.cnn_layers[core].fields(), ours.cnn_layers[core].fields()
         for name, value in theirs.items():
@@ -110,7 +110,7 @@ def test_what_the_chip_has_no_field_for_is_refused() -> None:
 def test_apply_and_validate_refuse() -> None:
     configuration = samna_standin.SpeckConfiguration()
     with pytest.raises(FileFormatError, match="format None version None"):
-        samna_link.apply(configuration, {})
+        setup.apply(configuration, {})
 
     class Refusing:
         @staticmethod
@@ -118,4 +118,4 @@ def test_apply_and_validate_refuse() -> None:
             return False, "core 3: too many weights"
 
     with pytest.raises(CheckFailed, match="core 3: too many weights"):
-        samna_link.validate(Refusing, configuration)
+        setup.validate(Refusing, configuration)

@@ -18,7 +18,7 @@ from i2e_deploy.chips import get
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram, Source
 from i2e_deploy.chips.dynapcnn.formats.config import build_config
 from i2e_deploy.chips.dynapcnn.peripherals import EventFilter, Readout
-from i2e_deploy.chips.dynapcnn.targets.board import samna_link
+from i2e_deploy.chips.dynapcnn.targets.board import setup
 from i2e_deploy.chips.dynapcnn.targets.board.on_camera import on_camera
 from i2e_deploy.errors import CheckFailed, UnsupportedError
 from i2e_deploy.network import Sensor, from_sinabs
@@ -47,7 +47,7 @@ def everything() -> dict[str, Any]:
 def test_every_field_is_set_as_it_stands() -> None:
     data = everything()
     chip = samna_fields.configuration()
-    samna_link.apply(chip, data)
+    setup.apply(chip, data)
     sections = {name: data[name] for name in ("dvs_layer", "dvs_filter", "readout", "factory_config")}
     wanted = samna_fields.flatten(sections)
     for core, fields in data["cnn_layers"].items():
@@ -101,7 +101,7 @@ def test_all_that_sinabs_writes_we_write_and_nothing_unforeseen(dvs: bool, monit
     assert isinstance(program, DynapcnnProgram)
     names = [("input" if name == "dvs" else program.layer_names[name]) for name in monitor] or None
     ours = samna_standin.SpeckConfiguration()
-    samna_link.apply(ours, build_config(program, dict(zip(program.layer_names, (2, 5), strict=True)), "speck2f", names))
+    setup.apply(ours, build_config(program, dict(zip(program.layer_names, (2, 5), strict=True)), "speck2f", names))
     for core in range(9):
         assert_covers(ours.cnn_layers[core].fields(), theirs.cnn_layers[core].fields(), "cnn_layers[].")
     for section in ("dvs_layer", "dvs_filter", "readout", "factory_config"):
@@ -120,7 +120,7 @@ def test_a_field_that_this_samna_lacks_is_named() -> None:
     data = everything()
     object.__setattr__(chip.dvs_layer, "_fields", ("merge",))
     with pytest.raises(CheckFailed, match=r"does not take configuration\.dvs_layer.*no attribute.*is this samna 0\.46"):
-        samna_link.apply(chip, data)
+        setup.apply(chip, data)
 
 
 def test_what_the_destinations_of_the_camera_have_no_field_for() -> None:

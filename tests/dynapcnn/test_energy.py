@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from i2e_deploy.chips.dynapcnn.estimates.energy import Coefficients, Reading, calibrate_power, power_figures
+from i2e_deploy.chips.dynapcnn.estimates.power import Coefficients, Reading, calibrate_power, power_figures
 from i2e_deploy.chips.profile import load_profile
 from i2e_deploy.chips.trace import LayerCounts
 from i2e_deploy.errors import InputError

@@ -13,7 +13,7 @@ from event_strategies import event_arrays
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from i2e_deploy.chips.dynapcnn.engine.event.filter_kernel import filter_fast
+from i2e_deploy.chips.dynapcnn.engine.event.run import filter_fast
 from i2e_deploy.chips.dynapcnn.formats.config import build_config
 from i2e_deploy.chips.dynapcnn.formats.program_file import from_tensors
 from i2e_deploy.chips.dynapcnn.peripherals import EventFilter

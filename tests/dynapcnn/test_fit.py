@@ -21,7 +21,7 @@ from i2e_deploy.chips.dynapcnn.checks.shapes_only import fewer_channels, shapes_
 from i2e_deploy.chips.dynapcnn.checks.split import split_all, split_to_fit
 from i2e_deploy.chips.dynapcnn.lowering.reshape import Change, apply_changes
 from i2e_deploy.chips.dynapcnn.lowering.reshape.channels import keep_channels, tied
-from i2e_deploy.chips.dynapcnn.lowering.reshape.graph import weights_of
+from i2e_deploy.chips.dynapcnn.lowering.reshape.edit import weights_of
 from i2e_deploy.chips.dynapcnn.lowering.reshape.kernel_size import crop_kernel, sides
 from i2e_deploy.chips.dynapcnn.lowering.stages import Stage
 from i2e_deploy.chips.profile import load_profile

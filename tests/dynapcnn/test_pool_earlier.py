@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from oversized import NEURON, conv_names, frames_for, image_network, oversized
 
 from i2e_deploy.chips.dynapcnn import DynapcnnChip
-from i2e_deploy.chips.dynapcnn.lowering.reshape.graph import weights_of
+from i2e_deploy.chips.dynapcnn.lowering.reshape.edit import weights_of
 from i2e_deploy.chips.dynapcnn.lowering.reshape.pooling import pool_earlier
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network import Conv2d, Flatten, IntegrateAndFire, Layer, Linear, Network, Op, Pool2d, chain

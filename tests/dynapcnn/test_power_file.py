@@ -14,9 +14,13 @@ from tiny_programs import tiny_program
 
 from i2e_deploy.chips import get
 from i2e_deploy.chips.dynapcnn import DynapcnnChip
-from i2e_deploy.chips.dynapcnn.estimates.energy import Coefficients, Reading
-from i2e_deploy.chips.dynapcnn.estimates.power_file import MAX_BYTES, read_coefficients, write_coefficients
-from i2e_deploy.chips.dynapcnn.estimates.power_readings import read_readings
+from i2e_deploy.chips.dynapcnn.estimates.power import Coefficients, Reading
+from i2e_deploy.chips.dynapcnn.estimates.power_file import (
+    MAX_BYTES,
+    read_coefficients,
+    read_readings,
+    write_coefficients,
+)
 from i2e_deploy.chips.dynapcnn.targets.board.fake import fake_samna
 from i2e_deploy.cli.app import run
 from i2e_deploy.cli.common import with_power

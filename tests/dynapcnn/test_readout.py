@@ -19,7 +19,7 @@ from i2e_deploy.chips.dynapcnn.formats.config import build_config
 from i2e_deploy.chips.dynapcnn.formats.program_file import from_tensors
 from i2e_deploy.chips.dynapcnn.peripherals import Readout
 from i2e_deploy.chips.dynapcnn.reference.readout import read_out
-from i2e_deploy.chips.dynapcnn.targets.board import samna_link
+from i2e_deploy.chips.dynapcnn.targets.board import setup
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network import from_sinabs
 
@@ -121,7 +121,7 @@ def test_a_program_with_a_readout_survives_the_file_and_reaches_the_chip() -> No
     again = from_tensors(tensors, json.loads(json.dumps(data)))
     assert again.readout == program.readout
     chip = samna_standin.SpeckConfiguration()
-    samna_link.apply(chip, build_config(again, dict(zip(again.layer_names, (0, 3), strict=True)), "speck2f"))
+    setup.apply(chip, build_config(again, dict(zip(again.layer_names, (0, 3), strict=True)), "speck2f"))
     fields = chip.readout.fields()
     assert fields["threshold"] == 3
     assert fields["low_pass_filter_disable"] is False

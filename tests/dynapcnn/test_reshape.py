@@ -13,10 +13,9 @@ from oversized import NEURON, conv_names, frames_for, image_network, oversized, 
 
 from i2e_deploy.chips.dynapcnn import DynapcnnChip
 from i2e_deploy.chips.dynapcnn.lowering.reshape.channels import fed, keep_channels, kept_channels, tied
-from i2e_deploy.chips.dynapcnn.lowering.reshape.graph import weights_of
+from i2e_deploy.chips.dynapcnn.lowering.reshape.edit import leave_out, removable, weights_of
 from i2e_deploy.chips.dynapcnn.lowering.reshape.kernel_size import crop_kernel, sides
 from i2e_deploy.chips.dynapcnn.lowering.reshape.pooling import pool_earlier
-from i2e_deploy.chips.dynapcnn.lowering.reshape.removal import leave_out, removable
 from i2e_deploy.errors import I2EDeployError, InputError, UnsupportedError
 from i2e_deploy.network import Add, Conv2d, Flatten, Layer, Linear, Network, Op, chain
 

@@ -16,7 +16,7 @@ from torch import nn
 
 from i2e_deploy.chips.dynapcnn.formats.config import build_config
 from i2e_deploy.chips.dynapcnn.reference.preprocess import preprocess_frames
-from i2e_deploy.chips.dynapcnn.targets.board import samna_link
+from i2e_deploy.chips.dynapcnn.targets.board import setup
 from i2e_deploy.errors import UnsupportedError
 
 
@@ -76,7 +76,7 @@ def test_configuration_equals_what_sinabs_writes(options: dict[str, Any]) -> Non
     program = lowered(made, shape)
     cores = dict(zip(program.layer_names, (2, 5), strict=True))
     ours = samna_standin.SpeckConfiguration()
-    samna_link.apply(ours, json.loads(json.dumps(build_config(program, cores, "speck2f"))))
+    setup.apply(ours, json.loads(json.dumps(build_config(program, cores, "speck2f"))))
     theirs = sinabs.dvs_layer.fields()
     assert {name: value for name, value in ours.dvs_layer.fields().items() if name in theirs} == theirs
     assert theirs["destinations"][0]["layer"] == 2

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from i2e_deploy.chips.loihi2.neuron import Ints, Neuron
 from i2e_deploy.chips.loihi2.program import (
     SOURCE,
     Block,
@@ -18,8 +19,6 @@ from i2e_deploy.chips.loihi2.program import (
     CubaLif,
     Delta,
     DenseSynapse,
-    Ints,
-    Neuron,
     Resonator,
     Sigma,
     SigmaDelta,

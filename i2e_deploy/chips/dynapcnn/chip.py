@@ -32,7 +32,7 @@ from i2e_deploy.events import Events
 from i2e_deploy.network import Network
 
 if TYPE_CHECKING:
-    from i2e_deploy.chips.dynapcnn.estimates.energy import Coefficients
+    from i2e_deploy.chips.dynapcnn.estimates.power import Coefficients
 
 
 class DynapcnnChip(Chip):
@@ -94,10 +94,9 @@ class DynapcnnChip(Chip):
         return DynapcnnChip(self.profile.name, read_coefficients(path, self.profile.name))
 
     def calibrate_power(self, readings: Sequence[Path], out: Path, source: str) -> dict[str, Any]:
-        """See `CalibratesPower`, `power_readings` and `energy.calibrate_power`."""
-        from i2e_deploy.chips.dynapcnn.estimates.energy import calibrate_power
-        from i2e_deploy.chips.dynapcnn.estimates.power_file import read_coefficients, write_coefficients
-        from i2e_deploy.chips.dynapcnn.estimates.power_readings import read_readings
+        """See `CalibratesPower`, `power_file` and `power.calibrate_power`."""
+        from i2e_deploy.chips.dynapcnn.estimates.power import calibrate_power
+        from i2e_deploy.chips.dynapcnn.estimates.power_file import read_coefficients, read_readings, write_coefficients
 
         found = [reading for path in readings for reading in read_readings(path)]
         text = source or f"power monitor, {len(found)} readings in {', '.join(path.name for path in readings)}"

@@ -103,22 +103,6 @@ class Readout:
                 f"readout tie {self.tie!r} is lowest or highest, average {self.average!r} window or recursive"
             )
 
-    def section(self) -> dict[str, Any]:
-        """The `readout` section of the configuration; names as samna has them."""
-        return {
-            "enable": True,
-            "readout_configuration_sel": ONE_PIXEL,
-            "output_mode_sel": self.mode,
-            "output_neuron_num": self.selected,
-            "threshold": self.threshold,
-            "override_threshold_max": self.override,
-            "low_pass_filter_disable": self.window == 1,
-            "low_pass_filter32_not16": self.window == 32,
-            "readout_pin_monitor_enable": True,
-            "monitor_enable": False,
-            "internal_slow_clk": False,
-        }
-
 
 def spread(layer: L) -> L:
     """An output layer (a stage or a core layer) with silent channels between its classes, as the erratum asks.

@@ -6,19 +6,19 @@ torch's: `(C, H, W)` or `(N,)`; a dense synapse takes its source flattened, C ou
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import prod
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
+from i2e_deploy.chips.checked import checked_integer
 from i2e_deploy.chips.integers import IntegerNetwork
+from i2e_deploy.chips.loihi2.neuron import Ints, Limits, Neuron
 from i2e_deploy.errors import InputError
 from i2e_deploy.network.op import Pair, Shape
 
-Ints = NDArray[np.int64]
-
+#: Largest value of an integer in a file.
+MOST = 2**31 - 1
 #: Name by which a connection refers to the input of the network.
 SOURCE = "input"
 
@@ -32,7 +32,7 @@ class Reset:
 
 
 @dataclass(frozen=True, eq=False)
-class CubaLif:
+class CubaLif(Neuron):
     """Current-based leaky integrate-and-fire; the voltage is set to zero by a spike.
 
     Args:
@@ -42,35 +42,60 @@ class CubaLif:
         reset: periodic reset of the whole population, or None.
     """
 
+    variables = ("u", "v")
+    arrays: ClassVar[Limits] = {"current_decay": (0, 4096), "voltage_decay": (0, 4096)}
+    integers: ClassVar[Limits] = {"threshold": (0, MOST)}
+
     current_decay: Ints
     voltage_decay: Ints
     threshold: int
     reset: Reset | None = None
 
+    def pack(self) -> tuple[dict[str, Ints], dict[str, Any]]:
+        """See `Neuron.pack`."""
+        arrays, options = super().pack()
+        return arrays, {**options, "reset": None if self.reset is None else [self.reset.interval, self.reset.offset]}
+
+    @classmethod
+    def unpack(cls, arrays: Mapping[str, Any], options: Mapping[str, Any], channels: int) -> CubaLif:
+        """See `Neuron.unpack`."""
+        neuron, reset = super().unpack(arrays, options, channels), options["reset"]
+        if reset is None:
+            return neuron
+        return replace(neuron, reset=Reset(checked_integer(reset[0], 1), checked_integer(reset[1])))
+
 
 @dataclass(frozen=True)
-class Delta:
+class Delta(Neuron):
     """Sends the change of its input when it is at least `threshold << (spike_exp + 6)`, with `spike_exp` more bits."""
 
+    variables = ("act", "residue")
+    integers: ClassVar[Limits] = {"threshold": (0, MOST), "spike_exp": (0, 7)}
+
     threshold: int
     spike_exp: int = 6
 
 
 @dataclass(frozen=True)
-class SigmaDelta:
+class SigmaDelta(Neuron):
     """Sums its input, adds the bias, rectifies, and sends changes as `Delta` does."""
 
+    variables = ("sigma", "act", "residue")
+    integers: ClassVar[Limits] = Delta.integers
+
     threshold: int
     spike_exp: int = 6
 
 
 @dataclass(frozen=True)
-class Sigma:
+class Sigma(Neuron):
     """Sums its input and sends the sum in every step."""
+
+    variables = ("sigma",)
 
 
 @dataclass(frozen=True)
-class Resonator:
+class Resonator(Neuron):
     """Resonate-and-fire. Fires on a phase crossing, or (`izhikevich`) when the imaginary part passes the threshold.
 
     Args:
@@ -79,13 +104,14 @@ class Resonator:
         threshold: in units of 64.
     """
 
+    variables = ("real", "imag")
+    integers: ClassVar[Limits] = {"sin_decay": (-4096, 4096), "cos_decay": (-4096, 4096), "threshold": (0, 2**24)}
+    words: ClassVar[Mapping[str, tuple[str, ...]]] = {"kind": ("phase", "izhikevich")}
+
     kind: Literal["phase", "izhikevich"]
     sin_decay: int
     cos_decay: int
     threshold: int
-
-
-Neuron = CubaLif | Delta | SigmaDelta | Sigma | Resonator
 
 
 @dataclass(frozen=True, eq=False)

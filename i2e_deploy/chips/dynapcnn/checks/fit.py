@@ -3,8 +3,8 @@
 Smallest: the fewest layers changed in a way that needs training, then the least lost, then the fewest layers split
 (which leaves the network as it is, see `split`). Lost is the share of its connections that a layer loses, added up
 over all layers, those behind the changed ones too. Sets are found by shapes (`fit_search`), then made and checked
-for real. Where there are more layers than cores, layers that can be left out go first (`reshape.removal`): the other
-changes leave their number as it is.
+for real. Where there are more layers than cores, layers that can be left out go first (`removable`): the other changes
+leave their number as it is.
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from i2e_deploy.chips.dynapcnn.checks.examine import Asked, examine
 from i2e_deploy.chips.dynapcnn.checks.fit_search import Search
 from i2e_deploy.chips.dynapcnn.lowering.reshape.change import Change, Step, apply_changes, described
 from i2e_deploy.chips.dynapcnn.lowering.reshape.channels import Spikes
-from i2e_deploy.chips.dynapcnn.lowering.reshape.graph import weights_of
-from i2e_deploy.chips.dynapcnn.lowering.reshape.removal import removable
+from i2e_deploy.chips.dynapcnn.lowering.reshape.edit import removable, weights_of
 from i2e_deploy.chips.dynapcnn.lowering.stages import arrange
 from i2e_deploy.chips.profile import Profile
 from i2e_deploy.errors import CheckFailed, UnsupportedError

@@ -47,8 +47,8 @@ def reach_tables(
         pixels; how many of them are reached (0: none, and the size is 0).
     """
     lanes, (_, _, width) = padded_features(layer), layer.output_shape
-    rows = _reach(layer, 0, shape[0], pool[0], keep_outside, exact, spare)
-    columns = _reach(layer, 1, shape[1], pool[1], keep_outside, exact, spare)
+    rows = _axis_table(layer, 0, shape[0], pool[0], keep_outside, exact, spare)
+    columns = _axis_table(layer, 1, shape[1], pool[1], keep_outside, exact, spare)
     rows[:, STATE] *= width * lanes
     rows[:, WEIGHT] *= row_slots(layer, spare) * lanes
     columns[:, [STATE, WEIGHT]] *= lanes
@@ -80,7 +80,9 @@ def _slots(layer: CoreLayer, axis: int, spare: bool) -> int:
     return _taps(layer, axis) + 2 * _before(layer, axis, spare)
 
 
-def _reach(layer: CoreLayer, axis: int, size: int, pool: int, keep_outside: bool, exact: bool, spare: bool) -> Table:
+def _axis_table(
+    layer: CoreLayer, axis: int, size: int, pool: int, keep_outside: bool, exact: bool, spare: bool
+) -> Table:
     """Table of one axis, offsets in pixels and slots: output o is reached where 0 <= position - stride * o < kernel."""
     kernel, stride, out = layer.weight.shape[2 + axis], layer.stride[axis], layer.output_shape[1 + axis]
     coordinate, taps, block = np.arange(size), _taps(layer, axis), _block(layer, axis)

@@ -15,7 +15,7 @@ from i2e_deploy.chips.dynapcnn.checks.placement import place, rate_of
 from i2e_deploy.chips.dynapcnn.engine.event.run import reaching
 from i2e_deploy.chips.dynapcnn.engine.run import run_as_events
 from i2e_deploy.chips.dynapcnn.estimates.congestion import Congestion, congestion
-from i2e_deploy.chips.dynapcnn.estimates.energy import NO_COEFFICIENTS, Coefficients, power_figures
+from i2e_deploy.chips.dynapcnn.estimates.power import NO_COEFFICIENTS, Coefficients, power_figures
 from i2e_deploy.chips.dynapcnn.program import CoreNetwork
 from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.reference.spikes import SPIKE, Spikes, Stimuli

@@ -1,4 +1,6 @@
-"""Coefficients of the power estimate as a file: those of one board, JSON, every key needed and no other allowed.
+"""Files of the power estimate: the coefficients of one board, and the readings that they are fitted to.
+
+Coefficients are JSON, every key needed and no other allowed:
 
 {"format": "i2e-deploy-power", "format_version": 1,
  "chip": "speck2f",            the profile whose rails were read
@@ -8,17 +10,24 @@
  "residual_w": 2e-6,           W, root mean square of what the fit leaves, 0 to 1
  "readings": 12,               that they were fitted to, 3 or more
  "source": "power monitor of board 1234"}
+
+Readings are a table (`.csv`) with the columns synops_per_s, spikes_per_s, watts (of the rails io, ram and logic), one
+stretch of steady work a row; or what `evaluate --semantics event` found on the simulator and a board (`.json`, its
+`--json` output or the evaluation.json of a bundle): the simulator counts the operations, the board's power monitor
+reads the watts.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from i2e_deploy.chips.dynapcnn.estimates.energy import Coefficients
+from i2e_deploy.chips.dynapcnn.estimates.power import PROCESSOR_RAILS, Coefficients, Reading
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.files import check_exists, replacing
 
@@ -27,6 +36,11 @@ FORMAT, FORMAT_VERSION = "i2e-deploy-power", 1
 MAX_BYTES, MAX_SOURCE = 2**16, 500
 #: Largest value of every number: far above any chip of this family, whose whole power is milliwatts.
 LARGEST = {"idle_w": 1.0, "synop_j": 1e-3, "spike_j": 1e-3, "residual_w": 1.0}
+#: Largest file of readings, bytes; most rows of a table.
+MAX_READINGS, MAX_ROWS = 4 * 2**20, 10_000
+#: Most operations, a second or a sample; most watts, of a chip whose whole power is milliwatts.
+MOST, MOST_WATTS = 1e15, 1.0
+COLUMNS = {"synops_per_s": MOST, "spikes_per_s": MOST, "watts": MOST_WATTS}
 
 
 def write_coefficients(coefficients: Coefficients, chip: str, path: Path) -> None:
@@ -106,3 +120,64 @@ def read_json(path: Path, limit: int, what: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise FileFormatError(f"{path} holds no {what}: not whole JSON: {str(error)[:200]}") from error
     return data
+
+
+def read_readings(path: Path) -> list[Reading]:
+    """Readings of one file, `.csv` or `.json`.
+
+    Raises:
+        InputError: no such file, too large, or another kind.
+        FileFormatError: a column, a key or a value is missing or wrong.
+    """
+    if path.suffix not in (".csv", ".json"):
+        raise InputError(f"{path} holds no readings: give a .csv table or the .json of `evaluate`")
+    if path.suffix == ".csv":
+        return _table(path)
+    data = read_json(path, MAX_READINGS, "evaluation")
+    try:
+        return _evaluated(data.get("result", data))
+    except (ValueError, TypeError, KeyError, AttributeError, ZeroDivisionError, OverflowError) as error:
+        reason = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise FileFormatError(
+            f"{path} holds no readings: {reason}; run `i2e-deploy evaluate MODEL DATA --semantics event --target "
+            "simulator --target board --json`"
+        ) from error
+
+
+def _table(path: Path) -> list[Reading]:
+    check_exists(path, MAX_READINGS)
+    readings: list[Reading] = []
+    try:
+        rows = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")), strict=True)
+        missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
+        if missing:
+            raise ValueError(f"no column {', '.join(missing)}")
+        for row in rows:
+            if len(readings) == MAX_ROWS:
+                raise ValueError(f"more than {MAX_ROWS} rows")
+            values = {name: number(name, float(row[name] or "nan"), most) for name, most in COLUMNS.items()}
+            readings.append(Reading(**values))
+    except (ValueError, csv.Error) as error:
+        raise FileFormatError(
+            f"{path} row {len(readings) + 1}: {str(error)[:200]}; give a table with columns {', '.join(COLUMNS)}"
+        ) from error
+    return readings
+
+
+def _evaluated(result: Mapping[str, Any]) -> list[Reading]:
+    """One reading for each board of an evaluation."""
+    targets, seconds = result["targets"], number("sample_seconds", result["sample_seconds"], 1e6)
+    if result["semantics"] != "event":
+        raise ValueError("the simulator counted time steps, the board runs events")
+    counted = next((targets[name]["per_sample"] for name in ("simulator", "reference") if name in targets), None)
+    if counted is None:
+        raise ValueError("no simulator counted the operations")
+    rates = {
+        f"{key}_per_s": sum(number(key, layer[key], MOST) for layer in counted.values()) / seconds
+        for key in ("synops", "spikes")
+    }
+    rails = [row["power_rails_mw"] for name, row in targets.items() if name.partition(":")[0] == "board"]
+    if not rails:
+        raise ValueError("no board in it")
+    milliwatts = [[number(f"rail {name}", row[name], 1e3 * MOST_WATTS) for name in PROCESSOR_RAILS] for row in rails]
+    return [Reading(**rates, watts=1e-3 * sum(row)) for row in milliwatts]

@@ -1,7 +1,7 @@
 """The complete configuration of a chip as JSON, written without samna.
 
 Schema (version 1). `cnn_layers` has an entry per used core, by its number as a string; field names are those of
-samna's configuration object (Speck Dev Kit Datasheet, Aug 2023, 3.2.2), so that `samna_link.apply` can set them:
+samna's configuration object (Speck Dev Kit Datasheet, Aug 2023, 3.2.2), which `targets.board.setup.apply` sets:
 
     dimensions            input_shape, output_shape {size {x, y}, feature_count}, padding, stride {x, y}, kernel_size
     weights               int8 [f_out][c_in][kx][ky]: columns before rows
@@ -39,13 +39,14 @@ from typing import Any
 
 import numpy as np
 
-from i2e_deploy.chips.dynapcnn.formats.front_config import front_sections
-from i2e_deploy.chips.dynapcnn.peripherals import DESTINATION
+from i2e_deploy.chips.dynapcnn.peripherals import DESTINATION, ONE_PIXEL, EventFilter, Readout
 from i2e_deploy.chips.dynapcnn.program import CoreLayer, CoreNetwork
 from i2e_deploy.errors import UnsupportedError
-from i2e_deploy.network import INPUT
+from i2e_deploy.network import INPUT, Sensor
 
 FORMAT, FORMAT_VERSION = "i2e-deploy-dynapcnn-configuration", 1
+#: Cores that the pre-processing feeds.
+DESTINATIONS = 2
 #: `output_decimator_interval` and the spikes of which one passes (Datasheet 2.4: no 64).
 DECIMATION = {2: 0, 4: 1, 8: 2, 16: 3, 32: 4, 128: 5, 256: 6, 512: 7}
 
@@ -75,8 +76,8 @@ def build_config(
         "chip": chip,
         "layers": dict(cores),
         "cnn_layers": layers,
-        **front_sections(program, destinations[INPUT], INPUT in watched),
-        "readout": {"enable": False} if program.readout is None else program.readout.section(),
+        **_front(program, destinations[INPUT], INPUT in watched),
+        "readout": {"enable": False} if program.readout is None else _readout(program.readout),
         "input_cores": sorted(cores[layer.name] for layer in program.layers if _takes_input(layer)),
     }
 
@@ -139,3 +140,83 @@ def _dimensions(layer: CoreLayer) -> dict[str, Any]:
     sizes = {name: {"size": {"x": w, "y": h}, "feature_count": c} for name, (c, h, w) in shapes.items()}
     pairs = {"padding": layer.padding, "stride": layer.stride}
     return {**sizes, **{name: {"x": x, "y": y} for name, (y, x) in pairs.items()}, "kernel_size": height}
+
+
+def _front(program: CoreNetwork, destinations: Sequence[Mapping[str, Any]], monitored: bool) -> dict[str, Any]:
+    """`dvs_layer` and `dvs_filter`, and `factory_config` where there is a filter.
+
+    Args:
+        destinations: of the input, one a core that takes it.
+        monitored: the chip sends pre-processed events out.
+
+    Raises:
+        UnsupportedError: a sensor feeds more cores than the chip has destinations for, or through pooling or a
+            feature shift, for which its destinations have no field.
+    """
+    layer: dict[str, Any] = {"pass_sensor_events": False}
+    if program.sensor is not None:
+        if len(destinations) > DESTINATIONS:
+            raise UnsupportedError(
+                f"the pre-processed input feeds {len(destinations)} cores: the chip has {DESTINATIONS} destinations; "
+                "let fewer layers take the input"
+            )
+        if any(row["pooling"] != 1 or "feature_shift" in row for row in destinations):
+            raise UnsupportedError(
+                "layers pool or shift the pre-processed input on its way: the chip has no field for that; pool in the "
+                "Sensor layer"
+            )
+        targets = [{"layer": row["layer"], "enable": True} for row in destinations]
+        layer = {**_sensor(program.sensor, program.input_shape), "destinations": targets}
+    layer |= {"monitor_enable": monitored, "raw_monitor_enable": False}
+    if program.event_filter is None:
+        return {"dvs_layer": layer, "dvs_filter": {"enable": False}}
+    return {
+        "dvs_layer": layer,
+        "dvs_filter": _filter(program.event_filter),
+        "factory_config": {"dvs_filter": {"filter_clk_enable": True}},
+    }
+
+
+def _sensor(sensor: Sensor, shape: tuple[int, int, int]) -> dict[str, Any]:
+    """As sinabs 3.1.3 dvs_layer.py `get_config_dict`; `cut` is inclusive and in pooled pixels."""
+    (top, bottom), (left, right) = sensor.window(shape)
+    return {
+        "merge": sensor.merge_polarities,
+        "mirror": {"x": sensor.flip_x, "y": sensor.flip_y},
+        "mirror_diagonal": sensor.swap_xy,
+        "cut": {"x": right - 1, "y": bottom - 1},
+        "origin": {"x": left, "y": top},
+        "pooling": {"x": sensor.pool[1], "y": sensor.pool[0]},
+        "pass_sensor_events": sensor.pixel_array,
+        "on_channel": sensor.keep != "off",
+        "off_channel": sensor.keep != "on",
+    }
+
+
+def _filter(event_filter: EventFilter) -> dict[str, Any]:
+    """Speck Dev Kit Datasheet (Aug 2023), 3.2.3.5; the window is 0 in low-pass mode."""
+    height, width = (0, 0) if event_filter.mode == "low_pass" else event_filter.window
+    return {
+        "enable": True,
+        "filter_size": {"x": width, "y": height},
+        "threshold": event_filter.threshold,
+        "hot_pixel_filter_enable": event_filter.mode == "hot_pixel",
+        "low_pass_mode_enable": event_filter.mode == "low_pass",
+        "internal_slow_clk": False,
+    }
+
+
+def _readout(readout: Readout) -> dict[str, Any]:
+    return {
+        "enable": True,
+        "readout_configuration_sel": ONE_PIXEL,
+        "output_mode_sel": readout.mode,
+        "output_neuron_num": readout.selected,
+        "threshold": readout.threshold,
+        "override_threshold_max": readout.override,
+        "low_pass_filter_disable": readout.window == 1,
+        "low_pass_filter32_not16": readout.window == 32,
+        "readout_pin_monitor_enable": True,
+        "monitor_enable": False,
+        "internal_slow_clk": False,
+    }

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from i2e_deploy.chips.checked import checked_integer
 from i2e_deploy.chips.dynapcnn.peripherals import EventFilter, Readout
 from i2e_deploy.chips.dynapcnn.program import CoreLayer, CoreNetwork, Pair, Source
 from i2e_deploy.chips.trace import Integers
@@ -73,13 +74,13 @@ def _read_layer(row: Mapping[str, Any], tensors: Mapping[str, Integers]) -> Core
         bias=None if bias is None else np.asarray(bias),
         stride=_pair(row["stride"]),
         padding=_pair(row["padding"]),
-        threshold=_integer(row["threshold"], 1, 2**15 - 1),
-        min_v=_integer(row["min_v"], -(2**15), 0),
-        max_spikes=None if row["max_spikes"] is None else _integer(row["max_spikes"], 1, MAX_SPIKES),
+        threshold=checked_integer(row["threshold"], 1, 2**15 - 1),
+        min_v=checked_integer(row["min_v"], -(2**15), 0),
+        max_spikes=None if row["max_spikes"] is None else checked_integer(row["max_spikes"], 1, MAX_SPIKES),
         reset=row["reset"],
         input_shape=_shape(row["input_shape"]),
         output_shape=_shape(row["output_shape"]),
-        decimation=_integer(row.get("decimation", 1), 1, 512),
+        decimation=checked_integer(row.get("decimation", 1), 1, 512),
     )
     if layer.reset not in ("subtract", "zero"):
         raise ValueError(f"reset {layer.reset!r} of layer {name!r}")
@@ -119,27 +120,21 @@ def _check_graph(program: CoreNetwork) -> None:
             raise ValueError(f"output {source.layer!r} pooled by {source.pool} leaves nothing")
 
 
-def _integer(value: Any, low: int, high: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise ValueError(f"{value!r}: expected an integer in {low}..{high}")
-    return value
-
-
 def _pair(value: Any) -> Pair:
     first, second = value
-    return _integer(first, 0, 2**15), _integer(second, 0, 2**15)
+    return checked_integer(first, 0, 2**15), checked_integer(second, 0, 2**15)
 
 
 def _shape(value: Any) -> tuple[int, int, int]:
     c, h, w = value
-    return _integer(c, 1, 2**15), _integer(h, 1, 2**15), _integer(w, 1, 2**15)
+    return checked_integer(c, 1, 2**15), checked_integer(h, 1, 2**15), checked_integer(w, 1, 2**15)
 
 
 def _source(row: Mapping[str, Any]) -> Source:
     pool = _pair(row["pool"])
     if min(pool) < 1:
         raise ValueError(f"pooling {pool}")
-    return Source(str(row["layer"]), pool, _integer(row.get("feature_shift", 0), 0, 2**15))
+    return Source(str(row["layer"]), pool, checked_integer(row.get("feature_shift", 0), 0, 2**15))
 
 
 def _record(kind: Any, data: Any) -> Any:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.dynapcnn.program import CoreLayer
+from i2e_deploy.chips.fan_out import fan_out_by_pixel
 from i2e_deploy.chips.trace import Integers, LayerCounts
 
 
@@ -22,15 +23,5 @@ def layer_counts(layer: CoreLayer, events: Integers, spikes: Integers, saturatio
 
 def fan_out(layer: CoreLayer) -> NDArray[np.int64]:
     """Output pixels that an event at each input pixel reaches: int64 [H, W]."""
-    reach = [
-        _reach(layer.input_shape[1 + axis], layer.weight.shape[2 + axis], layer.stride[axis],
-               layer.padding[axis], layer.output_shape[1 + axis])
-        for axis in (0, 1)
-    ]  # fmt: skip
-    return reach[0][:, None] * reach[1][None, :]
-
-
-def _reach(size: int, kernel: int, stride: int, padding: int, out: int) -> NDArray[np.int64]:
-    """For one axis: how many output positions o satisfy 0 <= x + padding - stride * o < kernel."""
-    tap = np.arange(size)[:, None] + padding - stride * np.arange(out)[None, :]
-    return np.asarray(((tap >= 0) & (tap < kernel)).sum(axis=1), np.int64)
+    size, kernel, out = layer.input_shape[1:], layer.weight.shape[2:], layer.output_shape[1:]
+    return fan_out_by_pixel(size, kernel, layer.stride, layer.padding, out)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from itertools import product
 
 from i2e_deploy.chips.check import Slot
-from i2e_deploy.chips.loihi2.program import ConvSynapse, DenseSynapse, Ints
+from i2e_deploy.chips.loihi2.neuron import Ints
+from i2e_deploy.chips.loihi2.program import ConvSynapse, DenseSynapse
 from i2e_deploy.chips.loihi2.reference.layers import Layer, Wire
 from i2e_deploy.chips.profile import Profile
 

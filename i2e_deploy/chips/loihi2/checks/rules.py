@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from i2e_deploy.chips.check import Finding, Severity
-from i2e_deploy.chips.loihi2.program import Block, BlockNetwork, ConvSynapse, CubaLif, DenseSynapse, Ints, Resonator
+from i2e_deploy.chips.loihi2.neuron import Ints
+from i2e_deploy.chips.loihi2.program import Block, BlockNetwork, ConvSynapse, CubaLif, DenseSynapse, Resonator
 from i2e_deploy.chips.loihi2.reference.lava_weights import lava_bias, lava_decay, lava_dense
 from i2e_deploy.chips.profile import Profile
 from i2e_deploy.errors import UnsupportedError

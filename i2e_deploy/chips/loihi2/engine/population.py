@@ -13,7 +13,7 @@ from i2e_deploy.chips.loihi2.engine.plan import Array, LayerPlan, WirePlan
 from i2e_deploy.chips.loihi2.engine.workers import Workers, worthwhile
 from i2e_deploy.chips.loihi2.program import CubaLif, Delta, Resonator, Sigma, SigmaDelta
 from i2e_deploy.chips.loihi2.reference.counts import LoihiCounts
-from i2e_deploy.chips.loihi2.reference.neurons import VARIABLES, State, final, fresh, update
+from i2e_deploy.chips.loihi2.reference.neurons import State, final, fresh, update
 from i2e_deploy.chips.trace import States
 
 _SIGMA = ("sigma", "act", "residue")
@@ -37,7 +37,7 @@ class Population:
         self.late = tuple(wire for wire in plan.wires if wire.wire.source == index)
         self._current: list[Array] = [np.zeros((samples, rows, layer.size), plan.dtype) for _ in range(parts)]
         self._slow: State | None = None
-        self.state = {k: np.zeros((samples, layer.size), np.int32) for k in VARIABLES[type(layer.neuron)]}
+        self.state = {k: np.zeros((samples, layer.size), np.int32) for k in layer.neuron.variables}
         self._reset = layer.neuron.reset if isinstance(layer.neuron, CubaLif) else None
         self._arguments = self._prepare()
         self._totals = [np.zeros(6, np.int64) for _ in range(workers.threads)]

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from i2e_deploy.chips.loihi2.formats.netx_write import write_netx
-from i2e_deploy.chips.loihi2.program import Block, BlockNetwork, Connection, CubaLif, DenseSynapse, Ints
+from i2e_deploy.chips.loihi2.neuron import Ints
+from i2e_deploy.chips.loihi2.program import Block, BlockNetwork, Connection, CubaLif, DenseSynapse
 from i2e_deploy.chips.loihi2.reference.lava_weights import lava_dense
 from i2e_deploy.errors import UnsupportedError
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from i2e_deploy.chips.loihi2.program import CubaLif, Delta, Ints, Neuron, Resonator, Sigma, SigmaDelta
+from i2e_deploy.chips.loihi2.neuron import Ints, Neuron
+from i2e_deploy.chips.loihi2.program import CubaLif, Delta, Resonator, Sigma, SigmaDelta
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.hdf5_guard import Guarded
 from i2e_deploy.network.op import Shape

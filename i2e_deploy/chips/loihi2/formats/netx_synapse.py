@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 
 from i2e_deploy.chips.loihi2 import program as b
+from i2e_deploy.chips.loihi2.neuron import Ints
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.hdf5_guard import Guarded
 from i2e_deploy.network.op import Pair, Shape
@@ -33,7 +34,7 @@ def weight_keys(group: Guarded) -> list[tuple[str, str]]:
     return [("weight", "real")]
 
 
-def matrix_of(group: Guarded, key: str, rows: int, columns: int | None) -> b.Ints:
+def matrix_of(group: Guarded, key: str, rows: int, columns: int | None) -> Ints:
     """Dense weights [rows, columns]; old files have them in one row."""
     place = group.group("weight") if key in ("real", "imag") else group
     weight = place.integers(key, -WEIGHT, WEIGHT)
@@ -44,7 +45,7 @@ def matrix_of(group: Guarded, key: str, rows: int, columns: int | None) -> b.Int
     return weight.reshape(rows, -1)
 
 
-def delays_of(group: Guarded, weight: b.Ints, notes: list[str]) -> b.Ints | None:
+def delays_of(group: Guarded, weight: Ints, notes: list[str]) -> Ints | None:
     """netx/hdf5.py:425-448: clipped to 62; one a neuron of this layer, else one an input."""
     if "delay" not in group:
         return None
@@ -74,7 +75,7 @@ def pair_of(group: Guarded, key: str, default: int) -> Pair:
 
 def bias_and_norm(
     group: Guarded, shape: Shape, connections: list[b.Connection]
-) -> tuple[b.Ints | None, list[b.Connection]]:
+) -> tuple[Ints | None, list[b.Connection]]:
     """The bias a channel, and the connections with a norm's exponent folded in."""
     bias = None
     if "bias" in group:

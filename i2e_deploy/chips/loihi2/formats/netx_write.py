@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from i2e_deploy.chips.loihi2 import program as b
+from i2e_deploy.chips.loihi2.neuron import Neuron
 from i2e_deploy.errors import InputError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ def _dense(group: h5py.Group, block: b.Block, synapse: b.DenseSynapse) -> None:
         group["delay"] = (synapse.delay[:, 0] if same else synapse.delay).astype(np.int64)
 
 
-def _neuron(neuron: b.Neuron) -> dict[str, object]:
+def _neuron(neuron: Neuron) -> dict[str, object]:
     if isinstance(neuron, b.CubaLif):
         decays = {"iDecay": neuron.current_decay, "vDecay": neuron.voltage_decay}
         scalars = {key: value[0] if value.size == 1 else value for key, value in decays.items()}

@@ -9,7 +9,8 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.chips.loihi2.program import ConvSynapse, DenseSynapse
+from i2e_deploy.chips.fan_out import fan_out_by_pixel
+from i2e_deploy.chips.loihi2.program import DenseSynapse, conv_shape
 from i2e_deploy.chips.loihi2.reference.layers import Layer, Wire
 from i2e_deploy.chips.trace import LayerCounts
 
@@ -44,15 +45,7 @@ def fan_out(wire: Wire) -> Counts:
         return np.zeros(size, np.int64)
     if isinstance(wire.synapse, DenseSynapse):
         return np.full(size, len(wire.synapse.weight), np.int64)
-    vertical, horizontal = (_reach(wire.synapse, wire.source_shape, axis) for axis in (0, 1))
-    fan = (vertical[:, None] * horizontal[None, :]).reshape(-1) * (len(wire.synapse.weight) // wire.synapse.groups)
-    return np.tile(fan, wire.source_shape[0])
-
-
-def _reach(synapse: ConvSynapse, shape: tuple[int, ...], axis: int) -> Counts:
-    """For one axis: how many (output, tap) pairs meet each input position."""
-    size, kernel = shape[1 + axis], synapse.weight.shape[2 + axis]
-    stride, padding, dilation = synapse.stride[axis], synapse.padding[axis], synapse.dilation[axis]
-    out = (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
-    at = np.arange(out)[:, None] * stride - padding + np.arange(kernel)[None, :] * dilation
-    return np.bincount(at[(at >= 0) & (at < size)].reshape(-1), minlength=size).astype(np.int64)
+    synapse, shape = wire.synapse, wire.source_shape
+    kernel, out = synapse.weight.shape[2:], conv_shape(synapse, shape)[1:]
+    fan = fan_out_by_pixel(shape[1:], kernel, synapse.stride, synapse.padding, out, synapse.dilation).reshape(-1)
+    return np.tile(fan * (len(synapse.weight) // synapse.groups), shape[0])

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.chips.loihi2.program import Ints
+from i2e_deploy.chips.loihi2.neuron import Ints
 from i2e_deploy.errors import UnsupportedError
 
 

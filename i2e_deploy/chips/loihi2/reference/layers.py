@@ -10,6 +10,7 @@ from math import prod
 
 import numpy as np
 
+from i2e_deploy.chips.loihi2.neuron import Ints, Neuron
 from i2e_deploy.chips.loihi2.program import (
     SOURCE,
     Block,
@@ -18,8 +19,6 @@ from i2e_deploy.chips.loihi2.program import (
     ConvSynapse,
     CubaLif,
     DenseSynapse,
-    Ints,
-    Neuron,
     Resonator,
     Sigma,
     SigmaDelta,

@@ -47,13 +47,6 @@ class State:
 
 
 IN_FLIGHT = ("in_flight", "in_flight_imag")
-VARIABLES = {
-    CubaLif: ("u", "v"),
-    Delta: ("act", "residue"),
-    SigmaDelta: ("sigma", "act", "residue"),
-    Sigma: ("sigma",),
-    Resonator: ("real", "imag"),
-}
 
 
 def depth_of(layer: Layer) -> int:
@@ -63,7 +56,7 @@ def depth_of(layer: Layer) -> int:
 
 def fresh(layer: Layer, samples: int, states: States | None = None) -> State:
     """All zero, or where an earlier run ended."""
-    names = VARIABLES[type(layer.neuron)]
+    names = layer.neuron.variables
     in_flight = tuple(np.zeros((samples, depth_of(layer), layer.size), np.int64) for _ in range(2))
     state = State(
         {name: np.zeros((samples, layer.size), np.int64) for name in names},
@@ -106,9 +99,7 @@ def extra_shapes(layer: Layer) -> dict[str, tuple[int, ...]]:
 
 def state_shapes(layers: tuple[Layer, ...]) -> dict[str, dict[str, tuple[int, ...]]]:
     """Shapes of all states by layer and name, without B."""
-    return {
-        layer.name: dict.fromkeys(VARIABLES[type(layer.neuron)], layer.shape) | extra_shapes(layer) for layer in layers
-    }
+    return {layer.name: dict.fromkeys(layer.neuron.variables, layer.shape) | extra_shapes(layer) for layer in layers}
 
 
 def update(layer: Layer, state: State, t: int, real: Integers, imag: Integers) -> Integers:

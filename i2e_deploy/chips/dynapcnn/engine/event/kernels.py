@@ -1,4 +1,4 @@
-"""Compiled parts of the event engine beside its inner loops: the general core, checks, and the list of spikes."""
+"""Compiled parts of the event engine beside its inner loops: the general core, checks, list of spikes, event filter."""
 # mypy: disable-error-code="no-untyped-def,no-untyped-call,call-arg,assignment,var-annotated"
 
 from __future__ import annotations
@@ -8,9 +8,10 @@ import numpy as np
 
 from i2e_deploy.chips.dynapcnn.engine.event.blocks import ONE, TWO
 from i2e_deploy.chips.dynapcnn.engine.simd import add_fire_16bit_8, count_bits, lowest_bit
+from i2e_deploy.chips.dynapcnn.reference.spikes import TICK
 
-#: The feature of a tick as a word, see `spikes.TICK`.
-TICK = 2**16 - 1
+#: The feature of a tick as a word of 16 bits without a sign.
+TICK_WORD = 2**16 - 1
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
@@ -50,7 +51,7 @@ def run_core(words, size, tables, edge, v, w, block, levels, flags, event_of, ne
         i, k = rows[y, 0] + columns[x, 0], channel * channel_weights + rows[y, 1] + columns[x, 1]
         height, length = rows[y, 2] if channel < channels else 0, columns[x, 2] * lanes
         state_step, weight_step, reaches, due, pixels = row_states, row_weights, most_reached, most, 0
-        if words[at - TWO] != TICK:
+        if words[at - TWO] != TICK_WORD:
             pixels = rows[y, 3] * columns[x, 3] if channel < channels else 0
         elif ticks_add:  # every pixel, with the bias for weights
             i, k, height, length = 0, w.shape[0] - lanes, v.shape[0] // lanes, lanes
@@ -99,3 +100,35 @@ def write_spikes(words, size, first, event_of, neuron_of, lanes, spikes):
         spikes[to + np.uint64(6)] = neuron_of[j] - pixel * features
         spikes[to + np.uint64(7)], spikes[to + np.uint64(8)] = row, pixel - row * width
         to += np.uint64(9)
+
+
+@numba.njit(cache=True, nogil=True)
+def filter_events(now, c, y, x, last, down, across, threshold, counts_own, blocks_own, low_pass):
+    """`reference.event_filter.filter_reference`: which events pass.
+
+    Args:
+        now: int64 [N], the slow-clock count of each event.
+        c, y, x: int16 [N].
+        last: int64 [H, W], the count at each pixel's last event, written.
+        down, across: half the window.
+        threshold, counts_own, blocks_own: of the filter; `low_pass`: its mode.
+    """
+    height, width = last.shape
+    passes = np.zeros(len(c), np.bool_)
+    for i in range(len(c)):
+        if c[i] == TICK:
+            passes[i] = True
+            continue
+        py, px, count = y[i], x[i], now[i]
+        own = count - last[py, px] < threshold
+        if low_pass:
+            passes[i] = not own
+        elif not (blocks_own and own):
+            found = False
+            for ny in range(max(0, py - down), min(height, py + down + 1)):
+                for nx in range(max(0, px - across), min(width, px + across + 1)):
+                    if count - last[ny, nx] < threshold and (ny != py or nx != px or counts_own):
+                        found = True
+            passes[i] = found
+        last[py, px] = count
+    return passes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import cast
 
@@ -11,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.dynapcnn.engine.event.engine import engine_of
-from i2e_deploy.chips.dynapcnn.engine.event.filter_kernel import filter_fast
+from i2e_deploy.chips.dynapcnn.engine.event.kernels import filter_events
+from i2e_deploy.chips.dynapcnn.peripherals import EventFilter
 from i2e_deploy.chips.dynapcnn.program import CoreNetwork
 from i2e_deploy.chips.dynapcnn.reference.event import HIGH, LOW, CoreState, EventRun, route, run_event_reference
 from i2e_deploy.chips.dynapcnn.reference.event_filter import filter_reference, fresh_memory
@@ -24,6 +24,7 @@ from i2e_deploy.errors import InputError
 from i2e_deploy.events.array import Events
 from i2e_deploy.events.steps import check_recording, from_start
 from i2e_deploy.network import INPUT
+from i2e_deploy.threads import on_threads, thread_count
 
 #: What the event filter remembers behind a sample: int64 [H, W].
 Memory = NDArray[np.int64]
@@ -88,6 +89,20 @@ def front_end(
     return passed, memory
 
 
+def filter_fast(
+    event_filter: EventFilter, stimuli: Stimuli, memory: NDArray[np.int64], step_us: int
+) -> tuple[Stimuli, NDArray[np.int64]]:
+    """`event_filter.filter_reference`, fast."""
+    last = memory.copy()
+    c, y, x = (np.ascontiguousarray(stimuli[name]) for name in "cyx")
+    down, across = event_filter.window[0] // 2, event_filter.window[1] // 2
+    passes = filter_events(
+        stimuli["t"] // step_us, c, y, x, last, down, across, event_filter.threshold,
+        event_filter.counts_own, event_filter.blocks_own, event_filter.mode == "low_pass",
+    )  # fmt: skip
+    return stimuli[passes], last
+
+
 def reaching(
     program: CoreNetwork, given: Integers | Events, options: EventOptions, ticks: bool
 ) -> Iterator[tuple[Stimuli, int]]:
@@ -117,8 +132,6 @@ def _run(
     options: EventOptions,
     before: States | None,
 ) -> Trace:
-    import torch
-
     fast, batch = engine_of(program, options), lead[0]
 
     def run(sample: int) -> tuple[EventRun, Memory]:
@@ -129,12 +142,7 @@ def _run(
             return run_event_reference(program, stimuli, options, states), last
         return fast.run(stimuli, states), last
 
-    threads = min(batch, torch.get_num_threads())
-    if threads == 1:
-        done = list(map(run, range(batch)))
-    else:
-        with ThreadPoolExecutor(threads) as pool:
-            done = list(pool.map(run, range(batch)))
+    done = on_threads(run, range(batch), thread_count())
     trace = _trace(program, [each for each, _ in done], lead, options)
     if program.event_filter is None:
         return trace

@@ -8,8 +8,8 @@ sum is an integer below 2^24, else in float64.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -17,7 +17,6 @@ from math import prod
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.dynapcnn.engine.timestep.kernels import crowd, divisor
@@ -27,6 +26,7 @@ from i2e_deploy.chips.dynapcnn.program import CoreLayer, CoreNetwork, Source
 from i2e_deploy.chips.dynapcnn.reference.timestep import run_reference
 from i2e_deploy.chips.trace import Integers, LayerCounts, States, Trace, sum_counts
 from i2e_deploy.network import INPUT
+from i2e_deploy.threads import on_threads, thread_count
 
 #: States [sample, C, H, W] of each layer; None: all are zero.
 Start = Mapping[str, NDArray[np.int64]] | None
@@ -35,6 +35,8 @@ GROUP_VALUES = 2**25
 FLOAT64_EXACT = 2**53
 #: A multiply-add of a dense convolution costs about so much less than one of a scattered spike.
 DENSE_ADVANTAGE = 2
+#: Scattered synaptic operations that take as long as loading torch, without which there is no dense convolution.
+WORTH_TORCH = 2**29
 #: Counts above this are not scattered one by one.
 MOST_SCATTERED = 16
 
@@ -52,20 +54,18 @@ class _BeyondExact(Exception):
 
 
 def _run(program: CoreNetwork, frames: Integers, before: States | None) -> Trace:
-    threads = min(len(frames), torch.get_num_threads())
+    threads = min(len(frames), thread_count())
     neurons = sum(prod(layer.output_shape) for layer in program.layers)
     most = max(1, GROUP_VALUES // (frames.shape[1] * neurons))
     number = min(len(frames), threads * -(-len(frames) // (threads * most)))
     ends = [len(frames) * i // number for i in range(number + 1)]
     states = {layer.name: np.empty((len(frames), *layer.output_shape), np.int64) for layer in program.layers}
 
-    def run(first: int, last: int) -> _Group:
-        after = {name: v[first:last] for name, v in states.items()}
-        return _run_group(program, frames[first:last], _start(before, slice(first, last)), after)
+    def run(ends: tuple[int, int]) -> _Group:
+        part = slice(*ends)
+        return _run_group(program, frames[part], _start(before, part), {name: v[part] for name, v in states.items()})
 
-    with ThreadPoolExecutor(threads) as pool:  # this thread takes the first part
-        others = [pool.submit(run, first, last) for first, last in pairwise(ends[1:])]
-        groups = [run(*ends[:2]), *(other.result() for other in others)]
+    groups = on_threads(run, list(pairwise(ends)), threads)
     return Trace(
         spikes=LazySpikes([group.spikes for group in groups], len(frames)),
         states={name: {"v_mem": v} for name, v in states.items()},
@@ -173,7 +173,8 @@ def _scattered_dtype(layer: CoreLayer, given: StepSpikes, held: tuple[int, int],
     scattered = given.total * features * block
     dense = (len(given.offsets) - 1) * features * height * width * channels * kh * kw
     extremes = _extremes(layer, given)
-    few = scattered * DENSE_ADVANTAGE <= dense and given.largest <= MOST_SCATTERED
+    cheaper = scattered * DENSE_ADVANTAGE <= dense or (scattered < WORTH_TORCH and "torch" not in sys.modules)
+    few = cheaper and given.largest <= MOST_SCATTERED
     if not few or not fits_words(layer) or not _fits(layer, held, *extremes, steps, 32):
         return None
     if layer.max_spikes is not None:

@@ -8,10 +8,9 @@ from math import prod
 from typing import Any, Literal
 
 from i2e_deploy.chips.dynapcnn.lowering.reshape.channels import Spikes, keep_channels, tied
-from i2e_deploy.chips.dynapcnn.lowering.reshape.graph import weights_of
+from i2e_deploy.chips.dynapcnn.lowering.reshape.edit import leave_out, weights_of
 from i2e_deploy.chips.dynapcnn.lowering.reshape.kernel_size import crop_kernel
 from i2e_deploy.chips.dynapcnn.lowering.reshape.pooling import pool_earlier
-from i2e_deploy.chips.dynapcnn.lowering.reshape.removal import leave_out
 from i2e_deploy.network import Conv2d, IntegrateAndFire, Linear, Network
 
 Kind = Literal["split", "channels", "kernel", "pool", "remove"]

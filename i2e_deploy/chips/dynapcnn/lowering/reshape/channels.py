@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.chips.dynapcnn.lowering.reshape.graph import edited, feeders, threshold_of, users, weights_of
+from i2e_deploy.chips.dynapcnn.lowering.reshape.edit import edited, feeders, threshold_of, users, weights_of
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network import INPUT, Conv2d, Linear, Network
 

@@ -13,7 +13,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.chips.dynapcnn.lowering.reshape.graph import edited, layer_of, weights_of
+from i2e_deploy.chips.dynapcnn.lowering.reshape.edit import edited, layer_of, weights_of
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network import Conv2d, Network
 from i2e_deploy.network.op import Pair

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from math import gcd
 
-from i2e_deploy.chips.dynapcnn.lowering.reshape.graph import edited, fresh, layer_of, neurons_of, users, weights_of
+from i2e_deploy.chips.dynapcnn.lowering.reshape.edit import edited, fresh, layer_of, neurons_of, users, weights_of
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network import Add, Conv2d, Flatten, Layer, Linear, Network, Op, Pool2d
 from i2e_deploy.network.op import Shape

@@ -26,13 +26,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.dynapcnn.program import CoreNetwork
-from i2e_deploy.chips.dynapcnn.targets.board.arrivals import Arrivals, CoreEvents, read_neuron
+from i2e_deploy.chips.dynapcnn.targets.board.arrivals import Arrivals, CoreEvents, Rail, Readings, read_neuron
 from i2e_deploy.chips.dynapcnn.targets.board.link import Board, open_board
 from i2e_deploy.chips.dynapcnn.targets.board.on_camera import PIXELS
 from i2e_deploy.chips.dynapcnn.targets.board.options import BoardOptions
-from i2e_deploy.chips.dynapcnn.targets.board.power import Rail, Readings
 from i2e_deploy.chips.dynapcnn.targets.board.results import trace_of
-from i2e_deploy.chips.dynapcnn.targets.board.session import NO_POWER
+from i2e_deploy.chips.dynapcnn.targets.board.sample_stream import NO_POWER
 from i2e_deploy.chips.dynapcnn.targets.board.setup import configure, monitored, place_on, slow_clock_hz
 from i2e_deploy.chips.trace import Trace
 from i2e_deploy.errors import InputError, SourceLost

@@ -10,13 +10,13 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.dynapcnn.targets.board.calls import LIMIT_S, Calls
-from i2e_deploy.chips.dynapcnn.targets.board.surface import lacking
 from i2e_deploy.errors import BoardNotFound, MissingDependency, SourceLost, UnsupportedError
 
 P = ParamSpec("P")
@@ -28,6 +28,15 @@ Stamp = TypeVar("Stamp", int, NDArray[np.int64])
 CHIPS = ("speck2e", "speck2f")
 #: The stop watch of a board, and so every time stamp, has 32 bits of microseconds: 71.6 minutes.
 WRAP = 2**32
+#: Names of samna that are used, looked for when a board is opened: versions of samna differ in them. Documented for
+#: samna 0.46 (its reference; Sinabs 3.1.3 `backend/dynapcnn`; the datasheet). Hardware tutorials that broke with a new
+#: samna are Sinabs' issues 272 and 274.
+MODULE = (
+    "configuration.SpeckConfiguration", "event.Spike", "event.DvsEvent", "event.NeuronValue", "event.ReadNeuronValue",
+    "event.WriteNeuronValue", "event.ReadoutPinValue", "validate_configuration",
+)  # fmt: skip
+GRAPH = ("graph.source_to", "graph.sink_from")
+DEVICE = ("get_model", "get_stop_watch", "get_io_module", "get_power_monitor")
 _UDEV = 'on Linux it usually lacks its udev rule: SUBSYSTEM=="usb", ATTRS{idVendor}=="337d", MODE="0666"'
 
 
@@ -191,3 +200,18 @@ def _place(info: Any) -> tuple[str, int, int]:
 def text_of(error: Exception) -> str:
     """An error of samna's in one line."""
     return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def lacking(samna: Any, device: Any, chip: str) -> list[str]:
+    """Names that this samna, or the board that it opened, has not."""
+    found = [name for name in GRAPH if not _has(samna, name)]
+    found += [f"{chip}.{name}" for name in MODULE if not _has(samna, f"{chip}.{name}")]
+    return found + [f"{name} of the board" for name in DEVICE if not _has(device, name)]
+
+
+def _has(root: Any, path: str) -> bool:
+    try:
+        reduce(getattr, path.split("."), root)
+    except AttributeError:
+        return False
+    return True

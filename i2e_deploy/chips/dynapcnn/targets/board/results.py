@@ -10,9 +10,8 @@ import numpy as np
 from i2e_deploy.chips.dynapcnn.engine.event.run import count_output
 from i2e_deploy.chips.dynapcnn.program import CoreNetwork
 from i2e_deploy.chips.dynapcnn.reference.spikes import SPIKE, Binned, Spikes, join_samples
-from i2e_deploy.chips.dynapcnn.targets.board.arrivals import CoreEvents
+from i2e_deploy.chips.dynapcnn.targets.board.arrivals import CoreEvents, Rail, mean_power
 from i2e_deploy.chips.dynapcnn.targets.board.options import BoardOptions
-from i2e_deploy.chips.dynapcnn.targets.board.power import Rail, mean_power
 from i2e_deploy.chips.trace import Trace
 
 OUTSIDE = "spikes with an address that their layer does not have"

@@ -19,7 +19,7 @@ from i2e_deploy.chips.dynapcnn.targets.board.arrivals import CORE_EVENT, CoreEve
 from i2e_deploy.chips.dynapcnn.targets.board.link import open_board
 from i2e_deploy.chips.dynapcnn.targets.board.options import BoardOptions
 from i2e_deploy.chips.dynapcnn.targets.board.results import trace_of
-from i2e_deploy.chips.dynapcnn.targets.board.session import BoardSession
+from i2e_deploy.chips.dynapcnn.targets.board.sample_stream import SampleStream
 from i2e_deploy.chips.dynapcnn.targets.board.setup import configure, monitored, place_on, slow_clock_hz
 from i2e_deploy.chips.trace import Integers, Trace
 from i2e_deploy.events import Events
@@ -53,15 +53,15 @@ def run_board(program: CoreNetwork, given: Integers | Events, options: BoardOpti
         board.clock.sleep(options.settle_s)
         layers = {cores[layer.name]: layer for layer in program.layers}
         inputs = tuple(cores[name] for name in _input_layers(program))
-        session = BoardSession(board, layers, inputs, options, clock_hz)
+        stream = SampleStream(board, layers, inputs, options, clock_hz)
         received, rails, steps = [], [], 0
         for sample, (stimuli, steps) in enumerate(reaching(program, given, options.events, ticks=False)):
             events, end_us = _to_send(program, stimuli, cores, options), options.lead_us + steps * step_us
-            spikes, readings = session.run(events, end_us, f"in sample {sample}")
+            spikes, readings = stream.run(events, end_us, f"in sample {sample}")
             received.append(spikes)
             rails += readings
         seen = {name: cores[name] for name in watched}
-        return trace_of(program, received, rails, steps, seen, session.incidents, options, options.lead_us)
+        return trace_of(program, received, rails, steps, seen, stream.incidents, options, options.lead_us)
     finally:
         board.close()
 

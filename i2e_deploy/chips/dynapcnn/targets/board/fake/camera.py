@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from i2e_deploy.chips.dynapcnn.engine.event.filter_kernel import filter_fast
-from i2e_deploy.chips.dynapcnn.engine.event.run import Memory
+from i2e_deploy.chips.dynapcnn.engine.event.run import Memory, filter_fast
 from i2e_deploy.chips.dynapcnn.peripherals import CLASSES, DESTINATION, SPACING, EventFilter, Readout
 from i2e_deploy.chips.dynapcnn.reference.event_filter import fresh_memory
 from i2e_deploy.chips.dynapcnn.reference.preprocess import preprocess_events

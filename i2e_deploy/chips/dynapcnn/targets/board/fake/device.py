@@ -8,7 +8,7 @@ from typing import Any
 
 from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.targets.board.fake.camera import FakeCamera, FakeReadout
-from i2e_deploy.chips.dynapcnn.targets.board.fake.chip import FakeChip, Out
+from i2e_deploy.chips.dynapcnn.targets.board.fake.cores import FakeChip, Out
 from i2e_deploy.chips.dynapcnn.targets.board.fake.faults import Faults
 from i2e_deploy.chips.dynapcnn.targets.board.fake.instruments import FakeClock, IoModule, PowerMonitor, StopWatch
 from i2e_deploy.chips.dynapcnn.targets.board.fake.objects import (

@@ -21,18 +21,19 @@ from typing import Any
 
 import numpy as np
 
+from i2e_deploy.chips.dynapcnn.lowering.stages import words
 from i2e_deploy.chips.dynapcnn.program import CoreLayer
-from i2e_deploy.chips.dynapcnn.targets.board.arrivals import Arrivals, CoreEvents, read_neuron
+from i2e_deploy.chips.dynapcnn.targets.board.arrivals import Arrivals, CoreEvents, Rail, Readings, read_neuron
 from i2e_deploy.chips.dynapcnn.targets.board.link import WRAP, Board
-from i2e_deploy.chips.dynapcnn.targets.board.neurons import addresses, some, trial_of
 from i2e_deploy.chips.dynapcnn.targets.board.options import BoardOptions
-from i2e_deploy.chips.dynapcnn.targets.board.power import Rail, Readings
 from i2e_deploy.errors import SourceLost
 
 #: Around a wrap the host's clock and the board's may differ so far: 100 ppm of 71 minutes.
 GUARD_US = 500_000
 #: Events handed to samna at once.
 CHUNK = 2048
+#: Neurons of each core that are read back after a reset.
+CHECKED = 32
 _POLL_S = 0.001
 
 LATE = "events that may have been injected late"
@@ -47,7 +48,7 @@ DECIMATED = "samples that began from an unknown count of a decimator, which noth
 NO_POWER = "samples without a reading of the power monitor"
 
 
-class BoardSession:
+class SampleStream:
     """A configured board. `incidents` counts what went otherwise than asked.
 
     Args:
@@ -253,3 +254,31 @@ class BoardSession:
         event = self._event.WriteNeuronValue()
         event.layer, event.address, event.neuron_state = core, address, 0
         return event
+
+
+def addresses(layer: CoreLayer) -> range:
+    """Every address that a neuron of the layer can have on its core.
+
+    Feature in the lowest bits, then x, then y, each with the bits that it needs (Sinabs 3.1.3 io.py
+    `calculate_neuron_address`, whose y is shifted by its own bits instead of those of x: both layouts are covered).
+    """
+    features, height, width = layer.output_shape
+    feature_bits, y_bits, x_bits = ((n - 1).bit_length() for n in (features, height, width))
+    return range(max(words(layer)["neuron"], 2 ** (feature_bits + 2 * max(y_bits, x_bits))))
+
+
+def some(places: range) -> range:
+    """At least CHECKED of them, evenly spread, or all."""
+    return places[:: max(1, len(places) // CHECKED)]
+
+
+def trial_of(layer: CoreLayer) -> tuple[int, int, int, int] | None:
+    """(c, y, x) of an event and the address of a neuron at (0, 0) that it leaves at another value than zero."""
+    (py, px), (_, height, width) = layer.padding, layer.input_shape
+    for f, c, ky, kx in np.argwhere(layer.weight).tolist():
+        v = max(int(layer.weight[f, c, ky, kx]), layer.min_v)
+        if v >= layer.threshold:
+            v = 0 if layer.reset == "zero" else v - layer.threshold
+        if v and 0 <= ky - py < height and 0 <= kx - px < width:
+            return c, ky - py, kx - px, f  # the lowest bits of an address are the feature
+    return None
