@@ -8,5 +8,5 @@ from i2e_deploy.bundle.bundle import read as read
 from i2e_deploy.bundle.bundle import write as write
 from i2e_deploy.bundle.evaluation import leave_evaluation as leave_evaluation
 from i2e_deploy.bundle.evaluation import read_evaluation as read_evaluation
-from i2e_deploy.bundle.verify import Verification as Verification
-from i2e_deploy.bundle.verify import verify as verify
+from i2e_deploy.bundle.verification import Verification as Verification
+from i2e_deploy.bundle.verification import verify as verify

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from i2e_deploy.conversion.convert import convert as convert
+from i2e_deploy.conversion.engine import convert as convert
 from i2e_deploy.conversion.reference import i2e_reference as i2e_reference
 from i2e_deploy.conversion.threshold import RATIO as RATIO
 from i2e_deploy.conversion.threshold import as_ratio as as_ratio

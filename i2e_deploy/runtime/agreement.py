@@ -20,8 +20,8 @@ from i2e_deploy.chips.base import SPREAD
 from i2e_deploy.chips.costs import Costs
 from i2e_deploy.chips.trace import Integers, Power
 from i2e_deploy.errors import InputError
-from i2e_deploy.runtime.compare import Difference, compare
-from i2e_deploy.runtime.evaluate import check_labels, wilson
+from i2e_deploy.runtime.comparison import Difference, compare
+from i2e_deploy.runtime.evaluation import check_labels, wilson
 
 
 @dataclass(frozen=True, eq=False)

@@ -47,7 +47,7 @@ def read_samples(
         raise InputError(f"{path} holds frames without labels: give an .npz with `frames` and `labels`")
     if path.suffix == ".npz":
         return _read_npz(path, most)
-    from i2e_deploy.runtime.replay import session_windows
+    from i2e_deploy.runtime.replaying import session_windows
 
     windows = [window.frames for window in islice(session_windows(path), most)]
     if not windows:

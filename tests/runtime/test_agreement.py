@@ -19,7 +19,7 @@ from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.events.files import write_events
 from i2e_deploy.reporting.junit import junit_xml
 from i2e_deploy.runtime.agreement import evaluate_targets
-from i2e_deploy.runtime.compare import Difference
+from i2e_deploy.runtime.comparison import Difference
 from i2e_deploy.runtime.eval_data import read_samples
 
 PROGRAM = tiny_program(classes=4)
