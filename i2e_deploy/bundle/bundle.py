@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips import AnyNetwork, CheckReport, Chip, Program, get, read_model, write_model
+from i2e_deploy.chips.options import Semantics
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.files import check_exists, read_tensors, replacing_folder, sha256, write_tensors
@@ -90,7 +91,7 @@ def make_golden(
     inputs: Integers,
     images: NDArray[np.uint8] | None = None,
     labels: NDArray[np.int64] | None = None,
-    semantics: str = "timestep",
+    semantics: Semantics = "timestep",
 ) -> Golden:
     """Golden vectors from the slow reference, so that a later `verify` tests the fast engine against it."""
     trace = program.run(inputs, semantics, engine="reference")
@@ -105,7 +106,7 @@ def write(
     images: NDArray[np.uint8] | None = None,
     labels: NDArray[np.int64] | None = None,
     provenance: Provenance | None = None,
-    semantics: str = "timestep",
+    semantics: Semantics = "timestep",
     overwrite: bool = False,
     lowered: tuple[CheckReport, Program] | None = None,
 ) -> Bundle:

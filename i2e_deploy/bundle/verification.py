@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from i2e_deploy.bundle.bundle import Bundle, make_golden
-from i2e_deploy.chips import Trace
+from i2e_deploy.chips.options import Target
+from i2e_deploy.chips.trace import Trace
 from i2e_deploy.errors import ComparisonFailed
 from i2e_deploy.runtime import Difference, compare
 
@@ -48,7 +49,7 @@ class Verification:
         return {"exact": self.exact, **asdict(self)}
 
 
-def verify(bundle: Bundle, target: str = "simulator") -> Verification:
+def verify(bundle: Bundle, target: Target = "simulator") -> Verification:
     """Run the golden inputs on `target` and compare with what the slow reference gave when it was exported.
 
     A chip that knows only other semantics (an asynchronous one has no time steps) is compared with what the slow

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, cast
 from i2e_deploy.chips.check import CheckReport, Slot
 from i2e_deploy.chips.costs import Costs
 from i2e_deploy.chips.integers import AnyNetwork
-from i2e_deploy.chips.options import PLAIN, Injection, LowerOptions
+from i2e_deploy.chips.options import PLAIN, Engine, Injection, LowerOptions, Semantics, Target
 from i2e_deploy.chips.profile import Profile
 from i2e_deploy.chips.session import RunSession, Session
 from i2e_deploy.chips.trace import Integers, States, Trace
@@ -23,7 +23,7 @@ from i2e_deploy.events.array import Events
 from i2e_deploy.events.steps import count_events
 
 #: Targets that every program has, and the engine that each is.
-SIMULATORS = {"simulator": "fast", "reference": "reference"}
+SIMULATORS: dict[str, Engine] = {"simulator": "fast", "reference": "reference"}
 SPREAD = Injection()
 
 
@@ -46,8 +46,8 @@ class Program(ABC):
     def run(
         self,
         frames: Integers,
-        semantics: str = "timestep",
-        engine: str = "fast",
+        semantics: Semantics = "timestep",
+        engine: Engine = "fast",
         states: States | None = None,
     ) -> Trace:
         """Simulate from a fresh state, or on from where an earlier run ended.
@@ -69,7 +69,7 @@ class Program(ABC):
     def to_tensors(self) -> tuple[dict[str, Integers], dict[str, Any]]:
         """Arrays by name and JSON-able data, from which `Chip.program` makes an equal program."""
 
-    def session(self, semantics: str = "timestep") -> Session:
+    def session(self, semantics: Semantics = "timestep") -> Session:
         """A session from a fresh state, to run a step at a time.
 
         Raises:
@@ -93,8 +93,8 @@ class Program(ABC):
     def simulate(
         self,
         given: Integers | Events,
-        semantics: str = "timestep",
-        engine: str = "fast",
+        semantics: Semantics = "timestep",
+        engine: Engine = "fast",
         injection: Injection = SPREAD,
     ) -> Trace:
         """Run frames, or a recording: in its own order and at its own times where the semantics have any.
@@ -110,9 +110,9 @@ class Program(ABC):
 
     def run_on(
         self,
-        target: str,
+        target: Target,
         given: Integers | Events,
-        semantics: str = "timestep",
+        semantics: Semantics = "timestep",
         injection: Injection = SPREAD,
     ) -> Trace:
         """Run on one of `targets`, each sample from a fresh state; see `simulate` for the arguments.
@@ -129,12 +129,12 @@ class Program(ABC):
         return self.run_elsewhere(kind, name, given, semantics, injection)
 
     def run_elsewhere(
-        self, kind: str, name: str, given: Integers | Events, semantics: str, injection: Injection
+        self, kind: str, name: str, given: Integers | Events, semantics: Semantics, injection: Injection
     ) -> Trace:
         """Run on a target of the chip's own; see `run_on`, which has looked `kind` up in `targets`."""
         raise UnsupportedError(f"target {kind!r}: programs of this chip run on the simulator only")
 
-    def semantics_on(self, target: str, semantics: str) -> str:
+    def semantics_on(self, target: Target, semantics: Semantics) -> Semantics:
         """The semantics that a run on `target` has when `semantics` is asked for: a chip may know only one."""
         return semantics
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from i2e_deploy.chips.dynapcnn.peripherals import CLASSES, SPACING, EventFilter,
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.events import Events
-from i2e_deploy.network import INPUT, Sensor
+from i2e_deploy.network import INPUT, ResetMode, Sensor
 
 Pair = tuple[int, int]
 N = TypeVar("N", bound="CoreNetwork")
@@ -60,7 +60,7 @@ class CoreLayer:
     threshold: int
     min_v: int
     max_spikes: int | None
-    reset: Literal["subtract", "zero"]
+    reset: ResetMode
     input_shape: tuple[int, int, int]
     output_shape: tuple[int, int, int]
     decimation: int = 1

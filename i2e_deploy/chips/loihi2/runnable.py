@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from i2e_deploy.chips.base import Program
 from i2e_deploy.chips.loihi2.formats.program_file import to_tensors
 from i2e_deploy.chips.loihi2.program import BlockNetwork
-from i2e_deploy.chips.options import Injection
+from i2e_deploy.chips.options import Engine, Injection
 from i2e_deploy.chips.trace import Integers, States, Trace
 from i2e_deploy.events.array import Events
+
+#: What a step means, see `LoihiProgram.run`.
+LoihiSemantics = Literal["timestep", "chip", "lava"] | str
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -36,7 +39,11 @@ class LoihiProgram(Program):
         return tuple(block.name for block in self.network.blocks)
 
     def run(
-        self, frames: Integers, semantics: str = "timestep", engine: str = "fast", states: States | None = None
+        self,
+        frames: Integers,
+        semantics: LoihiSemantics = "timestep",
+        engine: Engine = "fast",
+        states: States | None = None,
     ) -> Trace:
         """See `Program.run`. States hold the currents in flight too, and the step where a layer has resets.
 
@@ -52,7 +59,7 @@ class LoihiProgram(Program):
         return run(self.network, frames, semantics, engine, states)
 
     def run_elsewhere(
-        self, kind: str, name: str, given: Integers | Events, semantics: str, injection: Injection
+        self, kind: str, name: str, given: Integers | Events, semantics: LoihiSemantics, injection: Injection
     ) -> Trace:
         """See `Program.run_on`: `lava` is Lava's CPU models, `board` the chip through Intel's extension."""
         from i2e_deploy.chips.loihi2.engine.run import flat_frames, semantics_of
