@@ -249,3 +249,7 @@ class _Counter:
                 last = end
                 self.count += len(packet)
             yield packet
+
+
+#: What `i2e_deploy.events` calls them.
+read, write, open = read_events, write_events, open_events  # noqa: A001

@@ -102,3 +102,7 @@ def _layer(row: Mapping[str, Any], tensors: Mapping[str, Any]) -> Layer:
     kind, name = kind_of(str(row["op"])), str(row["name"])
     arrays = {key: tensors[f"{name}.{key}"] for key in kind.arrays if f"{name}.{key}" in tensors}
     return Layer(name, kind.unpack(arrays, dict(row["options"])), tuple(map(str, row["inputs"])))
+
+
+#: What `i2e_deploy.network` calls them.
+read, write = read_network, write_network

@@ -1,119 +1,162 @@
-"""Accuracy and activity of a program on labelled frames."""
+"""What an evaluation found: of each target its decisions, activity and time, and of each pair how far they agree."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
-from math import sqrt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.chips import Program, Trace
-from i2e_deploy.chips.trace import Integers, LayerCounts
-from i2e_deploy.errors import InputError
+from i2e_deploy.chips.costs import Costs
+from i2e_deploy.chips.trace import Power
+from i2e_deploy.runtime.agreement import Agreement
+from i2e_deploy.runtime.interval import wilson
+from i2e_deploy.text import aligned
 
-#: Standard normal quantile of a two-sided 95 % interval.
-Z95 = 1.959964
 
-
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """What a program did on a labelled set.
+@dataclass(frozen=True, eq=False, repr=False)
+class TargetResult:
+    """What one target did.
 
     Args:
-        correct, total: samples.
-        interval: 95 % confidence interval (Wilson) of the accuracy.
-        confusion: int64 [classes, classes], row = label, column = decision.
-        counts: totals per layer.
-        seconds: wall time of the runs alone.
+        target: its name.
+        decisions: int64 [N].
+        classes: outputs of the network.
+        labels: int64 [N], or None for samples without.
+        activity: totals per layer of what the target counts, see `Trace.activity`.
+        milliseconds: float64 [batches], wall time a sample, batch by batch.
+        seconds: wall time of all runs.
+        unseen: layers that the target does not report.
+        power: where the target measures it, else None.
+        incidents: what went otherwise than asked, counted.
     """
 
-    correct: int
-    total: int
-    interval: tuple[float, float]
-    confusion: NDArray[np.int64]
-    counts: dict[str, LayerCounts]
+    target: str
+    decisions: NDArray[np.int64]
+    classes: int
+    labels: NDArray[np.int64] | None
+    activity: dict[str, dict[str, int]]
+    milliseconds: NDArray[np.float64]
     seconds: float
+    unseen: tuple[str, ...] = ()
+    power: Power | None = None
+    incidents: Mapping[str, int] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"TargetResult({self.target!r}, {self.total} samples, {self._accuracy_text()})"
 
     @property
-    def accuracy(self) -> float:
-        """Share of right decisions, 0 to 1."""
-        return self.correct / self.total
+    def total(self) -> int:
+        """Samples."""
+        return len(self.decisions)
+
+    @property
+    def correct(self) -> int | None:
+        """Right decisions; None without labels."""
+        return None if self.labels is None else int((self.decisions == self.labels).sum())
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of right decisions, 0 to 1; None without labels."""
+        return None if self.correct is None else self.correct / self.total
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """95 % confidence interval (Wilson) of the accuracy; None without labels."""
+        return None if self.correct is None else wilson(self.correct, self.total)
+
+    @property
+    def confusion(self) -> NDArray[np.int64] | None:
+        """int64 [classes, classes], row = label, column = decision; None without labels."""
+        if self.labels is None:
+            return None
+        found = np.zeros((self.classes, self.classes), np.int64)
+        np.add.at(found, (self.labels, self.decisions), 1)
+        return found
+
+    @property
+    def stability(self) -> float:
+        """Share of samples whose decision is that of the sample before: 1 = never changes (for streams)."""
+        if len(self.decisions) < 2:
+            return 1.0
+        return float((self.decisions[1:] == self.decisions[:-1]).mean())
+
+    @property
+    def per_sample(self) -> dict[str, dict[str, float]]:
+        """Means a sample of `activity`."""
+        return {
+            layer: {key: value / self.total for key, value in counts.items()} for layer, counts in self.activity.items()
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; counts are per sample."""
         return {
-            "accuracy": self.accuracy,
-            "interval95": list(self.interval),
             "correct": self.correct,
-            "total": self.total,
-            "confusion": self.confusion.tolist(),
-            "per_sample": per_sample(self.counts, self.total),
-            "seconds": self.seconds,
+            "accuracy": self.accuracy,
+            "interval95": None if self.interval is None else list(self.interval),
+            "stability": self.stability,
+            "latency_ms": {f"p{q}": float(np.percentile(self.milliseconds, q)) for q in (50, 99)},
+            "power_mw": None if self.power is None else 1e3 * self.power.total_w,
+            "power_rails_mw": {n: 1e3 * w for n, w in (self.power.rails_w if self.power else {}).items()},
+            "per_sample": self.per_sample,
+            "not_reported": list(self.unseen),
+            "incidents": dict(self.incidents),
         }
 
-
-def per_sample(counts: Mapping[str, LayerCounts], total: int) -> dict[str, dict[str, float]]:
-    """Means per layer of every count that adds up over samples (`peaks` does not)."""
-    return {
-        layer: {key: value / total for key, value in asdict(count).items() if isinstance(value, int)}
-        for layer, count in counts.items()
-    }
+    def _accuracy_text(self) -> str:
+        return "no labels" if self.accuracy is None else f"accuracy {100 * self.accuracy:.2f} %"
 
 
-def evaluate(
-    program: Program,
-    frames: Integers,
-    labels: NDArray[np.int64],
-    semantics: str = "timestep",
-    target: str = "simulator",
-    batch_size: int = 50,
-    progress: Callable[[int, int], None] | None = None,
-) -> Evaluation:
-    """Run every sample from a fresh state and compare decisions with labels.
+@dataclass(frozen=True, eq=False, repr=False)
+class Evaluation:
+    """All targets on all samples.
 
     Args:
-        frames: integers [N, T, C, H, W].
-        labels: int64 [N], below the number of output neurons.
-        progress: called with (samples done, samples in all) after each batch.
-
-    Raises:
-        InputError: no samples, or labels that do not fit the frames.
+        results: of every target, in the order in which they were asked for.
+        agreements: of every pair of them.
+        total: samples.
+        semantics: of the simulator.
+        sample_seconds: time that a sample's input takes on a board; 0: not known.
+        costs: what the program is expected to cost, where that was asked for.
     """
-    if len(frames) == 0 or len(frames) != len(labels):
-        raise InputError(f"{len(frames)} samples and {len(labels)} labels: give one label a sample, at least one")
-    counts: dict[str, LayerCounts] = {}
-    confusion = np.zeros((0, 0), np.int64)
-    start = time.perf_counter()
-    for first in range(0, len(frames), batch_size):
-        part = slice(first, first + batch_size)
-        trace = program.run_on(target, frames[part], semantics)
-        classes = trace.output.shape[2]
-        check_labels(labels, trace)
-        if not confusion.size:
-            confusion = np.zeros((classes, classes), np.int64)
-        np.add.at(confusion, (labels[part], trace.decisions()), 1)
-        for name, count in trace.counts.items():
-            counts[name] = counts[name] + count if name in counts else count
-        if progress is not None:
-            progress(min(first + batch_size, len(frames)), len(frames))
-    seconds, correct, total = time.perf_counter() - start, int(np.trace(confusion)), len(frames)
-    return Evaluation(correct, total, wilson(correct, total), confusion, counts, seconds)
 
+    results: tuple[TargetResult, ...]
+    agreements: tuple[Agreement, ...]
+    total: int
+    semantics: str = "timestep"
+    sample_seconds: float = 0.0
+    costs: Costs | None = None
 
-def check_labels(labels: NDArray[np.int64] | None, trace: Trace) -> None:
-    """Raise InputError unless every label is one of the classes of the output."""
-    classes = trace.output.shape[2]
-    if labels is not None and (labels.min() < 0 or labels.max() >= classes):
-        raise InputError(f"labels run from {labels.min()} to {labels.max()}: the network has {classes} outputs")
+    @property
+    def accuracy(self) -> float | None:
+        """Share of right decisions of the first target, 0 to 1; None without labels."""
+        return self.results[0].accuracy
 
+    def __repr__(self) -> str:
+        return f"Evaluation({self.total} samples, semantics {self.semantics}, {', '.join(map(repr, self.results))})"
 
-def wilson(correct: int, total: int) -> tuple[float, float]:
-    """95 % confidence interval of a proportion (Wilson 1927), exact enough for any count."""
-    share, z2 = correct / total, Z95**2
-    middle = (share + z2 / (2 * total)) / (1 + z2 / total)
-    half = Z95 / (1 + z2 / total) * sqrt(share * (1 - share) / total + z2 / (4 * total**2))
-    return max(0.0, middle - half), min(1.0, middle + half)
+    def __str__(self) -> str:
+        rows = [("target", "accuracy", "95 % interval", "stability", "ms a sample")]
+        for result in self.results:
+            accuracy = "no labels" if result.accuracy is None else f"{100 * result.accuracy:.2f} %"
+            interval = "" if result.interval is None else " to ".join(f"{100 * v:.2f}" for v in result.interval)
+            median = f"{np.percentile(result.milliseconds, 50):.3f}"
+            rows.append((result.target, accuracy, interval, f"{result.stability:.3f}", median))
+        notes = [f"{r.target}: {what}: {count}" for r in self.results for what, count in r.incidents.items()]
+        table = aligned(rows, right=range(1, 5))
+        costs = [] if self.costs is None else [str(self.costs)]
+        title = f"{self.total} samples, semantics {self.semantics}"
+        return "\n".join([title, table, *map(str, self.agreements), *notes, *costs])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON; counts are per sample."""
+        return {
+            "samples": self.total,
+            "semantics": self.semantics,
+            "sample_seconds": self.sample_seconds,
+            "estimate": None if self.costs is None else self.costs.to_dict(),
+            "targets": {result.target: result.to_dict() for result in self.results},
+            "agreement": [agreement.to_dict() for agreement in self.agreements],
+        }

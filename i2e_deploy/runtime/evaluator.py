@@ -1,6 +1,7 @@
-"""The same inputs on several targets: what each makes of them, and where they part.
+"""The same inputs on one or several targets: what each makes of them, and where they part.
 
-With labels this is hardware-in-the-loop evaluation; without (a recorded live session) it is agreement and stability.
+With labels this gives accuracies, and with a board among the targets hardware-in-the-loop evaluation; without labels (a
+recorded live session) it gives agreement and stability.
 """
 
 from __future__ import annotations
@@ -8,209 +9,89 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.chips import Injection, Program, Trace
-from i2e_deploy.chips.base import SPREAD
-from i2e_deploy.chips.costs import Costs
-from i2e_deploy.chips.trace import Integers, Power
+from i2e_deploy.chips.base import SPREAD, Program
+from i2e_deploy.chips.options import Injection, Semantics, Target
+from i2e_deploy.chips.trace import Integers, Power, Trace
 from i2e_deploy.errors import InputError
-from i2e_deploy.runtime.comparison import Difference, compare
-from i2e_deploy.runtime.evaluation import check_labels, wilson
+from i2e_deploy.runtime.agreement import Agreement, first_divergence
+from i2e_deploy.runtime.comparison import Difference
+from i2e_deploy.runtime.evaluation import Evaluation, TargetResult
 
 
-@dataclass(frozen=True, eq=False)
-class TargetResult:
-    """What one target did.
-
-    Args:
-        target: its name.
-        decisions: int64 [N].
-        activity: totals per layer of what the target counts, see `Trace.activity`.
-        milliseconds: float64 [batches], wall time a sample, batch by batch.
-        unseen: layers that the target does not report.
-        power: where the target measures it, else None.
-        incidents: what went otherwise than asked, counted.
-    """
-
-    target: str
-    decisions: NDArray[np.int64]
-    activity: dict[str, dict[str, int]]
-    milliseconds: NDArray[np.float64]
-    unseen: tuple[str, ...] = ()
-    power: Power | None = None
-    incidents: Mapping[str, int] = field(default_factory=dict)
-
-    def accuracy(self, labels: NDArray[np.int64]) -> tuple[int, tuple[float, float]]:
-        """Right decisions, and the 95 % interval of their share."""
-        right = int((self.decisions == labels).sum())
-        return right, wilson(right, len(labels))
-
-    @property
-    def stability(self) -> float:
-        """Share of samples whose decision is that of the sample before: 1 = never changes (for streams)."""
-        if len(self.decisions) < 2:
-            return 1.0
-        return float((self.decisions[1:] == self.decisions[:-1]).mean())
-
-
-@dataclass(frozen=True, eq=False)
-class Agreement:
-    """Two targets on the same inputs.
-
-    Args:
-        first, second: their names.
-        same: samples with the same decision.
-        interval: 95 % interval of that share.
-        exact: whether every spike of every layer that both report was equal.
-        divergence: where they part first; None if `exact`.
-        unseen: layers that were not compared, as one of the two does not report them.
-    """
-
-    first: str
-    second: str
-    same: int
-    interval: tuple[float, float]
-    exact: bool
-    divergence: Difference | None
-    unseen: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class HilEvaluation:
-    """All targets on all samples.
-
-    Args:
-        labels: int64 [N] or None.
-        total: N.
-        semantics: of the simulator.
-        sample_seconds: time that a sample's input takes on a board; 0: not known.
-        costs: what the program is expected to cost, where that was asked for.
-    """
-
-    results: tuple[TargetResult, ...]
-    agreements: tuple[Agreement, ...]
-    labels: NDArray[np.int64] | None
-    total: int
-    semantics: str = "timestep"
-    sample_seconds: float = 0.0
-    costs: Costs | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain data for JSON; counts are per sample."""
-        return {
-            "samples": self.total,
-            "semantics": self.semantics,
-            "sample_seconds": self.sample_seconds,
-            "estimate": None if self.costs is None else self.costs.to_dict(),
-            "targets": {result.target: self._target(result) for result in self.results},
-            "agreement": [
-                {
-                    "first": a.first,
-                    "second": a.second,
-                    "same": a.same,
-                    "share": a.same / self.total,
-                    "interval95": list(a.interval),
-                    "exact": a.exact,
-                    "divergence": None if a.exact else str(a.divergence),
-                    "not_compared": list(a.unseen),
-                }
-                for a in self.agreements
-            ],
-        }
-
-    def _target(self, result: TargetResult) -> dict[str, Any]:
-        right, interval = (None, None) if self.labels is None else result.accuracy(self.labels)
-        return {
-            "correct": right,
-            "accuracy": None if right is None else right / self.total,
-            "interval95": None if interval is None else list(interval),
-            "stability": result.stability,
-            "latency_ms": {f"p{q}": float(np.percentile(result.milliseconds, q)) for q in (50, 99)},
-            "power_mw": None if result.power is None else 1e3 * result.power.total_w,
-            "power_rails_mw": {n: 1e3 * w for n, w in (result.power.rails_w if result.power else {}).items()},
-            "per_sample": {
-                layer: {key: value / self.total for key, value in counts.items()}
-                for layer, counts in result.activity.items()
-            },
-            "not_reported": list(result.unseen),
-            "incidents": dict(result.incidents),
-        }
-
-
-def evaluate_targets(
+def evaluate(
     program: Program,
     frames: Integers,
-    labels: NDArray[np.int64] | None,
-    targets: Sequence[str],
-    semantics: str = "timestep",
+    labels: NDArray[np.int64] | None = None,
+    targets: Sequence[Target] = ("simulator",),
+    semantics: Semantics = "timestep",
     batch_size: int = 50,
     progress: Callable[[int, int], None] | None = None,
     injection: Injection = SPREAD,
-) -> HilEvaluation:
+) -> Evaluation:
     """Run every sample on every target, batch by batch, each from a fresh state.
 
     Args:
         frames: integers [N, T, C, H, W].
-        labels: int64 [N], or None for a stream without.
+        labels: int64 [N], below the number of output neurons; None for a stream without.
         targets: of `Program.targets`, the first is what the others are compared with first.
-        progress: called with (batches done, batches in all).
+        semantics: of the simulator, see `Program.run`.
+        batch_size: samples that run together.
+        progress: called with (samples done, samples in all) after each batch.
         injection: how frames become events where a target takes events, and the duration of a step.
 
     Raises:
-        InputError: no samples, labels that do not fit, a target that is not there or named twice.
+        InputError: no samples, labels that do not fit, or a target named twice.
+        UnsupportedError: a target that the program does not have.
+        MissingDependency: the software of a target is not installed.
     """
     if not len(frames) or (labels is not None and len(labels) != len(frames)):
         raise InputError(f"{len(frames)} samples and {0 if labels is None else len(labels)} labels: give one a sample")
     if not targets or len(set(targets)) != len(targets):
         raise InputError(f"targets {list(targets)}: name at least one, each once")
-    starts = range(0, len(frames), batch_size)
     if "simulator" in targets:
         program.run_on("simulator", frames[:1], semantics)  # compiled before the first batch is timed
     parts: dict[str, list[_Part]] = {name: [] for name in targets}
     divergences: dict[tuple[str, str], Difference] = {}
-    for done, start in enumerate(starts):
+    for start in range(0, len(frames), batch_size):
         batch = frames[start : start + batch_size]
         traces: dict[str, Trace] = {}
         for name in targets:
             began = time.perf_counter()
             trace = traces[name] = program.run_on(name, batch, semantics, injection)
             seconds = time.perf_counter() - began
-            check_labels(labels, trace)
-            parts[name].append(_keep(trace, 1e3 * seconds / len(batch)))
+            _check_labels(labels, trace)
+            parts[name].append(_keep(trace, seconds))
         for pair in combinations(targets, 2):
-            if pair not in divergences and (found := _divergence(program, traces[pair[0]], traces[pair[1]])):
+            found = None if pair in divergences else _divergence(program, traces, pair)
+            if found is not None:
                 divergences[pair] = replace(found, sample=found.sample + start)
         if progress is not None:
-            progress(done + 1, len(starts))
-    results = tuple(_join(name, parts[name]) for name in targets)
-    pairs = combinations(results, 2)
-    agreements = tuple(_agree(a, b, divergences.get((a.target, b.target)), len(frames)) for a, b in pairs)
-    seconds = frames.shape[1] * injection.step_us * 1e-6
-    return HilEvaluation(results, agreements, labels, len(frames), semantics, seconds)
+            progress(min(start + batch_size, len(frames)), len(frames))
+    results = tuple(_join(name, parts[name], labels) for name in targets)
+    sample_seconds = frames.shape[1] * injection.step_us * 1e-6
+    return Evaluation(results, _pairs(results, divergences), len(frames), semantics, sample_seconds)
 
 
-def agreement_of(
-    program: Program, traces: Mapping[str, Trace], seconds: Mapping[str, float], total: int, sample_seconds: float
-) -> HilEvaluation:
-    """The same as `evaluate_targets` of traces in `event` semantics that are there already, without labels.
+def evaluate_traces(
+    program: Program, traces: Mapping[str, Trace], seconds: Mapping[str, float], sample_seconds: float
+) -> Evaluation:
+    """The same as `evaluate` of traces in `event` semantics that are there already, without labels.
 
     Args:
-        traces: by target, `total` samples each.
+        traces: by target, with the same samples.
         seconds: wall time of each run.
         sample_seconds: time that a sample's input takes.
     """
-    results = tuple(_join(name, [_keep(trace, 1e3 * seconds[name] / total)]) for name, trace in traces.items())
-    agreements = tuple(
-        _agree(a, b, _divergence(program, traces[a.target], traces[b.target]), total)
-        for a, b in combinations(results, 2)
-    )
-    return HilEvaluation(results, agreements, None, total, "event", sample_seconds)
+    results = tuple(_join(name, [_keep(trace, seconds[name])], None) for name, trace in traces.items())
+    found = {pair: _divergence(program, traces, pair) for pair in combinations(traces, 2)}
+    agreements = _pairs(results, {pair: difference for pair, difference in found.items() if difference is not None})
+    return Evaluation(results, agreements, results[0].total, "event", sample_seconds)
 
 
 @dataclass(frozen=True, eq=False)
@@ -218,30 +99,30 @@ class _Part:
     """What is kept of one batch on one target."""
 
     decisions: NDArray[np.int64]
-    milliseconds: float
+    classes: int
+    seconds: float
     activity: dict[str, dict[str, int]]
     unseen: tuple[str, ...]
     power: Power | None
     incidents: Mapping[str, int]
 
 
-def _keep(trace: Trace, milliseconds: float) -> _Part:
-    unseen = tuple(trace.unseen.values())
-    return _Part(trace.decisions(), milliseconds, trace.activity(), unseen, trace.power, trace.incidents)
+def _check_labels(labels: NDArray[np.int64] | None, trace: Trace) -> None:
+    classes = trace.output.shape[2]
+    if labels is not None and (labels.min() < 0 or labels.max() >= classes):
+        raise InputError(f"labels run from {labels.min()} to {labels.max()}: the network has {classes} outputs")
 
 
-def _divergence(program: Program, expected: Trace, actual: Trace) -> Difference | None:
-    """The first difference in what both report, counted in steps."""
-    names = {f"layer{i}": name for i, name in enumerate(program.layer_names)}
-    shared = {label: name for label, name in names.items() if name in expected.spikes and name in actual.spikes}
-    first, second = (
-        {**{label: t.spikes[name] for label, name in shared.items()}, "output": t.output} for t in (expected, actual)
-    )
-    differences = compare(first, second, names)
-    return differences[0] if differences else None
+def _keep(trace: Trace, seconds: float) -> _Part:
+    unseen, classes = tuple(trace.unseen.values()), trace.output.shape[2]
+    return _Part(trace.decisions(), classes, seconds, trace.activity(), unseen, trace.power, trace.incidents)
 
 
-def _join(name: str, parts: list[_Part]) -> TargetResult:
+def _divergence(program: Program, traces: Mapping[str, Trace], pair: tuple[str, str]) -> Difference | None:
+    return first_divergence(program.layer_names, traces[pair[0]], traces[pair[1]])
+
+
+def _join(name: str, parts: Sequence[_Part], labels: NDArray[np.int64] | None) -> TargetResult:
     activity: dict[str, dict[str, int]] = {}
     incidents: Counter[str] = Counter()
     power: Power | None = None
@@ -252,12 +133,29 @@ def _join(name: str, parts: list[_Part]) -> TargetResult:
             total = activity.setdefault(layer, {})
             for key, value in counts.items():
                 total[key] = total.get(key, 0) + value
-    decisions = np.concatenate([part.decisions for part in parts])
-    milliseconds = np.array([part.milliseconds for part in parts])
-    return TargetResult(name, decisions, activity, milliseconds, parts[0].unseen, power, dict(incidents))
+    return TargetResult(
+        target=name,
+        decisions=np.concatenate([part.decisions for part in parts]),
+        classes=parts[0].classes,
+        labels=labels,
+        activity=activity,
+        milliseconds=np.array([1e3 * part.seconds / len(part.decisions) for part in parts]),
+        seconds=sum(part.seconds for part in parts),
+        unseen=parts[0].unseen,
+        power=power,
+        incidents=dict(incidents),
+    )
 
 
-def _agree(first: TargetResult, second: TargetResult, divergence: Difference | None, total: int) -> Agreement:
-    same = int((first.decisions == second.decisions).sum())
-    unseen = tuple(dict.fromkeys((*first.unseen, *second.unseen)))
-    return Agreement(first.target, second.target, same, wilson(same, total), divergence is None, divergence, unseen)
+def _pairs(results: Sequence[TargetResult], divergences: Mapping[tuple[str, str], Difference]) -> tuple[Agreement, ...]:
+    return tuple(
+        Agreement(
+            first=a.target,
+            second=b.target,
+            same=int((a.decisions == b.decisions).sum()),
+            total=a.total,
+            divergence=divergences.get((a.target, b.target)),
+            unseen=tuple(dict.fromkeys((*a.unseen, *b.unseen))),
+        )
+        for a, b in combinations(results, 2)
+    )
