@@ -21,6 +21,7 @@ from i2e_deploy.chips.trace import Integers, States, Trace
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.events.array import Events
 from i2e_deploy.events.steps import count_events
+from i2e_deploy.text import LayerLine, counted, layer_table, listed, said, shape_text
 
 #: Targets that every program has, and the engine that each is.
 SIMULATORS: dict[str, Engine] = {"simulator": "fast", "reference": "reference"}
@@ -68,6 +69,18 @@ class Program(ABC):
     @abstractmethod
     def to_tensors(self) -> tuple[dict[str, Integers], dict[str, Any]]:
         """Arrays by name and JSON-able data, from which `Chip.program` makes an equal program."""
+
+    def __repr__(self) -> str:
+        layers = f"{counted(len(self.layer_names), 'layer')}: {listed(self.layer_names)}"
+        return said(self, f"input {shape_text(self.input_shape)}", layers)
+
+    def layer_lines(self) -> Sequence[LayerLine]:
+        """The layers in `summary`, in network order; a chip says more than their names."""
+        return [LayerLine(name) for name in self.layer_names]
+
+    def summary(self) -> str:
+        """What it is, then a line a layer: name, kind, shape of the output, parameters; as aligned text."""
+        return layer_table(f"{type(self).__name__}: input {shape_text(self.input_shape)}", self.layer_lines())
 
     def session(self, semantics: Semantics = "timestep") -> Session:
         """A session from a fresh state, to run a step at a time.

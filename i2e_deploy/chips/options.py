@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import InputError
+from i2e_deploy.text import record_repr
 
 #: `"fast"`, or `"reference"` for the slow definition; the results are equal.
 Engine = Literal["fast", "reference"]
@@ -57,6 +58,8 @@ class LowerOptions:
     calibration: Integers | None = None
     split: bool = False
     readout: int | None = None
+
+    __repr__ = record_repr
 
     def given(self) -> tuple[str, ...]:
         """Names of the options that ask for something."""

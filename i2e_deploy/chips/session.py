@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from i2e_deploy.chips.options import Semantics
 from i2e_deploy.chips.trace import Integers, LayerCounts, States, Trace
+from i2e_deploy.text import counted, said
 
 
 class Session(ABC):
@@ -41,6 +42,11 @@ class Session(ABC):
         Raises:
             InputError: as `Program.run`.
         """
+
+    def __repr__(self) -> str:
+        counts = self.counts()
+        spikes = counted(sum(count.spikes for count in counts.values()), "spike")
+        return said(self, *([counted(len(counts), "layer"), f"{spikes} since its start"] if counts else ["fresh"]))
 
     @abstractmethod
     def counts(self) -> Mapping[str, LayerCounts]:

@@ -154,11 +154,8 @@ def _print(result: Evaluation, out: Any) -> None:
         values = [cell.get(key) for cell in cells for key in ("spikes", "synops")]
         layers.add_row(layer, *("not reported" if value is None else f"{value:,.1f}" for value in values))
     out.print(layers)
-    for pair in data["agreement"]:
-        verdict = "every spike equal" if pair["exact"] else f"first divergence: {pair['divergence']}"
-        left = f"; not compared: {', '.join(pair['not_compared'])}" if pair["not_compared"] else ""
-        same = f"{pair['same']} of {data['samples']} decisions equal"
-        out.print(f"{pair['first']} and {pair['second']}: {same}; {verdict}{left}")
+    for agreement in result.agreements:
+        out.print(str(agreement))
     for name, row in data["targets"].items():
         rails = ", ".join(f"{rail} {value:.3f}" for rail, value in row["power_rails_mw"].items())
         for line in ([f"power in mW: {rails}"] if rails else []) + [f"{w}: {n}" for w, n in row["incidents"].items()]:

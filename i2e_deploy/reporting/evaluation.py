@@ -22,7 +22,7 @@ def load_figure(costs: Mapping[str, Any] | None) -> str:
     return loads(costs["loads"])
 
 
-def write_evaluation(evaluation: Evaluation, path: Path) -> None:
+def write_evaluation(evaluation: Evaluation, path: Path | str) -> None:
     """Render `evaluation` to `path`.
 
     Raises:
@@ -39,5 +39,5 @@ def write_evaluation(evaluation: Evaluation, path: Path) -> None:
     page = environment.get_template("evaluation.html.j2").render(
         data=data, layers=layers_of(data), costs=costs, load_figure=load_figure(costs)
     )
-    with replacing(path) as temporary:
+    with replacing(Path(path)) as temporary:
         temporary.write_text(page, encoding="utf-8")

@@ -18,7 +18,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
 def save_gap_plot(
-    results: Sequence[tuple[str, float, list[Row]]], path: Path, kind: PlotKind = "png", most: int = 4
+    results: Sequence[tuple[str, float, list[Row]]], path: Path | str, kind: PlotKind = "png", most: int = 4
 ) -> None:
     """Draw log2(synthetic / recorded) of every statistic for the first `most` results; 0 is no gap.
 

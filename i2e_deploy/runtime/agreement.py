@@ -10,6 +10,7 @@ from i2e_deploy.chips.trace import Trace
 from i2e_deploy.moved import find
 from i2e_deploy.runtime.comparison import Difference, compare
 from i2e_deploy.runtime.interval import wilson
+from i2e_deploy.text import said
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +46,10 @@ class Agreement:
     def interval(self) -> tuple[float, float]:
         """95 % interval of that share."""
         return wilson(self.same, self.total)
+
+    def __repr__(self) -> str:
+        verdict = "every spike equal" if self.exact else "not every spike equal"
+        return said(self, f"{self.first} and {self.second}", f"{self.same} of {self.total} decisions equal", verdict)
 
     def __str__(self) -> str:
         verdict = "every spike equal" if self.exact else f"first divergence: {self.divergence}"

@@ -17,6 +17,7 @@ from i2e_deploy.events.array import EVENT_DTYPE, empty_events
 from i2e_deploy.events.frames import FrameSpec
 from i2e_deploy.events.stream import StreamSpec, Windower
 from i2e_deploy.runtime.backlog import POLICIES, Ahead, Policy, Waiting
+from i2e_deploy.text import record_repr
 
 #: Whether each window starts from a fresh state, or goes on from where the last one ended.
 StateMode = Literal["reset", "keep"]
@@ -48,6 +49,8 @@ class LiveSpec:
     policy: Policy = "drop"
     backlog: int = 4
     patience: float = 60.0
+
+    __repr__ = record_repr
 
     def __post_init__(self) -> None:
         if self.policy not in POLICIES:
@@ -86,6 +89,8 @@ class Decision:
     spikes: dict[str, int]
     synops: dict[str, int]
     latency: float
+
+    __repr__ = record_repr
 
     def exact(self) -> dict[str, Any]:
         """All that must be equal in a replay: everything but the latency."""

@@ -13,10 +13,10 @@ from i2e_deploy.chips.costs import Costs
 from i2e_deploy.chips.trace import Power
 from i2e_deploy.runtime.agreement import Agreement
 from i2e_deploy.runtime.interval import wilson
-from i2e_deploy.text import aligned
+from i2e_deploy.text import aligned, counted, said
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class TargetResult:
     """What one target did.
 
@@ -45,7 +45,12 @@ class TargetResult:
     incidents: Mapping[str, int] = field(default_factory=dict)
 
     def __repr__(self) -> str:
-        return f"TargetResult({self.target!r}, {self.total} samples, {self._accuracy_text()})"
+        return said(self, self.verdict, counted(self.total, "sample"))
+
+    @property
+    def verdict(self) -> str:
+        """Its name, and its accuracy where there are labels, for people."""
+        return self.target if self.accuracy is None else f"{self.target} {100 * self.accuracy:.2f} % right"
 
     @property
     def total(self) -> int:
@@ -105,11 +110,8 @@ class TargetResult:
             "incidents": dict(self.incidents),
         }
 
-    def _accuracy_text(self) -> str:
-        return "no labels" if self.accuracy is None else f"accuracy {100 * self.accuracy:.2f} %"
 
-
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
     """All targets on all samples.
 
@@ -135,7 +137,8 @@ class Evaluation:
         return self.results[0].accuracy
 
     def __repr__(self) -> str:
-        return f"Evaluation({self.total} samples, semantics {self.semantics}, {', '.join(map(repr, self.results))})"
+        verdicts = [result.verdict for result in self.results]
+        return said(self, counted(self.total, "sample"), f"semantics {self.semantics}", *verdicts)
 
     def __str__(self) -> str:
         rows = [("target", "accuracy", "95 % interval", "stability", "ms a sample")]

@@ -11,6 +11,7 @@ from i2e_deploy.chips.loihi2.program import BlockNetwork
 from i2e_deploy.chips.options import Engine, Injection
 from i2e_deploy.chips.trace import Integers, States, Trace
 from i2e_deploy.events.array import Events
+from i2e_deploy.text import LayerLine
 
 #: What a step means, see `LoihiProgram.run`.
 LoihiSemantics = Literal["timestep", "chip", "lava"] | str
@@ -25,9 +26,6 @@ class LoihiProgram(Program):
 
     network: BlockNetwork
 
-    def __repr__(self) -> str:
-        return f"LoihiProgram({self.network!r})"
-
     @property
     def input_shape(self) -> tuple[int, ...]:  # type: ignore[override]
         """Of one frame: (C, H, W) or (N,)."""
@@ -37,6 +35,10 @@ class LoihiProgram(Program):
     def layer_names(self) -> tuple[str, ...]:
         """See `Program.layer_names`."""
         return tuple(block.name for block in self.network.blocks)
+
+    def layer_lines(self) -> list[LayerLine]:
+        """See `Program.layer_lines`."""
+        return self.network.layer_lines()
 
     def run(
         self,
