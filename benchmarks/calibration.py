@@ -23,7 +23,7 @@ from i2e_deploy.datasets.picture import resize
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network import IntegrateAndFire, Network
 from i2e_deploy.network.file import read_network
-from i2e_deploy.runtime.evaluate import wilson
+from i2e_deploy.runtime import wilson
 from i2e_deploy.training.digits import SIZE
 
 BOUNDS: tuple[float | None, ...] = (-1.0, -100.0, -400.0, -2000.0, None)

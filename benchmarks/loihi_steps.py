@@ -17,6 +17,7 @@ import numpy as np
 from loihi2 import _conv as drawn_conv
 from loihi2 import machine
 
+from i2e_deploy.chips.loihi2 import BlockNetwork
 from i2e_deploy.chips.loihi2.engine.simulator import Stream
 from i2e_deploy.chips.loihi2.neuron import Neuron
 from i2e_deploy.chips.loihi2.program import (
@@ -31,7 +32,6 @@ from i2e_deploy.chips.loihi2.program import (
 )
 from i2e_deploy.chips.loihi2.runnable import LoihiProgram
 from i2e_deploy.chips.session import RunSession
-from i2e_deploy.network import BlockNetwork
 
 SIZES = (200, 256, 200)
 

@@ -30,7 +30,7 @@ from i2e_deploy.datasets.picture import resize
 from i2e_deploy.events.array import Events
 from i2e_deploy.network import Network, from_sinabs
 from i2e_deploy.network.file import read_network
-from i2e_deploy.runtime.evaluate import wilson
+from i2e_deploy.runtime import wilson
 from i2e_deploy.training.bptt import spike_counts
 from i2e_deploy.training.digits import SIZE, build_digit_network
 

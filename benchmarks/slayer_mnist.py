@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from i2e_deploy.chips import Engine
 from i2e_deploy.chips.loihi2 import BlockNetwork, from_slayer
 from i2e_deploy.chips.loihi2.engine.inputs import flat_frames
 from i2e_deploy.chips.loihi2.formats.netx_export import export_netx
@@ -72,7 +73,7 @@ def trained(name: str, folder: Path, data: Any, epochs: int | None) -> Trained:
     return Trained(network, blocks, config.epochs, slayer_output(network, test_set[0]))
 
 
-def simulated(case: Trained, frames: Array, engine: str) -> tuple[Array, dict[str, float]]:
+def simulated(case: Trained, frames: Array, engine: Engine) -> tuple[Array, dict[str, float]]:
     """Outputs at SLAYER's steps, and spikes of each layer a digit."""
     program, outputs, spikes = LoihiProgram(case.blocks), [], dict.fromkeys((b.name for b in case.blocks.blocks), 0.0)
     for first in range(0, len(frames), 50):

@@ -14,7 +14,7 @@ from i2e_deploy.chips import get
 from i2e_deploy.chips.dynapcnn.targets.board.fake import Faults, fake_samna
 from i2e_deploy.network import Conv2d, Flatten, IntegrateAndFire, Linear, Network, chain
 from i2e_deploy.reporting.junit import junit_xml
-from i2e_deploy.runtime.agreement import HilEvaluation, evaluate_targets
+from i2e_deploy.runtime import Evaluation, evaluate
 
 
 def make_network(random: np.random.Generator, size: int) -> Network:
@@ -32,14 +32,14 @@ def make_network(random: np.random.Generator, size: int) -> Network:
     )
 
 
-def main(faults: Faults) -> HilEvaluation:
+def main(faults: Faults) -> Evaluation:
     """Evaluate on the simulator and on a fake board with these faults; prints what a CI would keep."""
     random = np.random.default_rng(0)
     program = get("speck2f").lower(make_network(random, 16))
     frames = random.integers(0, 2, (40, 8, 2, 16, 16)).astype(np.int32)
     labels = program.run(frames, "event").decisions()
     with fake_samna(faults=faults):
-        result = evaluate_targets(program, frames, labels, ["simulator", "board"], "event")
+        result = evaluate(program, frames, labels, ["simulator", "board"], "event")
     for name, row in result.to_dict()["targets"].items():
         power = "no power monitor" if row["power_mw"] is None else f"{row['power_mw']:.2f} mW"
         print(f"{name:10s} accuracy {100 * row['accuracy']:.1f} %, {power}, {row['incidents'] or 'no incidents'}")

@@ -152,7 +152,7 @@ def test_the_same_seed_builds_the_same_network() -> None:
 
 def test_what_cannot_be_built_is_said() -> None:
     with pytest.raises(InputError, match="choose one of"):
-        build_slayer(SlayerConfig("transformer"))
+        build_slayer(SlayerConfig("transformer"))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="delays in a conv network"):
         build_slayer(SlayerConfig("conv", delays=True))
     with pytest.raises(InputError, match="choose one of sinabs, conv"):

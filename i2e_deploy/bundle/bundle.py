@@ -23,9 +23,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips import AnyNetwork, CheckReport, Chip, Program, get, read_model, write_model
+from i2e_deploy.chips.options import Semantics
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.files import check_exists, read_tensors, replacing_folder, sha256, write_tensors
+from i2e_deploy.text import counted, record_repr, said
 
 FORMAT = "i2e-deploy-bundle"
 FORMAT_VERSION = 1
@@ -53,6 +55,10 @@ class Golden:
     images: NDArray[np.uint8] | None = None
     labels: NDArray[np.int64] | None = None
 
+    def __repr__(self) -> str:
+        there = (name for name in ("images", "labels") if getattr(self, name) is not None)
+        return said(self, f"inputs {list(self.inputs.shape)}", counted(len(self.expected), "expected array"), *there)
+
 
 @dataclass(frozen=True, eq=False)
 class Bundle:
@@ -64,6 +70,11 @@ class Bundle:
     network: AnyNetwork
     golden: Golden
     manifest: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        layers, samples = len(self.program.layer_names), len(self.golden.inputs)
+        what = f"{counted(layers, 'layer')} for {self.chip.profile.name}"
+        return said(self, repr(str(self.path)), what, counted(samples, "golden sample"))
 
     @property
     def cores(self) -> dict[str, int] | None:
@@ -84,13 +95,15 @@ class Provenance:
     evaluation: Mapping[str, Any] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
 
+    __repr__ = record_repr
+
 
 def make_golden(
     program: Program,
     inputs: Integers,
     images: NDArray[np.uint8] | None = None,
     labels: NDArray[np.int64] | None = None,
-    semantics: str = "timestep",
+    semantics: Semantics = "timestep",
 ) -> Golden:
     """Golden vectors from the slow reference, so that a later `verify` tests the fast engine against it."""
     trace = program.run(inputs, semantics, engine="reference")
@@ -105,7 +118,7 @@ def write(
     images: NDArray[np.uint8] | None = None,
     labels: NDArray[np.int64] | None = None,
     provenance: Provenance | None = None,
-    semantics: str = "timestep",
+    semantics: Semantics = "timestep",
     overwrite: bool = False,
     lowered: tuple[CheckReport, Program] | None = None,
 ) -> Bundle:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from i2e_deploy.bundle.bundle import EVALUATION, PROGRAM, Bundle, versions
+from i2e_deploy.chips.options import Semantics
 from i2e_deploy.errors import FileFormatError
 from i2e_deploy.files import check_exists, replacing
 
@@ -20,11 +21,11 @@ FORMAT, FORMAT_VERSION = "i2e-deploy-evaluation", 1
 MAX_BYTES = 4 * 2**20
 
 
-def leave_evaluation(bundle: Bundle, result: Mapping[str, Any], data: str, semantics: str) -> Path:
+def leave_evaluation(bundle: Bundle, result: Mapping[str, Any], data: str, semantics: Semantics) -> Path:
     """Write `evaluation.json` into the bundle, in the place of an earlier one; its path.
 
     Args:
-        result: `HilEvaluation.to_dict()`.
+        result: `Evaluation.to_dict()`.
         data: name of the data, for people.
         semantics: of the simulator.
     """

@@ -25,7 +25,7 @@ from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 from i2e_deploy.chips.base import Chip, Program
 from i2e_deploy.chips.check import CheckReport, Finding
 from i2e_deploy.chips.integers import AnyNetwork, IntegerNetwork
-from i2e_deploy.chips.options import Injection, LowerOptions
+from i2e_deploy.chips.options import Engine, Injection, LowerOptions
 from i2e_deploy.chips.trace import Integers, States, Trace
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.events.array import Events
@@ -183,14 +183,14 @@ class RunsRecordings(Protocol):
     def run_events(
         self,
         given: Integers | Events,
-        engine: str = "fast",
+        engine: Engine = "fast",
         states: States | None = None,
         options: Injection | None = None,
     ) -> Trace:
         """Frames by `options`, or a recording as one sample, from its first event on."""
 
     def run_recordings(
-        self, recordings: Sequence[Events], steps: int, options: Injection | None = None, engine: str = "fast"
+        self, recordings: Sequence[Events], steps: int, options: Injection | None = None, engine: Engine = "fast"
     ) -> Trace:
         """A sample a recording; times count from 0 and end after `steps` steps."""
 

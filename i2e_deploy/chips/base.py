@@ -14,16 +14,17 @@ from typing import Any, ClassVar, cast
 from i2e_deploy.chips.check import CheckReport, Slot
 from i2e_deploy.chips.costs import Costs
 from i2e_deploy.chips.integers import AnyNetwork
-from i2e_deploy.chips.options import PLAIN, Injection, LowerOptions
+from i2e_deploy.chips.options import PLAIN, Engine, Injection, LowerOptions, Semantics, Target
 from i2e_deploy.chips.profile import Profile
 from i2e_deploy.chips.session import RunSession, Session
 from i2e_deploy.chips.trace import Integers, States, Trace
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.events.array import Events
 from i2e_deploy.events.steps import count_events
+from i2e_deploy.text import LayerLine, counted, layer_table, listed, said, shape_text
 
 #: Targets that every program has, and the engine that each is.
-SIMULATORS = {"simulator": "fast", "reference": "reference"}
+SIMULATORS: dict[str, Engine] = {"simulator": "fast", "reference": "reference"}
 SPREAD = Injection()
 
 
@@ -46,8 +47,8 @@ class Program(ABC):
     def run(
         self,
         frames: Integers,
-        semantics: str = "timestep",
-        engine: str = "fast",
+        semantics: Semantics = "timestep",
+        engine: Engine = "fast",
         states: States | None = None,
     ) -> Trace:
         """Simulate from a fresh state, or on from where an earlier run ended.
@@ -69,7 +70,19 @@ class Program(ABC):
     def to_tensors(self) -> tuple[dict[str, Integers], dict[str, Any]]:
         """Arrays by name and JSON-able data, from which `Chip.program` makes an equal program."""
 
-    def session(self, semantics: str = "timestep") -> Session:
+    def __repr__(self) -> str:
+        layers = f"{counted(len(self.layer_names), 'layer')}: {listed(self.layer_names)}"
+        return said(self, f"input {shape_text(self.input_shape)}", layers)
+
+    def layer_lines(self) -> Sequence[LayerLine]:
+        """The layers in `summary`, in network order; a chip says more than their names."""
+        return [LayerLine(name) for name in self.layer_names]
+
+    def summary(self) -> str:
+        """What it is, then a line a layer: name, kind, shape of the output, parameters; as aligned text."""
+        return layer_table(f"{type(self).__name__}: input {shape_text(self.input_shape)}", self.layer_lines())
+
+    def session(self, semantics: Semantics = "timestep") -> Session:
         """A session from a fresh state, to run a step at a time.
 
         Raises:
@@ -93,8 +106,8 @@ class Program(ABC):
     def simulate(
         self,
         given: Integers | Events,
-        semantics: str = "timestep",
-        engine: str = "fast",
+        semantics: Semantics = "timestep",
+        engine: Engine = "fast",
         injection: Injection = SPREAD,
     ) -> Trace:
         """Run frames, or a recording: in its own order and at its own times where the semantics have any.
@@ -110,9 +123,9 @@ class Program(ABC):
 
     def run_on(
         self,
-        target: str,
+        target: Target,
         given: Integers | Events,
-        semantics: str = "timestep",
+        semantics: Semantics = "timestep",
         injection: Injection = SPREAD,
     ) -> Trace:
         """Run on one of `targets`, each sample from a fresh state; see `simulate` for the arguments.
@@ -129,12 +142,12 @@ class Program(ABC):
         return self.run_elsewhere(kind, name, given, semantics, injection)
 
     def run_elsewhere(
-        self, kind: str, name: str, given: Integers | Events, semantics: str, injection: Injection
+        self, kind: str, name: str, given: Integers | Events, semantics: Semantics, injection: Injection
     ) -> Trace:
         """Run on a target of the chip's own; see `run_on`, which has looked `kind` up in `targets`."""
         raise UnsupportedError(f"target {kind!r}: programs of this chip run on the simulator only")
 
-    def semantics_on(self, target: str, semantics: str) -> str:
+    def semantics_on(self, target: Target, semantics: Semantics) -> Semantics:
         """The semantics that a run on `target` has when `semantics` is asked for: a chip may know only one."""
         return semantics
 

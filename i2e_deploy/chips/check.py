@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from i2e_deploy.errors import CheckFailed
+from i2e_deploy.text import aligned, counted, record_repr, said
 
 Severity = Literal["ok", "info", "warning", "error"]
 
@@ -24,6 +25,8 @@ class Finding:
     fix: str = ""
     source: str = ""
 
+    __repr__ = record_repr
+
     def __str__(self) -> str:
         where = f"layer {self.layer!r}" if self.layer else "network"
         value, limit = (f"{v:,}" if isinstance(v, int) else str(v) for v in (self.value, self.limit))
@@ -40,6 +43,8 @@ class Slot:
     used: Mapping[str, int]
     available: Mapping[str, int]
 
+    __repr__ = record_repr
+
 
 @dataclass(frozen=True)
 class CheckReport:
@@ -49,6 +54,20 @@ class CheckReport:
     layers: tuple[str, ...]
     findings: tuple[Finding, ...]
     placement: tuple[Slot, ...]
+
+    def __repr__(self) -> str:
+        return said(self, self._verdict())
+
+    def __str__(self) -> str:
+        """The verdict, errors, warnings, then what every layer takes of its core."""
+        found = aligned((finding.severity, finding) for finding in (*self.errors, *self.warnings))
+        kinds = [kind.replace("_", " ") for kind in self.placement[0].used] if self.placement else []
+        rows = [
+            (slot.layer, slot.core, *(f"{used:,} of {slot.available[kind]:,}" for kind, used in slot.used.items()))
+            for slot in self.placement
+        ]
+        placed = aligned([("layer", "core", *kinds), *rows], right=range(1, 2 + len(kinds))) if rows else ""
+        return "\n".join(part for part in (self._verdict(), found, placed) if part)
 
     @property
     def fits(self) -> bool:
@@ -64,6 +83,11 @@ class CheckReport:
     def warnings(self) -> tuple[Finding, ...]:
         """Findings to look at before deploying."""
         return tuple(finding for finding in self.findings if finding.severity == "warning")
+
+    def _verdict(self) -> str:
+        verdict = f"fits {self.chip}" if self.fits else f"does not fit {self.chip}"
+        counts = (len(self.layers), "layer"), (len(self.errors), "error"), (len(self.warnings), "warning")
+        return ", ".join([verdict, *(counted(number, word) for number, word in counts)])
 
     def raise_if_unfit(self) -> None:
         """Raise CheckFailed naming every error; do nothing when the network fits."""

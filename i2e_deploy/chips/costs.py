@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from i2e_deploy.chips.profile import Published
+from i2e_deploy.text import aligned, counted, record_repr, said
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Figure:
     unit: str
     certainty: str
     sources: tuple[str, ...]
+
+    __repr__ = record_repr
 
     def __str__(self) -> str:
         texts = [f"{value:,.0f}" if value >= 1000 else f"{value:.3g}" for value in (self.low, self.high)]
@@ -55,6 +58,8 @@ class CoreLoad:
     certainty: str
     source: str
 
+    __repr__ = record_repr
+
 
 @dataclass(frozen=True)
 class Costs:
@@ -79,6 +84,23 @@ class Costs:
     activity: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
     published: tuple[Published, ...] = ()
+
+    def __repr__(self) -> str:
+        parts = (self.samples, "sample"), (len(self.figures), "figure"), (len(self.loads), "core load")
+        return said(self, *(counted(number, word) for number, word in parts))
+
+    def __str__(self) -> str:
+        """The figures with their certainty, the load of every core, and what is not known."""
+        lines = [f"estimate, {self.basis}"]
+        lines += [f"  {figure.name}: {figure} [{figure.certainty}]" for figure in self.figures]
+        if self.loads:
+            rows = [
+                (load.layer, load.core, f"{load.synops_per_s / 1e6:,.1f}", f"{load.limit / 1e6:g}", f"{load.load:.0%}")
+                for load in self.loads
+            ]
+            head = ("layer", "core", "M synops/s", "limit", "load")
+            lines.append(aligned([head, *rows], right=range(1, 5)))
+        return "\n".join([*lines, *(f"  not known: {text}" for text in self.unknown)])
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

@@ -6,6 +6,7 @@ from abc import ABC
 from typing import ClassVar
 
 from i2e_deploy.network.graph import Network
+from i2e_deploy.text import shape_text
 
 
 class IntegerNetwork(ABC):
@@ -16,6 +17,10 @@ class IntegerNetwork(ABC):
     #: What the integers are, in errors of other chips, e.g. "SLAYER's integer blocks".
     title: ClassVar[str]
     input_shape: tuple[int, ...]
+
+    def summary(self) -> str:
+        """What it is, then a line a layer where the chip says one; see `Network.summary`."""
+        return f"{self.title}: input {shape_text(self.input_shape)}"
 
 
 #: What a chip may be asked to lower; each chip refuses what it has no counterpart for.

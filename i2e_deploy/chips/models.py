@@ -15,7 +15,7 @@ from i2e_deploy.network.graph import Network
 NETWORK, NIR = ".safetensors", ".nir"
 
 
-def read_model(path: Path, input_shape: tuple[int, ...] | None = None) -> AnyNetwork:
+def read_model(path: Path | str, input_shape: tuple[int, ...] | None = None) -> AnyNetwork:
     """A network file: `.safetensors` or `.nir`, or what a chip's own training library writes (`.net`).
 
     Args:
@@ -25,6 +25,7 @@ def read_model(path: Path, input_shape: tuple[int, ...] | None = None) -> AnyNet
         InputError: no such file, or an input shape that is not wanted.
         FileFormatError: damaged, or of no kind that is known.
     """
+    path = Path(path)
     takers: dict[str, TakesIntegers] = {}
     for chip in _takers() if path.suffix not in (NETWORK, NIR) else ():
         takers = dict.fromkeys(chip.integer_suffixes, chip) | takers
@@ -46,13 +47,13 @@ def read_model(path: Path, input_shape: tuple[int, ...] | None = None) -> AnyNet
     return network_of(path, tensors, content)
 
 
-def write_model(network: AnyNetwork, path: Path, notes: Mapping[str, str] | None = None) -> None:
+def write_model(network: AnyNetwork, path: Path | str, notes: Mapping[str, str] | None = None) -> None:
     """Write a network, whole or not at all; `notes` are strings to keep with it (seed, accuracy, ...)."""
     if isinstance(network, Network):
         write_network(network, path, notes)
         return
     tensors, data = _taker_of(network).pack_integers(network)
-    write_content(path, tensors, {network.kind: data}, notes)
+    write_content(Path(path), tensors, {network.kind: data}, notes)
 
 
 def _takers() -> Iterator[TakesIntegers]:

@@ -7,7 +7,14 @@ from typing import Literal, get_args
 
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import InputError
+from i2e_deploy.text import record_repr
 
+#: `"fast"`, or `"reference"` for the slow definition; the results are equal.
+Engine = Literal["fast", "reference"]
+#: What a step means, see `Program.semantics`; a chip may know others.
+Semantics = Literal["timestep", "event"] | str
+#: Where a program runs, see `Program.targets`; a chip may have others, such as `"lava"` or `"board"`.
+Target = Literal["simulator", "reference"] | str
 #: How the events of one step follow each other, where a chip takes them one by one.
 Order = Literal["spread", "raster", "interleaved", "shuffled"]
 #: Longest step, microseconds (a quarter of an hour): times of 2^24 of them fit 64 bits.
@@ -51,6 +58,8 @@ class LowerOptions:
     calibration: Integers | None = None
     split: bool = False
     readout: int | None = None
+
+    __repr__ = record_repr
 
     def given(self) -> tuple[str, ...]:
         """Names of the options that ask for something."""

@@ -10,6 +10,7 @@ from importlib import resources
 from typing import Any
 
 from i2e_deploy.errors import FileFormatError, InputError
+from i2e_deploy.text import counted, record_repr, said
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -27,6 +28,8 @@ class Limit:
     unit: str
     certainty: str
     source: str
+
+    __repr__ = record_repr
 
     def allows(self, value: int) -> bool:
         """Whether `value` is within the limit."""
@@ -57,6 +60,8 @@ class Erratum:
     certainty: str
     source: str
 
+    __repr__ = record_repr
+
 
 @dataclass(frozen=True)
 class Board:
@@ -66,6 +71,8 @@ class Board:
     chips: int
     certainty: str
     source: str
+
+    __repr__ = record_repr
 
 
 @dataclass(frozen=True)
@@ -78,6 +85,8 @@ class Estimate:
     certainty: str
     source: str
 
+    __repr__ = record_repr
+
 
 @dataclass(frozen=True)
 class Published:
@@ -86,6 +95,8 @@ class Published:
     text: str
     certainty: str
     source: str
+
+    __repr__ = record_repr
 
 
 @dataclass(frozen=True)
@@ -112,6 +123,12 @@ class Profile:
     boards: tuple[Board, ...] = ()
     estimates: Mapping[str, Estimate] = field(default_factory=dict)
     published: tuple[Published, ...] = ()
+
+    def __repr__(self) -> str:
+        counts = (len(self.cores), "core"), (len(self.limits), "limit")
+        return said(
+            self, repr(self.name), self.title, f"version {self.version}", *(counted(*count) for count in counts)
+        )
 
     def limit(self, name: str) -> Limit:
         """The limit of that name.

@@ -9,7 +9,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from i2e_deploy.chips.options import Semantics
 from i2e_deploy.chips.trace import Integers, LayerCounts, States, Trace
+from i2e_deploy.text import counted, said
 
 
 class Session(ABC):
@@ -41,6 +43,11 @@ class Session(ABC):
             InputError: as `Program.run`.
         """
 
+    def __repr__(self) -> str:
+        counts = self.counts()
+        spikes = counted(sum(count.spikes for count in counts.values()), "spike")
+        return said(self, *([counted(len(counts), "layer"), f"{spikes} since its start"] if counts else ["fresh"]))
+
     @abstractmethod
     def counts(self) -> Mapping[str, LayerCounts]:
         """Totals per layer since `start`."""
@@ -49,7 +56,7 @@ class Session(ABC):
 class Run(Protocol):
     """`Program.run`, as far as a session needs it."""
 
-    def __call__(self, frames: Integers, semantics: str, *, states: States | None) -> Trace: ...  # noqa: D102
+    def __call__(self, frames: Integers, semantics: Semantics, *, states: States | None) -> Trace: ...  # noqa: D102
 
 
 class RunSession(Session):
@@ -60,7 +67,7 @@ class RunSession(Session):
         semantics: see `Program.run`.
     """
 
-    def __init__(self, run: Run, semantics: str) -> None:
+    def __init__(self, run: Run, semantics: Semantics) -> None:
         self._run, self._semantics = run, semantics
         self._states: States | None = None
         self._counts: dict[str, LayerCounts] = {}

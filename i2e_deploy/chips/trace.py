@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from i2e_deploy.text import counted, said
+
 Integers = NDArray[np.integer[Any]]
 
 #: Per layer the state variables by name, each [B, ...]: what `Trace.states` holds and `Program.run` starts from.
@@ -101,6 +103,12 @@ class Trace:
     uncounted: frozenset[str] = frozenset()
     power: Power | None = None
     incidents: Mapping[str, int] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        samples, steps, outputs = self.output.shape
+        shape = [counted(samples, "sample"), counted(steps, "step"), counted(outputs, "output")]
+        spikes = counted(sum(count.spikes for count in self.counts.values()), "spike")
+        return said(self, *shape, counted(len(self.spikes), "layer"), *([spikes] if self.counts else []))
 
     def decisions(self) -> NDArray[np.int64]:
         """Class with the most output spikes over all steps, the lowest number on a tie: int64 [B]."""

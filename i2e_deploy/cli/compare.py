@@ -25,7 +25,7 @@ def command(
     from i2e_deploy.cli.common import console, print_json
     from i2e_deploy.errors import CheckFailed, InputError
     from i2e_deploy.files import read_arrays
-    from i2e_deploy.runtime.compare import Difference, EventDifference, compare, compare_events
+    from i2e_deploy.runtime.comparison import Difference, EventDifference, compare, compare_events
 
     wanted, got = read_arrays(expected), read_arrays(actual)
     if not wanted:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from i2e_deploy.datasets.plan import Settings
-    from i2e_deploy.datasets.sources import ImageSource
+    from i2e_deploy.datasets import Executor, ImageSource, Settings
 
 
 def command(
@@ -56,9 +55,8 @@ def command(
     if (out is None) == (against is None):
         raise InputError("give either --out (NAME.npy or a folder) or --compare (a folder of recordings)")
     rows = max(1, min(shard_items, 100))
-    settings = Settings(
-        ratio, Resize(size, fit), steps=steps, shard_items=shard_items, row_group=rows, on_broken=broken
-    )
+    resize = Resize(size, fit)  # type: ignore[arg-type]  # it checks
+    settings = Settings(ratio, resize, steps=steps, shard_items=shard_items, row_group=rows, on_broken=broken)  # type: ignore[arg-type]
     if against is not None:
         _compare(open_source(str(images)), settings, against, plot, as_json)
     elif out is not None and out.suffix == ".npy":
@@ -70,7 +68,7 @@ def command(
     elif out is not None:
         if out.is_file():
             raise InputError(f"--out is {out}, a file: give a folder for shards, or a name with an ending")
-        _write_shards(images, out, settings, (executor, workers, address), as_json)
+        _write_shards(images, out, settings, (executor, workers, address), as_json)  # type: ignore[arg-type]  # it checks
 
 
 def _picture_frames(source: ImageSource, name: str, settings: Settings) -> Any:
@@ -138,7 +136,9 @@ def _write_events(images: Path, out: Path, settings: Settings, fps: float | None
     console().print(f"wrote {out}: {count:,} events on {size[0]} x {size[1]} pixels")
 
 
-def _write_shards(images: Path, out: Path, settings: Settings, how: tuple[str, int, str | None], as_json: bool) -> None:
+def _write_shards(
+    images: Path, out: Path, settings: Settings, how: tuple[Executor, int, str | None], as_json: bool
+) -> None:
     """A data set as Parquet shards; goes on where an earlier run stopped."""
     import time
 
@@ -187,7 +187,7 @@ def _compare(source: ImageSource, settings: Settings, against: Path, plot: Path 
         from i2e_deploy.reporting.gap_plot import save_gap_plot
 
         with replacing(plot) as temporary:
-            save_gap_plot(results, temporary, plot.suffix[1:])
+            save_gap_plot(results, temporary, plot.suffix[1:])  # type: ignore[arg-type]  # it checks
     if as_json:
         print_json({name: {"gap": gap, "statistics": [asdict(row) for row in rows]} for name, gap, rows in results})
         return

@@ -144,23 +144,26 @@ def _evaluate(
     program: Any, frames: NDArray[np.uint8], labels: NDArray[np.int64], float_accuracy: float, say: Console
 ) -> Any:
     """Accuracy and activity of the integers on all test digits."""
+    import numpy as np
+
     from i2e_deploy.cli.common import progress_bar
     from i2e_deploy.runtime import evaluate
 
     with progress_bar("simulating", len(labels)) as advance:
-        result = evaluate(program, frames, labels, progress=lambda done, _: advance(done, ""))
-    low, high = result.interval
+        (on_chip,) = evaluate(program, frames, labels, progress=lambda done, _: advance(done, "")).results
+    found = {key: on_chip.to_dict()[key] for key in ("accuracy", "interval95", "correct", "per_sample")}
+    low, high = found["interval95"]
     say.print(
-        f"{100 * result.accuracy:.1f} % of {result.total} digits right as integers "
+        f"{100 * found['accuracy']:.1f} % of {on_chip.total} digits right as integers "
         f"(95 % interval {100 * low:.1f} to {100 * high:.1f}), {100 * float_accuracy:.1f} % in float",
         style="bold",
     )
-    per_sample = result.to_dict()["per_sample"]
-    for name, counts in per_sample.items():
+    for name, counts in found["per_sample"].items():
         say.print(
             f"  layer {name}: {counts['spikes']:,.0f} spikes, {counts['synops']:,.0f} synaptic operations a digit"
         )
-    return result.to_dict()
+    confusion = np.asarray(on_chip.confusion).tolist()
+    return found | {"total": on_chip.total, "confusion": confusion, "seconds": on_chip.seconds}
 
 
 def _write(

@@ -14,7 +14,7 @@ from i2e_deploy.cli.costs import COEFFICIENTS_HELP, print_costs
 if TYPE_CHECKING:
     from i2e_deploy.chips.trace import Integers
     from i2e_deploy.cli.common import Model
-    from i2e_deploy.runtime.agreement import HilEvaluation
+    from i2e_deploy.runtime import Evaluation
 
 
 #: Samples that power, load and latency are estimated on, at most.
@@ -90,20 +90,20 @@ def command(
 
 def _evaluate(
     model: Model, frames: Integers, labels: Any, target: list[str], semantics: str, step_us: int
-) -> HilEvaluation:
+) -> Evaluation:
     from i2e_deploy.chips import Injection
     from i2e_deploy.cli.common import progress_bar
-    from i2e_deploy.runtime.agreement import evaluate_targets
+    from i2e_deploy.runtime import evaluate
 
     injection = Injection(step_us=step_us)
-    with progress_bar("evaluating", -(-len(frames) // 50)) as advance:
-        result = evaluate_targets(
+    with progress_bar("evaluating", len(frames)) as advance:
+        result = evaluate(
             model.program, frames, labels, target, semantics, progress=lambda n, _: advance(n, ""), injection=injection
         )
     return replace(result, costs=model.chip.costs(model.program, frames[:ESTIMATED], injection, cores=model.cores))
 
 
-def _failed(result: HilEvaluation, min_accuracy: float, min_agreement: float) -> list[str]:
+def _failed(result: Evaluation, min_accuracy: float, min_agreement: float) -> list[str]:
     """What is below what was asked for."""
     failed = [
         f"{name}: accuracy {row['accuracy']:.4f} is below {min_accuracy}"
@@ -118,7 +118,7 @@ def _failed(result: HilEvaluation, min_accuracy: float, min_agreement: float) ->
     return failed
 
 
-def _leave(model: Path, result: HilEvaluation, data: str, semantics: str, err: Any) -> None:
+def _leave(model: Path, result: Evaluation, data: str, semantics: str, err: Any) -> None:
     """Leave the result in the bundle; one that cannot be written to is no reason to fail."""
     from i2e_deploy.bundle import leave_evaluation, read
 
@@ -129,7 +129,7 @@ def _leave(model: Path, result: HilEvaluation, data: str, semantics: str, err: A
         err.print(f"not left in {model}: {error.strerror}")
 
 
-def _print(result: HilEvaluation, out: Any) -> None:
+def _print(result: Evaluation, out: Any) -> None:
     from rich.table import Column
 
     from i2e_deploy.cli.common import new_table
@@ -154,11 +154,8 @@ def _print(result: HilEvaluation, out: Any) -> None:
         values = [cell.get(key) for cell in cells for key in ("spikes", "synops")]
         layers.add_row(layer, *("not reported" if value is None else f"{value:,.1f}" for value in values))
     out.print(layers)
-    for pair in data["agreement"]:
-        verdict = "every spike equal" if pair["exact"] else f"first divergence: {pair['divergence']}"
-        left = f"; not compared: {', '.join(pair['not_compared'])}" if pair["not_compared"] else ""
-        same = f"{pair['same']} of {data['samples']} decisions equal"
-        out.print(f"{pair['first']} and {pair['second']}: {same}; {verdict}{left}")
+    for agreement in result.agreements:
+        out.print(str(agreement))
     for name, row in data["targets"].items():
         rails = ", ".join(f"{rail} {value:.3f}" for rail, value in row["power_rails_mw"].items())
         for line in ([f"power in mW: {rails}"] if rails else []) + [f"{w}: {n}" for w, n in row["incidents"].items()]:

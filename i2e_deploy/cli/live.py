@@ -57,7 +57,7 @@ def command(
     Example: i2e-deploy live demo_output/bundle --source "fake://128x128?rate=2e5" --view
     """
     from i2e_deploy.cli.common import console, print_json, read_program_of
-    from i2e_deploy.runtime.replay import replay as run_replay
+    from i2e_deploy.runtime.replaying import replay as run_replay
 
     program = read_program_of(model, chip)
     if replay is not None:
@@ -141,7 +141,7 @@ def _on_chip(
     from i2e_deploy.errors import InputError
     from i2e_deploy.runtime.live_on_chip import ChipLive, chip_spec
     from i2e_deploy.runtime.recording import Recorder
-    from i2e_deploy.runtime.replay import session_header
+    from i2e_deploy.runtime.replaying import session_header
 
     kind, _, name = target.partition(":")
     if kind != "board":
@@ -163,7 +163,7 @@ def _session(opened: Source, program: Program, spec: LiveSpec, uri: str, record:
     from i2e_deploy.events.sources import open_source
     from i2e_deploy.runtime.live import Live
     from i2e_deploy.runtime.recording import Recorder
-    from i2e_deploy.runtime.replay import session_header
+    from i2e_deploy.runtime.replaying import session_header
 
     recorder = None if record is None else Recorder(record, session_header(spec, program, uri, 0))
     return Live(opened, program, spec, reopen=lambda: open_source(uri), recorder=recorder)

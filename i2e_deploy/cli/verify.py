@@ -31,8 +31,4 @@ def command(
         print_json(result.to_dict())
         raise typer.Exit(0 if result.exact else 1)
     result.raise_if_different()
-    left = f"; not reported by it: {', '.join(result.not_reported)}" if result.not_reported else ""
-    console().print(
-        f"exact: {result.values:,} values of {result.samples} samples over {result.steps} steps agree on {target} "
-        f"(semantics {result.semantics}){left}"
-    )
+    console().print(str(result))

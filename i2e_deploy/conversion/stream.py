@@ -7,6 +7,8 @@ that fires in a bin gives one event at some time inside it.
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,14 +18,16 @@ from i2e_deploy.events.order import spread_rank
 
 #: Microsaccades take 10 to 30 ms (Martinez-Conde et al. 2004); the paper names no duration.
 SACCADE_US = 10_000
-SPREADS = ("even", "start", "random")
+#: Where in its bin an event lies, see `frames_to_events`.
+Spread = Literal["even", "start", "random"]
+SPREADS = get_args(Spread)
 
 
 def frames_to_events(
     frames: NDArray[np.uint8],
     saccade_us: int = SACCADE_US,
     start_us: int = 0,
-    spread: str = "even",
+    spread: Spread = "even",
     rng: np.random.Generator | None = None,
 ) -> Events:
     """Frames of one sample to events; `events_to_frames` gives the frames back exactly.

@@ -9,7 +9,7 @@ from fractions import Fraction
 import torch
 from torch import Tensor, nn
 
-from i2e_deploy.conversion.convert import convert
+from i2e_deploy.conversion.engine import convert
 from i2e_deploy.conversion.reference import OFF, ON, check_images
 from i2e_deploy.conversion.threshold import as_ratio
 from i2e_deploy.conversion.vectors import DEFAULT_ORDER, Saccade, as_table, placement_tables, saccades

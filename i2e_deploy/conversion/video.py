@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.conversion.reference import OFF, ON
-from i2e_deploy.conversion.stream import frames_to_events
+from i2e_deploy.conversion.stream import Spread, frames_to_events
 from i2e_deploy.conversion.threshold import as_ratio, grey_threshold
 from i2e_deploy.conversion.vectors import Kernels, as_table
 from i2e_deploy.errors import FileFormatError, InputError, MissingDependency
@@ -37,7 +37,7 @@ def video_to_events(
     ratio: Fraction | float | str,
     steps_per_frame: int = 8,
     kernels: Kernels | None = None,
-    spread: str = "even",
+    spread: Spread = "even",
     rng: np.random.Generator | None = None,
 ) -> Iterator[Events]:
     """Events of a video, one packet an interval between two pictures.

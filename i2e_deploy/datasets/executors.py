@@ -12,10 +12,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from i2e_deploy.errors import InputError, MissingDependency
 
+#: What carries the tasks: processes of this machine, or a cluster.
+Executor = Literal["process", "ray", "dask"]
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -23,7 +25,7 @@ Result = TypeVar("Result")
 def run_tasks(
     function: Callable[[Task], Result],
     tasks: Sequence[Task],
-    executor: str = "process",
+    executor: Executor = "process",
     workers: int = 1,
     address: str | None = None,
 ) -> Iterator[Result]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from i2e_deploy.conversion.convert import convert
+from i2e_deploy.conversion.engine import convert
 from i2e_deploy.conversion.sensor import Sensor, make_pixels, simulate
 from i2e_deploy.conversion.stream import SACCADE_US, events_to_frames
 from i2e_deploy.conversion.threshold import as_ratio

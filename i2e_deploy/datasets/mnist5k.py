@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.errors import FileFormatError, MissingDependency
+from i2e_deploy.text import record_repr
 
 #: Images a class in the test part: 10 x 100 = 1,000 of 5,000.
 TEST_PER_CLASS = 100
@@ -22,6 +23,8 @@ class Digits:
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
+
+    __repr__ = record_repr
 
 
 def load_mnist5k(seed: int = 0) -> tuple[Digits, Digits]:

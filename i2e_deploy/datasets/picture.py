@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,11 @@ MAX_PIXELS = 64_000_000
 #: Largest side after resizing, before cropping: a strip of one pixel would grow without bound.
 MAX_SIDE = 2**16
 
-FITS = ("crop", "squash", "imagenet")
-RESAMPLES = ("bicubic", "bilinear", "nearest")
+#: See `Resize`.
+Fit = Literal["crop", "squash", "imagenet"]
+Resample = Literal["bicubic", "bilinear", "nearest"]
+FITS: tuple[Fit, ...] = get_args(Fit)
+RESAMPLES: tuple[Resample, ...] = get_args(Resample)
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,8 @@ class Resize:
     """
 
     size: int | None = None
-    fit: str = "crop"
-    resample: str = "bicubic"
+    fit: Fit = "crop"
+    resample: Resample = "bicubic"
 
     def __post_init__(self) -> None:
         if self.size is not None and not 1 <= self.size <= 8192:

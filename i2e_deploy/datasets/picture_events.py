@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.conversion.convert import convert
+from i2e_deploy.conversion.engine import convert
 from i2e_deploy.conversion.stream import SACCADE_US, frames_to_events
 from i2e_deploy.conversion.vectors import saccades
 from i2e_deploy.conversion.video import read_video, video_rate, video_to_events

@@ -10,13 +10,15 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import Any, Literal
 
 from i2e_deploy.conversion.threshold import as_ratio
 from i2e_deploy.conversion.vectors import DEFAULT_ORDER, saccades
 from i2e_deploy.datasets.picture import Resize
 from i2e_deploy.errors import InputError
 
+#: What to do with a picture that cannot be read.
+OnBroken = Literal["skip", "fail"]
 #: Changes when a new version would write other bytes for the same settings.
 FORMAT = 1
 #: First folders that name a split; Hugging Face finds them in the names of the shards.
@@ -47,7 +49,7 @@ class Settings:
     steps: int = 8
     shard_items: int = 1000
     row_group: int = 100
-    on_broken: str = "skip"
+    on_broken: OnBroken = "skip"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ratio", as_ratio(self.ratio))

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from i2e_deploy.datasets.executors import run_tasks
+from i2e_deploy.datasets.executors import Executor, run_tasks
 from i2e_deploy.datasets.plan import Plan, Settings, make_plan
 from i2e_deploy.datasets.shard import PROGRESS, ShardReport, ShardTask, read_report, write_json, write_shard
 from i2e_deploy.datasets.sources import open_source, parquet_module
@@ -37,7 +37,7 @@ def convert_dataset(
     out: str | Path,
     settings: Settings,
     *,
-    executor: str = "process",
+    executor: Executor = "process",
     workers: int = 1,
     address: str | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -87,7 +87,7 @@ def _run(
     plan: Plan,
     finished: list[ShardReport],
     progress: Callable[[Progress], None] | None,
-    how: tuple[str, int, str | None],
+    how: tuple[Executor, int, str | None],
 ) -> None:
     """Write the shards that are not in `finished`."""
     complete = {report.file for report in finished}

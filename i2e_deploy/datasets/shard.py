@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.conversion.convert import convert
+from i2e_deploy.conversion.engine import convert
 from i2e_deploy.conversion.vectors import kernel_table, saccades
 from i2e_deploy.datasets.item import encode_item
 from i2e_deploy.datasets.picture import decode_picture

@@ -20,6 +20,7 @@ from i2e_deploy.events.array import EVENT_DTYPE, Events, check_events
 from i2e_deploy.events.formats import find_format
 from i2e_deploy.events.formats.base import PACKET_EVENTS, Damaged, Format, Opened, SensorSize
 from i2e_deploy.files import replacing
+from i2e_deploy.text import record_repr, said
 
 #: `read_events` refuses more than this (2^28 events are 3.3 GiB): iterate `open_events` instead.
 MAX_EVENTS = 2**28
@@ -41,6 +42,8 @@ class Damage:
     events: int
     position: int | None
 
+    __repr__ = record_repr
+
 
 @dataclass(frozen=True, eq=False)
 class Recording:
@@ -56,6 +59,8 @@ class Recording:
     sensor_size: SensorSize | None
     damage: Damage | None = None
 
+    __repr__ = record_repr
+
 
 class EventReader:
     """An open event file: iterate it once for packets of at most 2^20 events; a context manager.
@@ -70,6 +75,9 @@ class EventReader:
         self.path, self.format, self.sensor_size = path, format_.name, size
         self.damage: Damage | None = None
         self._opened, self._unit, self._salvage = opened, format_.unit, damaged == "salvage"
+
+    def __repr__(self) -> str:
+        return said(self, repr(str(self.path)), self.format, f"sensor {self.sensor_size}")
 
     def __enter__(self) -> EventReader:
         return self
@@ -249,3 +257,7 @@ class _Counter:
                 last = end
                 self.count += len(packet)
             yield packet
+
+
+#: What `i2e_deploy.events` calls them.
+read, write, open = read_events, write_events, open_events  # noqa: A001

@@ -17,6 +17,7 @@ import numpy as np
 from i2e_deploy.errors import InputError
 from i2e_deploy.events.array import FAR, Events
 from i2e_deploy.events.frames import Frames, FrameSpec
+from i2e_deploy.text import record_repr
 
 #: Values of the frames that are made at a time (int32).
 _BLOCK_VALUES = 2**17
@@ -84,6 +85,8 @@ class Window:
     frames: Frames
     events: int
     first_step: int
+
+    __repr__ = record_repr
 
 
 @dataclass

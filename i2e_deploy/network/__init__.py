@@ -1,27 +1,43 @@
-"""The float network, neutral between chips: plain records, importers and exporters, its file."""
+"""The float network, neutral between chips: plain records, importers and exporters, its file (`read`, `write`)."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from i2e_deploy.moved import find
-from i2e_deploy.network.file import read_network as read  # noqa: F401
-from i2e_deploy.network.file import write_network as write  # noqa: F401
-from i2e_deploy.network.graph import INPUT as INPUT
-from i2e_deploy.network.graph import Layer as Layer
-from i2e_deploy.network.graph import Network as Network
-from i2e_deploy.network.graph import chain as chain
-from i2e_deploy.network.layers import Add as Add
-from i2e_deploy.network.layers import Conv2d as Conv2d
-from i2e_deploy.network.layers import Flatten as Flatten
-from i2e_deploy.network.layers import IntegrateAndFire as IntegrateAndFire
-from i2e_deploy.network.layers import Linear as Linear
-from i2e_deploy.network.layers import Pool2d as Pool2d
-from i2e_deploy.network.nir_read import read_nir as read_nir
-from i2e_deploy.network.nir_write import write_nir as write_nir
-from i2e_deploy.network.op import Op as Op
-from i2e_deploy.network.sensor import Sensor as Sensor
-from i2e_deploy.network.sinabs_export import to_sinabs as to_sinabs
-from i2e_deploy.network.sinabs_import import from_sinabs as from_sinabs
+from i2e_deploy.lazy import offer
 
-
-def __getattr__(name: str) -> Any:
-    return find(__name__, name)
+if TYPE_CHECKING:
+    from i2e_deploy.network.file import read as read
+    from i2e_deploy.network.file import read_notes as read_notes
+    from i2e_deploy.network.file import write as write
+    from i2e_deploy.network.graph import INPUT as INPUT
+    from i2e_deploy.network.graph import Layer as Layer
+    from i2e_deploy.network.graph import Network as Network
+    from i2e_deploy.network.graph import chain as chain
+    from i2e_deploy.network.layers import Add as Add
+    from i2e_deploy.network.layers import Conv2d as Conv2d
+    from i2e_deploy.network.layers import Flatten as Flatten
+    from i2e_deploy.network.layers import IntegrateAndFire as IntegrateAndFire
+    from i2e_deploy.network.layers import Linear as Linear
+    from i2e_deploy.network.layers import Pool2d as Pool2d
+    from i2e_deploy.network.layers import Pooling as Pooling
+    from i2e_deploy.network.layers import ResetMode as ResetMode
+    from i2e_deploy.network.nir_read import read_nir as read_nir
+    from i2e_deploy.network.nir_write import write_nir as write_nir
+    from i2e_deploy.network.op import Op as Op
+    from i2e_deploy.network.sensor import Sensor as Sensor
+    from i2e_deploy.network.sinabs_export import to_sinabs as to_sinabs
+    from i2e_deploy.network.sinabs_import import from_sinabs as from_sinabs
+else:
+    __getattr__, __dir__, __all__ = offer(
+        __name__,
+        {
+            "file": "read read_notes write",
+            "graph": "INPUT Layer Network chain",
+            "layers": "Add Conv2d Flatten IntegrateAndFire Linear Pool2d Pooling ResetMode",
+            "nir_read": "read_nir",
+            "nir_write": "write_nir",
+            "op": "Op",
+            "sensor": "Sensor",
+            "sinabs_export": "to_sinabs",
+            "sinabs_import": "from_sinabs",
+        },
+    )

@@ -20,7 +20,7 @@ FORMAT_VERSION = 1
 UNTRAINED = "changed, and not trained since"
 
 
-def write_network(network: Network, path: Path, notes: Mapping[str, str] | None = None) -> None:
+def write_network(network: Network, path: Path | str, notes: Mapping[str, str] | None = None) -> None:
     """Write `network`, whole or not at all; `notes` are strings to keep with it (seed, accuracy, ...)."""
     tensors: dict[str, Array] = {}
     rows = []
@@ -28,16 +28,17 @@ def write_network(network: Network, path: Path, notes: Mapping[str, str] | None 
         arrays, options = layer.op.pack()
         tensors |= {f"{layer.name}.{key}": array for key, array in arrays.items()}
         rows.append({"name": layer.name, "op": type(layer.op).__name__, "inputs": layer.inputs, "options": options})
-    write_content(path, tensors, {"input_shape": network.input_shape, "layers": rows}, notes)
+    write_content(Path(path), tensors, {"input_shape": network.input_shape, "layers": rows}, notes)
 
 
-def read_network(path: Path) -> Network:
+def read_network(path: Path | str) -> Network:
     """Read what `write_network` wrote.
 
     Raises:
         FileFormatError: not such a file, damaged, or of a newer version.
         InputError: no such file, or one that holds a chip's integers.
     """
+    path = Path(path)
     tensors, content = read_content(path)
     kinds = [key for key in content if key not in ("notes", "input_shape", "layers")]
     if "layers" not in content and kinds:
@@ -87,13 +88,13 @@ def read_content(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return tensors, content
 
 
-def read_notes(path: Path) -> dict[str, str]:
+def read_notes(path: Path | str) -> dict[str, str]:
     """The notes that `write_network` kept; empty for any other file.
 
     Raises:
         InputError: no such file, or see `files.read_tensors`.
     """
-    _, metadata = read_tensors(path)
+    _, metadata = read_tensors(Path(path))
     graph = metadata.get("network")
     notes = graph.get("notes") if isinstance(graph, dict) else None
     return {str(key): str(value) for key, value in notes.items()} if isinstance(notes, dict) else {}
@@ -103,3 +104,7 @@ def _layer(row: Mapping[str, Any], tensors: Mapping[str, Any]) -> Layer:
     kind, name = kind_of(str(row["op"])), str(row["name"])
     arrays = {key: tensors[f"{name}.{key}"] for key in kind.arrays if f"{name}.{key}" in tensors}
     return Layer(name, kind.unpack(arrays, dict(row["options"])), tuple(map(str, row["inputs"])))
+
+
+#: What `i2e_deploy.network` calls them.
+read, write = read_network, write_network

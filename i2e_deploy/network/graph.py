@@ -9,6 +9,7 @@ from math import prod
 from i2e_deploy.errors import InputError
 from i2e_deploy.network.layers import MAX_VALUES
 from i2e_deploy.network.op import Op, Shape
+from i2e_deploy.text import LayerLine, counted, layer_table, listed, said, shape_text
 
 #: Name by which a layer refers to the input of the network.
 INPUT = "input"
@@ -21,6 +22,9 @@ class Layer:
     name: str
     op: Op
     inputs: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return said(self, repr(self.name), self.op.describe(), f"of {listed(self.inputs)}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +40,19 @@ class Network:
 
     def __post_init__(self) -> None:
         self.shapes()
+
+    def __repr__(self) -> str:
+        counts = (len(self.layers), "layer"), (sum(map(_parameters, self.layers)), "parameter")
+        return said(self, f"input {shape_text(self.input_shape)}", *(counted(number, word) for number, word in counts))
+
+    def summary(self) -> str:
+        """What it is, then a line a layer: name, kind, shape of the output, parameters; as aligned text."""
+        shapes, before = self.shapes(), [INPUT, *(layer.name for layer in self.layers)]
+        lines = []
+        for layer, last in zip(self.layers, before, strict=False):
+            inputs = "" if layer.inputs == (last,) else f" of {', '.join(layer.inputs)}"
+            lines.append(LayerLine(layer.name, layer.op.describe() + inputs, shapes[layer.name], _parameters(layer)))
+        return layer_table(f"network: input {shape_text(self.input_shape)}", lines)
 
     def shapes(self) -> dict[str, Shape]:
         """Output shape of every layer and of the input, by name, without batch and time."""
@@ -72,3 +89,7 @@ def chain(input_shape: Shape, ops: Mapping[str, Op]) -> Network:
     """A network in which each layer feeds the next."""
     names = [INPUT, *ops]
     return Network(input_shape, tuple(Layer(n, op, (p,)) for p, (n, op) in zip(names, ops.items(), strict=False)))
+
+
+def _parameters(layer: Layer) -> int:
+    return sum(array.size for array in layer.op.pack()[0].values())

@@ -16,6 +16,10 @@ import numpy as np
 from i2e_deploy.errors import InputError
 from i2e_deploy.network.op import Array, Op, Pair, Shape, image_input, left_over, one_input
 
+#: What n spikes take from the state: n thresholds, or all of it.
+ResetMode = Literal["subtract", "zero"]
+#: What a pooling window gives.
+Pooling = Literal["sum", "average"]
 #: Range of thresholds and bounds: float32 with room for products.
 SMALLEST, LARGEST = 1e-30, 1e30
 #: Values of one activation or of one kernel written out, at most; far above any chip.
@@ -111,7 +115,7 @@ class IntegrateAndFire(Op):
     threshold: float = 1.0
     min_v: float | None = None
     max_spikes: int | None = None
-    reset: Literal["subtract", "zero"] = "subtract"
+    reset: ResetMode = "subtract"
 
     def __post_init__(self) -> None:
         if not SMALLEST <= self.threshold <= LARGEST:
@@ -139,7 +143,7 @@ class Pool2d(Op):
     """Pooling over windows that do not overlap (stride = kernel); a rest at the border is dropped."""
 
     kernel: Pair
-    kind: Literal["sum", "average"] = "average"
+    kind: Pooling = "average"
 
     def __post_init__(self) -> None:
         _check_pair("pooling kernel", self.kernel, 1)

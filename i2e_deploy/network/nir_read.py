@@ -20,14 +20,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
 from i2e_deploy.hdf5_guard import Guarded, check_file
 from i2e_deploy.network.graph import INPUT, Layer, Network
-from i2e_deploy.network.layers import Add, Conv2d, Flatten, IntegrateAndFire, Linear, Pool2d
+from i2e_deploy.network.layers import Add, Conv2d, Flatten, IntegrateAndFire, Linear, Pool2d, Pooling
 from i2e_deploy.network.op import Array, Op, Pair
 
 MAX_NODES = 4096
@@ -150,7 +149,7 @@ def _linear(node: Guarded) -> Op:
     return Linear(_array(node, "weight"), _bias(node))
 
 
-def _pool(kind: Literal["sum", "average"]) -> Callable[[Guarded], Op]:
+def _pool(kind: Pooling) -> Callable[[Guarded], Op]:
     def read(node: Guarded) -> Op:
         kernel, stride, padding = _pair(node, "kernel_size", 1), _pair(node, "stride", 1), _pair(node, "padding", 0)
         if stride != kernel or padding != (0, 0):

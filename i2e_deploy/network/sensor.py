@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from i2e_deploy.errors import InputError
@@ -68,6 +68,13 @@ class Sensor(Op):
         if crop[0][1] > height or crop[1][1] > width or not height or not width:
             raise InputError(f"a sensor crops {crop} of {height}x{width} pixels (behind pooling {self.pool})")
         return crop
+
+    def describe(self) -> str:
+        """See `Op.describe`: what it changes."""
+        changed = (f.name for f in fields(self) if getattr(self, f.name) != f.default)
+        return " ".join(
+            ["Sensor", ", ".join(f"{name.replace('_', ' ')} {getattr(self, name)}" for name in changed)]
+        ).strip()
 
     def output_shape(self, given: Sequence[Shape]) -> Shape:
         """See `Op.output_shape` and `shape`."""

@@ -1,1 +1,22 @@
-"""Reports for people: `html` a page, `figures` its pictures, `tables` what page and terminal share."""
+"""Reports for people: a page about a bundle or an evaluation, JUnit XML for CI servers, plots."""
+
+from typing import TYPE_CHECKING
+
+from i2e_deploy.lazy import offer
+
+if TYPE_CHECKING:
+    from i2e_deploy.reporting.evaluation import write_evaluation as write_evaluation
+    from i2e_deploy.reporting.gap_plot import PlotKind as PlotKind
+    from i2e_deploy.reporting.gap_plot import save_gap_plot as save_gap_plot
+    from i2e_deploy.reporting.html import write_report as write_report
+    from i2e_deploy.reporting.junit import junit_xml as junit_xml
+else:
+    __getattr__, __dir__, __all__ = offer(
+        __name__,
+        {
+            "evaluation": "write_evaluation",
+            "gap_plot": "PlotKind save_gap_plot",
+            "html": "write_report",
+            "junit": "junit_xml",
+        },
+    )

@@ -10,7 +10,7 @@ from typing import Any
 from i2e_deploy.errors import MissingDependency
 from i2e_deploy.files import replacing
 from i2e_deploy.reporting.tables import layers_of
-from i2e_deploy.runtime.agreement import HilEvaluation
+from i2e_deploy.runtime.evaluation import Evaluation
 
 
 def load_figure(costs: Mapping[str, Any] | None) -> str:
@@ -22,7 +22,7 @@ def load_figure(costs: Mapping[str, Any] | None) -> str:
     return loads(costs["loads"])
 
 
-def write_evaluation(evaluation: HilEvaluation, path: Path) -> None:
+def write_evaluation(evaluation: Evaluation, path: Path | str) -> None:
     """Render `evaluation` to `path`.
 
     Raises:
@@ -39,5 +39,5 @@ def write_evaluation(evaluation: HilEvaluation, path: Path) -> None:
     page = environment.get_template("evaluation.html.j2").render(
         data=data, layers=layers_of(data), costs=costs, load_figure=load_figure(costs)
     )
-    with replacing(path) as temporary:
+    with replacing(Path(path)) as temporary:
         temporary.write_text(page, encoding="utf-8")

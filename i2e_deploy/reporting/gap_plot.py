@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 
 from i2e_deploy.conversion.gap import STATISTICS, Row
 from i2e_deploy.errors import InputError, MissingDependency
 
+#: Kind of image file.
+PlotKind = Literal["png", "svg", "pdf"]
 #: Okabe and Ito's palette: told apart by colour-blind readers and in print.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 
 
 def save_gap_plot(
-    results: Sequence[tuple[str, float, list[Row]]], path: Path, kind: str = "png", most: int = 4
+    results: Sequence[tuple[str, float, list[Row]]], path: Path | str, kind: PlotKind = "png", most: int = 4
 ) -> None:
     """Draw log2(synthetic / recorded) of every statistic for the first `most` results; 0 is no gap.
 
@@ -33,7 +36,7 @@ def save_gap_plot(
         from matplotlib.figure import Figure
     except ImportError:
         raise MissingDependency("matplotlib", "plots", "pip install 'i2e-deploy[report]'") from None
-    if kind not in ("png", "svg", "pdf"):
+    if kind not in get_args(PlotKind):
         raise InputError(f"plot is of kind {kind!r}: give a name ending in .png, .svg or .pdf")
     shown = results[:most]
     figure = Figure(figsize=(8, 4.2), layout="constrained")

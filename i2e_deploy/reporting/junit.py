@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 from xml.etree import ElementTree
 
-from i2e_deploy.runtime.agreement import HilEvaluation
+from i2e_deploy.runtime.evaluation import Evaluation
 
 
-def junit_xml(evaluation: HilEvaluation, min_accuracy: float = 0.0, min_agreement: float = 1.0) -> str:
+def junit_xml(evaluation: Evaluation, min_accuracy: float = 0.0, min_agreement: float = 1.0) -> str:
     """One test a target (its accuracy) and one a pair (its agreement), failed where below the limits.
 
     Args:

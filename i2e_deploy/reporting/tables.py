@@ -31,6 +31,6 @@ def number(value: Any) -> str:
 
 
 def layers_of(evaluation: Mapping[str, Any]) -> list[str]:
-    """Layers that any target of an evaluation (`HilEvaluation.to_dict`) reports, those of the fullest target first."""
+    """Layers that any target of an evaluation (`Evaluation.to_dict`) reports, those of the fullest target first."""
     reported = [target["per_sample"] for target in evaluation["targets"].values()]
     return list(dict.fromkeys(layer for row in sorted(reported, key=len, reverse=True) for layer in row))

@@ -16,6 +16,7 @@ import numpy as np
 
 from i2e_deploy.events.frames import Frames
 from i2e_deploy.events.stream import Window
+from i2e_deploy.text import record_repr
 
 Policy = Literal["block", "drop", "merge"]
 POLICIES: tuple[Policy, ...] = ("block", "drop", "merge")
@@ -35,6 +36,8 @@ class Waiting:
     indices: tuple[int, ...]
     arrived: float
 
+    __repr__ = record_repr
+
 
 @dataclass(frozen=True, eq=False)
 class Ahead:
@@ -47,6 +50,8 @@ class Ahead:
 
     first_step: int
     frames: tuple[Frames, ...]
+
+    __repr__ = record_repr
 
 
 @dataclass

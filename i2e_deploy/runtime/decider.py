@@ -10,13 +10,17 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.chips import Program
+from i2e_deploy.chips.base import Program
+from i2e_deploy.chips.options import Semantics
 from i2e_deploy.errors import InputError
 from i2e_deploy.events.array import EVENT_DTYPE, empty_events
 from i2e_deploy.events.frames import FrameSpec
 from i2e_deploy.events.stream import StreamSpec, Windower
 from i2e_deploy.runtime.backlog import POLICIES, Ahead, Policy, Waiting
+from i2e_deploy.text import record_repr
 
+#: Whether each window starts from a fresh state, or goes on from where the last one ended.
+StateMode = Literal["reset", "keep"]
 #: Most counts in one window, 1 GiB of int32.
 MAX_VALUES = 2**28
 
@@ -40,11 +44,13 @@ class LiveSpec:
 
     stream: StreamSpec
     frame: FrameSpec
-    semantics: str = "timestep"
-    state: Literal["reset", "keep"] = "reset"
+    semantics: Semantics = "timestep"
+    state: StateMode = "reset"
     policy: Policy = "drop"
     backlog: int = 4
     patience: float = 60.0
+
+    __repr__ = record_repr
 
     def __post_init__(self) -> None:
         if self.policy not in POLICIES:
@@ -83,6 +89,8 @@ class Decision:
     spikes: dict[str, int]
     synops: dict[str, int]
     latency: float
+
+    __repr__ = record_repr
 
     def exact(self) -> dict[str, Any]:
         """All that must be equal in a replay: everything but the latency."""

@@ -25,7 +25,7 @@ MAX_VALUES = 2**31
 
 
 def read_samples(
-    path: Path, shape: tuple[int, ...], steps: int, limit: int = 0
+    path: Path | str, shape: tuple[int, ...], steps: int, limit: int = 0
 ) -> tuple[Integers, NDArray[np.int64] | None]:
     """Frames [N, T, C, H, W] and labels int64 [N] (None for a session).
 
@@ -39,7 +39,7 @@ def read_samples(
         InputError: nothing there, or frames of another shape.
         FileFormatError: a file is damaged.
     """
-    most = min(limit or MAX_SAMPLES, MAX_SAMPLES)
+    path, most = Path(path), min(limit or MAX_SAMPLES, MAX_SAMPLES)
     if path.is_dir():
         return _read_folder(path, shape, steps, most)
     check_exists(path)
@@ -47,7 +47,7 @@ def read_samples(
         raise InputError(f"{path} holds frames without labels: give an .npz with `frames` and `labels`")
     if path.suffix == ".npz":
         return _read_npz(path, most)
-    from i2e_deploy.runtime.replay import session_windows
+    from i2e_deploy.runtime.replaying import session_windows
 
     windows = [window.frames for window in islice(session_windows(path), most)]
     if not windows:

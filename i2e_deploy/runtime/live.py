@@ -23,6 +23,7 @@ from i2e_deploy.runtime.backlog import Ahead, Backlog, Waiting
 from i2e_deploy.runtime.decider import Decider, Decision, LiveSpec
 from i2e_deploy.runtime.histogram import LatencyHistogram
 from i2e_deploy.runtime.recording import Recorder
+from i2e_deploy.text import counted, said, shape_text
 
 #: Longest wait for a packet or a window, seconds: how soon a stop is noticed, and silence.
 POLL = 0.01
@@ -74,6 +75,10 @@ class Live:
         self._began = time.perf_counter()
         self._decider.warm_up()
         self._thread = threading.Thread(target=self._read, name="i2e-deploy source", daemon=True)
+
+    def __repr__(self) -> str:
+        done = counted(self.counts.decisions, "decision")
+        return said(self, f"input {shape_text(self.spec.frame.shape)}", f"semantics {self.spec.semantics}", done)
 
     def __enter__(self) -> Live:
         self._began = time.perf_counter()

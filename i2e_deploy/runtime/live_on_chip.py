@@ -20,6 +20,7 @@ from i2e_deploy.runtime.decider import Decision, LiveSpec
 from i2e_deploy.runtime.histogram import LatencyHistogram
 from i2e_deploy.runtime.live import POLL
 from i2e_deploy.runtime.recording import Recorder
+from i2e_deploy.text import counted, said, shape_text
 
 
 def chip_spec(program: HasCamera, shape: tuple[int, ...], steps: int, step_us: int, part: Part | None) -> LiveSpec:
@@ -72,6 +73,9 @@ class ChipLive:
         self._times = np.zeros(0, np.int64)
         self._recorder = None if recorder is None else recorder()
         self._stop = threading.Event()
+
+    def __repr__(self) -> str:
+        return said(self, f"input {shape_text(self.spec.frame.shape)}", counted(self._decisions, "decision"))
 
     def __enter__(self) -> ChipLive:
         self._camera.__enter__()

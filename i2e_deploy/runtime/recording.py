@@ -80,7 +80,7 @@ def _json(data: Mapping[str, Any]) -> bytes:
     return json.dumps(data, separators=(",", ":")).encode()
 
 
-def read_session(path: Path) -> Iterator[tuple[str, Any]]:
+def read_session(path: Path | str) -> Iterator[tuple[str, Any]]:
     """Records in order, in constant memory: (kind, parsed payload). A file that was cut off ends with its last record.
 
     Yields:
@@ -90,6 +90,7 @@ def read_session(path: Path) -> Iterator[tuple[str, Any]]:
         InputError: no such file.
         FileFormatError: not a session, another version, or a record that cannot be.
     """
+    path = Path(path)
     if not path.is_file():
         raise InputError(f"no such file: {path}")
     with path.open("rb") as file:

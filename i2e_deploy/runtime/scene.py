@@ -13,11 +13,12 @@ from dataclasses import replace
 
 from i2e_deploy.chips.abilities import HasCamera, Part, RunsRecordings, require
 from i2e_deploy.chips.base import SIMULATORS, Program
-from i2e_deploy.chips.options import Injection
+from i2e_deploy.chips.options import Injection, Target
 from i2e_deploy.chips.trace import Integers, Trace
 from i2e_deploy.errors import InputError
 from i2e_deploy.events.sources import SourceUri
-from i2e_deploy.runtime.agreement import HilEvaluation, agreement_of
+from i2e_deploy.runtime.evaluation import Evaluation
+from i2e_deploy.runtime.evaluator import evaluate_traces
 
 #: Longest scene, seconds.
 LONGEST = 3600.0
@@ -28,7 +29,7 @@ def is_scene(program: Program, data: str) -> bool:
     return isinstance(program, HasCamera) and data.startswith(f"{program.camera_scheme}://")
 
 
-def evaluate_scene(program: Program, uri: str, targets: Sequence[str], steps: int) -> HilEvaluation:
+def evaluate_scene(program: Program, uri: str, targets: Sequence[Target], steps: int) -> Evaluation:
     """One scene on the chip and in simulation, window by window; states go on from window to window.
 
     Args:
@@ -66,7 +67,7 @@ def evaluate_scene(program: Program, uri: str, targets: Sequence[str], steps: in
         trace = simulated.run_recordings([pixels], windows * steps, options, SIMULATORS[other])
         traces[other], seconds[other] = _in_windows(trace, windows), time.perf_counter() - began
     in_order = {target: traces[target] for target in targets}
-    return agreement_of(seeing, in_order, seconds, windows, steps * step_us * 1e-6)
+    return evaluate_traces(seeing, in_order, seconds, steps * step_us * 1e-6)
 
 
 def _part(uri: SourceUri) -> Part | None:

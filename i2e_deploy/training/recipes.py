@@ -11,6 +11,7 @@ from torch import nn
 from i2e_deploy.chips import AnyNetwork, get
 from i2e_deploy.chips.abilities import TakesIntegers, require
 from i2e_deploy.errors import InputError
+from i2e_deploy.text import record_repr
 from i2e_deploy.training.digit_data import SIZE
 from i2e_deploy.training.loop import SpikeCounts, TrainConfig
 
@@ -27,6 +28,8 @@ class Recipe:
     config: TrainConfig
     chip: str
     read: Callable[[nn.Module, tuple[int, ...]], AnyNetwork]
+
+    __repr__ = record_repr
 
 
 def recipe_of(name: str, seed: int, epochs: int | None = None) -> Recipe:

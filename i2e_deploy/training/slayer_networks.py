@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -17,6 +17,8 @@ from i2e_deploy.training.fused_cuba import fuse
 from i2e_deploy.training.loop import TrainConfig
 from i2e_deploy.training.slayer import SlayerNetwork, Timing
 
+#: See `SlayerConfig`.
+SlayerKind = Literal["conv", "dense", "recurrent", "sigma_delta"]
 #: Steps of the frames, and longest delay before training, in steps.
 STEPS, MAX_DELAY = 8, 4.0
 
@@ -68,7 +70,7 @@ class SlayerConfig:
         classes: outputs.
     """
 
-    kind: str = "conv"
+    kind: SlayerKind = "conv"
     channels: tuple[int, int, int] = (16, 32, 64)
     hidden: int = 512
     neurons: CubaNeurons = CubaNeurons()

@@ -18,7 +18,7 @@ from i2e_deploy.conversion import i2e_reference
 from i2e_deploy.conversion.energy import first_layer_energy
 from i2e_deploy.conversion.event_kernels import outside_dead_time
 from i2e_deploy.conversion.sensor import PRESETS, Sensor, make_pixels, simulate
-from i2e_deploy.conversion.stream import events_to_frames, frames_to_events
+from i2e_deploy.conversion.stream import Spread, events_to_frames, frames_to_events
 from i2e_deploy.conversion.vectors import kernel_table, saccades
 from i2e_deploy.conversion.video import read_video, video_to_events
 from i2e_deploy.errors import FileFormatError, InputError
@@ -38,7 +38,9 @@ def picture(seed: int, height: int = 20, width: int = 30) -> NDArray[np.uint8]:
     start=st.integers(-(10**9), 10**12),
     spread=st.sampled_from(["even", "start", "random"]),
 )
-def test_frames_to_events_and_back(seed: int, steps: int, rate: float, saccade: int, start: int, spread: str) -> None:
+def test_frames_to_events_and_back(
+    seed: int, steps: int, rate: float, saccade: int, start: int, spread: Spread
+) -> None:
     rng = np.random.default_rng(seed)
     frames = (rng.random((steps, 2, 7, 9)) < rate).astype(np.uint8)
     events = check_events(frames_to_events(frames, saccade, start, spread, rng), 9, 7)

@@ -248,7 +248,7 @@ def test_plan_depends_on_names_only() -> None:
 
 def test_unknown_executor_and_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="spark"):
-        run_tasks(len, [[1]], "spark")
+        run_tasks(len, [[1]], "spark")  # type: ignore[arg-type]
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingDependency, match="ray"):
         list(run_tasks(len, [[1]], "ray"))

@@ -132,10 +132,10 @@ def test_a_board_that_reads_no_states_back_is_used_and_says_so() -> None:
 @pytest.mark.parametrize("faults", [Faults(lose_every=5), Faults(lose_spikes_every=5)])
 def test_lost_events_show_in_comparison_alone(faults: Faults) -> None:
     """A board does not say that it lost something, so nothing but a comparison can tell."""
-    from i2e_deploy.runtime.agreement import evaluate_targets
+    from i2e_deploy.runtime import evaluate
 
     with fake_samna(faults=faults):
-        result = evaluate_targets(PROGRAM, FRAMES, None, ["simulator", "board"], "event")
+        result = evaluate(PROGRAM, FRAMES, None, ["simulator", "board"], "event")
     (agreement,) = result.agreements
     assert not agreement.exact
     assert agreement.divergence is not None

@@ -17,7 +17,7 @@ from sinabs.activation import MembraneReset, MembraneSubtract, SingleSpike
 from sinabs_networks import conv, neurons, oracle, run_oracle
 from torch import nn
 
-from i2e_deploy.chips import get
+from i2e_deploy.chips import Engine, get
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram, Source
 from i2e_deploy.chips.dynapcnn.engine.event.engine import EventEngine
 from i2e_deploy.chips.dynapcnn.estimates.bound import bound
@@ -215,7 +215,7 @@ def test_bound_holds_every_variant() -> None:
 @pytest.mark.parametrize("engine", ["reference", "fast"])
 @given(program=programs(), seed=st.integers(0, 2**16))
 @settings(max_examples=25)
-def test_runs_go_on_from_earlier_states(engine: str, program: DynapcnnProgram, seed: int) -> None:
+def test_runs_go_on_from_earlier_states(engine: Engine, program: DynapcnnProgram, seed: int) -> None:
     frames = random_frames(program, seed, samples=2, steps=4)
     whole = program.run(frames, "event", engine)
     first = program.run(frames[:, :2], "event", engine)

@@ -167,4 +167,4 @@ def test_refusals() -> None:
     with pytest.raises(InputError, match="no events"):
         program.run_events(recording(0))
     with pytest.raises(InputError, match="choose one of fast"):
-        program.run_events(recording(1), "quick")
+        program.run_events(recording(1), "quick")  # type: ignore[arg-type]

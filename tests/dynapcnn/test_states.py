@@ -10,12 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_programs import tiny_program
 
+from i2e_deploy.chips import Engine
 from i2e_deploy.errors import InputError
 
 
 @settings(max_examples=25)
 @given(st.integers(0, 20), st.lists(st.integers(1, 9), max_size=3, unique=True), st.sampled_from(["fast", "reference"]))
-def test_pieces_equal_the_whole(seed: int, cuts: list[int], engine: str) -> None:
+def test_pieces_equal_the_whole(seed: int, cuts: list[int], engine: Engine) -> None:
     program = tiny_program(seed=seed)
     frames = np.random.default_rng(seed).integers(0, 3, (3, 10, *program.input_shape))
     whole = program.run(frames, engine="reference")

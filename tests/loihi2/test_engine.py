@@ -14,6 +14,7 @@ from i2e_deploy.chips.loihi2.engine import kernels, plan
 from i2e_deploy.chips.loihi2.engine import simulator as fast
 from i2e_deploy.chips.loihi2.engine.inputs import flat_frames
 from i2e_deploy.chips.loihi2.runnable import LoihiProgram
+from i2e_deploy.chips.options import Engine
 from i2e_deploy.chips.trace import Trace
 
 
@@ -68,7 +69,8 @@ def test_a_run_goes_on_where_another_ended(seed: int, cut: int, semantics: str) 
     frames = draw_frames(network, seed, 2, 16)
     program = LoihiProgram(network)
     whole = program.run(frames, semantics)
-    for first, second in (("fast", "reference"), ("reference", "fast")):
+    orders: tuple[tuple[Engine, Engine], ...] = ("fast", "reference"), ("reference", "fast")
+    for first, second in orders:
         early = program.run(frames[:, :cut], semantics, first)
         late = program.run(frames[:, cut:], semantics, second, early.states)
         assert np.array_equal(late.output, whole.output[:, cut:])

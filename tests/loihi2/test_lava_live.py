@@ -14,6 +14,7 @@ import pytest
 from children import needs_lava_run, run_script
 from loihi_nets import draw_frames, draw_network
 
+from i2e_deploy.chips import Engine
 from i2e_deploy.chips.loihi2.engine.inputs import flat_frames
 from i2e_deploy.chips.loihi2.runnable import LoihiProgram
 from i2e_deploy.chips.loihi2.targets.lava.run import run_lava
@@ -48,7 +49,7 @@ def on_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", SHIPPED)
 @pytest.mark.parametrize("engine", ["reference", "fast"])
-def test_trained_networks_of_the_wheel_equal_lavas_models(name: str, engine: str, on_models: Path) -> None:
+def test_trained_networks_of_the_wheel_equal_lavas_models(name: str, engine: Engine, on_models: Path) -> None:
     """Agreement: exact, every message and every final state of every layer."""
     from shipped_nets import frames_of
 

@@ -18,8 +18,8 @@ from i2e_deploy.chips.dynapcnn.runnable import DynapcnnProgram
 from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
 from i2e_deploy.events.files import write_events
 from i2e_deploy.reporting.junit import junit_xml
-from i2e_deploy.runtime.agreement import evaluate_targets
-from i2e_deploy.runtime.compare import Difference
+from i2e_deploy.runtime import evaluate
+from i2e_deploy.runtime.comparison import Difference
 from i2e_deploy.runtime.eval_data import read_samples
 
 PROGRAM = tiny_program(classes=4)
@@ -44,7 +44,7 @@ def one_spike_off(trace: Trace) -> Trace:
 def test_equal_targets() -> None:
     labels = PROGRAM.run(FRAMES).decisions()
     labels[:3] = (labels[:3] + 1) % 4
-    result = evaluate_targets(PROGRAM, FRAMES, labels, ["simulator", "reference"], batch_size=5)
+    result = evaluate(PROGRAM, FRAMES, labels, ["simulator", "reference"], batch_size=5)
     data = result.to_dict()
     assert json.loads(json.dumps(data)) == data
     assert [row["correct"] for row in data["targets"].values()] == [9, 9]
@@ -61,7 +61,7 @@ def test_equal_targets() -> None:
 
 def test_a_wrong_target_is_named_with_its_first_wrong_spike() -> None:
     program = OneSpikeOff(PROGRAM.input_shape, PROGRAM.layers, PROGRAM.outputs)
-    result = evaluate_targets(program, FRAMES, None, ["simulator", "board"], batch_size=6)
+    result = evaluate(program, FRAMES, None, ["simulator", "board"], batch_size=6)
     (agreement,) = result.agreements
     assert not agreement.exact
     divergence = agreement.divergence
@@ -77,18 +77,18 @@ def test_a_wrong_target_is_named_with_its_first_wrong_spike() -> None:
 
 def test_stability_of_a_stream() -> None:
     frames = np.repeat(FRAMES[:1], 6, axis=0)
-    assert evaluate_targets(PROGRAM, frames, None, ["simulator"]).results[0].stability == 1.0
+    assert evaluate(PROGRAM, frames, None, ["simulator"]).results[0].stability == 1.0
 
 
 def test_wrong_requests() -> None:
     for targets, message in ((["simulator"] * 2, "each once"), (["chip9"], "target 'chip9'"), ([], "at least one")):
         with pytest.raises((InputError, UnsupportedError), match=message):
-            evaluate_targets(PROGRAM, FRAMES, None, targets)
+            evaluate(PROGRAM, FRAMES, None, targets)
     with pytest.raises(InputError, match="12 samples and 2 labels"):
-        evaluate_targets(PROGRAM, FRAMES, np.zeros(2, np.int64), ["simulator"])
+        evaluate(PROGRAM, FRAMES, np.zeros(2, np.int64), ["simulator"])
     for label in (-1, 10**6):
         with pytest.raises(InputError, match=f"{label}.*the network has"):
-            evaluate_targets(PROGRAM, FRAMES, np.full(12, label), ["simulator"])
+            evaluate(PROGRAM, FRAMES, np.full(12, label), ["simulator"])
 
 
 def test_samples_from_class_folders_and_npz(tmp_path: Path) -> None:

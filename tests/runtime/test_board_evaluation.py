@@ -17,7 +17,7 @@ from i2e_deploy.bundle import read_evaluation
 from i2e_deploy.chips.dynapcnn.targets.board.fake import Faults, fake_samna
 from i2e_deploy.cli.app import run
 from i2e_deploy.errors import ComparisonFailed, FileFormatError
-from i2e_deploy.runtime.agreement import evaluate_targets
+from i2e_deploy.runtime import evaluate
 
 BOTH = ["--target", "simulator", "--target", "board", "--semantics", "event"]
 #: The chip has no time steps, so a board and a simulator in time steps part; how often they do is not the point here.
@@ -110,8 +110,8 @@ def test_batches_are_joined(bundle: Path) -> None:
     program = bundles.read(bundle).program
     frames = np.random.default_rng(2).integers(0, 2, (7, 4, 2, 8, 8)).astype(np.int32)
     with fake_samna(watts=(1e-3, 2e-3, 3e-3, 4e-3, 5e-3)):
-        (whole,) = evaluate_targets(program, frames, None, ["board"], "event").results
-        (parts,) = evaluate_targets(program, frames, None, ["board"], "event", batch_size=3).results
+        (whole,) = evaluate(program, frames, None, ["board"], "event").results
+        (parts,) = evaluate(program, frames, None, ["board"], "event", batch_size=3).results
     assert (parts.activity, parts.incidents, parts.unseen) == (whole.activity, whole.incidents, ("conv",))
     assert parts.power is not None
     assert list(parts.power.rails_w) == ["io", "ram", "logic", "pixel_digital", "pixel_analog"]

@@ -27,7 +27,7 @@ from i2e_deploy.runtime.decider import Decision, LiveSpec
 from i2e_deploy.runtime.histogram import LatencyHistogram
 from i2e_deploy.runtime.live import Live
 from i2e_deploy.runtime.recording import Recorder, read_session
-from i2e_deploy.runtime.replay import replay, session_header, session_windows
+from i2e_deploy.runtime.replaying import replay, session_header, session_windows
 
 PROGRAM = tiny_program()
 SPEC = LiveSpec(StreamSpec(4, 2500), FrameSpec((64, 48), (2, 8, 8)), policy="block")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,8 @@ from i2e_deploy.chips.dynapcnn.peripherals import CLASSES, SPACING, EventFilter,
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.events import Events
-from i2e_deploy.network import INPUT, Sensor
+from i2e_deploy.network import INPUT, ResetMode, Sensor
+from i2e_deploy.text import LayerLine, counted, listed, said, shape_text
 
 Pair = tuple[int, int]
 N = TypeVar("N", bound="CoreNetwork")
@@ -60,14 +61,24 @@ class CoreLayer:
     threshold: int
     min_v: int
     max_spikes: int | None
-    reset: Literal["subtract", "zero"]
+    reset: ResetMode
     input_shape: tuple[int, int, int]
     output_shape: tuple[int, int, int]
     decimation: int = 1
 
     def __repr__(self) -> str:
-        (kh, kw), (c, h, w) = self.weight.shape[2:], self.output_shape
-        return f"CoreLayer({self.name!r}, {self.weight.shape[1]}->{c}, kernel {kh}x{kw}, neurons {c}x{h}x{w})"
+        return said(self, repr(self.name), self.describe(), f"neurons {shape_text(self.output_shape)}")
+
+    def describe(self) -> str:
+        """What it is, in a few words for people."""
+        out, inside, *kernel = self.weight.shape
+        stride = f" stride {shape_text(self.stride)}" if self.stride != (1, 1) else ""
+        return f"Conv {inside}->{out} {shape_text(kernel)}{stride}, threshold {self.threshold}"
+
+    @property
+    def parameters(self) -> int:
+        """Weights and biases."""
+        return self.weight.size + (0 if self.bias is None else self.bias.size)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -90,9 +101,15 @@ class CoreNetwork:
     readout: Readout | None = None
 
     def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}(input {self.input_shape}, {len(self.layers)} cores: {', '.join(self.layer_names)})"
-        )
+        cores = f"{counted(len(self.layers), 'core')}: {listed(self.layer_names)}"
+        return said(self, f"input {shape_text(self.input_shape)}", cores)
+
+    def layer_lines(self) -> list[LayerLine]:
+        """See `Program.layer_lines`."""
+        return [
+            LayerLine(layer.name, f"{layer.describe()}{_fed_by(layer, last)}", layer.output_shape, layer.parameters)
+            for layer, last in zip(self.layers, (INPUT, *self.layer_names), strict=False)
+        ]
 
     @property
     def layer_names(self) -> tuple[str, ...]:
@@ -161,3 +178,10 @@ class CoreNetwork:
     def has_bias(self) -> bool:
         """Whether any core has a bias, which the chip adds at each tick of its slow clock."""
         return any(layer.bias is not None for layer in self.layers)
+
+
+def _fed_by(layer: CoreLayer, last: str) -> str:
+    """Where its events come from, unless it is the layer before it as it is."""
+    pools = [f" pooled {shape_text(source.pool)}" if source.pool != (1, 1) else "" for source in layer.sources]
+    fed = [source.layer + pool for source, pool in zip(layer.sources, pools, strict=True)]
+    return "" if fed == [last] else f", of {' and '.join(fed)}"

@@ -11,7 +11,7 @@ from i2e_deploy.chips.base import Program
 from i2e_deploy.chips.dynapcnn.formats.program_file import to_tensors
 from i2e_deploy.chips.dynapcnn.program import CoreNetwork
 from i2e_deploy.chips.frames import check_frames
-from i2e_deploy.chips.options import Injection
+from i2e_deploy.chips.options import Engine, Injection, Semantics, Target
 from i2e_deploy.chips.session import RunSession, Session
 from i2e_deploy.chips.trace import Integers, States, Trace
 from i2e_deploy.events import Events
@@ -45,8 +45,8 @@ class DynapcnnProgram(CoreNetwork, Program):
     def run(
         self,
         frames: Integers,
-        semantics: str = "timestep",
-        engine: str = "fast",
+        semantics: Semantics = "timestep",
+        engine: Engine = "fast",
         states: States | None = None,
         options: Injection | None = None,
     ) -> Trace:
@@ -65,7 +65,7 @@ class DynapcnnProgram(CoreNetwork, Program):
     def run_events(
         self,
         given: Integers | Events,
-        engine: str = "fast",
+        engine: Engine = "fast",
         states: States | None = None,
         options: Injection | None = None,
     ) -> Trace:
@@ -82,7 +82,7 @@ class DynapcnnProgram(CoreNetwork, Program):
         return run_as_events(self, given, engine, states, options)
 
     def run_recordings(
-        self, recordings: Sequence[Events], steps: int, options: Injection | None = None, engine: str = "fast"
+        self, recordings: Sequence[Events], steps: int, options: Injection | None = None, engine: Engine = "fast"
     ) -> Trace:
         """A sample a recording; times count from 0 and end after `steps` steps of `options.step_us`.
 
@@ -96,8 +96,8 @@ class DynapcnnProgram(CoreNetwork, Program):
     def simulate(
         self,
         given: Integers | Events,
-        semantics: str = "timestep",
-        engine: str = "fast",
+        semantics: Semantics = "timestep",
+        engine: Engine = "fast",
         injection: Injection = Injection(),  # noqa: B008 - frozen
     ) -> Trace:
         """See `Program.simulate`: as events, a recording keeps its own order and times."""
@@ -110,7 +110,7 @@ class DynapcnnProgram(CoreNetwork, Program):
         return super().in_steps(given if given.dtype.names is None else self.merged(cast("Events", given)), step_us)
 
     def run_elsewhere(
-        self, kind: str, name: str, given: Integers | Events, semantics: str, injection: Injection
+        self, kind: str, name: str, given: Integers | Events, semantics: Semantics, injection: Injection
     ) -> Trace:
         """See `Program.run_on`: `board` is a Speck board through samna; unverified on silicon.
 
@@ -129,11 +129,11 @@ class DynapcnnProgram(CoreNetwork, Program):
             check_frames(cast("Integers", given), self.input_shape)
         return run_board(self, given, options)
 
-    def semantics_on(self, target: str, semantics: str) -> str:
+    def semantics_on(self, target: Target, semantics: Semantics) -> Semantics:
         """See `Program.semantics_on`: the chip itself knows no steps."""
         return "event" if target.partition(":")[0] == "board" else semantics
 
-    def session(self, semantics: str = "timestep") -> Session:
+    def session(self, semantics: Semantics = "timestep") -> Session:
         """See `Program.session`."""
         from i2e_deploy.chips.dynapcnn.engine.timestep.session import TimestepSession
 

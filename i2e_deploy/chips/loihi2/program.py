@@ -16,6 +16,7 @@ from i2e_deploy.chips.integers import IntegerNetwork
 from i2e_deploy.chips.loihi2.neuron import Ints, Limits, Neuron
 from i2e_deploy.errors import InputError
 from i2e_deploy.network.op import Pair, Shape
+from i2e_deploy.text import LayerLine, counted, layer_table, listed, record_repr, said, shape_text
 
 #: Largest value of an integer in a file.
 MOST = 2**31 - 1
@@ -50,6 +51,8 @@ class CubaLif(Neuron):
     voltage_decay: Ints
     threshold: int
     reset: Reset | None = None
+
+    __repr__ = record_repr
 
     def pack(self) -> tuple[dict[str, Ints], dict[str, Any]]:
         """See `Neuron.pack`."""
@@ -121,6 +124,8 @@ class DenseSynapse:
     weight: Ints
     delay: Ints | None = None
 
+    __repr__ = record_repr
+
 
 @dataclass(frozen=True, eq=False)
 class ConvSynapse:
@@ -132,6 +137,8 @@ class ConvSynapse:
     dilation: Pair = (1, 1)
     groups: int = 1
     delay: Ints | None = None
+
+    __repr__ = record_repr
 
 
 Synapse = DenseSynapse | ConvSynapse
@@ -150,6 +157,8 @@ class Connection:
     source: str
     synapse: Synapse | None
     part: Literal["real", "imag"] = "real"
+
+    __repr__ = record_repr
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,6 +181,8 @@ class Block:
     bias: Ints | None = None
     message_bits: int = 0
 
+    __repr__ = record_repr
+
 
 @dataclass(frozen=True)
 class Note:
@@ -179,6 +190,8 @@ class Note:
 
     layer: str
     text: str
+
+    __repr__ = record_repr
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -222,8 +235,19 @@ class BlockNetwork(IntegerNetwork):
                 _check_shapes(block, connection, shapes[connection.source])
 
     def __repr__(self) -> str:
-        names = ", ".join(block.name for block in self.blocks)
-        return f"BlockNetwork(input {self.input_shape}, {len(self.blocks)} blocks: {names})"
+        blocks = f"{counted(len(self.blocks), 'block')}: {listed([block.name for block in self.blocks])}"
+        return said(self, f"input {shape_text(self.input_shape)}", blocks)
+
+    def layer_lines(self) -> list[LayerLine]:
+        """See `Program.layer_lines`."""
+        return [
+            LayerLine(block.name, _described(block, last), block.shape, _parameters(block))
+            for block, last in zip(self.blocks, (SOURCE, *(block.name for block in self.blocks)), strict=False)
+        ]
+
+    def summary(self) -> str:
+        """See `IntegerNetwork.summary`."""
+        return layer_table(f"{self.title}: input {shape_text(self.input_shape)}", self.layer_lines())
 
     def bits(self, source: str) -> int:
         """Message bits of what leaves a block or the input."""
@@ -246,6 +270,28 @@ class BlockNetwork(IntegerNetwork):
             for i, b in enumerate(self.blocks)
         )
         return replace(self, blocks=blocks)
+
+
+def _described(block: Block, last: str) -> str:
+    """What a block is in a few words, with what feeds it where that is not the block before it alone."""
+    parts = []
+    for connection in block.connections:
+        synapse, fed = connection.synapse, "" if connection.source == last else f" of {connection.source}"
+        if synapse is None:
+            parts.append(f"direct{fed}")
+            continue
+        out, inside, *kernel = synapse.weight.shape
+        inside *= synapse.groups if isinstance(synapse, ConvSynapse) else 1
+        kind = f"Conv {inside}->{out} {shape_text(kernel)}" if kernel else f"Dense {inside}->{out}"
+        parts.append(f"{kind}{' with delays' if synapse.delay is not None else ''}{fed}")
+    return f"{type(block.neuron).__name__}, {' and '.join(parts)}"
+
+
+def _parameters(block: Block) -> int:
+    """Weights, delays and biases."""
+    synapses = [connection.synapse for connection in block.connections if connection.synapse is not None]
+    arrays = [array for synapse in synapses for array in (synapse.weight, synapse.delay)]
+    return sum(array.size for array in (*arrays, block.bias) if array is not None)
 
 
 def conv_shape(synapse: ConvSynapse, shape: Shape) -> Shape:

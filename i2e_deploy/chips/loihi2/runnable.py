@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from i2e_deploy.chips.base import Program
 from i2e_deploy.chips.loihi2.formats.program_file import to_tensors
 from i2e_deploy.chips.loihi2.program import BlockNetwork
-from i2e_deploy.chips.options import Injection
+from i2e_deploy.chips.options import Engine, Injection
 from i2e_deploy.chips.session import Session
 from i2e_deploy.chips.trace import Integers, States, Trace
 from i2e_deploy.events.array import Events
+from i2e_deploy.text import LayerLine
+
+#: What a step means, see `LoihiProgram.run`.
+LoihiSemantics = Literal["timestep", "chip", "lava"] | str
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -23,9 +27,6 @@ class LoihiProgram(Program):
 
     network: BlockNetwork
 
-    def __repr__(self) -> str:
-        return f"LoihiProgram({self.network!r})"
-
     @property
     def input_shape(self) -> tuple[int, ...]:  # type: ignore[override]
         """Of one frame: (C, H, W) or (N,)."""
@@ -36,8 +37,16 @@ class LoihiProgram(Program):
         """See `Program.layer_names`."""
         return tuple(block.name for block in self.network.blocks)
 
+    def layer_lines(self) -> list[LayerLine]:
+        """See `Program.layer_lines`."""
+        return self.network.layer_lines()
+
     def run(
-        self, frames: Integers, semantics: str = "timestep", engine: str = "fast", states: States | None = None
+        self,
+        frames: Integers,
+        semantics: LoihiSemantics = "timestep",
+        engine: Engine = "fast",
+        states: States | None = None,
     ) -> Trace:
         """See `Program.run`. States hold the currents in flight too, and the step where a layer has resets.
 
@@ -59,7 +68,7 @@ class LoihiProgram(Program):
         return StreamSession(self.network, semantics)
 
     def run_elsewhere(
-        self, kind: str, name: str, given: Integers | Events, semantics: str, injection: Injection
+        self, kind: str, name: str, given: Integers | Events, semantics: LoihiSemantics, injection: Injection
     ) -> Trace:
         """See `Program.run_on`: `lava` is Lava's CPU models, `board` the chip through Intel's extension."""
         from i2e_deploy.chips.loihi2.engine.inputs import flat_frames, semantics_named

@@ -24,6 +24,7 @@ from i2e_deploy.chips.dynapcnn.lowering.stages import arrange
 from i2e_deploy.chips.profile import Profile
 from i2e_deploy.errors import CheckFailed, UnsupportedError
 from i2e_deploy.network import Network
+from i2e_deploy.text import counted, said
 
 #: Sets of changes that are made and checked, and sets of layers to leave out that are looked at.
 TRIES = 50
@@ -46,6 +47,9 @@ class Fitted:
     network: Network
     steps: tuple[Step, ...]
     report: CheckReport
+
+    def __repr__(self) -> str:
+        return said(self, repr(self.network), counted(len(self.steps), "change"))
 
     @property
     def split(self) -> bool:

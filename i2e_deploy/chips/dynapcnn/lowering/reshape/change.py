@@ -12,6 +12,7 @@ from i2e_deploy.chips.dynapcnn.lowering.reshape.edit import leave_out, weights_o
 from i2e_deploy.chips.dynapcnn.lowering.reshape.kernel_size import crop_kernel
 from i2e_deploy.chips.dynapcnn.lowering.reshape.pooling import pool_earlier
 from i2e_deploy.network import Conv2d, IntegrateAndFire, Linear, Network
+from i2e_deploy.text import record_repr
 
 Kind = Literal["split", "channels", "kernel", "pool", "remove"]
 #: Pooling and leaving out come first: they change which pixels a kernel meets.
@@ -35,6 +36,8 @@ class Change:
     value: int
     was: str = ""
     becomes: str = ""
+
+    __repr__ = record_repr
 
     @property
     def retrain(self) -> bool:
@@ -62,6 +65,8 @@ class Step:
     how: str
     weights: tuple[int, int]
     neurons: tuple[int, int]
+
+    __repr__ = record_repr
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

@@ -36,6 +36,7 @@ from i2e_deploy.chips.dynapcnn.targets.board.setup import configure, monitored, 
 from i2e_deploy.chips.trace import Trace
 from i2e_deploy.errors import InputError, SourceLost
 from i2e_deploy.events.array import Events
+from i2e_deploy.text import record_repr
 
 _POLL_S, _WHERE = 0.001, "while its camera ran"
 #: Longest run that is kept whole, steps.
@@ -57,6 +58,8 @@ class Seen:
     pixels: Events
     pins: NDArray[np.void]
     now_us: int
+
+    __repr__ = record_repr
 
 
 class ChipCamera:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.targets.board.calls import LIMIT_S
 from i2e_deploy.errors import InputError
+from i2e_deploy.text import record_repr
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class BoardOptions:
     timeout_s: float = 5.0
     call_s: float = LIMIT_S
     power_hz: float = 100.0
+
+    __repr__ = record_repr
 
     def __post_init__(self) -> None:
         ranges = {

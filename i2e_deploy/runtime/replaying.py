@@ -23,6 +23,7 @@ from i2e_deploy.events.stream import StreamSpec, Window, Windower
 from i2e_deploy.runtime.backlog import Waiting, merge
 from i2e_deploy.runtime.decider import Decider, Decision, LiveSpec
 from i2e_deploy.runtime.recording import read_session
+from i2e_deploy.text import record_repr
 
 #: Windows kept until a decision asks for them; a session in which more were dropped in a row cannot be.
 _MOST_HELD = 2**16
@@ -81,6 +82,8 @@ class Replay:
     decisions: int
     differences: tuple[str, ...]
     same_program: bool
+
+    __repr__ = record_repr
 
     def raise_if_different(self) -> None:
         """Raise ComparisonFailed unless every decision was equal."""

@@ -6,9 +6,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from i2e_deploy.bundle.bundle import Bundle, make_golden
-from i2e_deploy.chips import Trace
+from i2e_deploy.chips.options import Target
+from i2e_deploy.chips.trace import Trace
 from i2e_deploy.errors import ComparisonFailed
-from i2e_deploy.runtime import Difference, compare
+from i2e_deploy.runtime.comparison import Difference, compare
+from i2e_deploy.text import counted, said
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,19 @@ class Verification:
     not_reported: tuple[str, ...] = ()
     semantics: str = "timestep"
 
+    def __repr__(self) -> str:
+        verdict = "exact" if self.exact else f"{counted(len(self.differences), 'array')} differ"
+        return said(self, f"{verdict} on {self.target}", counted(self.values, "value"), f"semantics {self.semantics}")
+
+    def __str__(self) -> str:
+        if not self.exact:
+            return f"different on {self._first()}"
+        left = f"; not reported by it: {', '.join(self.not_reported)}" if self.not_reported else ""
+        return (
+            f"exact: {self.values:,} values of {self.samples} samples over {self.steps} steps agree on {self.target} "
+            f"(semantics {self.semantics}){left}"
+        )
+
     @property
     def exact(self) -> bool:
         """True when every value agreed."""
@@ -40,15 +55,17 @@ class Verification:
     def raise_if_different(self) -> None:
         """Raise ComparisonFailed naming the first layer, step and neuron that differ."""
         if self.differences:
-            first = self.differences[0]
-            raise ComparisonFailed(f"{self.target}: {first}; {len(self.differences)} arrays differ")
+            raise ComparisonFailed(self._first())
+
+    def _first(self) -> str:
+        return f"{self.target}: {self.differences[0]}; {len(self.differences)} arrays differ"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return {"exact": self.exact, **asdict(self)}
 
 
-def verify(bundle: Bundle, target: str = "simulator") -> Verification:
+def verify(bundle: Bundle, target: Target = "simulator") -> Verification:
     """Run the golden inputs on `target` and compare with what the slow reference gave when it was exported.
 
     A chip that knows only other semantics (an asynchronous one has no time steps) is compared with what the slow

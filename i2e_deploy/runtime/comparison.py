@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.trace import Integers
+from i2e_deploy.text import record_repr
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Difference:
     actual: int
     count: int
     shapes: tuple[tuple[int, ...], tuple[int, ...] | None] | None = None
+
+    __repr__ = record_repr
 
     def __str__(self) -> str:
         if self.shapes is not None:
@@ -66,6 +69,8 @@ class EventDifference:
     expected: dict[str, int] | None
     actual: dict[str, int] | None
     counts: tuple[int, int]
+
+    __repr__ = record_repr
 
     def __str__(self) -> str:
         return (

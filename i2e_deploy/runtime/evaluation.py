@@ -1,0 +1,165 @@
+"""What an evaluation found: of each target its decisions, activity and time, and of each pair how far they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from i2e_deploy.chips.costs import Costs
+from i2e_deploy.chips.trace import Power
+from i2e_deploy.runtime.agreement import Agreement
+from i2e_deploy.runtime.interval import wilson
+from i2e_deploy.text import aligned, counted, said
+
+
+@dataclass(frozen=True, eq=False)
+class TargetResult:
+    """What one target did.
+
+    Args:
+        target: its name.
+        decisions: int64 [N].
+        classes: outputs of the network.
+        labels: int64 [N], or None for samples without.
+        activity: totals per layer of what the target counts, see `Trace.activity`.
+        milliseconds: float64 [batches], wall time a sample, batch by batch.
+        seconds: wall time of all runs.
+        unseen: layers that the target does not report.
+        power: where the target measures it, else None.
+        incidents: what went otherwise than asked, counted.
+    """
+
+    target: str
+    decisions: NDArray[np.int64]
+    classes: int
+    labels: NDArray[np.int64] | None
+    activity: dict[str, dict[str, int]]
+    milliseconds: NDArray[np.float64]
+    seconds: float
+    unseen: tuple[str, ...] = ()
+    power: Power | None = None
+    incidents: Mapping[str, int] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return said(self, self.verdict, counted(self.total, "sample"))
+
+    @property
+    def verdict(self) -> str:
+        """Its name, and its accuracy where there are labels, for people."""
+        return self.target if self.accuracy is None else f"{self.target} {100 * self.accuracy:.2f} % right"
+
+    @property
+    def total(self) -> int:
+        """Samples."""
+        return len(self.decisions)
+
+    @property
+    def correct(self) -> int | None:
+        """Right decisions; None without labels."""
+        return None if self.labels is None else int((self.decisions == self.labels).sum())
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of right decisions, 0 to 1; None without labels."""
+        return None if self.correct is None else self.correct / self.total
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """95 % confidence interval (Wilson) of the accuracy; None without labels."""
+        return None if self.correct is None else wilson(self.correct, self.total)
+
+    @property
+    def confusion(self) -> NDArray[np.int64] | None:
+        """int64 [classes, classes], row = label, column = decision; None without labels."""
+        if self.labels is None:
+            return None
+        found = np.zeros((self.classes, self.classes), np.int64)
+        np.add.at(found, (self.labels, self.decisions), 1)
+        return found
+
+    @property
+    def stability(self) -> float:
+        """Share of samples whose decision is that of the sample before: 1 = never changes (for streams)."""
+        if len(self.decisions) < 2:
+            return 1.0
+        return float((self.decisions[1:] == self.decisions[:-1]).mean())
+
+    @property
+    def per_sample(self) -> dict[str, dict[str, float]]:
+        """Means a sample of `activity`."""
+        return {
+            layer: {key: value / self.total for key, value in counts.items()} for layer, counts in self.activity.items()
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON; counts are per sample."""
+        return {
+            "correct": self.correct,
+            "accuracy": self.accuracy,
+            "interval95": None if self.interval is None else list(self.interval),
+            "stability": self.stability,
+            "latency_ms": {f"p{q}": float(np.percentile(self.milliseconds, q)) for q in (50, 99)},
+            "power_mw": None if self.power is None else 1e3 * self.power.total_w,
+            "power_rails_mw": {n: 1e3 * w for n, w in (self.power.rails_w if self.power else {}).items()},
+            "per_sample": self.per_sample,
+            "not_reported": list(self.unseen),
+            "incidents": dict(self.incidents),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """All targets on all samples.
+
+    Args:
+        results: of every target, in the order in which they were asked for.
+        agreements: of every pair of them.
+        total: samples.
+        semantics: of the simulator.
+        sample_seconds: time that a sample's input takes on a board; 0: not known.
+        costs: what the program is expected to cost, where that was asked for.
+    """
+
+    results: tuple[TargetResult, ...]
+    agreements: tuple[Agreement, ...]
+    total: int
+    semantics: str = "timestep"
+    sample_seconds: float = 0.0
+    costs: Costs | None = None
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of right decisions of the first target, 0 to 1; None without labels."""
+        return self.results[0].accuracy
+
+    def __repr__(self) -> str:
+        verdicts = [result.verdict for result in self.results]
+        return said(self, counted(self.total, "sample"), f"semantics {self.semantics}", *verdicts)
+
+    def __str__(self) -> str:
+        rows = [("target", "accuracy", "95 % interval", "stability", "ms a sample")]
+        for result in self.results:
+            accuracy = "no labels" if result.accuracy is None else f"{100 * result.accuracy:.2f} %"
+            interval = "" if result.interval is None else " to ".join(f"{100 * v:.2f}" for v in result.interval)
+            median = f"{np.percentile(result.milliseconds, 50):.3f}"
+            rows.append((result.target, accuracy, interval, f"{result.stability:.3f}", median))
+        notes = [f"{r.target}: {what}: {count}" for r in self.results for what, count in r.incidents.items()]
+        table = aligned(rows, right=range(1, 5))
+        costs = [] if self.costs is None else [str(self.costs)]
+        title = f"{self.total} samples, semantics {self.semantics}"
+        return "\n".join([title, table, *map(str, self.agreements), *notes, *costs])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON; counts are per sample."""
+        return {
+            "samples": self.total,
+            "semantics": self.semantics,
+            "sample_seconds": self.sample_seconds,
+            "estimate": None if self.costs is None else self.costs.to_dict(),
+            "targets": {result.target: result.to_dict() for result in self.results},
+            "agreement": [agreement.to_dict() for agreement in self.agreements],
+        }

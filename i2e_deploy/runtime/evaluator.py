@@ -1,0 +1,161 @@
+"""The same inputs on one or several targets: what each makes of them, and where they part.
+
+With labels this gives accuracies, and with a board among the targets hardware-in-the-loop evaluation; without labels (a
+recorded live session) it gives agreement and stability.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from i2e_deploy.chips.base import SPREAD, Program
+from i2e_deploy.chips.options import Injection, Semantics, Target
+from i2e_deploy.chips.trace import Integers, Power, Trace
+from i2e_deploy.errors import InputError
+from i2e_deploy.runtime.agreement import Agreement, first_divergence
+from i2e_deploy.runtime.comparison import Difference
+from i2e_deploy.runtime.evaluation import Evaluation, TargetResult
+
+
+def evaluate(
+    program: Program,
+    frames: Integers,
+    labels: NDArray[np.int64] | None = None,
+    targets: Sequence[Target] = ("simulator",),
+    semantics: Semantics = "timestep",
+    batch_size: int = 50,
+    progress: Callable[[int, int], None] | None = None,
+    injection: Injection = SPREAD,
+) -> Evaluation:
+    """Run every sample on every target, batch by batch, each from a fresh state.
+
+    Args:
+        frames: integers [N, T, C, H, W].
+        labels: int64 [N], below the number of output neurons; None for a stream without.
+        targets: of `Program.targets`, the first is what the others are compared with first.
+        semantics: of the simulator, see `Program.run`.
+        batch_size: samples that run together.
+        progress: called with (samples done, samples in all) after each batch.
+        injection: how frames become events where a target takes events, and the duration of a step.
+
+    Raises:
+        InputError: no samples, labels that do not fit, or a target named twice.
+        UnsupportedError: a target that the program does not have.
+        MissingDependency: the software of a target is not installed.
+    """
+    if not len(frames) or (labels is not None and len(labels) != len(frames)):
+        raise InputError(f"{len(frames)} samples and {0 if labels is None else len(labels)} labels: give one a sample")
+    if not targets or len(set(targets)) != len(targets):
+        raise InputError(f"targets {list(targets)}: name at least one, each once")
+    if "simulator" in targets:
+        program.run_on("simulator", frames[:1], semantics)  # compiled before the first batch is timed
+    parts: dict[str, list[_Part]] = {name: [] for name in targets}
+    divergences: dict[tuple[str, str], Difference] = {}
+    for start in range(0, len(frames), batch_size):
+        batch = frames[start : start + batch_size]
+        traces: dict[str, Trace] = {}
+        for name in targets:
+            began = time.perf_counter()
+            trace = traces[name] = program.run_on(name, batch, semantics, injection)
+            seconds = time.perf_counter() - began
+            _check_labels(labels, trace)
+            parts[name].append(_keep(trace, seconds))
+        for pair in combinations(targets, 2):
+            found = None if pair in divergences else _divergence(program, traces, pair)
+            if found is not None:
+                divergences[pair] = replace(found, sample=found.sample + start)
+        if progress is not None:
+            progress(min(start + batch_size, len(frames)), len(frames))
+    results = tuple(_join(name, parts[name], labels) for name in targets)
+    sample_seconds = frames.shape[1] * injection.step_us * 1e-6
+    return Evaluation(results, _pairs(results, divergences), len(frames), semantics, sample_seconds)
+
+
+def evaluate_traces(
+    program: Program, traces: Mapping[str, Trace], seconds: Mapping[str, float], sample_seconds: float
+) -> Evaluation:
+    """The same as `evaluate` of traces in `event` semantics that are there already, without labels.
+
+    Args:
+        traces: by target, with the same samples.
+        seconds: wall time of each run.
+        sample_seconds: time that a sample's input takes.
+    """
+    results = tuple(_join(name, [_keep(trace, seconds[name])], None) for name, trace in traces.items())
+    found = {pair: _divergence(program, traces, pair) for pair in combinations(traces, 2)}
+    agreements = _pairs(results, {pair: difference for pair, difference in found.items() if difference is not None})
+    return Evaluation(results, agreements, results[0].total, "event", sample_seconds)
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """What is kept of one batch on one target."""
+
+    decisions: NDArray[np.int64]
+    classes: int
+    seconds: float
+    activity: dict[str, dict[str, int]]
+    unseen: tuple[str, ...]
+    power: Power | None
+    incidents: Mapping[str, int]
+
+
+def _check_labels(labels: NDArray[np.int64] | None, trace: Trace) -> None:
+    classes = trace.output.shape[2]
+    if labels is not None and (labels.min() < 0 or labels.max() >= classes):
+        raise InputError(f"labels run from {labels.min()} to {labels.max()}: the network has {classes} outputs")
+
+
+def _keep(trace: Trace, seconds: float) -> _Part:
+    unseen, classes = tuple(trace.unseen.values()), trace.output.shape[2]
+    return _Part(trace.decisions(), classes, seconds, trace.activity(), unseen, trace.power, trace.incidents)
+
+
+def _divergence(program: Program, traces: Mapping[str, Trace], pair: tuple[str, str]) -> Difference | None:
+    return first_divergence(program.layer_names, traces[pair[0]], traces[pair[1]])
+
+
+def _join(name: str, parts: Sequence[_Part], labels: NDArray[np.int64] | None) -> TargetResult:
+    activity: dict[str, dict[str, int]] = {}
+    incidents: Counter[str] = Counter()
+    power: Power | None = None
+    for part in parts:
+        incidents.update(part.incidents)
+        power = part.power if power is None else power if part.power is None else power + part.power
+        for layer, counts in part.activity.items():
+            total = activity.setdefault(layer, {})
+            for key, value in counts.items():
+                total[key] = total.get(key, 0) + value
+    return TargetResult(
+        target=name,
+        decisions=np.concatenate([part.decisions for part in parts]),
+        classes=parts[0].classes,
+        labels=labels,
+        activity=activity,
+        milliseconds=np.array([1e3 * part.seconds / len(part.decisions) for part in parts]),
+        seconds=sum(part.seconds for part in parts),
+        unseen=parts[0].unseen,
+        power=power,
+        incidents=dict(incidents),
+    )
+
+
+def _pairs(results: Sequence[TargetResult], divergences: Mapping[tuple[str, str], Difference]) -> tuple[Agreement, ...]:
+    return tuple(
+        Agreement(
+            first=a.target,
+            second=b.target,
+            same=int((a.decisions == b.decisions).sum()),
+            total=a.total,
+            divergence=divergences.get((a.target, b.target)),
+            unseen=tuple(dict.fromkeys((*a.unseen, *b.unseen))),
+        )
+        for a, b in combinations(results, 2)
+    )
