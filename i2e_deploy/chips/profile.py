@@ -1,4 +1,7 @@
-"""Read a hardware profile: the limits of one chip, each number with unit, certainty and source."""
+"""Read a hardware profile: the limits of one chip, each number with unit, certainty and source.
+
+A profile is a file `NAME.toml` in the package of its chip; ours are in `hardware_profiles`.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ else:
     import tomli as tomllib
 
 CERTAINTIES = ("documented", "inferred", "unverified")
+#: The package with our own profiles.
+OURS = "hardware_profiles"
 
 
 @dataclass(frozen=True)
@@ -151,23 +156,26 @@ class Profile:
         return self.estimates[name]
 
 
-def profile_names() -> tuple[str, ...]:
-    """Names of the profiles that ship with the package, sorted."""
-    files = resources.files("hardware_profiles").iterdir()
+def profile_names(package: str = OURS) -> tuple[str, ...]:
+    """Names of the profiles in a package, e.g. `"my_chip"`, sorted; by default of those that ship with this one."""
+    files = resources.files(package).iterdir()
     return tuple(sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml")))
 
 
-def load_profile(name: str) -> Profile:
-    """Read `hardware_profiles/NAME.toml`.
+def load_profile(name: str, package: str = OURS) -> Profile:
+    """Read `NAME.toml` in `package`.
+
+    Args:
+        name: of the chip.
+        package: that holds the file beside its modules; of a chip of somebody else its own, `__package__`.
 
     Raises:
         InputError: no such profile.
         FileFormatError: the file lacks a unit, a source or a certainty, or is not TOML.
     """
-    if name not in profile_names():
-        raise InputError(f"no hardware profile {name!r}: choose one of {', '.join(profile_names())}")
-    data = (resources.files("hardware_profiles") / f"{name}.toml").read_bytes()
-    return parse_profile(data, f"{name}.toml")
+    if name not in (names := profile_names(package)):
+        raise InputError(f"no hardware profile {name!r} in {package}: choose one of {', '.join(names) or 'none'}")
+    return parse_profile((resources.files(package) / f"{name}.toml").read_bytes(), f"{name}.toml")
 
 
 def parse_profile(data: bytes, file: str) -> Profile:

@@ -1,0 +1,1 @@
+"""The parts of the contract suite; `testing.chip_contract` puts them together."""
