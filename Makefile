@@ -8,7 +8,7 @@ STAMP := $(VENV)/installed-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys
 # The Lava stack declares Python < 3.11 and old pins; it runs without them (i2e_deploy/lava_shim.py says why).
 LAVA := lava-nc==0.10.0 lava-dl==0.6.0
 
-.PHONY: demo test install lint types clean
+.PHONY: demo test install lint types bench-check clean
 
 demo: install
 	$(BIN)/i2e-deploy demo
@@ -22,6 +22,10 @@ lint: install
 
 types: install
 	$(BIN)/mypy
+
+# By hand and before a release, on a quiet machine: speeds beside the committed ones (benchmarks/README.md).
+bench-check: install
+	$(BIN)/python benchmarks/check.py
 
 install: $(STAMP)
 

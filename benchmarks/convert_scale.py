@@ -6,11 +6,15 @@ python benchmarks/convert_scale.py CIFAR10.zip [--size 128] [--workers 2] > benc
 from __future__ import annotations
 
 import argparse
+import io
 import tempfile
 import time
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from i2e import machine
+import numpy as np
+from rows import Row, machine
 
 from i2e_deploy.conversion import convert
 from i2e_deploy.datasets.picture import Resize, decode_picture
@@ -21,19 +25,48 @@ from i2e_deploy.datasets.sources import open_source
 IMAGENET = 1_281_167
 
 
-def stages(path: str, size: int, count: int = 500) -> None:
+def stages(path: str, size: int, count: int = 500, clock: Callable[[], float] = time.perf_counter) -> dict[str, float]:
     """Milliseconds an image of each stage, one core."""
     source, spent = open_source(path), dict.fromkeys(("read", "decode + resize", "convert + pack"), 0.0)
     for name in source.names()[:count]:
-        start = time.perf_counter()
+        start = clock()
         data = source.read(name)
-        read = time.perf_counter()
+        read = clock()
         pixels = decode_picture(data, Resize(size))
-        decoded = time.perf_counter()
+        decoded = clock()
         convert(pixels.transpose(2, 0, 1)[None], "0.07", packed=True, on_first=True, threads=1)
-        for stage, seconds in zip(spent, (read - start, decoded - read, time.perf_counter() - decoded), strict=True):
+        for stage, seconds in zip(spent, (read - start, decoded - read, clock() - decoded), strict=True):
             spent[stage] += seconds
-    print("one core, ms an image: " + ", ".join(f"{stage} {1e3 * t / count:.3f}" for stage, t in spent.items()))
+    return {stage: 1e3 * seconds / count for stage, seconds in spent.items()}
+
+
+def short() -> Iterator[Row]:
+    """For `check.py`: pictures made here, one process, its processor time; the stages alone over the whole."""
+    with tempfile.TemporaryDirectory() as name:
+        archive, count = Path(name) / "pictures.zip", 1000
+        write_pictures(archive, count)
+        bare = whole = float("inf")
+        for turn in range(4):
+            bare = min(bare, sum(stages(str(archive), 128, count, time.process_time).values()) * count / 1e3)
+            start = time.process_time()
+            convert_dataset(archive, Path(name) / f"out{turn}", Settings("0.07", Resize(128)))
+            whole = min(whole, time.process_time() - start)
+        yield Row("shards of 128 px, one process, stages / whole", bare / whole)
+        yield Row("shards of 128 px, one process", count / whole, "images/s")
+
+
+def write_pictures(archive: Path, count: int) -> None:
+    """JPEGs of 160 x 160 pixels, smooth with some noise, as photographs are."""
+    from PIL import Image
+
+    rng, ramp = np.random.default_rng(0), np.linspace(0, 200, 160)
+    with zipfile.ZipFile(archive, "w") as file:
+        for i in range(count):
+            turned = np.roll(ramp[:, None, None] + np.zeros((1, 160, 3)), i, axis=0)
+            picture = (turned + rng.integers(0, 40, turned.shape)).astype(np.uint8)
+            buffer = io.BytesIO()
+            Image.fromarray(picture).save(buffer, "JPEG")
+            file.writestr(f"{i:04d}.jpg", buffer.getvalue())
 
 
 def main() -> None:
@@ -44,7 +77,8 @@ def main() -> None:
     options = parser.parse_args()
     print(machine())
     stages(options.archive, options.size, 50)  # warm
-    stages(options.archive, options.size)
+    spent = stages(options.archive, options.size)
+    print("one core, ms an image: " + ", ".join(f"{stage} {ms:.3f}" for stage, ms in spent.items()))
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
         manifest = convert_dataset(

@@ -13,15 +13,15 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from rows import Row, machine
 from torch import Tensor
 
 from i2e_deploy.conversion import convert
@@ -84,40 +84,26 @@ def copy_speed(threads: int, megabytes: int = 128) -> float:
     return 2 * threads * (megabytes << 20) / best_times([copy_all], 2.0)[0]
 
 
-def machine() -> str:
-    """One line: CPU, cores, versions."""
-    name = platform.processor() or platform.machine()
-    try:
-        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
-            name = next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
-    features = "AVX-512" if "avx512f" in _flags() else "AVX2" if "avx2" in _flags() else "no AVX2"
-    return f"{name}, {features}, torch {torch.__version__}, numpy {np.__version__}, Python {platform.python_version()}"
-
-
-def _flags() -> str:
-    try:
-        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
-            return next((line for line in file if line.startswith("flags")), "")
-    except OSError:
-        return ""
-
-
-def row(images: NDArray[np.uint8], weight: Tensor, threads: int, speed: float) -> str:
-    """One line of the table."""
-    batch, channels, height, width = images.shape
+def times(images: NDArray[np.uint8], weight: Tensor, threads: int, seconds: float = 6.0) -> list[float]:
+    """Seconds a batch: torch, frames in a new array, frames and packed bits with `out=`."""
     floats = torch.from_numpy(images).float() / 255
     frames = convert(images, RATIO, threads=threads)
     bits = convert(images, RATIO, threads=threads, packed=True)
-    plain, fresh, into_frames, into_bits = best_times(
+    return best_times(
         [
             lambda: paper_formulation(floats, weight),
             lambda: convert(images, RATIO, threads=threads),
             lambda: convert(images, RATIO, threads=threads, out=frames),
             lambda: convert(images, RATIO, threads=threads, out=bits, packed=True),
-        ]
+        ],
+        seconds,
     )
+
+
+def row(images: NDArray[np.uint8], weight: Tensor, threads: int, speed: float) -> str:
+    """One line of the table."""
+    batch, channels, height, width = images.shape
+    plain, fresh, into_frames, into_bits = times(images, weight, threads)
     pixels = height * width
     roof_frames = (channels + STEPS * POLARITIES) * pixels * batch / speed
     roof_bits = (channels + STEPS * POLARITIES / 8) * pixels * batch / speed
@@ -127,6 +113,19 @@ def row(images: NDArray[np.uint8], weight: Tensor, threads: int, speed: float) -
         f"({plain / into_frames:4.0f}x) | {ms[3]:7.4f} ({plain / into_bits:4.0f}x) | {batch / into_frames:9,.0f} | "
         f"{batch / into_bits:9,.0f} | {100 * roof_frames / into_frames:3.0f} % | {100 * roof_bits / into_bits:3.0f} % |"
     )
+
+
+def short() -> Iterator[Row]:
+    """For `check.py`: torch's time over ours, by processor time on one thread, which other programs stretch least."""
+    global CLOCK  # noqa: PLW0603
+    CLOCK = time.process_time
+    torch.set_num_threads(1)
+    weight, rng = paper_kernels(), np.random.default_rng(0)
+    for size, batch in ((32, 1), (32, 64), (128, 64), (224, 1), (224, 64)):
+        images = rng.integers(0, 256, (batch, 3, size, size), dtype=np.uint8)
+        plain, *ours = times(images, weight, 1, 8.0)
+        for what, seconds in zip(("frames, new array", "frames, out=", "packed bits, out="), ours, strict=True):
+            yield Row(f"{size} px, batch {batch}, {what}, torch / ours", plain / seconds)
 
 
 def main() -> None:

@@ -9,10 +9,11 @@ was at hand; the Triton kernel is tested bit for bit in Triton's interpreter.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from i2e import BATCHES, RATIO, SIZES, STEPS, paper_formulation, paper_kernels
+from rows import NotRun, Row
 from torch import Tensor
 
 from i2e_deploy.conversion import i2e_torch
@@ -36,6 +37,22 @@ def copy_speed() -> float:
     source = torch.zeros(1 << 29, dtype=torch.uint8, device="cuda")
     target = torch.empty_like(source)
     return 2 * source.numel() / device_ms(lambda: target.copy_(source)) * 1e3
+
+
+def short() -> Iterator[Row | NotRun]:
+    """For `check.py`: the paper's formulation over the Triton kernel."""
+    if not torch.cuda.is_available():
+        yield NotRun("no GPU")
+        return
+    from i2e_deploy.conversion.triton_i2e import i2e_triton
+
+    weight = paper_kernels().cuda()
+    for batch in BATCHES:
+        images = torch.randint(0, 256, (batch, 3, 224, 224), dtype=torch.uint8, device="cuda")
+        floats = images.float() / 255
+        plain = device_ms(lambda floats=floats: paper_formulation(floats, weight))  # type: ignore[misc]
+        fused = device_ms(lambda images=images: i2e_triton(images, RATIO))  # type: ignore[misc]
+        yield Row(f"224 px, batch {batch}, torch / Triton kernel", plain / fused)
 
 
 def main() -> None:

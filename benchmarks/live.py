@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from rows import Row
 
 from i2e_deploy.chips import Program, get
 from i2e_deploy.events import Events
@@ -32,7 +33,7 @@ from i2e_deploy.events.files import read_events
 from i2e_deploy.events.frames import FrameSpec
 from i2e_deploy.events.sources import open_source
 from i2e_deploy.events.sources.tcp import EventServer
-from i2e_deploy.events.stream import StreamSpec
+from i2e_deploy.events.stream import StreamSpec, Windower
 from i2e_deploy.runtime.decider import LiveSpec
 from i2e_deploy.runtime.histogram import LatencyHistogram
 from i2e_deploy.runtime.live import Live
@@ -228,6 +229,42 @@ def main() -> None:
 
         print()
         table()
+
+
+def short() -> Iterator[Row]:
+    """For `check.py`: the loop on a source that is never late, without sockets, and its session alone, in turns.
+
+    A chip more is a line of `programs`.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    programs = {"Speck": demo_program(None)[0]}
+    spec = LiveSpec(StreamSpec(STEPS, WINDOW_US // STEPS), FrameSpec(SIZE, (2, 32, 32)), policy="block")
+    url = f"fake://{SIZE[0]}x{SIZE[1]}?rate=1e6&seconds=3&realtime=0"
+    packets, source = [], open_source(url)
+    while (packet := source.read(1)) is not None:
+        packets.append(packet)
+    windows = Windower(spec.stream, spec.frame).push(np.concatenate(packets))
+    for chip, program in programs.items():
+        session, alone, deciding, reading = program.session(), float("inf"), float("inf"), float("inf")
+        for _ in range(6):
+            start = time.thread_time()
+            for window in windows:
+                session.start()
+                for frame in window.frames:
+                    session.step(frame)
+            alone = min(alone, (time.thread_time() - start) / len(windows))
+            with Live(open_source(url), program, spec) as live:
+                every, own = time.process_time(), time.thread_time()
+                decisions = sum(1 for _ in live)
+                own = time.thread_time() - own
+                every = time.process_time() - every
+            deciding = min(deciding, own / decisions)
+            reading = min(reading, (every - own) / live.stats()["events"])
+        yield Row(f"{chip}, deciding thread, session alone / loop", alone / deciding)
+        yield Row(f"{chip}, deciding thread", 1e3 * deciding, "ms a window", "lower")
+        yield Row(f"{chip}, reading thread, with making the events", 1e9 * reading, "ns an event", "lower")
 
 
 if __name__ == "__main__":

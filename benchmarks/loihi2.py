@@ -12,12 +12,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from itertools import pairwise
@@ -25,8 +25,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rows import NotRun, Row, machine
 
-from i2e_deploy.chips.loihi2 import BlockNetwork, read_netx
+from i2e_deploy.chips.loihi2 import BlockNetwork, LoihiProgram, read_netx
 from i2e_deploy.chips.loihi2.engine.simulator import Stream
 from i2e_deploy.chips.loihi2.formats.netx_write import write_netx
 from i2e_deploy.chips.loihi2.program import SOURCE, Block, Connection, ConvSynapse, CubaLif, DenseSynapse
@@ -105,13 +106,13 @@ def _lif(threshold: int) -> CubaLif:
     return CubaLif(np.array([1024]), np.array([128]), threshold)
 
 
-def _dense(rng: np.random.Generator) -> BlockNetwork:
-    sizes, blocks = (784, 256, 10), []
+def _dense(rng: np.random.Generator, sizes: tuple[int, ...] = (784, 256, 10)) -> BlockNetwork:
+    blocks = []
     for i, (given, out) in enumerate(pairwise(sizes)):
         weight = 2 * np.round(rng.normal(1, 8, (out, given))).astype(np.int64)
         source = SOURCE if i == 0 else f"{i - 1}"
         blocks.append(Block(str(i), _lif(400), (out,), (Connection(source, DenseSynapse(weight)),)))
-    return BlockNetwork((784,), tuple(blocks))
+    return BlockNetwork(sizes[:1], tuple(blocks))
 
 
 def _conv(rng: np.random.Generator) -> BlockNetwork:
@@ -156,29 +157,19 @@ def timed(case_network: BlockNetwork, frames: Array, repeats: int, streamed: boo
     return min(wall for wall, _ in found), min(cpu for _, cpu in found)
 
 
-def engine(case: Case, repeats: int) -> dict[str, float]:
-    """ms a step: whole sequence, step by step, and batch 64 (per sample and step)."""
+def engine(case: Case, repeats: int, many: bool = True) -> dict[str, float]:
+    """ms a step: whole sequence, step by step, and, for `many`, batch 64 (per sample and step)."""
     frames = case.frames[None].astype(np.int16)
     whole, cpu = timed(case.network, frames, repeats)
     stream, stream_cpu = timed(case.network, frames, max(3, repeats // 3), streamed=True)
+    single = {"whole": whole, "cpu": cpu, "stream": stream, "stream_cpu": stream_cpu}
+    if not many:
+        return single
     batch = (
         case.batch if case.batch is not None else np.repeat(frames[:, : 12 if frames.shape[2] > 5000 else 100], 64, 0)
     )
-    many, many_cpu = timed(case.network, batch, max(2, repeats // 4))
-    return {
-        "whole": whole, "cpu": cpu, "stream": stream, "stream_cpu": stream_cpu, "batch": many / 64,
-        "batch_cpu": many_cpu / 64,
-    }  # fmt: skip
-
-
-def machine() -> str:
-    model = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        model = next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        pass
-    return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}, NumPy {np.__version__}"
+    wall, wall_cpu = timed(case.network, batch, max(2, repeats // 4))
+    return {**single, "batch": wall / 64, "batch_cpu": wall_cpu / 64}
 
 
 def sparsity(case: Case) -> list[str]:
@@ -210,6 +201,54 @@ def row(case: Case, neurons: int, spikes: float, peer: dict[str, Any], ours: dic
         mine = ours["cpu" if key == "whole" else f"{key}_cpu"]
         text += f"{ours[key]:9.4f} |{mine:7.4f}{wall / ours[key]:6.0f} |{cpu / mine:5.0f}"
     return text + f"{1000 / (ours['batch'] * case.sample):10,.0f}{peer['parent_mb'] + peer['child_mb']:8,.0f}"
+
+
+def equal(case: Case, peer: dict[str, Any]) -> Stream:
+    """Our run over the case's frames, whose output is Lava's."""
+    stream = Stream(case.network, 1, "lava")
+    output = stream.advance(case.frames[None].astype(np.int16))[0]
+    expected = np.array(peer["output"]).reshape(case.lava_steps, -1)
+    assert np.array_equal(output[: case.lava_steps], expected), case.name
+    return stream
+
+
+def session_row() -> Row:
+    """A step of `LoihiProgram.session()` beside `Stream`'s own, by processor time in turns, on 200-256-200."""
+    rng = np.random.default_rng(0)
+    network = _dense(rng, (200, 256, 200))
+    frames = (rng.random((100, 200)) < 0.05).astype(np.uint8)
+    stream, session = Stream(network), LoihiProgram(network).session()
+    best = {"stream": float("inf"), "session": float("inf")}
+    for _ in range(8):
+        start = time.process_time()
+        sent = [stream.advance(frame[None, None])[0, 0] for frame in frames]
+        middle = time.process_time()
+        given = [session.step(frame) for frame in frames]
+        best["session"] = min(best["session"], time.process_time() - middle)
+        best["stream"] = min(best["stream"], middle - start)
+        assert np.array_equal(sent, given)
+    return Row("session, a step, 200-256-200, Stream / session", best["stream"] / best["session"])
+
+
+def short() -> Iterator[Row | NotRun]:
+    """For `check.py`: Lava's processor time over ours; Lava's alone is stable on a machine that others use too.
+
+    Lava gets fewer steps than in `main`, the PilotNets no batches (0.5 GB, and half a minute of preparation).
+    """
+    yield session_row()
+    if int(np.__version__.split(".")[0]) >= 2:
+        yield NotRun("Lava needs numpy below 2")
+        return
+    lava_steps = {"PilotNet LIF": 8, "PilotNet SDNN": 16, "ntidigits": 100, "drawn dense": 200, "drawn conv": 60}
+    with tempfile.TemporaryDirectory() as name:
+        for full in cases(Path(name), quick=True):
+            case = replace(full, lava_steps=lava_steps[full.name])
+            peer = lava(case, Path(name))
+            equal(case, peer)
+            ours = engine(case, 3, many=not case.name.startswith("PilotNet"))
+            for key, cpu in (("whole", "cpu"), ("stream", "stream_cpu"), ("batch", "batch_cpu")):
+                if cpu in ours:
+                    yield Row(f"{case.name}, {key}, Lava / ours", peer["cpu_ms_per_step"] / ours[cpu])
 
 
 def main() -> None:
@@ -244,10 +283,7 @@ def main() -> None:
         found = cases(Path(name), arguments.quick, arguments.nets)
         for case in found:
             peer = lava(case, Path(name))
-            stream = Stream(case.network, 1, "lava")
-            output = stream.advance(case.frames[None].astype(np.int16))[0]
-            expected = np.array(peer["output"]).reshape(case.lava_steps, -1)
-            assert np.array_equal(output[: case.lava_steps], expected), case.name
+            stream = equal(case, peer)
             spikes = sum(c.spikes for c in stream.counts().values()) / len(case.frames)
             neurons = sum(p.plan.layer.size for p in stream.populations)
             print(row(case, neurons, spikes, peer, engine(case, 3 if arguments.quick else 9)), flush=True)
