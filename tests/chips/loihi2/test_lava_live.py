@@ -1,6 +1,6 @@
 """Exact agreement with Lava's own `fixed_pt` models, run live.
 
-`I2E_LAVA_FUZZ=5000 pytest tests/loihi2/test_lava_live.py` draws more networks; `I2E_LAVA_FUZZ_FIRST` moves the seeds.
+`I2E_LAVA_FUZZ=5000 pytest tests/chips/loihi2/test_lava_live.py` draws more networks, `I2E_LAVA_FUZZ_FIRST` others.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from i2e_deploy.chips.loihi2.runnable import LoihiProgram
 from i2e_deploy.chips.loihi2.targets.lava.run import run_lava
 from i2e_deploy.errors import MissingDependency
 
-LAVA = Path(__file__).parents[1] / "lava"
+LAVA = Path(__file__).parent / "lava"
 #: Steps for each shipped network: Lava's convolutions cost up to 0.1 s a step.
 SHIPPED = {"pilotnet_lif": 5, "pilotnet_sdnn": 12, "ntidigits": 150, "mnist": 40, "tiny": 40}
 pytestmark = needs_lava_run

@@ -18,7 +18,7 @@ EXACT = (
 
 @pytest.fixture(scope="module")
 def cases() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(run_script(Path(__file__).parents[1] / "lava" / "slayer_cases.py"))
+    found: dict[str, Any] = json.loads(run_script(Path(__file__).parent / "lava" / "slayer_cases.py"))
     return found
 
 
