@@ -1,8 +1,4 @@
-"""Vectors of 32 bytes for numba: what its own vectoriser does not find.
-
-numba does not vectorise "compare and collect bits"; these intrinsics are plain LLVM vectors, which every
-target (AVX2, AVX-512, NEON) lowers to its own instructions. Addresses are integers; nothing is checked.
-"""
+"""The vector instructions of the conversion, 32 bytes wide. Addresses are integers. See `llvm_vectors`."""
 
 from __future__ import annotations
 
@@ -11,6 +7,8 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
+
+from i2e_deploy.llvm_vectors import bits_of, pick, splat
 
 #: Pixels per vector.
 LANES = 32
@@ -62,9 +60,7 @@ def fire_bits(_context: Any, upper: Any, lower: Any) -> Any:
 
     def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
         mask = _compare(builder, args[0], args[1])
-        order = ir.Constant(ir.VectorType(ir.IntType(32), LANES), _PACKBITS_ORDER)
-        mask = builder.shuffle_vector(mask, ir.Constant(mask.type, ir.Undefined), order)
-        return builder.bitcast(mask, _WORD)
+        return bits_of(builder, pick(builder, mask, _PACKBITS_ORDER))
 
     return types.uint32(types.intp, types.intp), generate
 
@@ -85,12 +81,7 @@ def raise_by(_context: Any, source: Any, target: Any, raised: Any, threshold: An
     """32 pixels V at `source`: V to `target` and min(V + threshold, 255) to `raised`, both minus 128."""
 
     def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
-        def splat(value: Any) -> Any:
-            vector = builder.insert_element(ir.Constant(_BYTES, ir.Undefined), value, ir.Constant(ir.IntType(32), 0))
-            zeros = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
-            return builder.shuffle_vector(vector, ir.Constant(_BYTES, ir.Undefined), zeros)
-
-        flip, step = splat(ir.Constant(ir.IntType(8), 128)), splat(args[3])
+        flip, step = ir.Constant(_BYTES, [128] * LANES), splat(builder, args[3], _BYTES)
         limit = builder.not_(step)  # 255 - threshold
         value = builder.load(builder.inttoptr(args[0], _BYTES.as_pointer()), align=1)
         low = builder.select(builder.icmp_unsigned("<", value, limit), value, limit)

@@ -10,7 +10,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from i2e_deploy.chips.loihi2.engine.vector import count_ones, nonzero_bits, trailing_zeros
+from i2e_deploy.llvm_vectors import count_bits, lowest_bit, nonzero_64
 
 # numba's types are not mypy's.
 nb: Any = numba
@@ -30,9 +30,9 @@ def pack(messages: Array, words: Array, before: Array) -> int:
     """Bits of what is not 0, and how many are set before each word; returns how many in all."""
     count = 0
     for word in range(len(messages) // 64):
-        words[word] = nonzero_bits(messages, word * 64)
+        words[word] = nonzero_64(messages, word * 64)
         before[word] = count
-        count += nb.int64(count_ones(words[word]))
+        count += nb.int64(count_bits(words[word]))
     before[len(messages) // 64] = count
     return count
 
@@ -44,7 +44,7 @@ def list_events(words: Array, lanes: int, entries: Array) -> None:
     for word in range(len(words)):
         bits, start = words[word], word * 64
         while bits != 0:
-            entries[n] = (start + nb.int64(trailing_zeros(bits))) * lanes
+            entries[n] = (start + nb.int64(lowest_bit(bits))) * lanes
             bits &= bits - _ONE
             n += _ONE
 
@@ -56,7 +56,7 @@ def list_values(words: Array, messages: Array, values: Array) -> int:
     for word in range(len(words)):
         bits, start = words[word], np.uint64(word * 64)
         while bits != 0:
-            value = messages[start + trailing_zeros(bits)]
+            value = messages[start + lowest_bit(bits)]
             values[n], high, low = value, max(high, nb.int64(value)), min(low, nb.int64(value))
             bits &= bits - _ONE
             n += _ONE
@@ -67,7 +67,7 @@ def list_values(words: Array, messages: Array, values: Array) -> int:
 def _rank(words: Array, before: Array, i: int) -> Any:
     """Bits set before bit i."""
     below = (_ONE << np.uint64(i & 63)) - _ONE
-    return nb.int64(before[i >> 6] + nb.int64(count_ones(words[i >> 6] & below)))
+    return nb.int64(before[i >> 6] + nb.int64(count_bits(words[i >> 6] & below)))
 
 
 @nb.njit(nogil=True)  # type: ignore[untyped-decorator]
@@ -103,7 +103,7 @@ def list_patterns(
             word, low = i >> np.uint64(6), i & np.uint64(63)
             seen = (words[word] >> low) | ((words[word + _ONE] << _ONE) << (np.uint64(63) - low))
             seen &= (_ONE << np.uint64(rights[q] - lefts[q])) - _ONE
-            total += count_ones(seen)
+            total += count_bits(seen)
             seen <<= np.uint64(cut[q])
             starts[np.uint64(y) * across + q] = n
             for chunk in range(shape[CHUNKS]):

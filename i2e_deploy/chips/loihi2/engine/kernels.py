@@ -16,7 +16,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from i2e_deploy.chips.loihi2.engine import vector
+from i2e_deploy.chips.loihi2.engine import simd
 from i2e_deploy.chips.loihi2.engine.event_lists import (
     ACROSS,
     BITS,
@@ -39,7 +39,7 @@ from i2e_deploy.chips.loihi2.engine.event_lists import (
     list_values,
     pack,
 )
-from i2e_deploy.chips.loihi2.engine.vector import plus_rows, put
+from i2e_deploy.chips.loihi2.engine.simd import plus_rows, put
 
 # numba's types are not mypy's.
 nb: Any = numba
@@ -172,11 +172,11 @@ def _line(
         rest = shape[LANES] - tile
         arguments = (weight, entries, values, starts, ends, places, looked_up, y, shape, line, tile)
         if rest >= 64:
-            _sum(vector.zeros_4(line), *arguments)
+            _sum(simd.zeros_4(line), *arguments)
         elif rest == 48:
-            _sum(vector.zeros_3(line), *arguments)
+            _sum(simd.zeros_3(line), *arguments)
         else:
-            _sum(vector.zeros_2(line), *arguments)
+            _sum(simd.zeros_2(line), *arguments)
         tile -= 64
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from i2e_deploy.chips.loihi2.engine.vector import count_ones, nonzero_bits
+from i2e_deploy.llvm_vectors import count_bits, nonzero_64
 
 # numba's types are not mypy's.
 nb: Any = numba
@@ -87,7 +87,7 @@ def _count(row: Array, start: int, end: int) -> int:
     """How many in row[start:end] are not 0; reads on to the next multiple of 64, where only zeros are."""
     count = 0
     for i in range(start, end, 64):
-        count += nb.int64(count_ones(nonzero_bits(row, i)))
+        count += count_bits(nonzero_64(row, i))
     return count
 
 

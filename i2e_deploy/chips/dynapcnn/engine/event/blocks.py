@@ -23,7 +23,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from i2e_deploy.chips.dynapcnn.engine.simd import add_fire_2x16, add_fire_8, add_fire_16, add_fire_24, lowest_bit
+from i2e_deploy.chips.dynapcnn.engine.simd import add_fire_2x16, add_fire_8, add_fire_16, add_fire_24
+from i2e_deploy.llvm_vectors import lowest_bit
 
 #: Without a sign: numba looks for indices below zero otherwise.
 ONE, TWO = np.uint64(1), np.uint64(2)

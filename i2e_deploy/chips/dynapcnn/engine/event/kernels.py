@@ -7,8 +7,9 @@ import numba
 import numpy as np
 
 from i2e_deploy.chips.dynapcnn.engine.event.blocks import ONE, TWO
-from i2e_deploy.chips.dynapcnn.engine.simd import add_fire_16bit_8, count_bits, lowest_bit
+from i2e_deploy.chips.dynapcnn.engine.simd import add_fire_16bit_8
 from i2e_deploy.chips.dynapcnn.reference.spikes import TICK
+from i2e_deploy.llvm_vectors import count_bits, lowest_bit
 
 #: The feature of a tick as a word of 16 bits without a sign.
 TICK_WORD = 2**16 - 1

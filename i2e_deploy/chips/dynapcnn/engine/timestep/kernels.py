@@ -14,7 +14,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from i2e_deploy.chips.dynapcnn.engine.simd import add_run, count_bits, fire_64, lowest_bit
+from i2e_deploy.chips.dynapcnn.engine.simd import add_run, fire_64
+from i2e_deploy.llvm_vectors import count_bits, lowest_bit
 
 #: A word of the table of pixels, from the lowest bit: where the block lies in states, and in the weights of a channel;
 #: its rows; its bucket: 0 if nothing is reached, its width in pixels, or one more than all widths if it is a whole one.

@@ -11,9 +11,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.chips.dynapcnn.engine.simd import count_bits, lowest_bit, nonzero_64
 from i2e_deploy.chips.dynapcnn.program import Source
 from i2e_deploy.chips.trace import Integers
+from i2e_deploy.llvm_vectors import count_bits, lowest_bit, nonzero_64
 
 Shape = tuple[int, int, int]
 #: Unsigned indices need no test for negative ones, see `timestep.kernels`.

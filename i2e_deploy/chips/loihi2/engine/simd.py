@@ -1,7 +1,7 @@
 """Vectors as values inside numba functions: a row of sums stays in registers while many rows of weights are added.
 
 numba's own loops give no control over that, and LLVM cannot keep an array element in a register across a loop of
-unknown length. Indices are in elements, unchecked: the caller guarantees that the lanes lie inside.
+unknown length. See `llvm_vectors`.
 """
 # mypy: disable-error-code="no-untyped-def,no-untyped-call,untyped-decorator"
 
@@ -13,9 +13,10 @@ from llvmlite import ir
 from numba import extending, types
 from numba.extending import models, register_model
 
+from i2e_deploy.llvm_vectors import WORD, lanes_at, load, splat, store
+
 # numba's types are not mypy's.
 intrinsic: Any = extending.intrinsic
-BIT, WORD = ir.IntType(1), ir.IntType(64)
 LANES = 16
 
 
@@ -32,12 +33,6 @@ class _SumsModel(models.PrimitiveModel):
     def __init__(self, manager, kind):
         vector = ir.VectorType(manager.lookup(kind.dtype).get_value_type(), LANES)
         super().__init__(manager, kind, ir.ArrayType(vector, kind.vectors))
-
-
-def _pointer(context, builder, kind, array, index, count):
-    """To `count` elements of a one-dimensional contiguous array."""
-    data = context.make_array(kind)(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [index]), ir.VectorType(data.type.pointee, count).as_pointer())
 
 
 def _make_zeros(vectors: int) -> Any:
@@ -75,15 +70,14 @@ def plus_rows(typing, sums, rows, base, entries, start, end, factors):
         totals = [builder.phi(kind) for _ in range(sums.vectors)]
         data = context.make_array(entries)(context, builder, given["entries"]).data
         entry = builder.sext(builder.load(builder.gep(data, [j])), WORD)
-        pointer = _pointer(context, builder, rows, given["rows"], builder.add(given["base"], entry), LANES)
+        pointer = lanes_at(context, builder, rows, given["rows"], builder.add(given["base"], entry), LANES)
         added = []
         for k, total in enumerate(totals):
-            row = builder.load(builder.gep(pointer, [ir.Constant(WORD, k)]))
-            row.align = rows.dtype.bitwidth // 8
+            row = load(builder, builder.gep(pointer, [ir.Constant(WORD, k)]))
             row = row if kind.element == element else builder.sext(row, kind)
             if not isinstance(factors, types.NoneType):
                 data = context.make_array(factors)(context, builder, given["factors"]).data
-                row = builder.mul(row, _spread(builder, builder.load(builder.gep(data, [j])), kind))
+                row = builder.mul(row, splat(builder, builder.load(builder.gep(data, [j])), kind))
             added.append(builder.add(total, row))
         following = builder.add(j, ir.Constant(WORD, 1))
         back = builder.cbranch(builder.icmp_unsigned("<", following, given["end"]), loop, after)
@@ -112,54 +106,14 @@ def _as_it_is(module):
     return node
 
 
-def _spread(builder, value, kind):
-    """One value in all lanes."""
-    undefined = ir.Constant(kind, ir.Undefined)
-    one = builder.insert_element(undefined, value, ir.Constant(ir.IntType(32), 0))
-    return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
-
-
 @intrinsic
 def put(typing, array, index, sums):
     """`array[index : index + 16 * vectors] = sums`."""
 
     def generate(context, builder, signature, values):
-        pointer = _pointer(context, builder, array, values[0], values[1], LANES)
+        pointer = lanes_at(context, builder, array, values[0], values[1], LANES)
         for k in range(sums.vectors):
-            target = builder.gep(pointer, [ir.Constant(WORD, k)])
-            builder.store(builder.extract_value(values[2], k), target).align = array.dtype.bitwidth // 8
+            store(builder, builder.extract_value(values[2], k), builder.gep(pointer, [ir.Constant(WORD, k)]))
         return context.get_dummy_value()
 
     return types.void(array, types.int64, sums), generate
-
-
-@intrinsic
-def nonzero_bits(typing, array, index):
-    """Bit k of a uint64: whether `array[index + k]` is not 0."""
-
-    def generate(context, builder, signature, values):
-        value = builder.load(_pointer(context, builder, array, values[0], values[1], 64))
-        value.align = array.dtype.bitwidth // 8
-        return builder.bitcast(builder.icmp_signed("!=", value, ir.Constant(value.type, None)), WORD)
-
-    return types.uint64(array, types.int64), generate
-
-
-@intrinsic
-def trailing_zeros(typing, value):
-    """Position of the lowest bit of a uint64 that is not 0."""
-
-    def generate(context, builder, signature, values):
-        return builder.cttz(values[0], ir.Constant(BIT, 1))
-
-    return types.uint64(types.uint64), generate
-
-
-@intrinsic
-def count_ones(typing, value):
-    """Number of bits set in a uint64."""
-
-    def generate(context, builder, signature, values):
-        return builder.ctpop(values[0])
-
-    return types.uint64(types.uint64), generate
