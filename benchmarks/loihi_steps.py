@@ -60,7 +60,7 @@ def networks() -> dict[str, BlockNetwork]:
     }
 
 
-def step_row(name: str, network: BlockNetwork, turns: int = 200, steps: int = 50) -> str:
+def step_row(name: str, network: BlockNetwork, turns: int = 1000, steps: int = 20) -> str:
     """One line of the table."""
     program, rng = LoihiProgram(network), np.random.default_rng(1)
     frames = (rng.random((steps, *network.input_shape)) < 0.1).astype(np.int32)
