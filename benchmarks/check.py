@@ -125,7 +125,7 @@ def run(name: str, committed: Committed | None, twice: bool, console: Console) -
     start, path = time.perf_counter(), HERE / f"{name}.py"
     outcome = measure(path)
     lines = judge(name, committed, outcome, cpu())
-    if twice or any(line.verdict == "slow" for line in lines):
+    if outcome.rows and (twice or any(line.verdict == "slow" for line in lines)):
         outcome = better_of(outcome, measure(path))
         lines = judge(name, committed, outcome, cpu())
     where = "" if committed is None or committed.machine == machine() else f"; committed on {committed.machine}"
