@@ -19,6 +19,19 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+__all__ = [
+    "BoardNotFound",
+    "CameraNotFound",
+    "CheckFailed",
+    "ComparisonFailed",
+    "FileFormatError",
+    "I2EDeployError",
+    "InputError",
+    "MissingDependency",
+    "SourceLost",
+    "UnsupportedError",
+]
+
 
 class I2EDeployError(Exception):
     """Root of all errors of this package."""

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from i2e_deploy.chips.dynapcnn.chip import DynapcnnChip as DynapcnnChip
     from i2e_deploy.chips.dynapcnn.lowering.reshape.change import Change as Change
     from i2e_deploy.chips.dynapcnn.lowering.reshape.change import Step as Step
-    from i2e_deploy.chips.dynapcnn.lowering.reshape.change import apply_change as apply_change
-    from i2e_deploy.chips.dynapcnn.lowering.reshape.change import apply_changes as apply_changes
-    from i2e_deploy.chips.dynapcnn.lowering.reshape.change import described as described
     from i2e_deploy.chips.dynapcnn.peripherals import EventFilter as EventFilter
     from i2e_deploy.chips.dynapcnn.peripherals import Readout as Readout
     from i2e_deploy.chips.dynapcnn.program import CoreLayer as CoreLayer
@@ -36,7 +33,7 @@ else:
         {
             "checks.fit": "Fitted",
             "chip": "DynapcnnChip",
-            "lowering.reshape.change": "Change Step apply_change apply_changes described",
+            "lowering.reshape.change": "Change Step",
             "peripherals": "EventFilter Readout",
             "program": "CoreLayer CoreNetwork Source",
             "reference.event_options": "EventOptions",
