@@ -24,7 +24,8 @@ from i2e_deploy.network import Conv2d, Flatten, IntegrateAndFire, Linear, Networ
 from i2e_deploy.network.file import write_network
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TOP = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")
+PAGES = [*(ROOT / name for name in TOP), *sorted((ROOT / "docs").glob("*.md"))]
 COMMANDS: Any = typer.main.get_command(app)
 
 
@@ -71,6 +72,39 @@ def test_relative_links_lead_somewhere() -> None:
     for page in PAGES:
         for link in re.findall(r"\]\(([^)#]+)", page.read_text()):
             assert link.startswith("https://") or (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+#: Endings of files of a bundle: `network.safetensors` is no name in the package `network`.
+IN_A_BUNDLE = (".safetensors", ".json", ".html")
+
+
+def test_files_and_modules_that_the_pages_name_are_there() -> None:
+    """Paths from the root or from the package (`tests/...`, `chips/...`), and dotted names in it (`training.loop`)."""
+    package = ROOT / "i2e_deploy"
+    for page in PAGES:
+        for name in re.findall(r"`(\w[\w./-]*)`", page.read_text()):
+            first = re.split(r"[/.]", name)[0]
+            if page.name == "CHANGELOG.md" or "NAME" in name or name.endswith(IN_A_BUNDLE):
+                continue
+            if "/" in name and ((ROOT / first).is_dir() or (package / first).is_dir()):
+                assert (ROOT / name).exists() or (package / name).exists(), f"{page.name}: {name}"
+            elif "." in name and (package / first).is_dir():
+                assert has_name(package, name), f"{page.name}: {name}"
+
+
+def has_name(package: Path, dotted: str) -> bool:
+    """Whether a dotted name leads to a module, or to a word in the source of one."""
+    *parts, word = dotted.split(".")
+    files = [package.joinpath(*parts, word).with_suffix(".py"), package.joinpath(*parts, word, "__init__.py")]
+    around = [package.joinpath(*parts).with_suffix(".py"), package.joinpath(*parts, "__init__.py")]
+    named = any(re.search(rf"\b{word}\b", path.read_text()) for path in around if path.is_file())
+    return named or any(path.is_file() for path in files)
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    version = re.findall(r'^version = "(.*)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert re.findall(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE) == version
+    assert re.findall(r"^## \[(.*)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[:1] == version
 
 
 def run(page: str, names: dict[str, Any], edit: Callable[[str], str] = str) -> dict[str, Any]:
