@@ -9,11 +9,9 @@ from matplotlib.cbook import get_sample_data
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from i2e_deploy.conversion import convert
-from i2e_deploy.conversion.sensor import PRESETS, make_pixels, simulate
-from i2e_deploy.conversion.stream import frames_to_events
-from i2e_deploy.datasets.picture import Resize, decode_picture
-from i2e_deploy.events.array import Events
+from i2e_deploy.conversion import PRESETS, convert, frames_to_events, make_pixels, simulate
+from i2e_deploy.datasets import Resize, decode_picture
+from i2e_deploy.events import Events
 
 FOLDER = Path(__file__).parent / "images"
 SIDE, RATIO = 96, "0.12"

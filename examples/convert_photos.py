@@ -13,13 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from i2e_deploy.conversion import RATIO
-from i2e_deploy.conversion.sensor import PRESETS, simulate
-from i2e_deploy.datasets.picture import Resize, decode_picture
-from i2e_deploy.datasets.plan import Settings
-from i2e_deploy.datasets.scale import convert_dataset
-from i2e_deploy.datasets.shard_dataset import ShardDataset
-from i2e_deploy.datasets.sources import open_source
+from i2e_deploy.conversion import PRESETS, RATIO, simulate
+from i2e_deploy.datasets import Resize, Settings, ShardDataset, convert_dataset, decode_picture, open_source
 
 
 def main(photos: Path, out: Path) -> None:

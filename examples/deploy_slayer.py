@@ -7,12 +7,9 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from i2e_deploy import bundle, chips
-from i2e_deploy.chips.loihi2 import from_slayer
-from i2e_deploy.training.digit_data import digit_sets
-from i2e_deploy.training.loop import train
+import i2e_deploy as i2e
+from i2e_deploy.training import RECIPES, build_slayer, digit_sets, train
 from i2e_deploy.training.slayer import program_frames, slayer_output, spike_counts
-from i2e_deploy.training.slayer_networks import RECIPES, build_slayer
 
 
 def main(out: Path, recipe: str = "conv", pictures: int = 4000, epochs: int | None = None, lava: bool = True) -> None:
@@ -29,8 +26,8 @@ def main(out: Path, recipe: str = "conv", pictures: int = 4000, epochs: int | No
             f"accuracy {result.train_accuracy:.3f} (training, deformed) {result.test_accuracy:.3f} (test)"
         )
 
-    network = from_slayer(model, input_shape=(2, 32, 32))
-    chip = chips.get("loihi2")
+    network = i2e.chips.loihi2.from_slayer(model, input_shape=(2, 32, 32))
+    chip = i2e.chips.get("loihi2")
     report = chip.check(network)
     print("fits:", report.fits, [str(f) for f in report.findings if f.severity in ("warning", "error")])
     inputs = program_frames(model, frames)
@@ -40,10 +37,10 @@ def main(out: Path, recipe: str = "conv", pictures: int = 4000, epochs: int | No
     print(f"engine: {(trace.decisions() == labels).mean():.3f}")
     same = trace.output[:, model.timing.late :]
     print("outputs that differ from SLAYER:", int((slayer != same).sum()), "of", slayer.size)
-    written = bundle.write(out / "bundle", chip, network, inputs[:4], overwrite=True)
-    print("golden vectors exact:", bundle.verify(written).exact)
+    written = i2e.bundle.write(out / "bundle", chip, network, inputs[:4], overwrite=True)
+    print("golden vectors", i2e.bundle.verify(written))
     if lava:
-        print("Lava exact:", bundle.verify(written, target="lava").exact)
+        print("golden vectors", i2e.bundle.verify(written, target="lava"))
 
 
 if __name__ == "__main__":

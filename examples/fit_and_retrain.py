@@ -8,18 +8,23 @@ from numpy.typing import NDArray
 from sinabs.layers import IAFSqueeze
 from torch import nn
 
-from i2e_deploy import bundle
+import i2e_deploy as i2e
 from i2e_deploy.chips import LowerOptions
+<<<<<<< HEAD
 from i2e_deploy.chips.abilities import Fitted
 from i2e_deploy.chips.dynapcnn import DynapcnnChip
 from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
 from i2e_deploy.conversion import RATIO, i2e_torch
+=======
+from i2e_deploy.chips.dynapcnn import DynapcnnChip, EventOptions, Fitted
+>>>>>>> face
 from i2e_deploy.network import Network, from_sinabs, to_sinabs
-from i2e_deploy.network.file import write_network
-from i2e_deploy.training.asynchronous import FinetuneConfig, finetune, fit
+from i2e_deploy.training import FinetuneConfig, digit_sets, finetune
+from i2e_deploy.training.asynchronous import fit
 from i2e_deploy.training.bptt import spike_counts
-from i2e_deploy.training.digit_data import Set, digit_sets
 
+#: Frames uint8 [N, T, C, H, W] and labels int64 [N].
+Set = tuple[NDArray[np.uint8], NDArray[np.int64]]
 SHAPE, STEPS = (2, 32, 32), 8
 CHIP = DynapcnnChip("speck2f")
 
@@ -66,7 +71,7 @@ def right(network: Network, test: Set) -> float:
 def main(out: Path = Path("retrained"), pictures: int = 600, tests: int = 200, epochs: int = 3) -> None:
     """Train what is too large, make it fit, train again for one epoch, and write a bundle."""
     (images, labels), test = digit_sets(0, pictures, tests)
-    frames = i2e_torch(torch.from_numpy(images)[:, None], RATIO["mnist"]).numpy()
+    frames = i2e.conversion.convert(images[:, None], i2e.conversion.RATIO["mnist"])
     network = trained(oversized(), frames, labels, epochs)
     print("fits as trained:", CHIP.check(network).fits)
     fitted = CHIP.make_fit(network, frames[:20])  # the command: i2e-deploy check ... --apply
@@ -76,10 +81,10 @@ def main(out: Path = Path("retrained"), pictures: int = 600, tests: int = 200, e
     print("fits:", CHIP.check(again, LowerOptions(split=fitted.split)).fits)
     stages = {"as trained": network, "changed": fitted.network, "trained again": again}
     print("as events:", ", ".join(f"{name} {right(each, test):.1f} %" for name, each in stages.items()))
-    write_network(again, out.with_suffix(".safetensors"))
+    i2e.network.write(again, out.with_suffix(".safetensors"))
     lowered = CHIP.check(again, LowerOptions(split=fitted.split)), CHIP.lower(again, LowerOptions(split=fitted.split))
-    written = bundle.write(out, CHIP, again, test[0][:1, :3], overwrite=True, semantics="event", lowered=lowered)
-    print("golden vectors exact:", bundle.verify(written).exact)
+    written = i2e.bundle.write(out, CHIP, again, test[0][:1, :3], overwrite=True, semantics="event", lowered=lowered)
+    print("golden vectors", i2e.bundle.verify(written))
 
 
 if __name__ == "__main__":

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from i2e_deploy.chips import get
-from i2e_deploy.chips.dynapcnn.targets.board.fake import Faults, fake_samna
+import i2e_deploy as i2e
+from i2e_deploy.chips.dynapcnn import Faults, fake_samna
 from i2e_deploy.network import Conv2d, Flatten, IntegrateAndFire, Linear, Network, chain
-from i2e_deploy.reporting.junit import junit_xml
-from i2e_deploy.runtime import Evaluation, evaluate
 
 
 def make_network(random: np.random.Generator, size: int) -> Network:
@@ -32,19 +30,19 @@ def make_network(random: np.random.Generator, size: int) -> Network:
     )
 
 
-def main(faults: Faults) -> Evaluation:
+def main(faults: Faults) -> i2e.runtime.Evaluation:
     """Evaluate on the simulator and on a fake board with these faults; prints what a CI would keep."""
     random = np.random.default_rng(0)
-    program = get("speck2f").lower(make_network(random, 16))
+    program = i2e.chips.get("speck2f").lower(make_network(random, 16))
     frames = random.integers(0, 2, (40, 8, 2, 16, 16)).astype(np.int32)
     labels = program.run(frames, "event").decisions()
     with fake_samna(faults=faults):
-        result = evaluate(program, frames, labels, ["simulator", "board"], "event")
-    for name, row in result.to_dict()["targets"].items():
-        power = "no power monitor" if row["power_mw"] is None else f"{row['power_mw']:.2f} mW"
-        print(f"{name:10s} accuracy {100 * row['accuracy']:.1f} %, {power}, {row['incidents'] or 'no incidents'}")
-    print(result.agreements[0].divergence or "every spike that the board reports is equal")
-    print(junit_xml(result, min_agreement=0.9))
+        result = i2e.runtime.evaluate(program, frames, labels, ["simulator", "board"], "event")
+    print(result)  # accuracies, agreement, and where the two part first
+    for each in result.results:
+        power = "no power monitor" if each.power is None else f"{1e3 * each.power.total_w:.2f} mW"
+        print(f"{each.target}: {power}, {dict(each.incidents) or 'no incidents'}")
+    print(i2e.reporting.junit_xml(result, min_agreement=0.9))
     return result
 
 

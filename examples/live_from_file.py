@@ -12,14 +12,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from i2e_deploy.chips import Program, get
-from i2e_deploy.events import Events
-from i2e_deploy.events.files import write_events
-from i2e_deploy.events.frames import FrameSpec
+import i2e_deploy as i2e
+from i2e_deploy.chips import Program
+from i2e_deploy.events import Events, FrameSpec, StreamSpec
 from i2e_deploy.events.sources import open_source
-from i2e_deploy.events.stream import StreamSpec
-from i2e_deploy.runtime.decider import LiveSpec
-from i2e_deploy.runtime.live import Live
+from i2e_deploy.runtime import Live, LiveSpec
 
 
 def make_recording(path: Path) -> None:
@@ -30,18 +27,15 @@ def make_recording(path: Path) -> None:
         while (packet := camera.read(1.0)) is not None:
             yield packet
 
-    write_events(path, packets(), camera.sensor_size)
+    i2e.events.write(path, packets(), camera.sensor_size)
 
 
 def make_program() -> Program:
     """The demo's network on 32x32 pixels, untrained, as Speck integers."""
     import torch
 
-    from i2e_deploy.network import from_sinabs
-    from i2e_deploy.training.digits import build_digit_network
-
-    network = from_sinabs(build_digit_network(8, torch.Generator().manual_seed(0)), (2, 32, 32))
-    return get("speck2f").lower(network)
+    model = i2e.training.build_digit_network(8, torch.Generator().manual_seed(0))
+    return i2e.chips.get("speck2f").lower(i2e.network.from_sinabs(model, (2, 32, 32)))
 
 
 def main(recording: Path, program: Program) -> int:
@@ -69,10 +63,10 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     if arguments.network is None:
         chosen = make_program()
+    elif arguments.network.is_dir():
+        chosen = i2e.bundle.read(arguments.network).program
     else:
-        from i2e_deploy.cli.common import read_program_of
-
-        chosen = read_program_of(arguments.network, "speck2f")
+        chosen = i2e.chips.get("speck2f").lower(i2e.chips.read_model(arguments.network))
     if arguments.recording is not None:
         main(arguments.recording, chosen)
     else:

@@ -171,8 +171,12 @@ def test_live_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("x.aedat4", "larger_than_memory.raw"):
         write_events(tmp_path / name, events, (320, 240))
     monkeypatch.chdir(tmp_path)
-    names = run("live.md", {"events": events})
+    program = tiny_program()
+    samples = np.random.default_rng(0).integers(0, 2, (3, 4, *program.input_shape))
+    names = run("live.md", {"events": events, "program": program, "samples": samples, "labels": np.zeros(3, np.int64)})
     assert names["frames"].shape == (8, 2, 32, 32)
+    assert names["result"].agreements[0].exact
+    assert len(list(names["decisions"](program, "fake://64x64?seconds=0.2&realtime=0"))) > 5
     assert callable(names["test_the_bug_of_last_tuesday"])
 
 

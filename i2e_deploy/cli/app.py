@@ -37,9 +37,9 @@ for module in (
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        from i2e_deploy import __version__
 
-        print(version("i2e-deploy"))
+        print(__version__)
         raise typer.Exit
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from i2e_deploy.training.recipes import recipe_of as recipe_of
     from i2e_deploy.training.slayer import SlayerNetwork as SlayerNetwork
     from i2e_deploy.training.slayer import Timing as Timing
+    from i2e_deploy.training.slayer_networks import RECIPES as RECIPES
     from i2e_deploy.training.slayer_networks import CubaNeurons as CubaNeurons
     from i2e_deploy.training.slayer_networks import SlayerConfig as SlayerConfig
     from i2e_deploy.training.slayer_networks import SlayerKind as SlayerKind
@@ -42,6 +43,6 @@ else:
             "loop": "EpochResult SpikeCounts TrainConfig accuracy_of train",
             "recipes": "Recipe read_trained recipe_of",
             "slayer": "SlayerNetwork Timing",
-            "slayer_networks": "CubaNeurons SlayerConfig SlayerKind build_slayer",
+            "slayer_networks": "CubaNeurons RECIPES SlayerConfig SlayerKind build_slayer",
         },
     )

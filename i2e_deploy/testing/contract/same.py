@@ -14,7 +14,7 @@ import numpy as np
 from i2e_deploy.chips import Program, Trace
 from i2e_deploy.chips.trace import LayerCounts
 from i2e_deploy.errors import I2EDeployError
-from i2e_deploy.runtime.compare import compare, compare_events
+from i2e_deploy.runtime.comparison import compare, compare_events
 
 
 def assert_same(expected: Trace, actual: Trace, what: str, events: bool = True) -> None:
