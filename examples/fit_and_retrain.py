@@ -10,14 +10,7 @@ from torch import nn
 
 import i2e_deploy as i2e
 from i2e_deploy.chips import LowerOptions
-<<<<<<< HEAD
-from i2e_deploy.chips.abilities import Fitted
-from i2e_deploy.chips.dynapcnn import DynapcnnChip
-from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
-from i2e_deploy.conversion import RATIO, i2e_torch
-=======
 from i2e_deploy.chips.dynapcnn import DynapcnnChip, EventOptions, Fitted
->>>>>>> face
 from i2e_deploy.network import Network, from_sinabs, to_sinabs
 from i2e_deploy.training import FinetuneConfig, digit_sets, finetune
 from i2e_deploy.training.asynchronous import fit
