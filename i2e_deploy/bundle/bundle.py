@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -24,6 +25,7 @@ from numpy.typing import NDArray
 
 from i2e_deploy.chips import AnyNetwork, CheckReport, Chip, Program, get, read_model, write_model
 from i2e_deploy.chips.options import Semantics
+from i2e_deploy.chips.registry import package_of
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.files import check_exists, read_tensors, replacing_folder, sha256, write_tensors
@@ -156,7 +158,7 @@ def write(
         "seeds": dict(provenance.seeds),
         "evaluation": dict(provenance.evaluation),
         "notes": dict(provenance.notes),
-        "versions": versions(),
+        "versions": versions(chip),
     }
     with replacing_folder(path) as folder:
         write_model(network, folder / NETWORK)
@@ -208,11 +210,14 @@ def read(path: Path | str) -> Bundle:
     return Bundle(path, chip, program, read_model(path / NETWORK), golden, manifest)
 
 
-def versions() -> dict[str, str]:
-    """Versions of what can change a result; packages that are absent are left out."""
+def versions(chip: Chip) -> dict[str, str]:
+    """Versions of what can change a result, the chip's own package included; packages that are absent are left out."""
     found = {"python": platform.python_version(), "machine": platform.machine()}
-    installed = {d.metadata["Name"].lower(): d.version for d in metadata.distributions() if d.metadata["Name"]}
-    return found | {package: installed[package] for package in PACKAGES if package in installed}
+    for package in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    origin = package_of(chip.profile.name)
+    return found if origin is None else found | dict([origin])
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def leave_evaluation(bundle: Bundle, result: Mapping[str, Any], data: str, seman
         "program_sha256": _program_of(bundle),
         "data": data,
         "semantics": semantics,
-        "versions": versions(),
+        "versions": versions(bundle.chip),
         "result": dict(result),
     }
     with replacing(path) as temporary:

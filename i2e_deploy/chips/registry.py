@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import EntryPoint, entry_points
 
 from i2e_deploy.chips.base import Chip
-from i2e_deploy.errors import InputError
+from i2e_deploy.errors import I2EDeployError, InputError
 
 ENTRY_POINTS = "i2e_deploy.chips"
 
@@ -23,10 +23,29 @@ def get(name: str) -> Chip:
     """The chip of that name, e.g. `get("speck2f")`.
 
     Raises:
-        InputError: no such chip.
+        InputError: no such chip, or its package is broken.
     """
     points = _points()
     if name not in points:
         raise InputError(f"no chip {name!r}: choose one of {', '.join(sorted(points))}")
-    chip: Chip = points[name].load()(name)
+    try:
+        chip = points[name].load()(name)
+    except I2EDeployError:
+        raise
+    except Exception as error:
+        problem = f"cannot be made: {type(error).__name__}: {error}"
+        raise InputError(f"chip {name!r}{_origin(points[name])} {problem}; mend or uninstall that package") from error
+    if not isinstance(chip, Chip):
+        raise InputError(f"chip {name!r}{_origin(points[name])} is a {type(chip).__name__}, not a Chip")
     return chip
+
+
+def package_of(name: str) -> tuple[str, str] | None:
+    """Name and version of the distribution that a chip comes with; None where no such chip is installed."""
+    point = _points().get(name)
+    package = None if point is None else point.dist
+    return None if package is None else (package.metadata["Name"].lower(), package.version)
+
+
+def _origin(point: EntryPoint) -> str:
+    return "" if point.dist is None else f" of package {point.dist.metadata['Name']} {point.dist.version}"

@@ -66,7 +66,8 @@ def command(
     target.refuse_unknown(options)
     if apply is not None:
         with working("looking for the smallest set of changes"):
-            applied = apply_to_file(target, network, apply, None if inputs is None else read_input(inputs), step_us)
+            given = None if inputs is None else read_input(inputs, network.input_shape)
+            applied = apply_to_file(target, network, apply, given, step_us)
         network, options = applied.fitted.network, LowerOptions(split=applied.fitted.split)
     elif (own := own_program(model, target, network)) is not None:
         program, options = own
@@ -97,11 +98,11 @@ def _check(
         return report, None
     program = chip.lower(network, options) if program is None else program
     if isinstance(chip, PlacesByLoad):
-        given = read_input(inputs)
+        given = read_input(inputs, program.input_shape)
         report, trace = chip.check_under_load(network, program, given, options, injection)
         cores = {slot.layer: slot.core for slot in report.placement}
         return report, chip.costs(program, given, injection, trace, cores)
-    frames = read_frames(inputs)
+    frames = read_frames(inputs, program.input_shape)
     if isinstance(chip, ChecksStates):
         report = replace(report, findings=(*report.findings, *chip.findings_on(network, frames)))
     return report, chip.costs(program, frames, injection)

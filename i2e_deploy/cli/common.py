@@ -187,8 +187,12 @@ def own_program(model: Path, chip: Chip, network: AnyNetwork) -> tuple[Program, 
     raise InputError(f"the program of {model} is not made of the network beside it: export it again")
 
 
-def read_frames(path: Path) -> Integers:
-    """Event frames from `.npy`: integers [T, C, H, W] or [B, T, C, H, W], always returned with B.
+def read_frames(path: Path, shape: Sequence[int]) -> Integers:
+    """Event frames from `.npy`, always returned with B.
+
+    Args:
+        path: integers [T, C, H, W] or [B, T, C, H, W]; of a network without images also [T, N] or [B, T, N].
+        shape: of one frame, (C, H, W) or (N,).
 
     Raises:
         InputError: no such file, or not such an array.
@@ -200,14 +204,14 @@ def read_frames(path: Path) -> Integers:
     frames = read_array(path)
     if frames.dtype.names:
         raise InputError(f"{path} holds a recording: give frames, integers [T, C, H, W]")
-    if frames.dtype.kind not in "bui" or frames.ndim not in (4, 5):
-        raise InputError(
-            f"{path} is {frames.dtype} {list(frames.shape)}: give integers [T, C, H, W] or [B, T, C, H, W]"
-        )
-    return np.asarray(frames if frames.ndim == 5 else frames[None])
+    flat = len(shape) == 1
+    if frames.dtype.kind not in "bui" or frames.ndim not in ((2, 3, 4, 5) if flat else (4, 5)):
+        wanted = "[T, N] or [B, T, N]" if flat else "[T, C, H, W] or [B, T, C, H, W]"
+        raise InputError(f"{path} is {frames.dtype} {list(frames.shape)}: give integers {wanted}")
+    return np.asarray(frames if frames.ndim in (3, 5) else frames[None])
 
 
-def read_input(path: Path) -> Integers | Events:
+def read_input(path: Path, shape: Sequence[int]) -> Integers | Events:
     """Frames as `read_frames`, or a recording: an event file of any kind, or `.npy` with fields t, x, y, p.
 
     Raises:
@@ -217,7 +221,7 @@ def read_input(path: Path) -> Integers | Events:
     from i2e_deploy.files import read_array
 
     if path.suffix == ".npy" and not read_array(path).dtype.names:
-        return read_frames(path)
+        return read_frames(path, shape)
     return read_events(path).events
 
 
@@ -237,13 +241,13 @@ def print_check(report: CheckReport, out: Console) -> None:
     from rich.table import Column
     from rich.text import Text
 
-    from i2e_deploy.reporting.tables import rule_table
+    from i2e_deploy.reporting.tables import kinds_of_memory, rule_table
 
     if report.placement:
-        kinds = (kind.replace("_", " ") for kind in report.placement[0].used)
-        table = new_table("layer", "core", *kinds, title="used, of what a core has")
+        kinds = kinds_of_memory(slot.used for slot in report.placement)
+        table = new_table("layer", "core", *(kind.replace("_", " ") for kind in kinds), title="used, of what a core has")
         for slot in report.placement:
-            words = (f"{used:,} of {slot.available[kind]:,}" for kind, used in slot.used.items())
+            words = (f"{slot.used[kind]:,} of {slot.available[kind]:,}" if kind in slot.used else "" for kind in kinds)
             table.add_row(slot.layer, str(slot.core), *words)
         out.print(table)
     rows = rule_table([vars(finding) for finding in report.findings], report.layers)

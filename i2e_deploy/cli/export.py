@@ -66,7 +66,9 @@ def command(
     if model.is_dir():
         console(stderr=True).print("the bundle's network is lowered anew: give --calibrate, --split, --readout again")
     frames, seeds = _golden_inputs(network, inputs, seed)
-    options = LowerOptions(None if calibration is None else read_frames(calibration), split, readout)
+    options = LowerOptions(
+        None if calibration is None else read_frames(calibration, network.input_shape), split, readout
+    )
     notes = {"lowering": "compatible" if calibration is None else "calibrated"} | ({"split": True} if split else {})
     if model.suffix == ".safetensors" and UNTRAINED in (about := read_notes(model)):
         notes[UNTRAINED] = about[UNTRAINED]
@@ -106,7 +108,7 @@ def _golden_inputs(network: AnyNetwork, inputs: Path | None, seed: int) -> tuple
     from i2e_deploy.cli.common import read_frames
 
     if inputs is not None:
-        return read_frames(inputs), {}
+        return read_frames(inputs, network.input_shape), {}
     random = np.random.default_rng(seed).random((SAMPLES, STEPS, *network.input_shape))
     return (random < RATE).astype(np.uint8), {"golden inputs": seed}
 

@@ -166,7 +166,12 @@ def _session(opened: Source, program: Program, spec: LiveSpec, uri: str, record:
     from i2e_deploy.runtime.replaying import session_header
 
     recorder = None if record is None else Recorder(record, session_header(spec, program, uri, 0))
-    return Live(opened, program, spec, reopen=lambda: open_source(uri), recorder=recorder)
+    try:
+        return Live(opened, program, spec, reopen=lambda: open_source(uri), recorder=recorder)
+    except BaseException:
+        if recorder is not None:
+            recorder.discard()
+        raise
 
 
 def _run(

@@ -60,13 +60,13 @@ def _print_profile(profile: Profile, out: Console) -> None:
             table.add_row(key, f"{cost.low:,g}", f"{cost.high:,g}", cost.unit, cost.certainty, sources[cost.source])
         out.print(table)
     if profile.cores:
-        kinds = list(profile.cores[0].memory)
+        kinds = list(dict.fromkeys(kind for core in profile.cores for kind in core.memory))
         title = f"words of memory (source {sources[profile.cores_source]})"
         table = new_table("core", *(Column(kind, justify="right") for kind in kinds), title=title)
         for memory, alike in groupby(profile.cores, lambda core: core.memory):
             cores = [core.index for core in alike]
             which = str(cores[0]) if len(cores) == 1 else f"{cores[0]} to {cores[-1]}"
-            table.add_row(which, *(number(memory[kind]) for kind in kinds))
+            table.add_row(which, *(number(memory.get(kind, "none")) for kind in kinds))
         out.print(table)
     if profile.published:
         out.print("\npublished figures", style="bold")

@@ -65,7 +65,8 @@ def command(
     from i2e_deploy.files import replacing
 
     _refuse(out, order, semantics, target, spread_of, power)
-    deployed, given = read_model_of(model, chip, input_shape, power), read_input(inputs)
+    deployed = read_model_of(model, chip, input_shape, power)
+    given = read_input(inputs, deployed.program.input_shape)
     program, injection = deployed.program, Injection(order, step_us)  # type: ignore[arg-type]  # it checks
     spread = costs = None
     with working(f"running on {target}"):

@@ -45,7 +45,7 @@ class FrameSpec:
 
     def __post_init__(self) -> None:
         left, top, width, height = self.window
-        if self.shape[0] not in (1, 2) or min(self.shape) < 1:
+        if len(self.shape) != 3 or self.shape[0] not in (1, 2) or min(self.shape) < 1:
             raise InputError(f"frame shape {self.shape}: expected (C, H, W) with C = 1 or 2 and sizes of at least 1")
         sensor_width, sensor_height = self.sensor_size
         inside = left >= 0 and top >= 0 and left + width <= sensor_width and top + height <= sensor_height

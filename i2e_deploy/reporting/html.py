@@ -13,7 +13,7 @@ from i2e_deploy.chips.options import Injection
 from i2e_deploy.errors import FileFormatError, MissingDependency
 from i2e_deploy.files import replacing
 from i2e_deploy.reporting.evaluation import load_figure
-from i2e_deploy.reporting.tables import layers_of, rule_table
+from i2e_deploy.reporting.tables import kinds_of_memory, layers_of, rule_table
 
 #: Samples shown as pictures.
 SHOWN = 4
@@ -88,6 +88,7 @@ def _context(bundle: Bundle, costs: Mapping[str, Any] | None) -> dict[str, Any]:
         "layers": check["layers"],
         "notices": [f for f in check["findings"] if f["severity"] in ("warning", "error", "info") and f["fix"]],
         "placement": check["placement"],
+        "kinds": kinds_of_memory(slot["used"] for slot in check["placement"]),
         "program": bundle.program,
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 #: From harmless to fatal; of several findings of one rule and layer the worst is shown.
@@ -23,6 +23,11 @@ def rule_table(findings: Sequence[Mapping[str, Any]], layers: Sequence[str]) -> 
     for row in rows.values():
         row["limit"] = row["limits"][0] if len(row["limits"]) == 1 else "; ".join(row["limits"])
     return sorted(rows.values(), key=lambda row: "" in row["cells"])
+
+
+def kinds_of_memory(used: Iterable[Mapping[str, int]]) -> list[str]:
+    """The kinds of memory that any core of a placement has (`Slot.used`): cores of a chip need not be alike."""
+    return list(dict.fromkeys(kind for words in used for kind in words))
 
 
 def number(value: Any) -> str:

@@ -44,7 +44,7 @@ class Recorder:
             raise InputError(f"{path} exists: a recording is not overwritten; give another name") from error
         except OSError as error:
             raise InputError(f"cannot record to {path}: {error.strerror}") from error
-        self._lock = threading.Lock()
+        self._path, self._lock = path, threading.Lock()
         self._write(b"H", _json({"format": FORMAT, "version": FORMAT_VERSION, **header}))
 
     def packet(self, events: Events) -> None:
@@ -68,6 +68,11 @@ class Recorder:
         if not self._file.closed:
             self._write(b"E", _json(stats))
             self._file.close()
+
+    def discard(self) -> None:
+        """Close and remove the file: the session never began."""
+        self._file.close()
+        self._path.unlink()
 
     def _write(self, kind: bytes, payload: bytes, flush: bool = False) -> None:
         with self._lock:

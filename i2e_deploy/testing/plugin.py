@@ -19,6 +19,9 @@ from i2e_deploy.errors import I2EDeployError
 
 MANIFEST = "manifest.json"
 
+# The suite for chips says which values differ, as tests do.
+pytest.register_assert_rewrite("i2e_deploy.testing.chip_contract", "i2e_deploy.testing.contract")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the options to pytest's own."""

@@ -44,7 +44,7 @@ class Loihi2Chip(Chip):
         """See `Chip.check`."""
         self.refuse_unknown(options)
         if not isinstance(network, BlockNetwork):
-            finding = Finding("structure", "", _refusal(), "integer blocks", "", "error")
+            finding = Finding("structure", "", _refusal(network), "integer blocks", "", "error")
             return CheckReport(self.profile.name, (), (finding,), ())
         layers = layers_of(network, "chip")
         findings = [f for block in network.blocks for rule in RULES for f in rule(network, block, self.profile)]
@@ -124,7 +124,7 @@ class Loihi2Chip(Chip):
 
 def _blocks(network: AnyNetwork) -> BlockNetwork:
     if not isinstance(network, BlockNetwork):
-        raise UnsupportedError(_refusal())
+        raise UnsupportedError(_refusal(network))
     return network
 
 
@@ -134,11 +134,10 @@ def _own(program: Program) -> LoihiProgram:
     return program
 
 
-def _refusal() -> str:
-    return (
-        "a float network of integrate-and-fire neurons (reset by subtraction, no leak): Loihi 2 takes "
-        "SLAYER's integer blocks; train with SLAYER and use from_slayer or read_netx"
-    )
+def _refusal(network: AnyNetwork) -> str:
+    floats = "a float network of integrate-and-fire neurons (reset by subtraction, no leak)"
+    given = network.title if isinstance(network, IntegerNetwork) else floats
+    return f"{given}: Loihi 2 takes SLAYER's integer blocks; train with SLAYER and use from_slayer or read_netx"
 
 
 def _core_findings(cuts: tuple[Cut, ...], homeless: tuple[str, ...], profile: Profile) -> list[Finding]:

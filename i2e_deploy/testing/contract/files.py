@@ -78,6 +78,8 @@ class OnDisk(Part):
         case = drawn(self.subject, seed)
         written = bundle.write(tmp_path / "bundle", self.chip, case.network, case.frames, semantics=semantics)
         read = bundle.read(tmp_path / "bundle")
+        again = bundle.write(tmp_path / "again", self.chip, case.network, case.frames, semantics=semantics)
+        assert again.manifest == written.manifest, "the same network and frames give another bundle"
         assert read.chip.profile == self.chip.profile
         assert read.manifest == json.loads(json.dumps(written.manifest))
         assert np.array_equal(read.golden.inputs, case.frames)

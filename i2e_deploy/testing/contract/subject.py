@@ -11,6 +11,7 @@ import pytest
 
 from i2e_deploy.chips import AnyNetwork, Chip, Program, Trace, get
 from i2e_deploy.chips.trace import Integers
+from i2e_deploy.errors import InputError
 
 #: Samples and steps of the frames that are drawn.
 SAMPLES, STEPS = 3, 8
@@ -53,6 +54,9 @@ class Subject:
         semantics: those of `Program.semantics` to test.
         signed: whether a network takes negative values too, for chips whose input is not counts of events.
         seeds: networks that are drawn, from seed 0 on.
+
+    Raises:
+        InputError: nothing to test.
     """
 
     chip: str
@@ -65,6 +69,10 @@ class Subject:
     signed: Callable[[AnyNetwork], bool] = _never
     seeds: int = 4
 
+    def __post_init__(self) -> None:
+        if self.seeds < 1 or not self.semantics or not self.too_large:
+            raise InputError("a subject has a seed, one of the semantics and a network that is too large, at least")
+
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
@@ -76,12 +84,18 @@ class Drawn:
 
 
 @lru_cache(maxsize=64)
+def chip_of(subject: Subject) -> Chip:
+    """The chip, as everybody finds it: by its name."""
+    return get(subject.chip)
+
+
+@lru_cache(maxsize=64)
 def drawn(subject: Subject, seed: int) -> Drawn:
     """The network of that seed, and 3 samples of 8 steps; nobody changes them."""
     network = subject.draw(seed)
     frames = subject.frames(network, seed, SAMPLES, STEPS)
     frames.setflags(write=False)
-    return Drawn(network, get(subject.chip).lower(network), frames)
+    return Drawn(network, chip_of(subject).lower(network), frames)
 
 
 @lru_cache(maxsize=64)
@@ -98,8 +112,8 @@ class Part:
 
     @property
     def chip(self) -> Chip:
-        """The chip, as everybody finds it."""
-        return get(self.subject.chip)
+        """The chip that is tested."""
+        return chip_of(self.subject)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         """Ask pytest for a test a value: `seed`, `semantics`, `too_large` and `unsupported` come from the subject."""

@@ -23,7 +23,7 @@ FIXES = {
 def examine(cores: Sequence[Core], refusals: Sequence[Refusal], profile: Profile) -> CheckReport:
     """All findings. Cores are taken in order."""
     if refusals:
-        findings = tuple(Finding("structure", r.layer, r.text, "", "", "error") for r in refusals)
+        findings = tuple(Finding("structure", r.layer, r.text, "a matrix and neurons a core", "", "error") for r in refusals)
         return CheckReport(profile.name, (), findings, ())
     memory, source = profile.cores[0].memory, profile.cores_source
     rows = [_finding("cores", "", len(cores), len(profile.cores), "cores", source)]

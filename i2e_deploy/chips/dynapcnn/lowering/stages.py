@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from i2e_deploy.chips.dynapcnn.program import Source
 from i2e_deploy.errors import UnsupportedError
-from i2e_deploy.network import INPUT, Add, Conv2d, IntegrateAndFire, Layer, Linear, Network, Pool2d, Sensor
+from i2e_deploy.network import INPUT, Add, Conv2d, Flatten, IntegrateAndFire, Layer, Linear, Network, Pool2d, Sensor
 from i2e_deploy.network.op import Array, Pair, Shape
 
 
@@ -106,8 +106,8 @@ def _ways(network: Network) -> tuple[dict[str, Layer], dict[str, list[_Path]]]:
 
 def _problems(network: Network, layers: dict[str, Layer]) -> list[str]:
     """Every reason why the network is not a set of cores."""
-    consumers, problems = network.consumers(), []
-    if not any(isinstance(layer.op, IntegrateAndFire) for layer in network.layers):
+    consumers, problems = network.consumers(), _of_other_kinds(network)
+    if not problems and not any(isinstance(layer.op, IntegrateAndFire) for layer in network.layers):
         return ["the network has no integrate-and-fire layer: every convolution needs one behind it"]
     if len(network.input_shape) != 3:
         return [f"the input has shape {network.input_shape}: the chip takes events of shape (C, H, W)"]
@@ -126,6 +126,16 @@ def _problems(network: Network, layers: dict[str, Layer]) -> list[str]:
                 f"layer {layer.name!r} pools the input: put a Sensor (Sinabs: DVSLayer) before it, or use a stride"
             )
     return problems
+
+
+def _of_other_kinds(network: Network) -> list[str]:
+    """Layers of kinds that other packages brought: what such a layer computes must not be left out in silence."""
+    known = Add | Conv2d | Flatten | IntegrateAndFire | Linear | Pool2d | Sensor
+    return [
+        f"layer {layer.name!r} is a {type(layer.op).__name__}: a core convolves, integrates, fires and pools; leave it out"
+        for layer in network.layers
+        if not isinstance(layer.op, known)
+    ]
 
 
 def _paths(name: str, layers: dict[str, Layer]) -> list[_Path]:
