@@ -143,9 +143,9 @@ def _write_shards(images: Path, out: Path, settings: Settings, how: tuple[str, i
     import time
 
     from i2e_deploy.cli.common import console, print_json, progress_bar
-    from i2e_deploy.conversion.convert import usable_cores
     from i2e_deploy.datasets.scale import Progress, convert_dataset
     from i2e_deploy.datasets.sources import open_source
+    from i2e_deploy.threads import usable_cores
 
     executor, workers, address = how
     found: list[Progress] = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
 from fractions import Fraction
@@ -15,6 +14,7 @@ from i2e_deploy.conversion.reference import ON, check_images
 from i2e_deploy.conversion.threshold import as_ratio, to_uint8
 from i2e_deploy.conversion.vectors import Kernels, as_table
 from i2e_deploy.errors import InputError
+from i2e_deploy.threads import usable_cores
 
 #: Pixels that are worth a thread of their own: starting one takes as long as converting about so many.
 PIXELS_PER_THREAD = 200_000
@@ -81,11 +81,6 @@ def convert(
     workers = usable_cores() if threads is None else threads
     run_chunks(work, batch, max(1, min(workers, batch * height * width // PIXELS_PER_THREAD)))
     return out
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def run_chunks(work: Callable[[int, int], None], count: int, threads: int) -> None:

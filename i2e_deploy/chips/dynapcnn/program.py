@@ -118,19 +118,16 @@ class DynapcnnProgram(Program):
         Raises:
             UnsupportedError: a decimator or an event filter in `timestep`.
         """
-        from i2e_deploy.chips.dynapcnn.event.run import run_events
-        from i2e_deploy.chips.dynapcnn.timestep.engine import run_engine
-        from i2e_deploy.chips.dynapcnn.timestep.reference import run_reference
-
-        engines = {"fast": run_engine, "reference": run_reference}
         if semantics not in ("timestep", "event"):
             raise InputError(f"semantics {semantics!r}: choose one of timestep, event")
-        if engine not in engines:
-            raise InputError(f"engine {engine!r}: choose one of {', '.join(engines)}")
+        if engine not in ("fast", "reference"):
+            raise InputError(f"engine {engine!r}: choose one of fast, reference")
         check_frames(frames, self.input_shape)
         if states is not None:
             check_states(states, self._state_shapes(semantics), len(frames))
         if semantics == "event":
+            from i2e_deploy.chips.dynapcnn.event.run import run_events
+
             return run_events(self, frames, engine, EventOptions() if options is None else options, states)
         decimated = [layer.name for layer in self.layers if layer.decimation > 1]
         if decimated:
@@ -139,7 +136,11 @@ class DynapcnnProgram(Program):
             raise UnsupportedError("the event filter compares the times of events: use semantics 'event'")
         if self.sensor is not None:
             frames = preprocess_frames(self.sensor, frames)
-        trace = engines[engine](self, frames, states)
+        if engine == "fast":
+            from i2e_deploy.chips.dynapcnn.timestep.engine import run_engine as run
+        else:
+            from i2e_deploy.chips.dynapcnn.timestep.reference import run_reference as run
+        trace = run(self, frames, states)
         return replace(trace, output=self.classes(trace.output))
 
     def run_events(

@@ -24,6 +24,7 @@ from i2e_deploy.chips.trace import Integers, States, Trace
 from i2e_deploy.errors import InputError
 from i2e_deploy.events.array import Events
 from i2e_deploy.network import INPUT
+from i2e_deploy.threads import thread_count
 
 #: What the event filter remembers behind a sample: int64 [H, W].
 Memory = NDArray[np.int64]
@@ -117,8 +118,6 @@ def _run(
     options: EventOptions,
     before: States | None,
 ) -> Trace:
-    import torch
-
     fast, batch = engine_of(program, options), lead[0]
 
     def run(sample: int) -> tuple[EventRun, Memory]:
@@ -129,7 +128,7 @@ def _run(
             return run_event_reference(program, stimuli, options, states), last
         return fast.run(stimuli, states), last
 
-    threads = min(batch, torch.get_num_threads())
+    threads = min(batch, thread_count())
     if threads == 1:
         done = list(map(run, range(batch)))
     else:

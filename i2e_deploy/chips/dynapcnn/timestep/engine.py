@@ -8,6 +8,7 @@ sum is an integer below 2^24, else in float64.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,7 +18,6 @@ from math import prod
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.dynapcnn.program import CoreLayer, DynapcnnProgram, Source
@@ -27,6 +27,7 @@ from i2e_deploy.chips.dynapcnn.timestep.reference import run_reference
 from i2e_deploy.chips.dynapcnn.timestep.spikes import LazySpikes, StepSpikes, from_frames, gather
 from i2e_deploy.chips.trace import Integers, LayerCounts, States, Trace
 from i2e_deploy.network import INPUT
+from i2e_deploy.threads import thread_count
 
 #: States [sample, C, H, W] of each layer; None: all are zero.
 Start = Mapping[str, NDArray[np.int64]] | None
@@ -35,6 +36,8 @@ GROUP_VALUES = 2**25
 FLOAT64_EXACT = 2**53
 #: A multiply-add of a dense convolution costs about so much less than one of a scattered spike.
 DENSE_ADVANTAGE = 2
+#: Scattered synaptic operations that take as long as loading torch, without which there is no dense convolution.
+WORTH_TORCH = 2**29
 #: Counts above this are not scattered one by one.
 MOST_SCATTERED = 16
 
@@ -52,7 +55,7 @@ class _BeyondExact(Exception):
 
 
 def _run(program: DynapcnnProgram, frames: Integers, before: States | None) -> Trace:
-    threads = min(len(frames), torch.get_num_threads())
+    threads = min(len(frames), thread_count())
     neurons = sum(prod(layer.output_shape) for layer in program.layers)
     most = max(1, GROUP_VALUES // (frames.shape[1] * neurons))
     number = min(len(frames), threads * -(-len(frames) // (threads * most)))
@@ -183,7 +186,8 @@ def _scattered_dtype(layer: CoreLayer, given: StepSpikes, held: tuple[int, int],
     scattered = given.total * features * block
     dense = (len(given.offsets) - 1) * features * height * width * channels * kh * kw
     extremes = _extremes(layer, given)
-    few = scattered * DENSE_ADVANTAGE <= dense and given.largest <= MOST_SCATTERED
+    cheaper = scattered * DENSE_ADVANTAGE <= dense or (scattered < WORTH_TORCH and "torch" not in sys.modules)
+    few = cheaper and given.largest <= MOST_SCATTERED
     if not few or not fits_words(layer) or not _fits(layer, held, *extremes, steps, 32):
         return None
     if layer.max_spikes is not None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.dynapcnn.counts import fan_out
@@ -37,6 +36,9 @@ from i2e_deploy.chips.dynapcnn.timestep.kernel import (
 )
 from i2e_deploy.chips.dynapcnn.timestep.spikes import StepSpikes, gather, listed
 from i2e_deploy.chips.trace import Integers
+
+if TYPE_CHECKING:
+    import torch
 
 #: States [sample, C, H, W] to start from; None: all are zero.
 Start = NDArray[np.int64] | None
@@ -189,6 +191,8 @@ def convolve(layer: CoreLayer, given: StepSpikes, start: Start, samples: int) ->
 
 def _convolution(layer: CoreLayer, frames: NDArray[np.int32]) -> NDArray[Any]:
     """Exact sums as floats: [T, C_in, H, W] -> [T, C_out, h, w]."""
+    import torch
+
     dtype = _exact_dtype(layer, int(frames.max(initial=0)))
     inputs = torch.from_numpy(frames).to(dtype)
     weight = torch.from_numpy(layer.weight).to(dtype)
@@ -200,6 +204,8 @@ def _convolution(layer: CoreLayer, frames: NDArray[np.int32]) -> NDArray[Any]:
 
 def _exact_dtype(layer: CoreLayer, largest: int) -> torch.dtype:
     """float32 when no order of summation can leave its exact integers, else float64."""
+    import torch
+
     weights = np.abs(layer.weight.astype(np.int64)).sum(axis=(1, 2, 3))
     bias = 0 if layer.bias is None else np.abs(layer.bias.astype(np.int64))
     bound = int((weights * largest + bias).max())
