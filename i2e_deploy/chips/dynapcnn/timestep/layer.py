@@ -23,16 +23,14 @@ from i2e_deploy.chips.dynapcnn.geometry import (
     row_slots,
 )
 from i2e_deploy.chips.dynapcnn.program import CoreLayer
-from i2e_deploy.chips.dynapcnn.timestep.kernel import (
+from i2e_deploy.chips.dynapcnn.timestep.kernel import divisor, fire_dense, run_steps
+from i2e_deploy.chips.dynapcnn.timestep.loops import (
     BUCKET_AT,
     BUCKET_BITS,
     ROW_BITS,
     ROWS_AT,
     STATE_BITS,
     WEIGHT_BITS,
-    divisor,
-    fire_dense,
-    run_steps,
 )
 from i2e_deploy.chips.dynapcnn.timestep.spikes import StepSpikes, gather, listed
 from i2e_deploy.chips.trace import Integers
