@@ -47,7 +47,7 @@ def crowd(given, row, even, odd, window):
         near = 0
         for y in range(height + window):
             near += even[y] + odd[y] if y < height else 0
-            most = max(most, near)
+            most = near if near > most else most
             if y >= window:
                 near -= even[y - window] + odd[y - window]
                 even[y - window] = odd[y - window] = 0
@@ -117,8 +117,8 @@ def fire(v, core, address, fired, count):
             v[at] = 0 if to_zero else v[at] - more * threshold
             fired[U(j)] = more + once
             further += more + once - 1
-            largest = max(largest, more + once)
-    return count, count - first + further, max(largest, np.int64(count > first))
+            largest = more + once if more + once > largest else largest
+    return count, count - first + further, largest if largest or count == first else 1
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
@@ -155,7 +155,7 @@ def run_steps(start, given, source, pixels, core, bins, states, w, bias, out, co
                 totals[1] += v[i] < -32768 or v[i] > 32767
         count, spikes, largest = fire(v, core, address, fired, count)
         totals[2] += spikes
-        totals[3] = max(totals[3], largest)
+        totals[3] = largest if largest > totals[3] else totals[3]
         out_offsets[step + 1] = count
     return offsets.shape[0] - 1, count
 
