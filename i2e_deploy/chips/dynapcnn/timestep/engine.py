@@ -1,8 +1,8 @@
 """The fast time-stepped engine: equal to `reference` on every input.
 
 Layer after layer takes all steps of a group of samples, the cheaper of two ways. Where few neurons spike, every spike
-is added to the states that it reaches, in 16-bit lanes where there is much to add and no state can leave them
-(`_scattered_dtype`), else in 32-bit. Where many do, the convolution, which has no memory, takes all steps at once, in float32 while every partial
+is added to the states that it reaches, in 16-bit lanes while no state can leave them (`_scattered_dtype`), else in
+32-bit. Where many do, the convolution, which has no memory, takes all steps at once, in float32 while every partial
 sum is an integer below 2^24, else in float64.
 """
 
@@ -38,8 +38,6 @@ FLOAT64_EXACT = 2**53
 DENSE_ADVANTAGE = 2
 #: Scattered synaptic operations that take as long as loading torch, without which there is no dense convolution.
 WORTH_TORCH = 2**29
-#: Below so many, 16-bit lanes save less time than it takes to see whether states fit, and to compile for them too.
-WORTH_16_BITS = 2**22
 #: Counts above this are not scattered one by one.
 MOST_SCATTERED = 16
 
@@ -192,8 +190,10 @@ def _scattered_dtype(layer: CoreLayer, given: StepSpikes, held: tuple[int, int],
     few = cheaper and given.largest <= MOST_SCATTERED
     if not few or not fits_words(layer) or not _fits(layer, held, *extremes, steps, 32):
         return None
-    if layer.max_spikes is not None or scattered < WORTH_16_BITS:
+    if layer.max_spikes is not None:
         return np.int32
+    if not _fits(layer, held, *extremes, steps, 16):
+        extremes = _extremes(layer, given, int(np.diff(given.offsets).max()) * given.largest)
     if not _fits(layer, held, *extremes, steps, 16):
         arrays = (given.address, given.n, given.offsets)
         window = layer.weight.shape[2] * max(source.pool[0] for source in layer.sources)

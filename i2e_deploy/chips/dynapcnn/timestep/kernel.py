@@ -80,7 +80,7 @@ def sort_blocks(first, last, given, source, pixels, bins):
         ends[bucket] = end + 1
 
 
-@numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy", inline="always")
+@numba.njit(nogil=True, boundscheck=False, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def add_buckets(v, w, bins, core):
     """Add the weights of all blocks; pixels reached."""
     buckets, ends, room = bins
@@ -92,7 +92,7 @@ def add_buckets(v, w, bins, core):
     return reached
 
 
-@numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+@numba.njit(nogil=True, boundscheck=False, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def fire(v, core, address, fired, count):
     """Clamp, fire, reset all neurons of a layer.
 
@@ -118,7 +118,7 @@ def fire(v, core, address, fired, count):
             fired[U(j)] = more + once
             further += more + once - 1
             largest = more + once if more + once > largest else largest
-    return count, count - first + further, largest if largest or count == first else 1
+    return count, count - first + further, 1 if count > first and not largest else largest
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")

@@ -56,13 +56,13 @@ def _add(context, builder, signature, args, total, lanes, whole):
     """All blocks with `lanes` at once; the number of their rows is added to what `total` points at."""
     v, w, words, first, last, next_v, next_w, length = args[:8]
     table = context.make_array(signature.args[2])(context, builder, words).data
-    one = INT(1)
+    pieces = builder.udiv(length, INT(lanes))
 
     def add(i, k):
         add_lanes(context, builder, signature.args[:2], (v, i, w, k), lanes)
 
-    with cgutils.for_range_slice(builder, first, last, one) as (at, _):
-        word = builder.load(builder.gep(table, [at]))
+    with cgutils.for_range(builder, last, first) as block:
+        word = builder.load(builder.gep(table, [block.index]))
         i = builder.and_(word, INT((1 << STATE_BITS) - 1))
         k = builder.and_(builder.lshr(word, INT(STATE_BITS)), INT((1 << WEIGHT_BITS) - 1))
         if whole:
@@ -75,7 +75,8 @@ def _add(context, builder, signature, args, total, lanes, whole):
             with cgutils.for_range(builder, rows) as row:
                 ahead_v, ahead_w = builder.mul(row.index, next_v), builder.mul(row.index, next_w)
                 here, there = builder.add(i, ahead_v), builder.add(k, ahead_w)
-                with cgutils.for_range_slice(builder, INT(0), length, INT(lanes)) as (done, _):
+                with cgutils.for_range(builder, pieces) as piece:
+                    done = builder.mul(piece.index, INT(lanes))
                     add(builder.add(here, done), builder.add(there, done))
         builder.store(builder.add(builder.load(total), rows), total)
 
@@ -101,8 +102,8 @@ def list_bits(typingctx, mask, base, out, count):
         end = builder.add(count, builder.ctpop(mask))
         for ahead in range(4):
             write(builder.add(count, INT(ahead)))
-        with cgutils.for_range_slice(builder, builder.add(count, INT(4)), end, INT(1)) as (at, _):
-            write(at)
+        with cgutils.for_range(builder, end, builder.add(count, INT(4))) as further:
+            write(further.index)
         return end
 
     return types.int64(types.int64, types.int64, out, types.int64), generate
