@@ -14,6 +14,7 @@ Every package and every name in it is imported when it is first asked for.
 
 from typing import TYPE_CHECKING
 
+from i2e_deploy import numba_cache as numba_cache  # decides where compiled kernels are kept, before numba is imported
 from i2e_deploy.lazy import offer
 
 if TYPE_CHECKING:

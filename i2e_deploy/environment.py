@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Literal
 
+from i2e_deploy import numba_cache
 from i2e_deploy.lava_shim import INSTALL as LAVA_INSTALL
 
 #: The vendor's own package index; the package of that name on the public index only points there.
@@ -46,7 +48,7 @@ def examine(usb: Path = Path("/sys/bus/usb/devices"), dev: Path = Path("/dev")) 
     extras = {"sinabs": "sinabs", "jinja2": "report", "matplotlib": "report", "pillow": "data", "mlxtend": "data"}
     rows += [_package(name, f"pip install 'i2e-deploy[{extra}]'") for name, extra in extras.items()]
     rows += [_package(name, LAVA_INSTALL) for name in ("lava-nc", "lava-dl")]
-    rows += [samna(), _chips(), _gpu(dev)]
+    rows += [samna(), _chips(), _numba_cache(), _gpu(dev)]
     rows += [_usb("event camera", CAMERAS, usb, CAMERA_RULES), _usb("neuromorphic board", BOARDS, usb, BOARD_RULES)]
     return rows
 
@@ -96,6 +98,22 @@ def _chips() -> Row:
     if not names:
         return Row("chips", "bad", "no chip is registered", "pip install --force-reinstall i2e-deploy")
     return Row("chips", "ok", ", ".join(names))
+
+
+def _numba_cache() -> Row:
+    """Where compiled kernels are kept; without a place they cannot be imported."""
+    name, wanted, home = "numba cache", os.environ.get(numba_cache.VARIABLE), numba_cache.user_cache()
+    if numba_cache.TEMPORARY is not None:
+        return Row(name, "ok", f"{numba_cache.TEMPORARY}, writable; temporary, as no other place is")
+    if wanted and numba_cache.is_writable(os.path.abspath(wanted)):
+        return Row(name, "ok", f"{wanted}, writable ({numba_cache.VARIABLE})")
+    if wanted:
+        return Row(name, "bad", f"{wanted} cannot be written", f"give another {numba_cache.VARIABLE}, or none")
+    if numba_cache.source_is_writable():
+        return Row(name, "ok", f"{numba_cache.PACKAGE}, writable (__pycache__ beside each file)")
+    if numba_cache.is_writable(home):
+        return Row(name, "ok", f"{home}, writable (of this user)")
+    return Row(name, "bad", f"nothing can be written, not {home} either", f"export {numba_cache.VARIABLE}=FOLDER")
 
 
 def _gpu(dev: Path) -> Row:

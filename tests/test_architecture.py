@@ -153,7 +153,9 @@ def asked_classes(tree: ast.Module) -> list[tuple[int, str]]:
         elif isinstance(node, ast.Compare):
             sides = [node.left, *node.comparators]
             if any(isinstance(side, ast.Attribute) and side.attr == "__name__" for side in sides):
-                found += [(node.lineno, s.value) for s in sides if isinstance(s, ast.Constant) and isinstance(s.value, str)]
+                found += [
+                    (node.lineno, s.value) for s in sides if isinstance(s, ast.Constant) and isinstance(s.value, str)
+                ]
     return found
 
 
@@ -209,7 +211,9 @@ def test_a_circle_through_a_package_is_found(tmp_path: Path) -> None:
 
 
 def test_no_circle_where_there_is_none(tmp_path: Path) -> None:
-    inside = package(tmp_path, a="from pack import b, c", b="from pack.c import x\nimport os, numpy", c="name = 'pack.a'")
+    inside = package(
+        tmp_path, a="from pack import b, c", b="from pack.c import x\nimport os, numpy", c="name = 'pack.a'"
+    )
     assert [str(each).rpartition("/")[2] for each in imports_of(inside)] == [
         "a.py:1: from pack import b, c", "a.py:1: from pack import b, c", "b.py:1: from pack.c import x",
     ]  # fmt: skip
@@ -249,5 +253,7 @@ def test_arrows_are_judged(importer: str, imported: str, text: str) -> None:
 
 
 def test_questions_for_classes_are_found() -> None:
-    text = "isinstance(x, A)\nissubclass(x, (m.B, C))\nisinstance(x, D | None)\nif type(x).__name__ == 'E': pass\nf(x, F)"
+    text = (
+        "isinstance(x, A)\nissubclass(x, (m.B, C))\nisinstance(x, D | None)\nif type(x).__name__ == 'E': pass\nf(x, F)"
+    )
     assert asked_classes(ast.parse(text)) == [(1, "A"), (2, "B"), (2, "C"), (3, "D"), (4, "E")]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,6 +29,9 @@ from i2e_deploy.cli import (
 from i2e_deploy.errors import I2EDeployError
 
 # Plain help: rich's costs half of the 0.3 s that `--help` may take.
+#: Exit code of a defect of our own, as in BSD's sysexits.h; and what shows its traceback.
+DEFECT, TRACEBACK = 70, "I2E_DEPLOY_TRACEBACK"
+
 app = typer.Typer(name="i2e-deploy", add_completion=False, rich_markup_mode=None)
 for module in (
     demo, doctor, profiles, convert, train, check, export, verify, simulate, evaluate, compare, live, report,
@@ -57,7 +62,7 @@ def root(
 
 
 def main() -> None:
-    """Entry point. Exit codes: 0 done, 1 a check or comparison failed, 2 bad input, 130 interrupted."""
+    """Entry point. Exit codes: 0 done, 1 a check or comparison failed, 2 bad input, 70 a defect of ours, 130 interrupted."""
     # Threads that spin while they wait take six times the CPU time of training on two cores that others use too.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.exit(run(sys.argv[1:]))
@@ -79,8 +84,22 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         usage = getattr(error, "format_message", None)  # a wrong command line, as the parser reports it
         if usage is None:
-            raise
+            return _report(error)
         return _fail(f"{usage().rstrip('.')}; see `i2e-deploy --help`", 2)
+
+
+def _report(error: Exception) -> int:
+    """One line about an error that nobody foresaw; what to do where numba has no place for what it compiles."""
+    if os.environ.get(TRACEBACK):
+        traceback.print_exception(error)
+    if isinstance(error, RuntimeError) and "no locator available" in str(error):
+        return _fail("no folder for compiled kernels can be written: export NUMBA_CACHE_DIR=FOLDER", 2)
+    package, frames = Path(__file__).parents[1], traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if Path(frame.filename).is_relative_to(package)]
+    place = f"{Path(ours[-1].filename).relative_to(package.parent)}:{ours[-1].lineno}"
+    what = f"{type(error).__name__} at {place}: {error}".removesuffix(": ")
+    how = f"please report this line, and the traceback that {TRACEBACK}=1 shows"
+    return _fail(f"{what}; this is a defect of i2e-deploy, not of what you gave it: {how}", DEFECT)
 
 
 def _fail(message: str, code: int) -> int:

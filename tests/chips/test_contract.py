@@ -13,7 +13,19 @@ from numpy.typing import NDArray
 from i2e_deploy.chips import AnyNetwork, get
 from i2e_deploy.chips.loihi2.engine import workers
 from i2e_deploy.chips.loihi2.program import SOURCE, Block, BlockNetwork, Connection, ConvSynapse, CubaLif, DenseSynapse
-from i2e_deploy.network import Add, Conv2d, Flatten, IntegrateAndFire, Layer, Linear, Network, Op, Pool2d, chain, from_sinabs
+from i2e_deploy.network import (
+    Add,
+    Conv2d,
+    Flatten,
+    IntegrateAndFire,
+    Layer,
+    Linear,
+    Network,
+    Op,
+    Pool2d,
+    chain,
+    from_sinabs,
+)
 from i2e_deploy.testing.chip_contract import ChipContract, Refused, Subject
 from i2e_deploy.testing.contract.same import assert_same
 from i2e_deploy.testing.contract.subject import drawn
@@ -55,7 +67,10 @@ def one_layer(op: Op, shape: tuple[int, int, int] = (2, 16, 16)) -> Network:
 
 def many_layers() -> Network:
     """More layers than any of these chips has cores."""
-    return chain((2, 8, 8), {f"{kind}{i}": op for i in range(20) for kind, op in (("c", Conv2d(weights(2, 2, 1, 1))), ("n", NEURON))})
+    return chain(
+        (2, 8, 8),
+        {f"{kind}{i}": op for i in range(20) for kind, op in (("c", Conv2d(weights(2, 2, 1, 1))), ("n", NEURON))},
+    )
 
 
 def speck(chip: str, seeds: int) -> Subject:

@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from toy_chip.chip import ToyChip
-from toy_chip.engine import ENGINES
 from toy_chip.runnable import ToyProgram
 
 from i2e_deploy.chips import AnyNetwork, CheckReport, LowerOptions, Program, Trace
@@ -60,11 +59,14 @@ class _Extra(ToyProgram):
 
 
 class EngineWithASpikeMore(Sound):
-    made, caught_by = _Extra, {
-        "test_the_engine_equals_the_reference": "engine and reference: .*differs first at step 7, sample 0",
-        "test_a_bundle_from_export_to_report": "verify .*: exit 1",
-        "test_simulate_compare": "compare .*: exit 1|False is True",
-    }
+    made, caught_by = (
+        _Extra,
+        {
+            "test_the_engine_equals_the_reference": "engine and reference: .*differs first at step 7, sample 0",
+            "test_a_bundle_from_export_to_report": "verify .*: exit 1",
+            "test_simulate_compare": "compare .*: exit 1|False is True",
+        },
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,9 +80,12 @@ class _Miscounting(ToyProgram):
 
 
 class EngineThatMiscounts(Sound):
-    made, caught_by = _Miscounting, {
-        "test_the_engine_equals_the_reference": "counts of 'fc",
-    }
+    made, caught_by = (
+        _Miscounting,
+        {
+            "test_the_engine_equals_the_reference": "counts of 'fc",
+        },
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,9 +98,12 @@ class _WithoutStates(ToyProgram):
 
 
 class EngineWithoutStates(Sound):
-    made, caught_by = _WithoutStates, {
-        "test_the_engine_equals_the_reference": "layer0_v.* is missing",
-    }
+    made, caught_by = (
+        _WithoutStates,
+        {
+            "test_the_engine_equals_the_reference": "layer0_v.* is missing",
+        },
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,9 +123,12 @@ class _FromZero(ToyProgram):
 
 
 class RunsThatForgetStates(Sound):
-    made, caught_by = _FromZero, {
-        "test_a_run_cut_in_time_is_the_whole_run": "pieces on fast, fast, fast and the whole run",
-    }
+    made, caught_by = (
+        _FromZero,
+        {
+            "test_a_run_cut_in_time_is_the_whole_run": "pieces on fast, fast, fast and the whole run",
+        },
+    )
 
 
 class _Forgetful(RunSession):
@@ -146,21 +157,30 @@ def _with_session(kind: Callable[..., Session]) -> type[ToyProgram]:
 
 
 class SessionThatForgetsItsState(Sound):
-    made, caught_by = _with_session(_Forgetful), {
-        "test_a_session_is_a_run": "outputs differ at step|states differ",
-    }
+    made, caught_by = (
+        _with_session(_Forgetful),
+        {
+            "test_a_session_is_a_run": "outputs differ at step|states differ",
+        },
+    )
 
 
 class SessionThatStartsAfresh(Sound):
-    made, caught_by = _with_session(_StartsAfresh), {
-        "test_a_session_goes_on": "session that goes on and run",
-    }
+    made, caught_by = (
+        _with_session(_StartsAfresh),
+        {
+            "test_a_session_goes_on": "session that goes on and run",
+        },
+    )
 
 
 class SessionThatCountsOn(Sound):
-    made, caught_by = _with_session(_CountsOn), {
-        "test_a_session_is_a_run": "counts of 'fc",
-    }
+    made, caught_by = (
+        _with_session(_CountsOn),
+        {
+            "test_a_session_is_a_run": "counts of 'fc",
+        },
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,9 +195,12 @@ class _Different(ToyProgram):
 
 
 class RunsThatDiffer(Sound):
-    made, caught_by = _Different, {
-        "test_a_run_twice_is_the_same": "second run and first",
-    }
+    made, caught_by = (
+        _Different,
+        {
+            "test_a_run_twice_is_the_same": "second run and first",
+        },
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,9 +213,12 @@ class _ByThreads(ToyProgram):
 
 
 class RunsThatDependOnThreads(Sound):
-    made, caught_by = _ByThreads, {
-        "test_threads_change_nothing": "5 threads and reference",
-    }
+    made, caught_by = (
+        _ByThreads,
+        {
+            "test_threads_change_nothing": "5 threads and reference",
+        },
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,9 +235,12 @@ class _Leaking(ToyProgram):
 
 
 class SamplesThatLeak(Sound):
-    made, caught_by = _Leaking, {
-        "test_samples_know_nothing_of_each_other": r"samples \[.*\] and the whole batch",
-    }
+    made, caught_by = (
+        _Leaking,
+        {
+            "test_samples_know_nothing_of_each_other": r"samples \[.*\] and the whole batch",
+        },
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,9 +255,12 @@ class _Rewriting(ToyProgram):
 
 
 class RunsThatWriteOnFrames(Sound):
-    made, caught_by = _Rewriting, {
-        "test_a_run_twice_is_the_same": "second run and first|changed its frames",
-    }
+    made, caught_by = (
+        _Rewriting,
+        {
+            "test_a_run_twice_is_the_same": "second run and first|changed its frames",
+        },
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,9 +273,12 @@ class _BytesOnly(ToyProgram):
 
 
 class RunsThatDependOnTheDtype(Sound):
-    made, caught_by = _BytesOnly, {
-        "test_the_form_of_frames_changes_nothing": "frames of int32",
-    }
+    made, caught_by = (
+        _BytesOnly,
+        {
+            "test_the_form_of_frames_changes_nothing": "frames of int32",
+        },
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -256,9 +291,12 @@ class _Careless(ToyProgram):
 
 
 class RunsThatTakeNegatives(Sound):
-    made, caught_by = _Careless, {
-        "test_wrong_frames_are_refused": "DID NOT RAISE",
-    }
+    made, caught_by = (
+        _Careless,
+        {
+            "test_wrong_frames_are_refused": "DID NOT RAISE",
+        },
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -270,9 +308,12 @@ class _Trusting(ToyProgram):
 
 
 class RunsThatTakeAnyStates(Sound):
-    made, caught_by = _Trusting, {
-        "test_states_of_other_runs_are_refused": "DID NOT RAISE",
-    }
+    made, caught_by = (
+        _Trusting,
+        {
+            "test_states_of_other_runs_are_refused": "DID NOT RAISE",
+        },
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -283,9 +324,12 @@ class _LosingLeak(ToyProgram):
 
 
 class ProgramsThatDropAField(Sound):
-    made, caught_by = _LosingLeak, {
-        "test_a_program_survives_json": "program after a round trip, and reference",
-    }
+    made, caught_by = (
+        _LosingLeak,
+        {
+            "test_a_program_survives_json": "program after a round trip, and reference",
+        },
+    )
 
 
 class ProgramsReadWithoutAField(Sound):
@@ -306,9 +350,12 @@ class _Floating(ToyProgram):
 
 
 class ProgramsWithFloats(Sound):
-    made, caught_by = _Floating, {
-        "test_a_program_is_integers": "data hold floats at",
-    }
+    made, caught_by = (
+        _Floating,
+        {
+            "test_a_program_is_integers": "data hold floats at",
+        },
+    )
 
 
 class ProgramsThatCrash(Sound):
@@ -519,7 +566,6 @@ class ProfileThatIsNoJson(Sound):
         super().__init__(name)
         leak = replace(self.profile.limit("leak"), value=np.int64(127))
         self.profile = replace(self.profile, limits={**self.profile.limits, "leak": leak})
-
 
 
 #: By the name of its entry point.

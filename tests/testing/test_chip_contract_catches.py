@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from broken_chips import BROKEN
 from distributions import put_on_path, register
-from run_directly import run_test, names_of_tests
+from run_directly import names_of_tests, run_test
 from toy_networks import subject
 
 from i2e_deploy.testing.chip_contract import ChipContract

@@ -11,7 +11,6 @@ import pytest
 from i2e_deploy.chips import Injection, Program, Session, Trace
 from i2e_deploy.chips.abilities import RunsRecordings
 from i2e_deploy.chips.trace import Integers, States, sum_counts
-from i2e_deploy.errors import I2EDeployError
 from i2e_deploy.events.array import EVENT_DTYPE, Events
 from i2e_deploy.testing.contract.same import assert_counts, assert_same, threads
 from i2e_deploy.testing.contract.subject import SAMPLES, STEPS, Part, defined, drawn

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from toy_chip.program import Core, Crossbars
 
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import FileFormatError
+from toy_chip.program import Core, Crossbars
 
 
 def to_tensors(program: Crossbars) -> tuple[dict[str, Integers], dict[str, Any]]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TypedDict
 
 import numpy as np
-from toy_chip.program import HIGH, LOW, Core, Crossbars
 
 from i2e_deploy.chips.trace import Integers, LayerCounts, States, Trace
+from toy_chip.program import HIGH, LOW, Core, Crossbars
 
 
 class CoreState(TypedDict):

@@ -1,4 +1,7 @@
-"""Run the integers: frames in time steps or as events, recordings at their own times; by the definition or fast."""
+"""Run the integers: frames in time steps or as events, recordings at their own times; by the definition or fast.
+
+Each engine is imported when it is wanted: its kernels take time to load.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
-from i2e_deploy.chips.dynapcnn.engine.event.run import run_events, run_recordings
-from i2e_deploy.chips.dynapcnn.engine.timestep.engine import run_engine
 from i2e_deploy.chips.dynapcnn.program import CoreNetwork
 from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.reference.preprocess import preprocess_frames
-from i2e_deploy.chips.dynapcnn.reference.timestep import run_reference
 from i2e_deploy.chips.frames import check_frames, check_states
 from i2e_deploy.chips.options import Injection
 from i2e_deploy.chips.trace import Integers, States, Trace
@@ -20,7 +20,7 @@ from i2e_deploy.events import Events
 from i2e_deploy.events.steps import count_events, from_start
 
 SEMANTICS = ("timestep", "event")
-ENGINES = {"fast": run_engine, "reference": run_reference}
+ENGINES = ("fast", "reference")
 
 
 def run(
@@ -39,6 +39,8 @@ def run(
     if states is not None:
         check_states(states, network.state_shapes(semantics), len(frames))
     if semantics == "event":
+        from i2e_deploy.chips.dynapcnn.engine.event.run import run_events
+
         return run_events(network, frames, engine, EventOptions.of(options), states)
     decimated = [layer.name for layer in network.layers if layer.decimation > 1]
     if decimated:
@@ -47,7 +49,11 @@ def run(
         raise UnsupportedError("the event filter compares the times of events: use semantics 'event'")
     if network.sensor is not None:
         frames = preprocess_frames(network.sensor, frames)
-    trace = ENGINES[engine](network, frames, states)
+    if engine == "fast":
+        from i2e_deploy.chips.dynapcnn.engine.timestep.engine import run_engine as run_steps
+    else:
+        from i2e_deploy.chips.dynapcnn.reference.timestep import run_reference as run_steps
+    trace = run_steps(network, frames, states)
     return replace(trace, output=network.classes(trace.output))
 
 
@@ -66,6 +72,8 @@ def run_as_events(
         check_states(states, network.state_shapes("event"), 1)
     chosen = EventOptions.of(options)
     events, steps = from_start(network.merged(cast("Events", given)), chosen.step_us)
+    from i2e_deploy.chips.dynapcnn.engine.event.run import run_recordings
+
     return run_recordings(network, [events], steps, chosen, engine, states)
 
 
@@ -74,6 +82,8 @@ def run_timed(
 ) -> Trace:
     """A sample a recording, times from 0; see `engine.event.run.run_recordings`."""
     _check_engine(engine)
+    from i2e_deploy.chips.dynapcnn.engine.event.run import run_recordings
+
     return run_recordings(network, recordings, steps, EventOptions.of(options), engine)
 
 

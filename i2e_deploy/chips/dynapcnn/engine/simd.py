@@ -126,21 +126,27 @@ def add_fire_16bit_8(typingctx, v, i, w, k, low, below, most, saturate, skip_zer
     return types.int32(v, types.int64, w, types.int64, *levels, *flags), generate
 
 
+def add_lanes(context, builder, types_, args, number):
+    """Generate `add_run`: `args` are v, i, w, k; `types_` those of v and w."""
+    v, i, w, k = args[:4]
+    piece = next(piece for piece in (16, 8) if number % piece == 0)
+    for done in range(0, number, piece):
+        ahead = ir.Constant(ir.IntType(64), done)
+        pointer, state = _load(context, builder, types_[0], v, builder.add(i, ahead), piece)
+        _, weight = _load(context, builder, types_[1], w, builder.add(k, ahead), piece)
+        weight = weight if weight.type == state.type else builder.sext(weight, state.type)
+        store(builder, builder.add(state, weight), pointer)
+
+
 @intrinsic
 def add_run(typingctx, v, i, w, k, lanes):
     """`v[i:] += w[k:]`, wrapping, for a constant number of lanes; weights may be narrower than states."""
     if not isinstance(lanes, types.IntegerLiteral):
         return None
     number = lanes.literal_value
-    piece = next(piece for piece in (16, 8) if number % piece == 0)
 
     def generate(context, builder, signature, args):
-        for done in range(0, number, piece):
-            ahead = ir.Constant(ir.IntType(64), done)
-            pointer, state = _load(context, builder, signature.args[0], args[0], builder.add(args[1], ahead), piece)
-            _, weight = _load(context, builder, signature.args[2], args[2], builder.add(args[3], ahead), piece)
-            weight = weight if weight.type == state.type else builder.sext(weight, state.type)
-            store(builder, builder.add(state, weight), pointer)
+        add_lanes(context, builder, (signature.args[0], signature.args[2]), args, number)
         return context.get_dummy_value()
 
     return types.void(v, types.int64, w, types.int64, lanes), generate

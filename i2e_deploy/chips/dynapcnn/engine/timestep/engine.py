@@ -180,6 +180,8 @@ def _scattered_dtype(layer: CoreLayer, given: StepSpikes, held: tuple[int, int],
     if layer.max_spikes is not None:
         return np.int32
     if not _fits(layer, held, *extremes, steps, 16):
+        extremes = _extremes(layer, given, int(np.diff(given.offsets).max()) * given.largest)
+    if not _fits(layer, held, *extremes, steps, 16):
         arrays = (given.address, given.n, given.offsets)
         window = layer.weight.shape[2] * max(source.pool[0] for source in layer.sources)
         even, odd = np.zeros((2, given.shape[1]), np.int64)

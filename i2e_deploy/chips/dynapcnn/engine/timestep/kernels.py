@@ -15,13 +15,8 @@ import numba
 import numpy as np
 
 from i2e_deploy.chips.dynapcnn.engine.simd import add_run, fire_64
-from i2e_deploy.llvm_vectors import count_bits, lowest_bit
+from i2e_deploy.chips.dynapcnn.engine.timestep.loops import BUCKET_AT, STATE_BITS, add_blocks, list_bits
 
-#: A word of the table of pixels, from the lowest bit: where the block lies in states, and in the weights of a channel;
-#: its rows; its bucket: 0 if nothing is reached, its width in pixels, or one more than all widths if it is a whole one.
-STATE_BITS, WEIGHT_BITS, ROW_BITS, BUCKET_BITS = 24, 28, 6, 6
-ROWS_AT = STATE_BITS + WEIGHT_BITS
-BUCKET_AT = ROWS_AT + ROW_BITS
 U = np.uint64
 
 
@@ -52,7 +47,7 @@ def crowd(given, row, even, odd, window):
         near = 0
         for y in range(height + window):
             near += even[y] + odd[y] if y < height else 0
-            most = max(most, near)
+            most = near if near > most else most
             if y >= window:
                 near -= even[y - window] + odd[y - window]
                 even[y - window] = odd[y - window] = 0
@@ -85,63 +80,19 @@ def sort_blocks(first, last, given, source, pixels, bins):
         ends[bucket] = end + 1
 
 
-@numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy", inline="always")
-def add_whole(v, w, blocks, core, lanes):
-    """Add the weights of blocks of three rows, each of a constant number of lanes; rows added."""
-    for e in range(blocks.shape[0]):
-        word = blocks[U(e)]
-        i, k = word & ((1 << STATE_BITS) - 1), (word >> STATE_BITS) & ((1 << WEIGHT_BITS) - 1)
-        add_run(v, i, w, k, lanes)
-        add_run(v, i + core[0], w, k + core[1], lanes)
-        add_run(v, i + 2 * core[0], w, k + 2 * core[1], lanes)
-    return 3 * blocks.shape[0]
-
-
-@numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy", inline="always")
-def add_bucket(v, w, blocks, core, length, lanes):
-    """Add the weights of blocks whose rows are `length` long, a constant number of lanes at once; rows added."""
-    total = 0
-    for e in range(blocks.shape[0]):
-        word = blocks[U(e)]
-        i, k = word & ((1 << STATE_BITS) - 1), (word >> STATE_BITS) & ((1 << WEIGHT_BITS) - 1)
-        rows = (word >> ROWS_AT) & ((1 << ROW_BITS) - 1)
-        total += rows
-        for _ in range(rows):
-            for done in range(0, length, lanes):
-                add_run(v, i + done, w, k + done, lanes)
-            i += core[0]
-            k += core[1]
-    return total
-
-
-@numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+@numba.njit(nogil=True, boundscheck=False, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def add_buckets(v, w, bins, core):
     """Add the weights of all blocks; pixels reached."""
     buckets, ends, room = bins
     reached, widths = 0, ends.shape[0] - 2
-    for bucket in range(1, ends.shape[0]):
-        blocks = buckets[bucket * room : ends[bucket]]
-        width = min(bucket, widths)
-        length, whole = width * core[2], core[3] == 3 and bucket > widths
-        if whole and length == 24:
-            rows = add_whole(v, w, blocks, core, 24)
-        elif whole and length == 48:
-            rows = add_whole(v, w, blocks, core, 48)
-        elif whole and length == 96:
-            rows = add_whole(v, w, blocks, core, 96)
-        elif length % 64 == 0:
-            rows = add_bucket(v, w, blocks, core, length, 64)
-        elif length % 32 == 0:
-            rows = add_bucket(v, w, blocks, core, length, 32)
-        elif length % 16 == 0:
-            rows = add_bucket(v, w, blocks, core, length, 16)
-        else:
-            rows = add_bucket(v, w, blocks, core, length, 8)
+    for bucket in range(1, widths + 2):
+        width, whole = (bucket, False) if bucket <= widths else (widths, core[3] == 3)
+        rows = add_blocks(v, w, buckets, bucket * room, ends[bucket], core[0], core[1], width * core[2], whole)
         reached += rows * width
     return reached
 
 
-@numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+@numba.njit(nogil=True, boundscheck=False, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)
 def fire(v, core, address, fired, count):
     """Clamp, fire, reset all neurons of a layer.
 
@@ -156,15 +107,7 @@ def fire(v, core, address, fired, count):
     first, further, largest, each = count, 0, 0, v.dtype.type(threshold)
     taken = v.dtype.type(0 if to_zero else threshold)
     for i in range(0, v.shape[0], 64):
-        mask = fire_64(v, i, v.dtype.type(low), each, taken)
-        end = count + count_bits(mask)
-        for ahead in range(4):  # wanted or not: fewer branches to foretell
-            address[U(count + ahead)] = i + lowest_bit(mask)
-            mask &= mask - 1
-        for j in range(count + 4, end):
-            address[U(j)] = i + lowest_bit(mask)
-            mask &= mask - 1
-        count = end
+        count = list_bits(fire_64(v, i, v.dtype.type(low), each, taken), i, address, count)
     once, per_threshold = 0 if to_zero else 1, 1 / threshold
     for j in range(first, count):
         at = U(address[U(j)])
@@ -174,8 +117,8 @@ def fire(v, core, address, fired, count):
             v[at] = 0 if to_zero else v[at] - more * threshold
             fired[U(j)] = more + once
             further += more + once - 1
-            largest = max(largest, more + once)
-    return count, count - first + further, max(largest, np.int64(count > first))
+            largest = more + once if more + once > largest else largest
+    return count, count - first + further, 1 if count > first and not largest else largest
 
 
 @numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
@@ -212,7 +155,7 @@ def run_steps(start, given, source, pixels, core, bins, states, w, bias, out, co
                 totals[1] += v[i] < -32768 or v[i] > 32767
         count, spikes, largest = fire(v, core, address, fired, count)
         totals[2] += spikes
-        totals[3] = max(totals[3], largest)
+        totals[3] = largest if largest > totals[3] else totals[3]
         out_offsets[step + 1] = count
     return offsets.shape[0] - 1, count
 

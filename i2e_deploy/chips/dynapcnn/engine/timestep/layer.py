@@ -21,16 +21,14 @@ from i2e_deploy.chips.dynapcnn.engine.geometry import (
     reach_tables,
     row_slots,
 )
-from i2e_deploy.chips.dynapcnn.engine.timestep.kernels import (
+from i2e_deploy.chips.dynapcnn.engine.timestep.kernels import divisor, fire_dense, run_steps
+from i2e_deploy.chips.dynapcnn.engine.timestep.loops import (
     BUCKET_AT,
     BUCKET_BITS,
     ROW_BITS,
     ROWS_AT,
     STATE_BITS,
     WEIGHT_BITS,
-    divisor,
-    fire_dense,
-    run_steps,
 )
 from i2e_deploy.chips.dynapcnn.engine.timestep.step_spikes import StepSpikes, gather, listed
 from i2e_deploy.chips.dynapcnn.program import CoreLayer

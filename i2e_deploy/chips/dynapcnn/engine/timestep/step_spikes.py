@@ -11,9 +11,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from i2e_deploy.chips.dynapcnn.engine.timestep.loops import list_bits
 from i2e_deploy.chips.dynapcnn.program import Source
 from i2e_deploy.chips.trace import Integers
-from i2e_deploy.llvm_vectors import count_bits, lowest_bit, nonzero_64
+from i2e_deploy.llvm_vectors import nonzero_64
 
 Shape = tuple[int, int, int]
 #: Unsigned indices need no test for negative ones, see `timestep.kernels`.
@@ -142,15 +143,7 @@ def _list_nonzero(done, marks, plane, channels, where, address, n, offsets, coun
     while done < planes and address.shape[0] - count >= plane:
         start, channel, found = done * plane, done % channels, 0
         for i in range(0, plane // 64 * 64, 64):
-            mask = nonzero_64(marks, start + i)
-            end = found + count_bits(mask)
-            for ahead in range(4):  # wanted or not, as in `timestep.kernels.fire`
-                where[U(found + ahead)] = i + lowest_bit(mask)
-                mask &= mask - 1
-            for j in range(found + 4, end):
-                where[U(j)] = i + lowest_bit(mask)
-                mask &= mask - 1
-            found = end
+            found = list_bits(nonzero_64(marks, start + i), i, where, found)
         for i in range(plane // 64 * 64, plane):
             where[found] = i
             found += marks[start + i] != 0
