@@ -86,7 +86,7 @@ def test_importing_is_light() -> None:
 def test_a_name_that_is_not_there() -> None:
     for module in (i2e, i2e.network, i2e.chips.loihi2):
         with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
-            _ = module.nonsense  # type: ignore[attr-defined]
+            _ = module.nonsense
 
 
 @pytest.mark.parametrize("old", MOVED)
