@@ -40,6 +40,7 @@ from i2e_deploy.runtime.live import Live
 
 SIZE, WINDOW_US, STEPS = (128, 128), 20_000, 8
 COUNTED = 5  # decisions before this one are not
+ANEW = "anew    "  # has one row
 
 
 @dataclass(frozen=True)
@@ -109,14 +110,20 @@ def demo_program(model: Path | None) -> tuple[Program, str]:
     return get("speck2f").lower(network), "the demo's network, untrained"
 
 
-def loihi_program(speck: Program) -> Program:
+def loihi_programs(speck: Program) -> tuple[Program, Program]:
     """The same layers and integer weights on Loihi 2: neurons whose current decays at once and whose voltage does not.
 
-    Binary spikes, and a voltage that a spike sets to zero: what fires is not the same.
+    Binary spikes, and a voltage that a spike sets to zero: what fires is not the same. The second is the first with a
+    session that calls `run` for every step.
     """
     from i2e_deploy.chips.dynapcnn import DynapcnnProgram
-    from i2e_deploy.chips.loihi2 import BlockNetwork
+    from i2e_deploy.chips.loihi2 import BlockNetwork, LoihiProgram
     from i2e_deploy.chips.loihi2.program import SOURCE, Block, Connection, ConvSynapse, CubaLif
+    from i2e_deploy.chips.session import RunSession, Session
+
+    class Anew(LoihiProgram):
+        def session(self, semantics: str = "timestep") -> Session:
+            return RunSession(self.run, semantics)
 
     assert isinstance(speck, DynapcnnProgram)
     blocks, source = [], SOURCE
@@ -125,7 +132,8 @@ def loihi_program(speck: Program) -> Program:
         synapse = ConvSynapse(2 * layer.weight.astype(np.int64), layer.stride, layer.padding)  # weights are even
         blocks.append(Block(layer.name, neuron, layer.output_shape, (Connection(source, synapse),)))
         source = layer.name
-    return get("loihi2").lower(BlockNetwork(speck.input_shape, tuple(blocks)))
+    network = BlockNetwork(speck.input_shape, tuple(blocks))
+    return get("loihi2").lower(network), Anew(network)
 
 
 def run(program: Program, stream: Stream, seconds: float, policy: str, every: float = 0, label: str = "") -> None:
@@ -209,8 +217,10 @@ def main() -> None:
     print("a window, CPU/ev = ns of the reading thread an event; the disc's sensor is 128x128")
     programs = {"": program}
     if arguments.loihi:
-        programs = {"speck2f ": program, "loihi2  ": loihi_program(program)}
-        print("Loihi 2: the same layers and integer weights, CUBA neurons that do not leak; the rows are run in turns")
+        loihi, anew = loihi_programs(program)
+        programs = {"speck2f ": program, "loihi2  ": loihi, ANEW: anew}
+        print("Loihi 2: the same layers and integer weights, CUBA neurons that do not leak; the rows are run in turns;")
+        print("anew = Loihi 2 with a whole Program.run for every step, as its sessions had it before")
     chip = "chip    " if arguments.loihi else ""
     print(f"{chip}stream         policy  M ev/s  all  dec.  drop  age p50 age p99 age max   lat.p50 lat.p99 "
           "  CPU/win    CPU/ev spikes/win   MiB at start, end")  # fmt: skip
@@ -223,6 +233,8 @@ def main() -> None:
     streams += [(Stream(rate, file), "drop") for file in arguments.file for rate in (None, 1e6)]
     for stream, policy in (*streams, (Stream(0), "block")):
         for label, each in programs.items():
+            if label == ANEW and stream.rate != 1e6:
+                continue
             run(each, stream, arguments.seconds, policy, label=label)
     if arguments.loihi:
         from loihi_steps import table

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from loihi2 import _conv as drawn_conv
-from loihi2 import machine
+from rows import machine
 
 from i2e_deploy.chips.loihi2 import BlockNetwork
 from i2e_deploy.chips.loihi2.engine.simulator import Stream

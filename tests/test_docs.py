@@ -188,4 +188,5 @@ def test_loihi2_page(tmp_path: Path) -> None:
     frames = (np.random.default_rng(0).random((5, 8, 2, 32, 32)) < 0.1).astype(np.uint8)
     names = {"model": build_slayer(RECIPES["dense"][0]), "frames": frames, "folder": tmp_path / "bundle"}
     run("loihi2.md", names, lambda code: code.replace('target="lava"', 'target="simulator"'))
+    assert np.array_equal(names["outputs"], names["trace"].output[-1])
     assert (tmp_path / "bundle" / "program.net").is_file()

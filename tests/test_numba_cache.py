@@ -35,7 +35,7 @@ def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 def test_the_temporary_folder_is_closed_to_others_and_found_again(nowhere: Path) -> None:
     assert numba_cache.decide() == str(nowhere)
-    assert os.environ["NUMBA_CACHE_DIR"] == numba.config.CACHE_DIR == str(nowhere)
+    assert os.environ["NUMBA_CACHE_DIR"] == numba.config.CACHE_DIR == str(nowhere)  # type: ignore[attr-defined]
     assert stat.S_IMODE(nowhere.stat().st_mode) == 0o700
     (nowhere / "kernel.nbi").touch()
     assert numba_cache.decide() == str(nowhere)

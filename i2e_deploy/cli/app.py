@@ -62,7 +62,7 @@ def root(
 
 
 def main() -> None:
-    """Entry point. Exit codes: 0 done, 1 a check or comparison failed, 2 bad input, 70 a defect of ours, 130 interrupted."""
+    """Entry point. Exit codes: 0 done, 1 check or comparison failed, 2 bad input, 70 our defect, 130 interrupted."""
     # Threads that spin while they wait take six times the CPU time of training on two cores that others use too.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.exit(run(sys.argv[1:]))

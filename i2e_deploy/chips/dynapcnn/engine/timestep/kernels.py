@@ -7,7 +7,7 @@ runs of a block are of one length for a long time: a processor foretells them, w
 
 Indices are made unsigned where every spike passes: numba then leaves out the test for negative ones.
 """
-# mypy: disable-error-code="no-untyped-def,no-untyped-call,call-arg,var-annotated"
+# mypy: disable-error-code="no-untyped-def,no-untyped-call,call-arg,call-overload,var-annotated"
 
 from __future__ import annotations
 
