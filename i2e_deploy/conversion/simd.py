@@ -1,4 +1,5 @@
 """The vector instructions of the conversion, 32 bytes wide. Addresses are integers. See `llvm_vectors`."""
+# mypy: disable-error-code="no-untyped-call"
 
 from __future__ import annotations
 

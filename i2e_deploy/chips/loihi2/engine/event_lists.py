@@ -2,6 +2,7 @@
 
 See `kernels`. `words` are the bits of what is not 0, `before` how many are set before each word.
 """
+# mypy: disable-error-code="call-arg"
 
 from __future__ import annotations
 

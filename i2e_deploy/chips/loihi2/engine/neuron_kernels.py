@@ -3,6 +3,7 @@
 Each block of neurons first runs with 32-bit products; when state grows too large for that, with wider products; and
 where it leaves the 24-bit words with wrap, clip and counting, as `neurons` defines them.
 """
+# mypy: disable-error-code="call-arg"
 
 from __future__ import annotations
 
