@@ -148,7 +148,11 @@ def test_loihi2_page(tmp_path: Path) -> None:
     from i2e_deploy.training.slayer_networks import RECIPES, build_slayer
 
     frames = (np.random.default_rng(0).random((5, 8, 2, 32, 32)) < 0.1).astype(np.uint8)
-    names = {"model": build_slayer(RECIPES["dense"][0]), "frames": frames, "folder": tmp_path / "bundle"}
+    names: dict[str, Any] = {
+        "model": build_slayer(RECIPES["dense"][0]),
+        "frames": frames,
+        "folder": tmp_path / "bundle",
+    }
     run("loihi2.md", names, lambda code: code.replace('target="lava"', 'target="simulator"'))
     assert np.array_equal(names["outputs"], names["trace"].output[-1])
     assert (tmp_path / "bundle" / "program.net").is_file()
