@@ -11,6 +11,8 @@ Indices are made unsigned where every spike passes: numba then leaves out the te
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numba
 import numpy as np
 
@@ -23,6 +25,29 @@ STATE_BITS, WEIGHT_BITS, ROW_BITS, BUCKET_BITS = 24, 28, 6, 6
 ROWS_AT = STATE_BITS + WEIGHT_BITS
 BUCKET_AT = ROWS_AT + ROW_BITS
 U = np.uint64
+
+
+class Core(NamedTuple):
+    """Numbers of a layer, see `geometry`.
+
+    Args:
+        row_states, row_weights: states, and weights, from one row of a block to the next.
+        lanes: of a pixel.
+        rows: of a whole block.
+        neurons: lanes of all pixels.
+        threshold, low, most: at it a neuron fires; lower bound of states; most spikes of one in a step.
+        to_zero: whether a spike resets to zero.
+    """
+
+    row_states: int
+    row_weights: int
+    lanes: int
+    rows: int
+    neurons: int
+    threshold: int
+    low: int
+    most: int
+    to_zero: bool
 
 
 def divisor(number: int) -> tuple[int, int]:
@@ -92,8 +117,8 @@ def add_whole(v, w, blocks, core, lanes):
         word = blocks[U(e)]
         i, k = word & ((1 << STATE_BITS) - 1), (word >> STATE_BITS) & ((1 << WEIGHT_BITS) - 1)
         add_run(v, i, w, k, lanes)
-        add_run(v, i + core[0], w, k + core[1], lanes)
-        add_run(v, i + 2 * core[0], w, k + 2 * core[1], lanes)
+        add_run(v, i + core.row_states, w, k + core.row_weights, lanes)
+        add_run(v, i + 2 * core.row_states, w, k + 2 * core.row_weights, lanes)
     return 3 * blocks.shape[0]
 
 
@@ -109,8 +134,8 @@ def add_bucket(v, w, blocks, core, length, lanes):
         for _ in range(rows):
             for done in range(0, length, lanes):
                 add_run(v, i + done, w, k + done, lanes)
-            i += core[0]
-            k += core[1]
+            i += core.row_states
+            k += core.row_weights
     return total
 
 
@@ -122,7 +147,7 @@ def add_buckets(v, w, bins, core):
     for bucket in range(1, ends.shape[0]):
         blocks = buckets[bucket * room : ends[bucket]]
         width = min(bucket, widths)
-        length, whole = width * core[2], core[3] == 3 and bucket > widths
+        length, whole = width * core.lanes, core.rows == 3 and bucket > widths
         if whole and length == 24:
             rows = add_whole(v, w, blocks, core, 24)
         elif whole and length == 48:
@@ -152,11 +177,11 @@ def fire(v, core, address, fired, count):
     Returns:
         (entries written, spikes, most of a neuron).
     """
-    threshold, low, most, to_zero = core[5:]
+    threshold, to_zero = core.threshold, core.to_zero
     first, further, largest, each = count, 0, 0, v.dtype.type(threshold)
     taken = v.dtype.type(0 if to_zero else threshold)
     for i in range(0, v.shape[0], 64):
-        mask = fire_64(v, i, v.dtype.type(low), each, taken)
+        mask = fire_64(v, i, v.dtype.type(core.low), each, taken)
         end = count + count_bits(mask)
         for ahead in range(4):  # wanted or not: fewer branches to foretell
             address[U(count + ahead)] = i + lowest_bit(mask)
@@ -170,7 +195,7 @@ def fire(v, core, address, fired, count):
         at = U(address[U(j)])
         fired[U(j)] = 1
         if v[at] >= threshold:  # in float64: exact, and faster than a division of integers
-            more = min(np.int64((v[at] + 0.5) * per_threshold), most - once)
+            more = min(np.int64((v[at] + 0.5) * per_threshold), core.most - once)
             v[at] = 0 if to_zero else v[at] - more * threshold
             fired[U(j)] = more + once
             further += more + once - 1
@@ -185,8 +210,7 @@ def run_steps(start, given, source, pixels, core, bins, states, w, bias, out, co
     Args:
         given: address, n, offsets of what arrives, see `StepSpikes`.
         source, pixels, bins: see `sort_blocks`.
-        core: int64: states from one row of a block to the next, weights from one to the next, lanes, rows of a whole
-            block, neurons, threshold, low, most spikes, whether to reset to zero.
+        core: see `Core`.
         states: int16 or int32 [sample, neurons], a row is a multiple of 64.
         w: int8, flat, see `geometry`; bias: as states [lanes], or empty.
         out: as `given`, written: int32 [room] of each neuron that fired, and how often; int64 [steps + 1].
@@ -197,7 +221,7 @@ def run_steps(start, given, source, pixels, core, bins, states, w, bias, out, co
         (next step, spikes written): stops early when `out` may be too small for another step.
     """
     (address, fired, out_offsets), offsets = out, given[2]
-    steps, lanes, neurons = (offsets.shape[0] - 1) // states.shape[0], core[2], core[4]
+    steps, lanes, neurons = (offsets.shape[0] - 1) // states.shape[0], core.lanes, core.neurons
     for step in range(start, offsets.shape[0] - 1):
         v = states[step // steps]
         if address.shape[0] - count < v.shape[0] + 4:
