@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numba
 import numpy as np
 
@@ -103,17 +105,27 @@ def write_spikes(words, size, first, event_of, neuron_of, lanes, spikes):
         to += np.uint64(9)
 
 
+class FilterSettings(NamedTuple):
+    """Of an `EventFilter`: half its window, its threshold, and what its mode makes of a pixel's own last event."""
+
+    down: int
+    across: int
+    threshold: int
+    counts_own: bool
+    blocks_own: bool
+    low_pass: bool
+
+
 @numba.njit(cache=True, nogil=True)
-def filter_events(now, c, y, x, last, down, across, threshold, counts_own, blocks_own, low_pass):
+def filter_events(now, c, y, x, last, settings):
     """`reference.event_filter.filter_reference`: which events pass.
 
     Args:
         now: int64 [N], the slow-clock count of each event.
         c, y, x: int16 [N].
         last: int64 [H, W], the count at each pixel's last event, written.
-        down, across: half the window.
-        threshold, counts_own, blocks_own: of the filter; `low_pass`: its mode.
     """
+    down, across, threshold, counts_own, blocks_own, low_pass = settings
     height, width = last.shape
     passes = np.zeros(len(c), np.bool_)
     for i in range(len(c)):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.dynapcnn.engine.event.engine import engine_of
-from i2e_deploy.chips.dynapcnn.engine.event.kernels import filter_events
+from i2e_deploy.chips.dynapcnn.engine.event.kernels import FilterSettings, filter_events
 from i2e_deploy.chips.dynapcnn.peripherals import EventFilter
 from i2e_deploy.chips.dynapcnn.program import CoreNetwork
 from i2e_deploy.chips.dynapcnn.reference.event import HIGH, LOW, CoreState, EventRun, route, run_event_reference
@@ -96,10 +96,9 @@ def filter_fast(
     last = memory.copy()
     c, y, x = (np.ascontiguousarray(stimuli[name]) for name in "cyx")
     down, across = event_filter.window[0] // 2, event_filter.window[1] // 2
-    passes = filter_events(
-        stimuli["t"] // step_us, c, y, x, last, down, across, event_filter.threshold,
-        event_filter.counts_own, event_filter.blocks_own, event_filter.mode == "low_pass",
-    )  # fmt: skip
+    own = event_filter.counts_own, event_filter.blocks_own
+    settings = FilterSettings(down, across, event_filter.threshold, *own, event_filter.mode == "low_pass")
+    passes = filter_events(stimuli["t"] // step_us, c, y, x, last, settings)
     return stimuli[passes], last
 
 

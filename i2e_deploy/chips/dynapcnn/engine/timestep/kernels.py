@@ -11,6 +11,8 @@ Indices are made unsigned where every spike passes: numba then leaves out the te
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numba
 import numpy as np
 
@@ -18,6 +20,29 @@ from i2e_deploy.chips.dynapcnn.engine.simd import add_run, fire_64
 from i2e_deploy.chips.dynapcnn.engine.timestep.loops import BUCKET_AT, STATE_BITS, add_blocks, list_bits
 
 U = np.uint64
+
+
+class Core(NamedTuple):
+    """Numbers of a layer, see `geometry`.
+
+    Args:
+        row_states, row_weights: states, and weights, from one row of a block to the next.
+        lanes: of a pixel.
+        rows: of a whole block.
+        neurons: lanes of all pixels.
+        threshold, low, most: at it a neuron fires; lower bound of states; most spikes of one in a step.
+        to_zero: whether a spike resets to zero.
+    """
+
+    row_states: int
+    row_weights: int
+    lanes: int
+    rows: int
+    neurons: int
+    threshold: int
+    low: int
+    most: int
+    to_zero: bool
 
 
 def divisor(number: int) -> tuple[int, int]:
@@ -86,8 +111,10 @@ def add_buckets(v, w, bins, core):
     buckets, ends, room = bins
     reached, widths = 0, ends.shape[0] - 2
     for bucket in range(1, widths + 2):
-        width, whole = (bucket, False) if bucket <= widths else (widths, core[3] == 3)
-        rows = add_blocks(v, w, buckets, bucket * room, ends[bucket], core[0], core[1], width * core[2], whole)
+        width, whole = (bucket, False) if bucket <= widths else (widths, core.rows == 3)
+        rows = add_blocks(
+            v, w, buckets, bucket * room, ends[bucket], core.row_states, core.row_weights, width * core.lanes, whole
+        )
         reached += rows * width
     return reached
 
@@ -103,17 +130,17 @@ def fire(v, core, address, fired, count):
     Returns:
         (entries written, spikes, most of a neuron).
     """
-    threshold, low, most, to_zero = core[5:]
+    threshold, to_zero = core.threshold, core.to_zero
     first, further, largest, each = count, 0, 0, v.dtype.type(threshold)
     taken = v.dtype.type(0 if to_zero else threshold)
     for i in range(0, v.shape[0], 64):
-        count = list_bits(fire_64(v, i, v.dtype.type(low), each, taken), i, address, count)
+        count = list_bits(fire_64(v, i, v.dtype.type(core.low), each, taken), i, address, count)
     once, per_threshold = 0 if to_zero else 1, 1 / threshold
     for j in range(first, count):
         at = U(address[U(j)])
         fired[U(j)] = 1
         if v[at] >= threshold:  # in float64: exact, and faster than a division of integers
-            more = min(np.int64((v[at] + 0.5) * per_threshold), most - once)
+            more = min(np.int64((v[at] + 0.5) * per_threshold), core.most - once)
             v[at] = 0 if to_zero else v[at] - more * threshold
             fired[U(j)] = more + once
             further += more + once - 1
@@ -128,8 +155,7 @@ def run_steps(start, given, source, pixels, core, bins, states, w, bias, out, co
     Args:
         given: address, n, offsets of what arrives, see `StepSpikes`.
         source, pixels, bins: see `sort_blocks`.
-        core: int64: states from one row of a block to the next, weights from one to the next, lanes, rows of a whole
-            block, neurons, threshold, low, most spikes, whether to reset to zero.
+        core: see `Core`.
         states: int16 or int32 [sample, neurons], a row is a multiple of 64.
         w: int8, flat, see `geometry`; bias: as states [lanes], or empty.
         out: as `given`, written: int32 [room] of each neuron that fired, and how often; int64 [steps + 1].
@@ -140,7 +166,7 @@ def run_steps(start, given, source, pixels, core, bins, states, w, bias, out, co
         (next step, spikes written): stops early when `out` may be too small for another step.
     """
     (address, fired, out_offsets), offsets = out, given[2]
-    steps, lanes, neurons = (offsets.shape[0] - 1) // states.shape[0], core[2], core[4]
+    steps, lanes, neurons = (offsets.shape[0] - 1) // states.shape[0], core.lanes, core.neurons
     for step in range(start, offsets.shape[0] - 1):
         v = states[step // steps]
         if address.shape[0] - count < v.shape[0] + 4:

@@ -21,7 +21,7 @@ from i2e_deploy.chips.dynapcnn.engine.geometry import (
     reach_tables,
     row_slots,
 )
-from i2e_deploy.chips.dynapcnn.engine.timestep.kernels import divisor, fire_dense, run_steps
+from i2e_deploy.chips.dynapcnn.engine.timestep.kernels import Core, divisor, fire_dense, run_steps
 from i2e_deploy.chips.dynapcnn.engine.timestep.loops import (
     BUCKET_AT,
     BUCKET_BITS,
@@ -72,7 +72,7 @@ def scatter(layer: CoreLayer, given: StepSpikes, start: Start, samples: int, dty
     """Add every spike to the states that it reaches, which are int16 or int32 and must fit."""
     totals, step, count = np.zeros(4, np.int64), 0, 0
     source, pixels, core, widths = _tables(layer, given.shape, given.lanes, len(layer.sources) > 1)
-    neurons = core[4]
+    neurons = core.neurons
     states = _aligned(np.zeros, (samples, -(-neurons // 64) * 64), dtype)
     if start is not None:
         states[:, :neurons] = [lay_out_state(layer, v_mem, dtype) for v_mem in start]
@@ -103,7 +103,7 @@ def scatter(layer: CoreLayer, given: StepSpikes, start: Start, samples: int, dty
 @lru_cache(maxsize=256)
 def _tables(
     layer: CoreLayer, shape: tuple[int, int, int], source_lanes: int, routed: bool
-) -> tuple[Any, NDArray[np.int64], Any, int]:
+) -> tuple[Any, NDArray[np.int64], Core, int]:
     """Geometry and numbers for the kernel, and how wide a block can be; shape and lanes of the source."""
     lanes, (_, height, width) = padded_features(layer), layer.output_shape
     pool, shift = ((1, 1), 0) if routed else (layer.sources[0].pool, layer.sources[0].feature_shift)
@@ -114,9 +114,9 @@ def _tables(
     weights = len(_weights(layer)) // layer.weight.shape[1]
     most = NO_LIMIT if layer.max_spikes is None else layer.max_spikes
     tallest, widest = int(rows[:, SIZE].max(initial=0)), int(columns[:, SIZE].max(initial=0))
-    core = (
+    core = Core(
         width * lanes, row_slots(layer, spare=False) * lanes, lanes, tallest, height * width * lanes,
-        layer.threshold, layer.min_v, most, int(layer.reset == "zero"),
+        layer.threshold, layer.min_v, most, layer.reset == "zero",
     )  # fmt: skip
     words = _words(rows[:, None], columns[None, :], tallest, widest).reshape(-1)
     words += (shift - np.arange(len(words)) * source_lanes) * weights << STATE_BITS
