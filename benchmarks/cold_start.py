@@ -65,7 +65,8 @@ def run(*arguments: str, cache: str = "") -> Spent:
     """One process; `cache` is the folder of numba's cache."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     environ = {**os.environ, "NUMBA_CACHE_DIR": cache}
-    subprocess.run([sys.executable, "-c", *arguments], env=environ, check=True, stdout=subprocess.DEVNULL)
+    command = [sys.executable, "-c", *arguments]
+    subprocess.run(command, env=environ, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     return Spent(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
@@ -84,7 +85,7 @@ def show(name: str, spent: list[Spent]) -> None:
 
 def machine() -> str:
     """Processor, cores, versions."""
-    model = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line][0]
+    model = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line)
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in ("numba", "numpy", "typer"))
     return f"{model.split(':')[1].strip()}, {os.cpu_count()} cores, Python {platform.python_version()}, {versions}"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from command_line import Captured, refused
 
-from i2e_deploy.cli.app import run
 from i2e_deploy import environment
+from i2e_deploy.cli.app import run
 
 
 def break_doctor(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
