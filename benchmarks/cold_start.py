@@ -65,7 +65,8 @@ def run(*arguments: str, cache: str = "") -> Spent:
     """One process; `cache` is the folder of numba's cache."""
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     environ = {**os.environ, "NUMBA_CACHE_DIR": cache}
-    subprocess.run([sys.executable, "-c", *arguments], env=environ, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+    command = [sys.executable, "-c", *arguments]
+    subprocess.run(command, env=environ, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
     wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     return Spent(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 

@@ -57,12 +57,12 @@ def root(
     """From a picture to a neuromorphic chip.
 
     Start with `i2e-deploy demo` and `i2e-deploy doctor`. Every command takes --json, shows an example under --help, and
-    exits with 0 when done, 1 when a check or comparison fails, 2 for bad input.
+    exits with 0 when done, 1 when a check or comparison fails, 2 for bad input, 70 for a defect of i2e-deploy.
     """
 
 
 def main() -> None:
-    """Entry point. Exit codes: 0 done, 1 check or comparison failed, 2 bad input, 70 our defect, 130 interrupted."""
+    """Entry point. Exit codes: 0 done, 1 a check or comparison failed, 2 bad input, 70 a defect, 130 interrupted."""
     # Threads that spin while they wait take six times the CPU time of training on two cores that others use too.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.exit(run(sys.argv[1:]))

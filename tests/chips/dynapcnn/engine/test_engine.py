@@ -26,6 +26,7 @@ def test_engine_equals_reference(advantage: int, program: DynapcnnProgram, seed:
     frames = random_frames(program, seed, samples=3, steps=4) * scale
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine, "DENSE_ADVANTAGE", advantage)
+        patch.setattr(engine, "WORTH_TORCH", 0)  # whether torch is loaded or not
         fast = program.run(frames.astype(np.uint8) if seed % 2 else frames)
     slow = program.run(frames, engine="reference")
     assert slow.counts == fast.counts
