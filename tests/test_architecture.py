@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
-from import_graph import against, circles, imports_of, modules
+from import_graph import Import, against, circles, imports_of, modules
 
 PACKAGE = Path(__file__).parents[1] / "i2e_deploy"
 
@@ -64,11 +65,11 @@ def room_of(module: str) -> str:
     """The room of a module; the package's own `__init__` is its face and stands before the command line."""
     if chip_of(module):
         return "a chip"
-    return (module.split(".") + ["i2e_deploy"])[1]
+    return [*module.split("."), "i2e_deploy"][1]
 
 
 def room_in_chip(module: str) -> str:
-    return (module.split(".") + ["__init__"])[3]
+    return [*module.split("."), "__init__"][3]
 
 
 def place(room: str, rooms: tuple[tuple[str, ...], ...]) -> int:
@@ -105,13 +106,19 @@ def _face(importer: str, imported: str) -> str:
     return "" if room_of(imported) != "cli" else "the face of the package imports cli"
 
 
+@cache
+def arrows() -> tuple[Import, ...]:
+    """Of the package, read once."""
+    return tuple(imports_of(PACKAGE))
+
+
 def test_no_circle_between_files() -> None:
-    found = circles(imports_of(PACKAGE))
+    found = circles(arrows())
     assert not found, "\n\n".join("a circle:\n" + "\n".join(map(str, circle)) for circle in found)
 
 
 def test_no_arrow_against_the_flow() -> None:
-    found = against(imports_of(PACKAGE), reason)
+    found = against(arrows(), reason)
     assert not found, "\n".join(found)
 
 
@@ -153,7 +160,9 @@ def asked_classes(tree: ast.Module) -> list[tuple[int, str]]:
         elif isinstance(node, ast.Compare):
             sides = [node.left, *node.comparators]
             if any(isinstance(side, ast.Attribute) and side.attr == "__name__" for side in sides):
-                found += [(node.lineno, s.value) for s in sides if isinstance(s, ast.Constant) and isinstance(s.value, str)]
+                found += [
+                    (node.lineno, s.value) for s in sides if isinstance(s, ast.Constant) and isinstance(s.value, str)
+                ]
     return found
 
 
@@ -209,7 +218,9 @@ def test_a_circle_through_a_package_is_found(tmp_path: Path) -> None:
 
 
 def test_no_circle_where_there_is_none(tmp_path: Path) -> None:
-    inside = package(tmp_path, a="from pack import b, c", b="from pack.c import x\nimport os, numpy", c="name = 'pack.a'")
+    inside = package(
+        tmp_path, a="from pack import b, c", b="from pack.c import x\nimport os, numpy", c="name = 'pack.a'"
+    )
     assert [str(each).rpartition("/")[2] for each in imports_of(inside)] == [
         "a.py:1: from pack import b, c", "a.py:1: from pack import b, c", "b.py:1: from pack.c import x",
     ]  # fmt: skip
@@ -249,5 +260,7 @@ def test_arrows_are_judged(importer: str, imported: str, text: str) -> None:
 
 
 def test_questions_for_classes_are_found() -> None:
-    text = "isinstance(x, A)\nissubclass(x, (m.B, C))\nisinstance(x, D | None)\nif type(x).__name__ == 'E': pass\nf(x, F)"
+    text = (
+        "isinstance(x, A)\nissubclass(x, (m.B, C))\nisinstance(x, D | None)\nif type(x).__name__ == 'E': pass\nf(x, F)"
+    )
     assert asked_classes(ast.parse(text)) == [(1, "A"), (2, "B"), (2, "C"), (3, "D"), (4, "E")]

@@ -245,7 +245,9 @@ def print_check(report: CheckReport, out: Console) -> None:
 
     if report.placement:
         kinds = kinds_of_memory(slot.used for slot in report.placement)
-        table = new_table("layer", "core", *(kind.replace("_", " ") for kind in kinds), title="used, of what a core has")
+        table = new_table(
+            "layer", "core", *(kind.replace("_", " ") for kind in kinds), title="used, of what a core has"
+        )
         for slot in report.placement:
             words = (f"{slot.used[kind]:,} of {slot.available[kind]:,}" if kind in slot.used else "" for kind in kinds)
             table.add_row(slot.layer, str(slot.core), *words)

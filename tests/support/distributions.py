@@ -26,7 +26,9 @@ def register(folder: Path, name: str, version: str, points: Mapping[str, Mapping
     info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-    lines = [line for group, rows in points.items() for line in (f"[{group}]", *(f"{k} = {v}" for k, v in rows.items()))]
+    lines = [
+        line for group, rows in points.items() for line in (f"[{group}]", *(f"{k} = {v}" for k, v in rows.items()))
+    ]
     (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
     return folder
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from toy_chip.lowering import Refusal
-from toy_chip.program import Core
-
 from i2e_deploy.chips.check import CheckReport, Finding, Slot
 from i2e_deploy.chips.profile import Profile
+from toy_chip.lowering import Refusal
+from toy_chip.program import Core
 
 #: What to do where a value is above its limit.
 FIXES = {
@@ -23,7 +22,9 @@ FIXES = {
 def examine(cores: Sequence[Core], refusals: Sequence[Refusal], profile: Profile) -> CheckReport:
     """All findings. Cores are taken in order."""
     if refusals:
-        findings = tuple(Finding("structure", r.layer, r.text, "a matrix and neurons a core", "", "error") for r in refusals)
+        findings = tuple(
+            Finding("structure", r.layer, r.text, "a matrix and neurons a core", "", "error") for r in refusals
+        )
         return CheckReport(profile.name, (), findings, ())
     memory, source = profile.cores[0].memory, profile.cores_source
     rows = [_finding("cores", "", len(cores), len(profile.cores), "cores", source)]

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from toy_chip.checks import examine
-from toy_chip.formats import from_tensors
-from toy_chip.lowering import arrange, lower
-from toy_chip.runnable import ToyProgram
-
 from i2e_deploy.chips.base import Chip, Program
 from i2e_deploy.chips.check import CheckReport, Finding
 from i2e_deploy.chips.integers import AnyNetwork
 from i2e_deploy.chips.options import PLAIN, LowerOptions
 from i2e_deploy.chips.profile import load_profile
 from i2e_deploy.chips.trace import Integers
+from toy_chip.checks import examine
+from toy_chip.formats import from_tensors
+from toy_chip.lowering import arrange, lower
+from toy_chip.runnable import ToyProgram
 
 
 class ToyChip(Chip):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from toy_chip.program import HIGH, LOW, SEMANTICS, Crossbars
-from toy_chip.reference import run_reference
 
 from i2e_deploy.chips.frames import check_frames, check_states
 from i2e_deploy.chips.trace import Integers, LayerCounts, States, Trace
 from i2e_deploy.errors import InputError
+from toy_chip.program import HIGH, LOW, SEMANTICS, Crossbars
+from toy_chip.reference import run_reference
 
 
 def run_engine(program: Crossbars, frames: Integers, semantics: str, states: States | None) -> Trace:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
-from toy_chip.layers import TernaryNeuron
-from toy_chip.program import Core, Crossbars
 
 from i2e_deploy.chips.integers import AnyNetwork
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network import INPUT, Flatten, IntegrateAndFire, Linear, Network
+from toy_chip.layers import TernaryNeuron
+from toy_chip.program import Core, Crossbars
 
 
 @dataclass(frozen=True)

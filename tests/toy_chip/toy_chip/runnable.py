@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from i2e_deploy.chips.base import Program
+from i2e_deploy.chips.trace import Integers, States, Trace
 from toy_chip.engine import run
 from toy_chip.formats import to_tensors
 from toy_chip.program import SEMANTICS, Crossbars
-
-from i2e_deploy.chips.base import Program
-from i2e_deploy.chips.trace import Integers, States, Trace
 
 
 @dataclass(frozen=True, eq=False)

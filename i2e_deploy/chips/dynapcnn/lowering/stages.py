@@ -132,8 +132,9 @@ def _problems(network: Network, layers: dict[str, Layer]) -> list[str]:
 def _of_other_kinds(network: Network) -> list[str]:
     """Layers of kinds that other packages brought: what such a layer computes must not be left out in silence."""
     known = Add | Conv2d | Flatten | IntegrateAndFire | Linear | Pool2d | Sensor
+    able = "a core convolves, integrates, fires and pools; leave it out"
     return [
-        f"layer {layer.name!r} is a {type(layer.op).__name__}: a core convolves, integrates, fires and pools; leave it out"
+        f"layer {layer.name!r} is a {type(layer.op).__name__}: {able}"
         for layer in network.layers
         if not isinstance(layer.op, known)
     ]
