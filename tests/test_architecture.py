@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
-from import_graph import against, circles, imports_of, modules
+from import_graph import Import, against, circles, imports_of, modules
 
 PACKAGE = Path(__file__).parents[1] / "i2e_deploy"
 
@@ -64,11 +65,11 @@ def room_of(module: str) -> str:
     """The room of a module; the package's own `__init__` is its face and stands before the command line."""
     if chip_of(module):
         return "a chip"
-    return (module.split(".") + ["i2e_deploy"])[1]
+    return [*module.split("."), "i2e_deploy"][1]
 
 
 def room_in_chip(module: str) -> str:
-    return (module.split(".") + ["__init__"])[3]
+    return [*module.split("."), "__init__"][3]
 
 
 def place(room: str, rooms: tuple[tuple[str, ...], ...]) -> int:
@@ -105,13 +106,19 @@ def _face(importer: str, imported: str) -> str:
     return "" if room_of(imported) != "cli" else "the face of the package imports cli"
 
 
+@cache
+def arrows() -> tuple[Import, ...]:
+    """Of the package, read once."""
+    return tuple(imports_of(PACKAGE))
+
+
 def test_no_circle_between_files() -> None:
-    found = circles(imports_of(PACKAGE))
+    found = circles(arrows())
     assert not found, "\n\n".join("a circle:\n" + "\n".join(map(str, circle)) for circle in found)
 
 
 def test_no_arrow_against_the_flow() -> None:
-    found = against(imports_of(PACKAGE), reason)
+    found = against(arrows(), reason)
     assert not found, "\n".join(found)
 
 

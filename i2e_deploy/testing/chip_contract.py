@@ -22,8 +22,9 @@ from i2e_deploy.testing.contract.commands import Commands
 from i2e_deploy.testing.contract.files import OnDisk
 from i2e_deploy.testing.contract.refusals import Refusals
 from i2e_deploy.testing.contract.runs import Runs
-from i2e_deploy.testing.contract.subject import Refused as Refused
-from i2e_deploy.testing.contract.subject import Subject as Subject
+from i2e_deploy.testing.contract.subject import Refused, Subject
+
+__all__ = ["ChipContract", "Refused", "Subject"]
 
 
 class ChipContract(Runs, OnDisk, Refusals, Commands):

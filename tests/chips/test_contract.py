@@ -65,12 +65,17 @@ def one_layer(op: Op, shape: tuple[int, int, int] = (2, 16, 16)) -> Network:
     return chain(shape, {"layer": op, "n": NEURON})
 
 
+#: A convolution that any core takes.
+CONV = Conv2d(weights(2, 2, 1, 1))
+
+
+def in_a_row(**ops: Op) -> Network:
+    return chain((2, 8, 8), ops)
+
+
 def many_layers() -> Network:
     """More layers than any of these chips has cores."""
-    return chain(
-        (2, 8, 8),
-        {f"{kind}{i}": op for i in range(20) for kind, op in (("c", Conv2d(weights(2, 2, 1, 1))), ("n", NEURON))},
-    )
+    return in_a_row(**{f"{kind}{i}": op for i in range(20) for kind, op in (("c", CONV), ("n", NEURON))})
 
 
 def speck(chip: str, seeds: int) -> Subject:
@@ -86,13 +91,11 @@ def speck(chip: str, seeds: int) -> Subject:
             "cores": Refused("", many_layers),
         },
         unsupported={
-            "no neurons": Refused("layer", lambda: chain((2, 8, 8), {"layer": Conv2d(weights(2, 2, 3, 3)),
-                                                                     "next": Conv2d(weights(2, 2, 3, 3)), "n": NEURON})),
-            "pooled input": Refused("pool", lambda: chain((2, 8, 8), {"pool": Pool2d((2, 2)),
-                                                                      "conv": Conv2d(weights(2, 2, 3, 3)), "n": NEURON})),
+            "no neurons": Refused("layer", lambda: in_a_row(layer=CONV, next=CONV, n=NEURON)),
+            "pooled input": Refused("pool", lambda: in_a_row(pool=Pool2d((2, 2)), conv=CONV, n=NEURON)),
             "a sum at the end": Refused("sum", lambda: Network((2, 8, 8), (
-                Layer("a", Conv2d(weights(2, 2, 1, 1)), ("input",)), Layer("an", NEURON, ("a",)),
-                Layer("b", Conv2d(weights(2, 2, 1, 1)), ("input",)), Layer("bn", NEURON, ("b",)),
+                Layer("a", CONV, ("input",)), Layer("an", NEURON, ("a",)),
+                Layer("b", CONV, ("input",)), Layer("bn", NEURON, ("b",)),
                 Layer("sum", Add(), ("an", "bn"))))),
         },
         semantics=("timestep", "event"),
@@ -142,11 +145,17 @@ def drawn_blocks(seed: int) -> BlockNetwork:
     return next(network for network in tries if get("loihi2").check(network).fits)
 
 
+def block_frames(network: AnyNetwork, seed: int, samples: int, steps: int) -> NDArray[np.int64]:
+    assert isinstance(network, BlockNetwork)
+    drawn: NDArray[np.int64] = loihi_nets.draw_frames(network, seed, samples, steps)
+    return drawn
+
+
 class TestLoihi2(ChipContract):
     subject = Subject(
         chip="loihi2",
         draw=drawn_blocks,
-        frames=loihi_nets.draw_frames,
+        frames=block_frames,
         deployed=on_images,
         too_large={
             "inputs of a core": Refused("fc", lambda: dense(2, 16001)),

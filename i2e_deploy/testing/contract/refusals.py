@@ -113,10 +113,13 @@ class Refusals(Part):
         """By name; see `Chip.lower_options`."""
         network, chip = self.subject.deployed(), self.chip
         frames = self.subject.frames(network, 0, 1, 2)
-        asked = {"calibration": frames, "split": True, "readout": 1}
-        for name in asked.keys() - chip.lower_options:
+        asked = (LowerOptions(calibration=frames), LowerOptions(split=True), LowerOptions(readout=1))
+        for options in asked:
+            (name,) = options.given()
+            if name in chip.lower_options:
+                continue
             with pytest.raises(UnsupportedError) as found:
-                chip.lower(network, replace(LowerOptions(), **{name: asked[name]}))
+                chip.lower(network, options)
             assert_one_line(found.value, name, self.subject.chip)
 
     @pytest.mark.parametrize("what", WRONG_FRAMES)
@@ -156,9 +159,12 @@ class Refusals(Part):
         """Of another batch, of another shape, with a layer or a variable missing, or no integers."""
         case = drawn(self.subject, seed)
         states = case.program.run(case.frames[:1, : STEPS // 2], semantics).states
-        wrong: list[Any] = [{name: {} for name in states}, {}]
-        for change in (lambda a: np.repeat(a, 2, axis=0), lambda a: a[..., None], lambda a: a.astype(np.float64)):
-            wrong.append({name: {key: change(value) for key, value in v.items()} for name, v in states.items()})
+        changes = (lambda a: np.repeat(a, 2, axis=0), lambda a: a[..., None], lambda a: a.astype(np.float64))
+        changed = [
+            {name: {key: change(value) for key, value in variables.items()} for name, variables in states.items()}
+            for change in changes
+        ]
+        wrong: tuple[Any, ...] = ({}, {name: {} for name in states}, *changed)
         for given in wrong:
             for engine in ("fast", "reference"):
                 with pytest.raises(InputError) as found:

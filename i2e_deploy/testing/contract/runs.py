@@ -123,7 +123,12 @@ class Runs(Part):
         """Any integer dtype, and any layout in memory."""
         case, whole = drawn(self.subject, seed), defined(self.subject, seed, semantics)
         small = case.frames.astype(np.int64)
-        forms = [small, small.astype(np.int32), np.asfortranarray(small), np.repeat(small, 2, axis=-1)[..., ::2]]
+        forms: list[Integers] = [
+            small,
+            small.astype(np.int32),
+            np.asfortranarray(small),
+            np.repeat(small, 2, axis=-1)[..., ::2],
+        ]
         if small.min() >= 0 and small.max() <= np.iinfo(np.uint8).max:
             forms.append(small.astype(np.uint8))
         for frames in forms:
@@ -135,7 +140,7 @@ class Runs(Part):
         program = drawn(self.subject, seed).program
         if not isinstance(program, RunsRecordings):
             pytest.skip("runs no recordings")
-        recordings, options = [_recording(program.input_shape, s) for s in (seed, seed + 1)], Injection(step_us=1000)  # type: ignore[attr-defined]
+        recordings, options = [_recording(program.input_shape, s) for s in (seed, seed + 1)], Injection(step_us=1000)
         runs = [program.run_recordings(recordings, STEPS, options, engine) for engine in ("fast", "reference")]
         assert_same(runs[1], runs[0], "recordings on the engine and on the reference")
         runs = [program.run_events(recordings[0], engine, options=options) for engine in ("fast", "reference")]

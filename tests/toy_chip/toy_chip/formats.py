@@ -40,7 +40,7 @@ def from_tensors(tensors: Mapping[str, Integers], data: Mapping[str, Any]) -> Cr
 
 def _core(row: Mapping[str, Any], tensors: Mapping[str, Integers]) -> Core:
     name = str(row["name"])
-    weight = np.asarray(tensors[name])
+    weight: Any = np.asarray(tensors[name])
     if weight.dtype != np.int8 or weight.ndim != 2 or not weight.size or not set(np.unique(weight)) <= {-1, 0, 1}:
         raise ValueError(f"weights of {name!r}")
     return Core(name, weight, _integer(row["threshold"], 0, 126), _integer(row["leak"], 0, 127))

@@ -32,8 +32,8 @@ def run_reference(program: Crossbars, frames: Integers, semantics: str, states: 
                 fired = _step(core, cores[core.name], arriving)
                 rows[core.name].append(fired)
                 arriving = before if semantics == "pipeline" else fired
-        for name in rows:
-            spikes[name].append(rows[name])
+        for name, fired_in in rows.items():
+            spikes[name].append(fired_in)
             ends[name].append(cores[name])
     made = {name: np.array(rows, np.int32) for name, rows in spikes.items()}
     shapes = program.state_shapes(semantics)
