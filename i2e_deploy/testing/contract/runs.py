@@ -10,6 +10,7 @@ import pytest
 
 from i2e_deploy.chips import Injection, Program, Session, Trace
 from i2e_deploy.chips.abilities import RunsRecordings
+from i2e_deploy.chips.options import Engine
 from i2e_deploy.chips.trace import Integers, States, sum_counts
 from i2e_deploy.events.array import EVENT_DTYPE, Events
 from i2e_deploy.testing.contract.same import assert_counts, assert_same, threads
@@ -58,7 +59,12 @@ class Runs(Part):
     def test_a_run_cut_in_time_is_the_whole_run(self, seed: int, semantics: str) -> None:
         """Each piece starts from the states of the one before, whichever engine that ran on."""
         case, whole = drawn(self.subject, seed), defined(self.subject, seed, semantics)
-        for engines in (("fast", "fast", "fast"), ("fast", "reference", "fast"), ("reference", "fast", "reference")):
+        orders: tuple[tuple[Engine, ...], ...] = (
+            ("fast", "fast", "fast"),
+            ("fast", "reference", "fast"),
+            ("reference", "fast", "reference"),
+        )
+        for engines in orders:
             states, parts = None, []
             for engine, (start, end) in zip(engines, pairwise(CUTS), strict=True):
                 parts.append(case.program.run(case.frames[:, start:end], semantics, engine, states))

@@ -8,14 +8,13 @@ pooling, its factor moves into the weights behind it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.chips.dynapcnn.lowering.front_end import sensor_layer, with_pooling
 from i2e_deploy.chips.dynapcnn.program import Source
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network import INPUT, Add, Conv2d, Flatten, IntegrateAndFire, Layer, Linear, Network, Pool2d, Sensor
@@ -132,9 +131,8 @@ def _problems(network: Network, layers: dict[str, Layer]) -> list[str]:
 def _of_other_kinds(network: Network) -> list[str]:
     """Layers of kinds that other packages brought: what such a layer computes must not be left out in silence."""
     known = Add | Conv2d | Flatten | IntegrateAndFire | Linear | Pool2d | Sensor
-    able = "a core convolves, integrates, fires and pools; leave it out"
     return [
-        f"layer {layer.name!r} is a {type(layer.op).__name__}: {able}"
+        f"layer {layer.name!r} is a {type(layer.op).__name__}: a core convolves, integrates, fires, pools; leave it out"
         for layer in network.layers
         if not isinstance(layer.op, known)
     ]
@@ -242,3 +240,67 @@ def memory_words(f_out: int, c_in: int, kernel: Pair, neurons: Pair, bias: bool)
 def _bits(count: int) -> int:
     """Address bits for `count` values: ceil(log2 count)."""
     return (count - 1).bit_length()
+
+
+def sensor_layer(network: Network) -> Layer | None:
+    """The layer that pre-processes the input, or None.
+
+    Raises:
+        UnsupportedError: it stands behind a layer, or is not the only one that takes the input.
+    """
+    found = [layer for layer in network.layers if isinstance(layer.op, Sensor)]
+    if not found:
+        return None
+    first, beside = found[0], [layer.name for layer in network.consumers()[INPUT] if layer is not found[0]]
+    if len(found) > 1 or first.inputs != (INPUT,) or beside:
+        raise UnsupportedError(
+            f"layer {found[-1].name!r} pre-processes events: the chip does so once, between its pixels and the layers; "
+            "put one such layer first, before all others"
+        )
+    return first
+
+
+def with_pooling(layer: Layer, pools: Collection[Pair]) -> Sensor:
+    """The sensor with the pooling behind it taken in, as Sinabs does where nothing is cropped or mirrored.
+
+    Args:
+        layer: of the sensor.
+        pools: windows (vertical, horizontal) on the ways from it to the layers that it feeds.
+
+    Raises:
+        UnsupportedError: they differ, or do not lie on the grid of the crop.
+    """
+    assert isinstance(layer.op, Sensor)
+    sensor = layer.op
+    if len(set(pools)) > 1:
+        raise UnsupportedError(
+            f"layer {layer.name!r} feeds layers through different pooling {sorted(set(pools))}: "
+            "the chip's pre-processing has one; use strides, or a layer between"
+        )
+    pool = next(iter(pools), (1, 1))
+    if pool == (1, 1):
+        return sensor
+    down, across = pool[::-1] if sensor.swap_xy else pool
+    crop = sensor.crop
+    if crop is not None:
+        crop = (
+            _coarser(layer.name, crop[0], down, sensor.flip_y),
+            _coarser(layer.name, crop[1], across, sensor.flip_x),
+        )
+    elif sensor.flip_y or sensor.flip_x:
+        raise UnsupportedError(
+            f"layer {layer.name!r} mirrors before pooling {pool}: give its crop, e.g. the whole image, or pool in it"
+        )
+    return replace(sensor, pool=(sensor.pool[0] * down, sensor.pool[1] * across), crop=crop)
+
+
+def _coarser(name: str, side: Pair, pool: int, flipped: bool) -> Pair:
+    """One side of a crop in windows of `pool`; windows are counted from where the image starts once it is mirrored."""
+    count = (side[1] - side[0]) // pool
+    start = side[1] - count * pool if flipped else side[0]
+    if start % pool:
+        raise UnsupportedError(
+            f"layer {name!r} crops {side} and is pooled by {pool} behind it: the chip pools first; "
+            f"let the crop {'end' if flipped else 'start'} at a multiple of {pool}, or pool within it"
+        )
+    return start // pool, start // pool + count
