@@ -54,7 +54,7 @@ def examine(usb: Path = Path("/sys/bus/usb/devices"), dev: Path = Path("/dev")) 
 
 
 def samna() -> Row:
-    """Whether `samna` is the real library or the installer of that name, told by its files.
+    """Whether `samna` is the real library or the installer of that name, by its files.
 
     The installer on the public index is one Python file that runs pip when imported; the library has a
     compiled module.

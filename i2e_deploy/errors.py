@@ -2,7 +2,7 @@
 
     I2EDeployError
     ├── InputError            what the user gave cannot be used            exit code 2
-    │   └── FileFormatError   a file is damaged, lies or is not what it says
+    │   └── FileFormatError   a file is damaged, inconsistent or not what its name says
     │   └── CameraNotFound    no camera could be opened; names what was tried
     │   └── BoardNotFound     no board could be opened: none attached, or in use; names what is there
     ├── SourceLost            a live source or a board went away (unplugged, closed, silent)
@@ -11,7 +11,7 @@
     ├── CheckFailed           a network does not fit the chip              exit code 1
     └── ComparisonFailed      two runs that must agree do not              exit code 1
 
-A message says what is wrong, where, the value, the limit, and how to mend it, in one line. The
+A message says what is wrong, where, the value, the limit, and how to fix it, in one line. The
 command line prints it and exits with `exit_code`; a library user catches the root.
 """
 

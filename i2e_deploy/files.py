@@ -32,7 +32,7 @@ def check_exists(path: Path, limit: int = MAX_BYTES) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends well, and goes when it does not."""
+    """A temporary path beside `path` that replaces it when the block succeeds, and is deleted when it fails."""
     if not path.parent.is_dir():
         raise InputError(f"no such folder: {path.parent}")
     if path.is_dir():
@@ -141,7 +141,7 @@ def read_array(path: Path) -> Any:
 
 
 def read_arrays(path: Path) -> dict[str, Any]:
-    """The arrays of a `.npz` file by name, never unpickled; what they claim to take is added up before memory is taken.
+    """The arrays of a `.npz` file by name, never unpickled; their stated sizes are summed before memory is allocated.
 
     Raises:
         InputError: no such file, or more than `MAX_BYTES` once unpacked.
@@ -173,7 +173,7 @@ def read_arrays(path: Path) -> dict[str, Any]:
 
 
 def _npy_shape(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, order and dtype of a `.npy` stream, which then stands at its values."""
+    """Shape, order and dtype of a `.npy` stream, which is then at its values."""
     version = np.lib.format.read_magic(file)  # type: ignore[no-untyped-call, unused-ignore]
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, fortran, dtype = read(file)  # type: ignore[no-untyped-call, unused-ignore]

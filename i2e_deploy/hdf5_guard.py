@@ -1,6 +1,6 @@
-"""Read HDF5 files that a stranger may have made: no links out of the file, no claims beyond what is stored.
+"""Read untrusted HDF5 files: no links out of the file, no sizes beyond what is stored.
 
-Everything is checked before memory is taken: kind of link, storage, data type, shape and size.
+Everything is checked before memory is allocated: kind of link, storage, data type, shape and size.
 """
 
 from __future__ import annotations

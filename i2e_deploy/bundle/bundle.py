@@ -2,10 +2,10 @@
 
 manifest.json          chip, profile, check, seeds, versions, evaluation, checksum of every other file
 network.safetensors    the float network it was lowered from
-program.safetensors    the chip's integers; their graph stands in the manifest
+program.safetensors    the chip's integers; their graph is in the manifest
 golden.safetensors     inputs and what the slow reference made of them: every spike and final state
 NATIVE ...             files in the chip's own terms, where it has any
-evaluation.json        what `evaluate` last found on which targets; it comes later, so without a checksum
+evaluation.json        the last result of `evaluate`, by target; written later, so without a checksum
 report.html            for people; made from the rest, so without a checksum
 """
 
@@ -48,7 +48,7 @@ class Golden:
     Args:
         inputs: integers [B, T, C, H, W].
         expected: arrays by name as in `Trace.arrays(state=True)`, and `output`.
-        images: uint8 [B, H, W], the pictures behind the inputs, for the report; or None.
+        images: uint8 [B, H, W], the pictures that the inputs were made of, for the report; or None.
         labels: int64 [B], or None.
     """
 
@@ -80,7 +80,7 @@ class Bundle:
 
     @property
     def cores(self) -> dict[str, int] | None:
-        """The core of every layer, as it was placed; None where layers span several cores, or nothing sane is said."""
+        """The core of every layer, as it was placed; None where layers span several cores, or it is invalid."""
         try:
             placed = [(slot["layer"], slot["core"]) for slot in self.manifest["check"]["placement"]]
         except (LookupError, TypeError):

@@ -1,4 +1,4 @@
-"""What `evaluate` found of a bundle's program, left in the bundle for its report.
+"""The result of `evaluate` for a bundle's program, kept in the bundle for its report.
 
 It is no part of what was exported: no checksum covers it, and a bundle without it is whole. It names the integers that
 it is about, so that it is never shown beside others.
@@ -22,7 +22,7 @@ MAX_BYTES = 4 * 2**20
 
 
 def leave_evaluation(bundle: Bundle, result: Mapping[str, Any], data: str, semantics: Semantics) -> Path:
-    """Write `evaluation.json` into the bundle, in the place of an earlier one; its path.
+    """Write `evaluation.json` into the bundle, replacing an earlier one; returns its path.
 
     Args:
         result: `Evaluation.to_dict()`.

@@ -63,7 +63,7 @@ class Step(Protocol):
 
 
 class Fitted(Protocol):
-    """A network that fits, and how it came to: `split` and `retrain` say what it still needs."""
+    """A network that fits, and the changes that led to it: `split` and `retrain` say what it still needs."""
 
     @property
     def network(self) -> Network: ...  # noqa: D102
@@ -83,7 +83,7 @@ class FitsItself(Protocol):
     """A chip that finds the smallest changes after which a network fits."""
 
     def make_fit(self, network: AnyNetwork, frames: Integers | None = None) -> Fitted:
-        """The changed network; `frames` [B, T, C, H, W] stand for the use.
+        """The changed network; `frames` [B, T, C, H, W] are typical of its use.
 
         Raises:
             CheckFailed: no such changes were found.
@@ -110,7 +110,7 @@ class ChecksStates(Protocol):
     """A chip with findings that only a run can show, such as the headroom of its states."""
 
     def findings_on(self, network: AnyNetwork, frames: Integers) -> tuple[Finding, ...]:
-        """What a run on frames [B, T, C, H, W] that stand for the use shows.
+        """Findings of a run on frames [B, T, C, H, W] that are typical of the use.
 
         Raises:
             UnsupportedError: see `Chip.lower`.
@@ -204,7 +204,7 @@ class VariesOpenPoints(Protocol):
 
 
 class Seen(Protocol):
-    """What a chip's camera sent since the last look: its events, and the board's time when the look began."""
+    """What a chip's camera sent since the last read: its events, and the board's time when this read began."""
 
     @property
     def pixels(self) -> Events: ...  # noqa: D102
@@ -215,7 +215,7 @@ class Seen(Protocol):
 class Camera(Protocol):
     """A program that runs on a board, fed by the board's own camera; a context manager, which starts it."""
 
-    #: What went otherwise than asked, counted, by what it was.
+    #: Irregularities of the run, counted by kind.
     incidents: Counter[str]
 
     def __enter__(self) -> Camera: ...
@@ -225,13 +225,13 @@ class Camera(Protocol):
 
     @property
     def quiet_us(self) -> int:
-        """How long spikes may be on their way, us."""
+        """The longest time that spikes take to the host, us."""
 
     def elapsed_us(self) -> int:
-        """Time of the board as the host reckons it."""
+        """Time of the board, as the host computes it."""
 
     def read(self, timeout: float) -> Seen:
-        """What has come, at once when there is something, else after `timeout` seconds.
+        """What has arrived: at once if there is something, else after `timeout` seconds.
 
         Raises:
             SourceLost: the board went away or stopped answering.
@@ -253,7 +253,7 @@ class HasCamera(Protocol):
         """The program with the chip's own pixels as its input.
 
         Raises:
-            UnsupportedError: the camera has not these pixels.
+            UnsupportedError: the camera does not have these pixels.
             InputError: a part outside the camera.
         """
 
@@ -273,7 +273,7 @@ def require(thing: object, ability: type[A], wanted: str) -> A:
         wanted: what the user asked for, for the error, e.g. "--apply".
 
     Raises:
-        UnsupportedError: it has not.
+        UnsupportedError: it does not have it.
     """
     if isinstance(thing, ability):
         return thing

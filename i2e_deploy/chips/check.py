@@ -76,7 +76,7 @@ class CheckReport:
 
     @property
     def errors(self) -> tuple[Finding, ...]:
-        """Findings that keep the network off the chip."""
+        """Findings because of which the network does not fit."""
         return tuple(finding for finding in self.findings if finding.severity == "error")
 
     @property

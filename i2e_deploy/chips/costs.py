@@ -72,7 +72,7 @@ class Costs:
         figures: power, energy, latency.
         loads: of every core; empty where the chip has no such limit.
         activity: spikes and synaptic operations a sample, by layer.
-        unknown: what no figure stands for, each a sentence.
+        unknown: what no figure covers, each a sentence.
         published: figures of whole chips, for comparison.
     """
 

@@ -91,7 +91,7 @@ class Trace:
         unseen: layers that the target could not report, by their place in network order; `spikes` then holds the
             others, and `states` and `counts` may be empty: what is not there was not seen, not zero.
         power: where the target has a power monitor.
-        incidents: what went otherwise than asked, counted, by what it was (e.g. events injected late).
+        incidents: irregularities of the run, counted by kind (e.g. events injected late).
     """
 
     spikes: Mapping[str, Integers]

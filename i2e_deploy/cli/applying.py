@@ -87,7 +87,7 @@ def apply_to_file(chip: Chip, network: AnyNetwork, out: Path, given: Integers | 
 
     Args:
         out: a `.safetensors` file, which keeps the changes as notes, or `.nir`; must not exist.
-        given: frames, or a recording, that stand for the use; see `FitsItself`.
+        given: frames, or a recording, typical of the use; see `FitsItself`.
         step_us: duration of a step of a recording.
 
     Raises:

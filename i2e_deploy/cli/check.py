@@ -25,7 +25,7 @@ def command(
     inputs: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(
-            "--input", help="Frames (.npy) or a recording that stand for the use: load of cores; headroom of states."
+            "--input", help="Frames (.npy) or a recording typical of the use: load of cores; headroom of states."
         ),
     ] = None,
     apply: Annotated[
@@ -35,11 +35,11 @@ def command(
     step_us: Annotated[int, typer.Option(min=1, help="DYNAP-CNN, with --input: duration of a step.")] = 1000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Hold a network against the rules of a chip: will it fit?
+    """Check a network against the rules of a chip: will it fit?
 
     The layers are placed on the chip's cores. Exits with 1 when the network does not fit. With --input the network is
-    also run on those events. DYNAP-CNN: as the asynchronous chip would; cores are chosen by load, and the load is held
-    against what a core can do. Loihi 2: how near the states come to their limits, and what would differ on Lava and in
+    also run on those events. DYNAP-CNN: as the asynchronous chip would; cores are chosen by load, which is compared
+    with what a core can do. Loihi 2: how close the states come to their limits, and what would differ on Lava and in
     SLAYER.
 
     With --apply the smallest set of changes found (layers split, fewer channels, smaller kernels, pooling earlier) is

@@ -237,7 +237,7 @@ def new_table(*columns: Column | str, title: str = "") -> Table:
 
 
 def print_check(report: CheckReport, out: Console) -> None:
-    """The fit as tables: memory per core, then every rule against every layer, then what to mend."""
+    """The fit as tables: memory per core, then every rule against every layer, then what to fix."""
     from rich.table import Column
     from rich.text import Text
 

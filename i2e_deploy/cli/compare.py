@@ -1,4 +1,4 @@
-"""`i2e-deploy compare`: are two traces the same, and if not, where do they part?"""
+"""`i2e-deploy compare`: are two traces the same, and if not, where do they differ first?"""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def command(
     actual: Annotated[Path, typer.Argument(help="The trace to hold against it.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Compare two traces, and name the place where they part.
+    """Compare two traces, and name the first difference.
 
     Every spike of every layer and every state that the first one holds. Exits with 1 where they differ and names the
     first sample, step and neuron of each layer, or the first event.

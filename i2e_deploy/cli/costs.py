@@ -14,7 +14,7 @@ COEFFICIENTS_HELP = "DYNAP-CNN: energy per operation of your board, as `calibrat
 
 
 def print_costs(costs: Costs, out: Console) -> None:
-    """Figures with certainty and source, the load of every core, and what no figure stands for."""
+    """Figures with certainty and source, the load of every core, and what no figure covers."""
     named = [source for figure in costs.figures for source in figure.sources] + [row.source for row in costs.loads]
     numbers = {source: i + 1 for i, source in enumerate(dict.fromkeys(named))}
     out.print(f"estimate, {costs.basis}; in brackets how certain a figure is, and its sources")

@@ -1,4 +1,4 @@
-"""`i2e-deploy doctor`: what is installed and attached, and the command that mends what is missing."""
+"""`i2e-deploy doctor`: what is installed and attached, and the command that installs what is missing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 
 def command(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Show what is installed, and what mends the rest.
+    """Show what is installed, and how to get the rest.
 
     Example: i2e-deploy doctor
     """

@@ -48,7 +48,7 @@ def command(
     """Compare targets on data: accuracy, agreement, costs.
 
     Class folders hold event files: data/<class>/<name>.bin and so on; classes count in sorted order. A recorded session
-    has no labels: then agreement and stability are what is told. A board is asynchronous: compare it with the simulator
+    has no labels: then agreement and stability are reported. A board is asynchronous: compare it with the simulator
     in --semantics event. In a bundle the result is left as evaluation.json, for `i2e-deploy report`. Power, load of the
     cores and latency on the chip are estimated on the first 50 samples.
 

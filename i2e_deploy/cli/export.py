@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 #: Golden inputs when none are given: samples, steps and share of pixels that fire, drawn from the seed.
 SAMPLES, STEPS, RATE = 2, 8, 0.1
-#: Frames have no duration; the load of cores is told for this one.
+#: Frames have no duration; the load of cores is computed for this one.
 STEP_US = 1000
 
 
@@ -80,7 +80,7 @@ def command(
             out, target, network, frames, provenance=provenance, semantics=semantics, lowered=lowered
         )
     if not any(written.golden.expected[f"layer{i}"].any() for i in range(len(written.program.layer_names))):
-        console(stderr=True).print("no neuron fires on the golden inputs: give frames that it answers to with --input")
+        console(stderr=True).print("no neuron fires on the golden inputs: give frames that it responds to with --input")
     report = _report(written)
     if as_json:
         print_json({"bundle": str(out), "report": report, "manifest": dict(written.manifest)})
@@ -89,7 +89,7 @@ def command(
 
 
 def _report(written: Bundle) -> str:
-    """The path of the bundle's page; empty, and said why, where it cannot be made."""
+    """The path of the bundle's page; empty where it cannot be made, after saying why."""
     from i2e_deploy.cli.common import console
     from i2e_deploy.errors import FileFormatError, MissingDependency
     from i2e_deploy.reporting.html import write_report

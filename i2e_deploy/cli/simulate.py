@@ -122,7 +122,7 @@ def _tell(program: Program, trace: Trace, spread: Any, costs: Costs | None, out:
 
 
 def _print_activity(program: Program, trace: Trace) -> None:
-    """Each layer's counts, as far as the target has them; then what went otherwise than asked."""
+    """Each layer's counts, as far as the target has them; then irregularities."""
     from i2e_deploy.cli.common import console
 
     words = {"synops": "synaptic operations"}

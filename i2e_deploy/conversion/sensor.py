@@ -3,7 +3,7 @@
 The order is that of the pixel: low-pass photoreceptor, comparator with its own threshold, refractory
 period, then events that no light caused, then the error of the clock.
 
-A saccade is a step of the light on the pixel by dV. Behind a first-order low-pass with time constant
+A saccade is a step of the light on the pixel by dV. After a first-order low-pass with time constant
 tau = 1 / (2 pi cutoff_hz) the comparator sees dV (1 - exp(-t / tau)), so it fires at
 
     t = tau * ln(dV / (dV - s))        if that is within the saccade, else not at all

@@ -1,6 +1,6 @@
 """Convert a whole data set: plan, run what is missing, write the manifest.
 
-A folder in work holds finished shards under their final names and `.progress/` with the plan, one
+A folder in progress holds finished shards under their final names and `.progress/` with the plan, one
 report a shard, and temporary files. A complete folder holds shards and `manifest.json`, nothing else.
 """
 

@@ -86,7 +86,7 @@ def frames_reference(events: Events, bounds: Bounds, spec: FrameSpec) -> Frames:
 
     Args:
         events: [N].
-        bounds: int64 [n, 2], first event and the one behind the last of each frame.
+        bounds: int64 [n, 2], first event and the one after the last of each frame.
         spec: of the frames. Events outside the crop, or with a polarity above 1, are not counted.
 
     Returns:

@@ -55,7 +55,7 @@ def count_frames(events, bounds, columns, rows, plane, binary, most, frames):  #
 
 @numba.njit(cache=True, nogil=True)
 def fill_steps(events, i, start, last, step, by_time, reset, columns, rows, plane, binary, frames, taken, ends, lost):  # type: ignore[no-untyped-def]
-    """Add events from index `i` on to the open step's frame, `frames[0]`, and to those behind it as steps close.
+    """Add events from index `i` on to the open step's frame, `frames[0]`, and to those after it as steps close.
 
     Stops at the end of the events, at a jump in time, and when all frames are full.
 
@@ -65,9 +65,9 @@ def fill_steps(events, i, start, last, step, by_time, reset, columns, rows, plan
         last: us, latest event so far.
         step: length of a step, us, or events.
         by_time: whether it is us.
-        reset: a time stamp more than so many us before `start` or behind `last` is a jump; only `by_time`.
+        reset: a time stamp more than so many us before `start` or after `last` is a jump; only `by_time`.
         columns, rows, plane, binary: see `count_frames`.
-        frames: int32 [K, C * H * W]; those behind the first are zero.
+        frames: int32 [K, C * H * W]; those after the first are zero.
         taken: int64 [K], events in each step.
         ends: int64 [K], set for each step that closed.
         lost: int64 [2], added to: events not seen, events late (before the open step, or of a time beyond `FAR`).

@@ -1,7 +1,7 @@
-"""In which order the events of one bin stand, where nothing gives them a time.
+"""The order of the events of one bin that have no times of their own.
 
 An asynchronous chip takes events one at a time, so the order is part of what it computes: in raster order whole rows
-fire before their neighbours can inhibit them (docs/dynapcnn.md has what that costs). `spread` is what we give.
+fire before their neighbours can inhibit them (docs/dynapcnn.md has what that costs). `spread` is the order used here.
 """
 
 from __future__ import annotations

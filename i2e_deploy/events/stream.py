@@ -213,7 +213,7 @@ class Windower:
         return int(self._taken[self._at]) + sum(self._steps[-1 - i][3] for i in range(kept))
 
     def _new_block(self) -> None:
-        """Room for the open step and some behind it, so that a call counts into several."""
+        """Room for the open step and more after it, so that a call counts into several."""
         size = prod(self.frame.shape)
         count = min(max(64, self.spec.steps), max(1, _BLOCK_VALUES // size))
         if count > self.spec.steps:

@@ -1,7 +1,7 @@
 """Windows over a sorted event array: which events belong to which window.
 
 A window of time is `[start + k * stride, start + k * stride + length)`. All bounds are int64 [n, 2]: index of the
-first event and of the one behind the last; `frames.to_frames` takes them.
+first event and of the one after the last; `frames.to_frames` takes them.
 """
 
 from __future__ import annotations

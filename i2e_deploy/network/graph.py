@@ -64,7 +64,7 @@ class Network:
             if layer.name == INPUT:
                 raise InputError(f"a layer is called {INPUT!r}, which names the input of the network: rename it")
             if layer.name in shapes:
-                raise InputError(f"layer {layer.name!r} stands twice in the network: give each its own name")
+                raise InputError(f"layer {layer.name!r} is in the network twice: give each its own name")
             missing = [name for name in layer.inputs if name not in shapes]
             if missing or not layer.inputs:
                 raise InputError(f"layer {layer.name!r} takes its input from {missing}: no such layer before it")

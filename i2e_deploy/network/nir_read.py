@@ -83,7 +83,7 @@ def _network(graph: Guarded) -> Network:
 
 
 def _in_order(graph: Guarded, kinds: dict[str, str], entry: str) -> list[tuple[str, tuple[str, ...]]]:
-    """The nodes between input and output, each behind what feeds it, with the names of its inputs."""
+    """The nodes between input and output, each after what feeds it, with the names of its inputs."""
     ends = graph.texts("edges", width=2)
     feeds: dict[str, list[str]] = {name: [] for name in kinds}
     for source, target in zip(ends[::2], ends[1::2], strict=True):
@@ -97,7 +97,7 @@ def _in_order(graph: Guarded, kinds: dict[str, str], entry: str) -> list[tuple[s
         ready = [name for name in waiting if feeds[name] and done.issuperset(feeds[name])]
         if not ready:
             raise UnsupportedError(
-                f"{graph.file}: {', '.join(map(repr, waiting))} stand in a loop or get no input: "
+                f"{graph.file}: {', '.join(map(repr, waiting))} are in a loop or get no input: "
                 "only feed-forward graphs can be read"
             )
         found += [(name, tuple(feeds[name])) for name in ready]

@@ -1,6 +1,6 @@
 """What a kind of layer is: a frozen record that knows its output shape and how it is written, and a register of kinds.
 
-A package of somebody else adds a kind by a subclass and an entry point in the group `i2e_deploy.layers`, whose name is
+Another package adds a kind by a subclass and an entry point in the group `i2e_deploy.layers`, whose name is
 the class's: files that hold it are then read wherever that package is installed.
 """
 

@@ -66,7 +66,7 @@ class Sensor(Op):
         height, width = shape[1] // self.pool[0], shape[2] // self.pool[1]
         crop = ((0, height), (0, width)) if self.crop is None else self.crop
         if crop[0][1] > height or crop[1][1] > width or not height or not width:
-            raise InputError(f"a sensor crops {crop} of {height}x{width} pixels (behind pooling {self.pool})")
+            raise InputError(f"a sensor crops {crop} of {height}x{width} pixels (after pooling {self.pool})")
         return crop
 
     def describe(self) -> str:

@@ -81,7 +81,7 @@ def from_sinabs(module: nn.Module, input_shape: Shape) -> Network:
 def _check_norms(
     reads: Sequence[tuple[str, str]], stands_for: Mapping[str, str], norms: Mapping[str, tuple[str, ...]]
 ) -> None:
-    """A layer with batch norm folded in serves only those that read it behind the norm."""
+    """A layer with batch norm folded in serves only those that read it after the norm."""
     folded: dict[str, set[str]] = {}
     for name, passed in norms.items():
         folded.setdefault(stands_for[name], set()).update(passed)
@@ -91,7 +91,7 @@ def _check_norms(
         if missed:
             raise UnsupportedError(
                 f"layer {reader!r} takes {layer!r} without the batch norm {sorted(missed)} that another branch puts "
-                "behind it: give each branch a convolution of its own"
+                "after it: give each branch a convolution of its own"
             )
 
 
@@ -112,7 +112,7 @@ def _check_outputs(outputs: Sequence[str], read: Collection[str]) -> None:
 
 
 def _folded(name: str, norm: Any, layer: Layer | None) -> Layer:
-    """The layer with batch norm `norm` behind it folded into its weights: w * f, (b - mean) * f + beta."""
+    """The layer with the batch norm `norm` after it folded into its weights: w * f, (b - mean) * f + beta."""
     if layer is None or not isinstance(layer.op, Conv2d | Linear):
         raise UnsupportedError(f"layer {name!r} normalises something else than a convolution or linear layer: move it")
     if norm.running_var is None:

@@ -1,4 +1,4 @@
-"""The pictures of a report, each an SVG string that stands in the page."""
+"""The pictures of a report, each an SVG string inside the page."""
 
 from __future__ import annotations
 

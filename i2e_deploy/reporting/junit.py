@@ -40,7 +40,7 @@ def junit_xml(evaluation: Evaluation, min_accuracy: float = 0.0, min_agreement: 
 
 
 def _measured(result: Mapping[str, Any]) -> list[str]:
-    """Power, and what went otherwise than asked, one a line."""
+    """Power and irregularities, one a line."""
     rails = ", ".join(f"{name} {value:.4f}" for name, value in result["power_rails_mw"].items())
     power = [] if result["power_mw"] is None else [f"power {result['power_mw']:.4f} mW ({rails})"]
     return power + [f"{what}: {count}" for what, count in result["incidents"].items()]

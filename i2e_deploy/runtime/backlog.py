@@ -117,7 +117,7 @@ class Backlog:
                 self._changed.notify_all()
 
     def put_ahead(self, ahead: Ahead) -> None:
-        """Tell what is known of the window that closes next, in place of what was told before."""
+        """Set what is known of the window that closes next, replacing what was set before."""
         with self._changed:
             news = len(ahead.frames) != len(self._ahead.frames) or ahead.first_step != self._ahead.first_step
             self._ahead = ahead

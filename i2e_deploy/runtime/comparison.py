@@ -1,4 +1,4 @@
-"""Compare two runs exactly and name the first place where they part."""
+"""Compare two runs exactly and name the first place where they differ."""
 
 from __future__ import annotations
 

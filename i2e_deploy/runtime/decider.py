@@ -103,7 +103,7 @@ class Decider:
     """Runs windows through a program, in order, with the state that the spec asks for.
 
     The steps of an open window may be run ahead. That never changes a decision: if the window does not come as it was
-    (given up, dropped, merged), its steps are taken back and run again.
+    (given up, dropped, merged), its steps are undone and run again.
     """
 
     def __init__(self, program: Program, spec: LiveSpec) -> None:

@@ -30,7 +30,7 @@ class TargetResult:
         seconds: wall time of all runs.
         unseen: layers that the target does not report.
         power: where the target measures it, else None.
-        incidents: what went otherwise than asked, counted.
+        incidents: irregularities, counted by kind.
     """
 
     target: str

@@ -1,4 +1,4 @@
-"""The same inputs on one or several targets: what each makes of them, and where they part.
+"""The same inputs on one or several targets: what each makes of them, and where they differ first.
 
 With labels this gives accuracies, and with a board among the targets hardware-in-the-loop evaluation; without labels (a
 recorded live session) it gives agreement and stability.

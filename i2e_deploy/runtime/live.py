@@ -27,7 +27,7 @@ from i2e_deploy.text import counted, said, shape_text
 
 #: Longest wait for a packet or a window, seconds: how soon a stop is noticed, and silence.
 POLL = 0.01
-#: A packet may be this late behind its events, us: only after that is silence taken for the end of a step.
+#: A packet may arrive this long after its events, us: only after that does silence end a step.
 GRACE_US = 20_000
 #: Back-off between attempts to find a lost source, seconds.
 FIRST_RETRY, LAST_RETRY = 0.1, 5.0
@@ -183,7 +183,7 @@ class Live:
             self.backlog.put(Waiting(window, (window.index,), arrived))
         self.backlog.put_ahead(Ahead(*self.windower.ahead()))
         if len(packet):
-            self._idle_since = time.perf_counter()  # behind `put`: waiting for the network is no silence of the source
+            self._idle_since = time.perf_counter()  # after `put`: waiting for the network is no silence of the source
 
     def _find_again(self, reopen: Callable[[], Source], deadline: float) -> None:
         """Open the source again, with growing pauses, until the deadline."""

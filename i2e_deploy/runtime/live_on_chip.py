@@ -1,7 +1,7 @@
 """A live session on the chip itself: its own camera feeds its own cores, a window of output spikes is a decision.
 
 The chip runs on its own: nothing is dropped or held back when the host is slow, and its states go on from window to
-window. No board was here: unverified on silicon.
+window. We had no board: unverified on silicon.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class ChipLive:
     """A running session, with the surface of `Live`: a context manager, and an iterator of decisions.
 
     A decision's `events` are those of the camera in its window, where they are sent out; it has no synaptic operations,
-    which no board tells. Its latency counts from the end of the window, by the host's clock; `quiet_s` of it is waiting
+    which no board reports. Its latency counts from the end of the window, by the host's clock; `quiet_s` is waiting
     for spikes that are on their way.
 
     Args:

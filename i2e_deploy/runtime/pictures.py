@@ -20,7 +20,7 @@ class PictureSource:
     """Shows every picture of a folder once: 8 steps of events each, then a pause.
 
     Options: `size` pixels a side (32), `ratio` the I2E threshold S_th0 (0.12), `step` us a step (2500), `pause` us
-    behind a picture (0), `realtime` (1), `loop` (0). A window of 8 steps covers one picture.
+    after a picture (0), `realtime` (1), `loop` (0). A window of 8 steps covers one picture.
     """
 
     def __init__(self, uri: SourceUri) -> None:

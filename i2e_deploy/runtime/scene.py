@@ -2,7 +2,7 @@
 
 The chip sees the scene once; the events of its pixels, which it sends out as well, run through the simulator
 afterwards. Both are cut into windows. Agreement is statistical: the chip's order of events is its own, and an event
-may be lost on either way. No board was here: unverified on silicon.
+may be lost on either way. We had no board: unverified on silicon.
 """
 
 from __future__ import annotations

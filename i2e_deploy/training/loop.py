@@ -30,8 +30,8 @@ class TrainConfig:
         epochs: passes over the training set.
         batch_size: pictures a step.
         learning_rate: the peak of the one-cycle schedule.
-        feedback_rate: learning rate of recurrent weights as a share of the others'. Adam steps as far with them, and
-            what they do goes round and round: at 1 the recurrent digits network ends at 53 % instead of above 90 %.
+        feedback_rate: learning rate of recurrent weights as a share of the others'. Adam's steps are as large, and
+            their effect adds up over time: at 1 the recurrent digits network ends at 53 % instead of above 90 %.
         weight_decay: of AdamW.
         label_smoothing: share of the target spread over all classes.
         logit_scale: the summed output spikes are multiplied by it before the softmax.
@@ -76,7 +76,7 @@ def train(
     Args:
         network: whatever `spike_counts` runs.
         spike_counts: of `training.bptt` (Sinabs) or `training.slayer`.
-        train_set: pictures uint8 [N, H, W] and labels [N]; converted afresh in each epoch with random
+        train_set: pictures uint8 [N, H, W] and labels [N]; converted anew in each epoch with random
             placements of the saccades.
         test_set: frames uint8 [M, T, 2, H, W] and labels [M].
         on_batch: called with (batches done in all, loss).

@@ -1,4 +1,4 @@
-"""Cameras, on stand-ins for their libraries: no camera was here. Names are checked against the real ones."""
+"""Cameras, on stand-ins for their libraries: we had no camera. Names are checked against the real ones."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def test_a_burst_of_20_million_events_a_second(policy: Policy) -> None:
     if policy == "block":
         assert max(d.events for d in decisions) > 190_000
         assert stats["dropped_events"] == 0
-    assert after(decisions, 0.32)  # it goes on behind the burst
+    assert after(decisions, 0.32)  # it goes on after the burst
 
 
 def test_silence_and_unplugging() -> None:

@@ -1,4 +1,4 @@
-"""Networks behind Sinabs' DVSLayer, and frames for them."""
+"""Networks after Sinabs' DVSLayer, and frames for them."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def image_network(pool: Op | None, size: int = 8, features: int = 3) -> Network:
 
 
 def two_branches() -> Network:
-    """A layer, one behind it, and a third on the sum of both, pooled."""
+    """A layer, one after it, and a third on the sum of both, pooled."""
     rng = np.random.default_rng(0)
 
     def conv(features: int, channels: int) -> Conv2d:

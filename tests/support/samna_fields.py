@@ -1,6 +1,6 @@
 """A recording stand-in for samna's configuration that has the published fields and no others, as its classes have.
 
-Names: Speck Dev Kit Datasheet (Aug 2023), 3.2.2 and the sections behind it; samna's reference of `CnnLayerConfig`.
+Names: Speck Dev Kit Datasheet (Aug 2023), 3.2.2 and the sections after it; samna's reference of `CnnLayerConfig`.
 """
 
 from __future__ import annotations

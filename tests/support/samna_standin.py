@@ -1,7 +1,7 @@
 """A stand-in for `samna`, so that `sinabs.backend.dynapcnn` can be imported and its CPU simulation run.
 
 The package of that name on the public index is an installer that runs pip when imported; it must never be.
-The stand-in has the names that Sinabs imports and nothing behind them.
+The stand-in has the names that Sinabs imports and nothing else.
 """
 
 from __future__ import annotations

@@ -55,8 +55,8 @@ class Loihi2Chip(Chip):
             findings.append(
                 Finding("input transform", network.blocks[0].name, f"x * {weight} + {bias}", "", "", "info", text)
             )
-        slots, cuts, homeless = place(layers, self.profile)
-        findings += _core_findings(cuts, homeless, self.profile)
+        slots, cuts, unplaced = place(layers, self.profile)
+        findings += _core_findings(cuts, unplaced, self.profile)
         return CheckReport(self.profile.name, tuple(b.name for b in network.blocks), tuple(findings), slots)
 
     def lower(self, network: AnyNetwork, options: LowerOptions = PLAIN) -> LoihiProgram:
@@ -86,7 +86,7 @@ class Loihi2Chip(Chip):
         return costs(trace, layers_of(network, "chip"), self.profile)
 
     def native_files(self, program: Program, placement: Sequence[Slot]) -> Mapping[str, bytes]:
-        """`program.net` for netx, mended (see `formats.netx_export`); nothing where a `.net` file cannot hold it."""
+        """`program.net` for netx, corrected (see `formats.netx_export`); nothing where a `.net` file cannot hold it."""
         from i2e_deploy.chips.loihi2.formats.netx_export import export_netx
 
         with tempfile.TemporaryDirectory(prefix="i2e-net-") as folder:
@@ -140,7 +140,7 @@ def _refusal(network: AnyNetwork) -> str:
     return f"{given}: Loihi 2 takes SLAYER's integer blocks; train with SLAYER and use from_slayer or read_netx"
 
 
-def _core_findings(cuts: tuple[Cut, ...], homeless: tuple[str, ...], profile: Profile) -> list[Finding]:
+def _core_findings(cuts: tuple[Cut, ...], unplaced: tuple[str, ...], profile: Profile) -> list[Finding]:
     per_chip, source = len(profile.cores), profile.cores_source
     total = sum(cut.cores for cut in cuts)
     findings = [
@@ -157,9 +157,9 @@ def _core_findings(cuts: tuple[Cut, ...], homeless: tuple[str, ...], profile: Pr
         for cut in cuts
     ]
     fix = "use fewer inputs, channels or taps in these layers"
-    if homeless:
+    if unplaced:
         findings += [
-            Finding("cores", name, "no piece fits a core", per_chip, "cores", "error", fix, source) for name in homeless
+            Finding("cores", name, "no piece fits a core", per_chip, "cores", "error", fix, source) for name in unplaced
         ]
     sizes = [(board, board.chips * per_chip) for board in profile.boards]
     for board, cores in sizes:

@@ -225,7 +225,7 @@ class BlockNetwork(IntegerNetwork):
         shapes: dict[str, Shape] = {SOURCE: self.input_shape}
         for block in self.blocks:
             if block.name in shapes:
-                raise InputError(f"layer {block.name!r} stands twice in the network: give each its own name")
+                raise InputError(f"layer {block.name!r} is in the network twice: give each its own name")
             shapes[block.name] = block.shape
             if not block.connections:
                 raise InputError(f"layer {block.name!r} has no connections: give it a source")

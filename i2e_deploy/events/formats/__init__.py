@@ -22,7 +22,7 @@ FORMATS: dict[str, Format] = {
         dsec.FORMAT,
     )
 }
-#: Endings of names that a format claims; `.raw` is told by its header.
+#: Endings of names that a format claims; `.raw` is identified by its header.
 SUFFIXES = tuple(sorted({".raw", *(suffix for format_ in FORMATS.values() for suffix in format_.suffixes)}))
 
 

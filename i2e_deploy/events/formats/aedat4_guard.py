@@ -30,7 +30,7 @@ def check_aedat4(path: Path) -> int | None:
         None if the file is whole, else the byte offset of the packet at which it is cut off.
 
     Raises:
-        Damaged: not AEDAT4, or a length that lies.
+        Damaged: not AEDAT4, or a length that is wrong.
     """
     total = path.stat().st_size
     with path.open("rb") as file:
@@ -99,7 +99,7 @@ def _check_inflated(file: BinaryIO, size: int, offset: int) -> None:
     if blocks * limit > MAX_INFLATED:
         raise Damaged(f"a packet of {size} bytes inflates to up to {blocks * limit}, at most {MAX_INFLATED}", offset)
     if end - at > 8:  # end mark and checksum take at most 8; a second frame would go uncounted
-        raise Damaged(f"a packet has {end - at} bytes behind its compressed frame", offset)
+        raise Damaged(f"a packet has {end - at} bytes after its compressed frame", offset)
 
 
 def _lz4_blocks(file: BinaryIO, at: int, end: int, checksum: int) -> tuple[int, int]:

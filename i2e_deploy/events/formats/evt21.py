@@ -61,7 +61,7 @@ def swap_halves(words: Words) -> Words:
 
 
 def decode(words: Words, time_high: int | None) -> tuple[Events, int | None]:
-    """Events of `words` uint64 [N], and the TIME_HIGH that holds behind them.
+    """Events of `words` uint64 [N], and the TIME_HIGH that holds after them.
 
     Args:
         words: little-endian value of each word.
@@ -94,7 +94,7 @@ def _carry(values: NDArray[np.int64], mask: NDArray[Any], before: int | None) ->
 
 
 def encode(events: Events, time_high: int | None) -> tuple[Words, int | None]:
-    """Words of `events`, and the TIME_HIGH that holds behind them. Order within one microsecond is kept.
+    """Words of `events`, and the TIME_HIGH that holds after them. Order within one microsecond is kept.
 
     Neighbours share a word when they have the same time, row, polarity and group of 32 columns, and rising x.
     """

@@ -26,7 +26,7 @@ _MAX_HEADER = 2**12
 
 
 def _npy_header(file: IO[bytes], what: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    """dtype and shape of a `.npy` stream; it then stands at the data. Format: numpy.lib.format, versions 1 to 3."""
+    """dtype and shape of a `.npy` stream; it is then at the data. Format: numpy.lib.format, versions 1 to 3."""
     magic = file.read(8)
     if magic[:6] != b"\x93NUMPY":
         raise Damaged(f"{what} is no .npy array", 0)

@@ -2,7 +2,7 @@
 
 What is guarded here was measured with faery 0.7.1: `zero_t0=True` (its default) shifts all times and only faery
 reads them back; its panics are `BaseException`s; it takes a missing sensor size for 1280 x 720; it reads a file
-cut inside a word without a word; its ES writer changes the caller's array.
+cut inside a word without an error; its ES writer changes the caller's array.
 """
 
 from __future__ import annotations

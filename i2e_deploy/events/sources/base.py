@@ -25,7 +25,7 @@ class Source(Protocol):
         sensor_size: (width, height) in pixels.
 
     A source that has a true `unpaced` gives its events as fast as they are read (a file, say): a receiver that is
-    slow then had better wait than lose any.
+    slow should then wait rather than lose any.
     """
 
     sensor_size: tuple[int, int]

@@ -7,7 +7,7 @@
 | `camera://inivation`, `camera://dv` | dv-processing: the other iniVation models (DVS128, Mini, Micro, S) |
 
 `?serial=` picks one of several. Written against the libraries' documentation (neuromorphic-drivers 0.18, dv-processing
-2.0) and a stand-in; no camera was here: unverified on hardware.
+2.0) and a stand-in; we had no camera: unverified on hardware.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`fake://320x240?rate=1e6&seconds=5&faults=unplug@1,garbage@2`: a camera that is none, with faults to order.
+"""`fake://320x240?rate=1e6&seconds=5&faults=unplug@1,garbage@2`: a simulated camera with injected faults.
 
 The same seed gives the same events, whatever the timing. A fault is `kind@second[:value]`:
 

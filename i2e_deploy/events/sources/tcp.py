@@ -1,4 +1,4 @@
-"""`tcp://host:port`: our framed protocol, or iniVation's AEDAT4 network stream, told apart by the first bytes."""
+"""`tcp://host:port`: our framed protocol, or iniVation's AEDAT4 network stream; the first bytes say which."""
 
 from __future__ import annotations
 

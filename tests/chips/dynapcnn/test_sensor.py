@@ -55,7 +55,7 @@ def test_pooling_behind_a_cropped_and_mirrored_sensor_where_sinabs_gives_up() ->
         seen = nn.Sequential(*list(made)[:2])(torch.from_numpy(frames).flatten(0, 1).float())
     np.testing.assert_array_equal(preprocess_frames(program.sensor, frames).reshape(seen.shape), seen.numpy())
     options["flip_y"] = False  # now windows start at row 3, which is no multiple of 2
-    with pytest.raises(UnsupportedError, match=r"crops \(3, 16\) and is pooled by 2 behind it: .* start at a multiple"):
+    with pytest.raises(UnsupportedError, match=r"crops \(3, 16\) and is pooled by 2 after it: .* start at a multiple"):
         lowered(module(5, options, SumPool2d((1, 2))), (2, 16, 18))
 
 

@@ -70,7 +70,7 @@ def test_events_are_pre_processed_as_frames_are(
 
 @pytest.mark.parametrize("options", SENSORS)
 def test_the_asynchronous_chip_sees_what_the_sensor_lets_through(options: dict[str, Any]) -> None:
-    """Engine and reference agree behind every sensor; where it moves no pixel, the network alone gives the same."""
+    """Engine and reference agree after every sensor; where it moves no pixel, the network alone gives the same."""
     shape = pixels(options)
     program, frames = lowered(module(1, options), shape), counts(8, shape)
     assert program.sensor is not None

@@ -85,8 +85,8 @@ def test_the_shipped_pilotnet_is_placed_as_the_compiler_does() -> None:
     from shipped_nets import frames_of
 
     network, _ = frames_of("pilotnet_lif", 1)
-    slots, cuts, homeless = place(layers_of(network, "chip"), PROFILE)
-    assert not homeless
+    slots, cuts, unplaced = place(layers_of(network, "chip"), PROFILE)
+    assert not unplaced
     assert [found.cores for found in cuts] == [13, 25, 13, 3, 3, 2, 12, 1, 1, 1]
     assert all(slot.used[kind] <= slot.available[kind] for slot in slots for kind in slot.used)
 

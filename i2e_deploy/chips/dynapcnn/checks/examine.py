@@ -1,4 +1,4 @@
-"""Every rule on a network and its placement on cores: what a check finds, before anybody asks what would mend it."""
+"""Every rule on a network and its placement on cores: what a check finds, before changes are searched."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from i2e_deploy.network import Network
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """What is to be looked at beside the network itself.
+    """What is checked besides the network itself.
 
     Args:
         split: what `lower(network, split=True)` makes, where that is possible.
@@ -36,7 +36,7 @@ class Asked:
 
 
 def examine(network: Network, profile: Profile, asked: Asked) -> CheckReport:
-    """All findings; where layers find no cores, the finding "cores" says which and not yet what would help."""
+    """All findings; where layers have no core, the finding "cores" names them, but not yet what would help."""
     try:
         stages, outputs = arrange(network)
         sensor = sensor_of(network)
@@ -50,9 +50,9 @@ def examine(network: Network, profile: Profile, asked: Asked) -> CheckReport:
         wide = set() if asked.program.readout is None else {source.layer for source in outputs}
         stages = tuple(spread(stage) if stage.name in wide else stage for stage in stages)
     findings = [f for s in stages for rule in RULES for f in rule(s, integers[s.name], profile)]
-    slots, crowded = place(stages, profile, None if asked.activity is None else asked.activity.synops)
+    slots, without_core = place(stages, profile, None if asked.activity is None else asked.activity.synops)
     whole = Whole(network.input_shape, stages, outputs, sensor, slots, profile, asked.activity)
-    findings.append(_cores_finding(stages, crowded, profile))
+    findings.append(_cores_finding(stages, without_core, profile))
     findings += [finding for network_rule in NETWORK_RULES for finding in network_rule(whole)]
     return CheckReport(profile.name, tuple(s.name for s in stages), tuple(findings), slots)
 
@@ -79,14 +79,14 @@ def _split(
     return tuple(parts), integers, tuple(outputs)
 
 
-def _cores_finding(stages: Sequence[Stage], crowded: Sequence[str], profile: Profile) -> Finding:
+def _cores_finding(stages: Sequence[Stage], without_core: Sequence[str], profile: Profile) -> Finding:
     """The network as a whole on the cores as a whole."""
     total, source = len(profile.cores), profile.cores_source
-    if not crowded:
+    if not without_core:
         return Finding("cores", "", len(stages), total, "cores", "ok", source=source)
     by_name = {stage.name: stage for stage in stages}
-    alone = [name for name in crowded if not _holding(by_name[name], profile)]
-    names = alone or list(crowded)
+    alone = [name for name in without_core if not _holding(by_name[name], profile)]
+    names = alone or list(without_core)
     cores = sorted({index for name in names for index in _holding(by_name[name], profile)})
     needs = ", ".join(f"{name!r} ({_needs(by_name[name])})" for name in names)
     value = f"no core for {needs}" if not cores else f"{len(names)} layers share cores {cores}: {needs}"

@@ -2,7 +2,7 @@
 
 Smallest: the fewest layers changed in a way that needs training, then the least lost, then the fewest layers split
 (which leaves the network as it is, see `split`). Lost is the share of its connections that a layer loses, added up
-over all layers, those behind the changed ones too. Sets are found by shapes (`fit_search`), then made and checked
+over all layers, those after the changed ones too. Sets are found by shapes (`fit_search`), then made and checked
 for real. Where there are more layers than cores, layers that can be left out go first (`removable`): the other changes
 leave their number as it is.
 """
@@ -77,7 +77,7 @@ def make_fit(network: Network, profile: Profile, spikes: Spikes | None = None) -
     """The network with the smallest set of changes found after which it fits.
 
     Args:
-        spikes: of each output channel on frames that stand for the use; the most active are then kept, see `channels`.
+        spikes: of each output channel on frames typical of the use; the most active are then kept, see `channels`.
 
     Raises:
         CheckFailed: no set of changes that helps was found; says what is in the way.
@@ -98,7 +98,7 @@ def make_fit(network: Network, profile: Profile, spikes: Spikes | None = None) -
 def smallest_changes(network: Network, profile: Profile) -> tuple[Change, ...]:
     """The smallest set of changes found after which every layer has a core; empty when none is, or none is needed.
 
-    It mends cores, memories and shapes; other errors of a check stay, and changes add none.
+    It resolves errors of cores, memories and shapes; other errors of a check stay, and changes add none.
 
     Raises:
         UnsupportedError: see `arrange`.
@@ -130,10 +130,10 @@ def proposal(network: Network, profile: Profile) -> str:
 def with_proposal(report: CheckReport, network: Network, profile: Profile) -> CheckReport:
     """A check with what would help beside the finding on cores, or as a finding of its own where cores suffice."""
     fix = proposal(network, profile)
-    crowded = any(finding.rule == "cores" for finding in report.errors)
-    if not fix and not crowded:
+    without_core = any(finding.rule == "cores" for finding in report.errors)
+    if not fix and not without_core:
         return report
-    if not crowded:
+    if not without_core:
         found = Finding("shapes", "", "beyond the limits of a core", "see each layer", "", "info", fix)
         return replace(report, findings=(*report.findings, found))
     fix = fix or "make these layers smaller: fewer channels, smaller kernels, larger strides"
@@ -142,7 +142,7 @@ def with_proposal(report: CheckReport, network: Network, profile: Profile) -> Ch
 
 
 def _alternatives(network: Network, chosen: Change, profile: Profile) -> list[str]:
-    """Other kinds of changes that do for the layer of a set of one."""
+    """Other kinds of changes that suffice where a set changes one layer."""
     search, kinds = Search(network, profile), {chosen.kind: ""}
     for found in search.of_one_layer():
         name, kind, value = found.picks[0]
@@ -159,7 +159,7 @@ def _split(network: Network, name: str) -> Change:
 
 
 def _mends(old: Network, new: Network, splits: Sequence[str], search: Search, profile: Profile) -> bool:
-    """Whether a check of the changed network finds nothing wrong but what changes of shapes cannot mend."""
+    """Whether a check of the changed network finds no errors but those that no change of shapes resolves."""
     whole = {f"{name}.{part}": name for name in splits for part in "ab"}
     before = {(f.layer, f.rule) for f in examine(old, profile, Asked()).errors}
     after = {(whole.get(f.layer, f.layer), f.rule) for f in examine(new, profile, Asked(split=bool(splits))).errors}
@@ -205,7 +205,7 @@ def _too_many(network: Network, profile: Profile) -> str:
     if len(names) < count:
         which = f"only {', '.join(map(repr, names))} can be" if names else "none can be"
         return f"{why}; {which} without another shape for what follows: train a shorter network, or use a second chip"
-    return f"{why} of {', '.join(map(repr, names))}, behind which shapes stay"
+    return f"{why} of {', '.join(map(repr, names))}, after which shapes stay the same"
 
 
 def _in_the_way(network: Network, report: CheckReport, profile: Profile) -> str:

@@ -57,13 +57,13 @@ class _Option:
 
     Args:
         members: the layer and those that change with it.
-        behind: layers that change shape too.
+        later: layers after them that change shape too.
     """
 
     layer: str
     kind: Kind
     members: tuple[str, ...]
-    behind: tuple[str, ...]
+    later: tuple[str, ...]
     values: Sequence[int]
 
 
@@ -106,13 +106,13 @@ class Search:
         self.goal = wrong - self.endured
 
     def sets(self) -> Iterator[Found]:
-        """Sets of changes that do, the smallest first."""
+        """Sets of changes that suffice, the smallest first."""
         for count in range(EXACT + 1):
             yield from sorted(self._sets(count), key=lambda found: found.order)
         yield from self._one_by_one()
 
     def of_one_layer(self) -> list[Found]:
-        """Changes of one layer (and those tied to it) that do without any split, the least lost first."""
+        """Changes of one layer (and those tied to it) that suffice without any split, the smallest loss first."""
         found = []
         for base in (self.plain, *self._pooled_once()):
             for combo in [()] if base.pools else [(option,) for option in base.options]:
@@ -168,7 +168,7 @@ class Search:
         """Values at which a layer that changes comes to fit more cores than before."""
         key = (base.pools, option.layer, option.kind)
         if key not in self.turns:
-            concerned = {*option.members, *option.behind}
+            concerned = {*option.members, *option.later}
             stages = tuple(stage for stage in base.stages if stage.name in concerned)
             held = [self._fitting(_changed(stages, option, value)) for value in option.values]
             now = [self._fitting(stages), *held]
@@ -190,7 +190,7 @@ class Search:
         )
 
     def _works(self, base: _Base, stages: Stages) -> tuple[str, ...] | None:
-        """The layers that must be split for all to find cores; None: not even so, or a shape is beyond the limits."""
+        """The layers to split so that all have cores; None: that does not help, or a shape exceeds a limit."""
         if any((stage.name, rule) not in self.endured for stage in stages for rule in self.room.errors(stage)):
             return None
         return self.room.splits(stages, base.outputs)
@@ -241,7 +241,7 @@ class Search:
         return sum(max(0.0, 1 - connections(stage) / self.before[stage.name]) for stage in stages)
 
     def _one_by_one(self) -> Iterator[Found]:
-        """More than `EXACT` layers: always the change after which the least is left to mend."""
+        """More than `EXACT` layers: in each turn the change after which the fewest problems remain."""
         way: Way = (self.plain, (), ())
         left = self._left(self.plain.stages)
         while True:
@@ -261,7 +261,7 @@ class Search:
         return self._left(stages), self._lost(stages)
 
     def _ways(self, base: _Base, combo: Combo, values: tuple[int, ...]) -> Iterator[Way]:
-        """One change more, of a layer that has none."""
+        """One more change, of a layer that has none yet."""
         taken = {name for option in combo for name in option.members} | {layer for layer, _, _ in base.pools}
         for option in base.options:
             if not taken & set(option.members):
@@ -276,7 +276,7 @@ class Search:
                         yield pooled, same, values
 
     def _left(self, stages: Stages) -> tuple[int, int]:
-        """What is still to mend: layers that fit nowhere or are beyond a limit, and layers without a core."""
+        """Remaining problems: layers that fit nowhere or exceed a limit, and layers without a core."""
         room = self.room
         bad = sum(room.hopeless(s) or any((s.name, r) not in self.endured for r in room.errors(s)) for s in stages)
         return bad, unplaced({stage.name: room.cores(stage, room.profile) for stage in stages})

@@ -22,7 +22,7 @@ class Whole:
 
     Args:
         input_shape: (C, H, W) of the events that go in.
-        slots: empty where the layers found no cores.
+        slots: empty where layers have no core.
         activity: None where nobody measured it.
     """
 
@@ -76,7 +76,7 @@ def input_destinations(whole: Whole) -> Iterator[Finding]:
 
 
 def output_pooling(whole: Whole) -> Iterator[Finding]:
-    """Windows behind an output layer."""
+    """Pooling windows after an output layer."""
     for source in whole.outputs:
         stage = whole.stage(source.layer)
         yield pool_finding("output pooling", stage, source.pool, whole.profile.limit("pooling"))
@@ -103,7 +103,7 @@ def readout_classes(whole: Whole) -> Iterator[Finding]:
         yield Finding("readout classes", source.layer, channels, str(limit), limit.unit, "info", fix, limit.source)
 
 
-def lonely_neuron(whole: Whole) -> Iterator[Finding]:
+def single_neuron(whole: Whole) -> Iterator[Finding]:
     """A layer of one neuron on a core that computes in parallel: the vendor's own test leaves these cores out."""
     parallel = {core.index for core in whole.profile.cores if core.parallel}
     source = next((e.source for e in whole.profile.errata if e.id == "parallel-cores"), "")
@@ -130,7 +130,7 @@ def input_core(whole: Whole) -> Iterator[Finding]:
 
 
 def synops_rate(whole: Whole) -> Iterator[Finding]:
-    """Work of a core against what it can do; a core that falls behind stalls the whole chip."""
+    """Load of a core against its capacity; an overloaded core stalls the whole chip."""
     if whole.activity is None:
         return
     cores = {core.index: core for core in whole.profile.cores}
@@ -159,5 +159,5 @@ def slow_clock(whole: Whole) -> Iterator[Finding]:
 
 NETWORK_RULES: tuple[NetworkRule, ...] = (
     sensor_size, sensor_pooling, input_destinations, output_pooling, monitored_pooling, readout_classes,
-    lonely_neuron, input_core, synops_rate, slow_clock,
+    single_neuron, input_core, synops_rate, slow_clock,
 )  # fmt: skip

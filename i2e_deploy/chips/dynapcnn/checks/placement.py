@@ -1,12 +1,12 @@
 """Which layer goes on which core: a matching between layers and cores whose memories hold them, and the best of them.
 
 Of all placements that fit, where the load of the layers is known, those come first in which no core is above its rate
-(a core that falls behind stalls the chip: sinabs' documentation, "tips for training"), or, if there is none, in which
+(an overloaded core stalls the chip: sinabs' documentation, "tips for training"), or, if there is none, in which
 the largest load is least, since that core sets the pace of all. Of these the one that puts layers fed by the input on
 the parallel cores (Speck Dev Kit Datasheet, Aug 2023, 2.4: "can be used as input layers") and single neurons elsewhere
 (as the vendor's own test of one does); then the one with the least work, in seconds of work a second of all cores
-together; then the smallest cores. The datasheet's advice stands before the total because rates are secondary figures,
-and behind the limit because a stalled chip has no use for it.
+together; then the smallest cores. The datasheet's advice comes before the total because rates are secondary figures,
+and after the limit because a stalled chip gains nothing from it.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ def place(
         from than members, by Hall's theorem).
     """
     options = {stage.name: holding(words(stage), profile) for stage in stages}
-    _, crowded = match({name: [core.index for core in cores] for name, cores in options.items()})
-    if crowded:
-        return (), tuple(stage.name for stage in stages if stage.name in crowded)
+    _, without_core = match({name: [core.index for core in cores] for name, cores in options.items()})
+    if without_core:
+        return (), tuple(stage.name for stage in stages if stage.name in without_core)
     chosen = _best(stages, options, profile, loads)
     return tuple(Slot(s.name, c.index, words(s), c.memory) for s, c in zip(stages, chosen, strict=True)), ()
 
@@ -75,10 +75,10 @@ def match(options: Mapping[str, Sequence[int]]) -> tuple[dict[str, int], tuple[s
 
 
 def unplaced(options: Mapping[str, Sequence[int]]) -> int:
-    """How many names find no core, at best."""
+    """The smallest possible number of names without a core."""
     left = dict(options)
-    while crowded := match(left)[1]:
-        del left[crowded[0]]
+    while without_core := match(left)[1]:
+        del left[without_core[0]]
     return len(options) - len(left)
 
 

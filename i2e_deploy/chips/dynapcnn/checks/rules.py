@@ -30,7 +30,7 @@ def _limited(rule: str, stage: Stage, value: int, limit: Limit, fix: str) -> Fin
 
 
 def input_size(stage: Stage, integers: Quantised, profile: Profile) -> Iterator[Finding]:
-    """Height and width of what reaches the convolution."""
+    """Height and width of the input of the convolution."""
     _, height, width = stage.input_shape
     fix = "crop or downsample the input, or pool more before this layer"
     yield _limited("input height", stage, height, profile.limit("input_size"), fix)
@@ -89,7 +89,7 @@ def pooling(stage: Stage, integers: Quantised, profile: Profile) -> Iterator[Fin
 def pool_finding(rule: str, stage: Stage, pool: tuple[int, int], limit: Limit) -> Finding:
     """Windows of one destination: square, and of a size that the chip has."""
     vertical, horizontal = pool
-    finding = _limited(rule, stage, max(pool), limit, "pool by 1, 2 or 4 in total behind a layer")
+    finding = _limited(rule, stage, max(pool), limit, "pool by 1, 2 or 4 in total after a layer")
     if vertical == horizontal:
         return finding
     return Finding(
@@ -141,17 +141,17 @@ def lower_bound(stage: Stage, integers: Quantised, profile: Profile) -> Iterator
 
 
 def precision(stage: Stage, integers: Quantised, profile: Profile) -> Iterator[Finding]:
-    """How many bits the weights keep; a missing lower bound, a large bias or a large threshold steals them."""
+    """How many bits the weights keep; a missing lower bound, a large bias or a large threshold leaves fewer."""
     bits = integers.effective_bits
-    thief = "min_v_mem is None, which asks for the whole 16-bit range: set e.g. min_v_mem=-1.0"
+    cause = "min_v_mem is None, which asks for the whole 16-bit range: set e.g. min_v_mem=-1.0"
     if stage.neuron.min_v is not None:
-        thief = "the bias, the threshold or min_v_mem is far larger than the weights: bring them closer together"
+        cause = "the bias, the threshold or min_v_mem is far larger than the weights: bring them closer together"
     if not stage.weight.any():
-        thief = "every weight is 0: the layer never fires by its input; was it trained?"
+        cause = "every weight is 0: the layer never fires by its input; was it trained?"
     few = bits < FEW_BITS
     yield Finding(
         "effective weight bits", stage.name, round(bits, 2), f"{FEW_BITS:g} or more", "bits",
-        "warning" if few else "ok", thief if few else "", "sinabs 3.1.3 discretize.py: one scale for all",
+        "warning" if few else "ok", cause if few else "", "sinabs 3.1.3 discretize.py: one scale for all",
     )  # fmt: skip
 
 

@@ -33,7 +33,7 @@ def shapes_of(network: Network) -> tuple[Stages, tuple[Source, ...]]:
 
 
 def fewer_channels(stages: Stages, members: Sequence[str], count: int) -> Stages:
-    """Stages with `count` output features in `members`, and as many input channels behind them."""
+    """Stages with `count` output features in `members`, and as many input channels of the layers after them."""
 
     def changed(stage: Stage) -> Stage:
         features, channels, *kernel = stage.weight.shape

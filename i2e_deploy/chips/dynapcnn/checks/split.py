@@ -1,4 +1,4 @@
-"""A layer over two cores: half of the output features each, joined by the feature shift of whoever they feed.
+"""A layer over two cores: half of the output features each, joined by the feature shift of the layers that they feed.
 
 In time steps no spike changes. As events, spikes of the second half follow those of the first.
 """
@@ -46,8 +46,8 @@ def splits_that_fit(
     for count in range(max(0, spare) + 1):
         for names in combinations([stage.name for stage in named if stage.weight.shape[0] > 1], count):
             parts, _ = split_all(named, outputs, names)
-            _, crowded = match({part.name: cores(part, profile) for part in parts})
-            if not crowded and (not names or _fan_out_allowed(parts, profile)):
+            _, without_core = match({part.name: cores(part, profile) for part in parts})
+            if not without_core and (not names or _fan_out_allowed(parts, profile)):
                 return names
     return None
 
@@ -57,7 +57,7 @@ def split_all(
 ) -> tuple[list[L], tuple[Source, ...]]:
     """Layers (stages or core layers) and outputs with each named layer on two cores.
 
-    `NAME.a` has the first half of the features, `NAME.b` the rest; whoever they feed takes them side by side.
+    `NAME.a` has the first half of the features, `NAME.b` the rest; the layers that they feed take them side by side.
     """
     found: list[Any] = list(layers)
     for name in names:

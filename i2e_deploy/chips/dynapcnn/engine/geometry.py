@@ -3,9 +3,9 @@
 States are stored [y][x][lane]: 8 lanes a pixel, or a multiple of 16. An event reaches a block of output pixels; each
 row of it is one contiguous run of states, and weights are stored so that theirs is too:
 [c][vertical phase][vertical slot][horizontal phase][horizontal slot][lane], where an event at padded position `p` has
-phase `p % stride`, and slots lie by rising output position. Before and behind the kernel's own slots stand slots of
+phase `p % stride`, and slots lie by rising output position. Before and after the kernel's own slots are slots of
 zeros. They let a block at the border keep its size: it is moved inwards, and its weights with it. So every event of
-a layer runs the same loops, which a processor foretells; that is worth more than the few additions of zero. Time steps
+a layer runs the same loops, which a processor predicts; that gains more than the additions of zero cost. Time steps
 do without (`spare=False`): there, many events can be sorted by the size of what they reach.
 """
 
@@ -71,7 +71,7 @@ def _block(layer: CoreLayer, axis: int) -> int:
 
 
 def _before(layer: CoreLayer, axis: int, spare: bool) -> int:
-    """Slots of zeros before the kernel's own, and as many behind."""
+    """Slots of zeros before the kernel's own, and as many after them."""
     return _block(layer, axis) - 1 if spare else 0
 
 

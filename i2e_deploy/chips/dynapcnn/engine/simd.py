@@ -82,7 +82,7 @@ def _make_add_fire(lanes: int) -> Any:
 
 @intrinsic
 def add_fire_2x16(typingctx, v, i, next_i, w, k, next_k, low, below, most, high, masks, byte):
-    """`add_fire` of 16 lanes in each of two rows, at `i` and `i + next_i`; the second row's bits behind the first's."""
+    """`add_fire` of 16 lanes in each of two rows, at `i` and `i + next_i`; the second row's bits after the first's."""
 
     def generate(context, builder, signature, args):
         v_type, w_type = signature.args[0], signature.args[3]

@@ -12,7 +12,7 @@ import numpy as np
 
 from i2e_deploy.chips.costs import CoreLoad, Costs, Figure
 from i2e_deploy.chips.dynapcnn.checks.placement import place, rate_of
-from i2e_deploy.chips.dynapcnn.engine.event.run import reaching
+from i2e_deploy.chips.dynapcnn.engine.event.run import core_inputs
 from i2e_deploy.chips.dynapcnn.engine.run import run_as_events
 from i2e_deploy.chips.dynapcnn.estimates.congestion import Congestion, congestion
 from i2e_deploy.chips.dynapcnn.estimates.power import NO_COEFFICIENTS, Coefficients, power_figures
@@ -46,7 +46,7 @@ def costs(
         given: frames [B, T, C, H, W] of steps of `options.step_us`, or a recording.
         trace: of `given` with these options, where it was run before.
         cores: of every layer; None: as `placement.place` chooses them by load.
-        coefficients: of a board; None: the power at rest alone is told.
+        coefficients: of a board; None: only the power at rest is given.
 
     Raises:
         InputError: see `DynapcnnProgram.run_events`.
@@ -74,7 +74,7 @@ def costs(
         figures = (*figures, *_latency(found, limits[program.layer_names[0]][1]))
         unknown = (*unknown, *NOT_IN_DELAYS)
     else:
-        unknown = (*unknown, "load and latency: the layers find no cores; `i2e-deploy check` says what would help")
+        unknown = (*unknown, "load and latency: layers have no core; `i2e-deploy check` says what would help")
     basis = f"run as the asynchronous chip would: {samples} samples of {1e3 * seconds:g} ms"
     activity = {
         name: {"spikes": counts.spikes / samples, "synops": counts.synops / samples}
@@ -84,13 +84,13 @@ def costs(
 
 
 def _few(frames: Integers) -> Integers:
-    """As many samples as hold `MAX_EVENTS` events together."""
+    """The first samples, with at most `MAX_EVENTS` events in all."""
     events = np.cumsum(frames.reshape(len(frames), -1).sum(axis=1, dtype=np.int64))
     return frames[: int(np.searchsorted(events, MAX_EVENTS, side="right"))]
 
 
 def _stimuli(program: CoreNetwork, given: Integers | Events, options: EventOptions) -> Iterator[Stimuli]:
-    return (stimuli for stimuli, _ in reaching(program, given, options, program.has_bias))
+    return (stimuli for stimuli, _ in core_inputs(program, given, options, program.has_bias))
 
 
 def _spikes(trace: Trace, samples: int) -> Iterator[dict[str, Spikes]]:

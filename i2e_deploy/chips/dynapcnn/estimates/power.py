@@ -145,7 +145,7 @@ def calibrate_power(readings: Sequence[Reading], source: str) -> Coefficients:
     scale = np.abs(table).max(axis=0, initial=0.0)
     if len(readings) < 3 or not scale.all() or np.linalg.matrix_rank(table / scale) < 3:
         raise InputError(
-            f"{len(readings)} readings do not tell rest, synaptic operations and spikes apart: "
+            f"{len(readings)} readings cannot separate rest, synaptic operations and spikes: "
             "give three or more, at rest and with different networks"
         )
     best: tuple[float, np.ndarray[tuple[int], np.dtype[np.float64]]] | None = None

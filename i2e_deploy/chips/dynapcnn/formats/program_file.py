@@ -115,7 +115,7 @@ def _check_graph(program: CoreNetwork) -> None:
         raise ValueError("outputs are empty")
     for source in program.outputs:
         if source.feature_shift:
-            raise ValueError(f"output {source.layer!r} has a feature shift: outputs stand one behind the other")
+            raise ValueError(f"output {source.layer!r} has a feature shift: outputs are concatenated")
         if min(pooled(source)) < 1:
             raise ValueError(f"output {source.layer!r} pooled by {source.pool} leaves nothing")
 
@@ -138,7 +138,7 @@ def _source(row: Mapping[str, Any]) -> Source:
 
 
 def _record(kind: Any, data: Any) -> Any:
-    """One of the records in front of the cores, from JSON; None stays None."""
+    """One of the records before the cores, from JSON; None stays None."""
     return None if data is None else kind(**{str(key): _tuples(value) for key, value in dict(data).items()})
 
 

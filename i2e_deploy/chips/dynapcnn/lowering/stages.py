@@ -2,8 +2,8 @@
 
 A core convolves the events that reach it, integrates, fires, and sends its spikes on, summed over pooling
 windows. So a stage is a convolution (or a linear layer, which is a convolution with one output pixel), the
-neurons behind it, and where its input comes from with the pooling on the way. Average pooling becomes sum
-pooling, its factor moves into the weights behind it.
+neurons after it, and where its input comes from with the pooling on the way. Average pooling becomes sum
+pooling, its factor moves into the weights after it.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def arrange(network: Network) -> tuple[tuple[Stage, ...], tuple[Source, ...]]:
 
 
 def sensor_of(network: Network) -> Sensor | None:
-    """The pre-processing of the input with the pooling behind it taken in; None when the network has none.
+    """The pre-processing of the input with the pooling after it merged in; None when the network has none.
 
     Raises:
         UnsupportedError: see `front_end`.
@@ -108,19 +108,19 @@ def _problems(network: Network, layers: dict[str, Layer]) -> list[str]:
     """Every reason why the network is not a set of cores."""
     consumers, problems = network.consumers(), _of_other_kinds(network)
     if not problems and not any(isinstance(layer.op, IntegrateAndFire) for layer in network.layers):
-        return ["the network has no integrate-and-fire layer: every convolution needs one behind it"]
+        return ["the network has no integrate-and-fire layer: every convolution needs one after it"]
     if len(network.input_shape) != 3:
         return [f"the input has shape {network.input_shape}: the chip takes events of shape (C, H, W)"]
     for layer in network.layers:
-        behind, before = consumers[layer.name], [layers[n].op for n in layer.inputs if n != INPUT]
+        following, before = consumers[layer.name], [layers[n].op for n in layer.inputs if n != INPUT]
         if isinstance(layer.op, Conv2d | Linear):
-            if len(behind) != 1 or not isinstance(behind[0].op, IntegrateAndFire):
-                problems.append(f"layer {layer.name!r}: weights need one integrate-and-fire layer directly behind them")
+            if len(following) != 1 or not isinstance(following[0].op, IntegrateAndFire):
+                problems.append(f"layer {layer.name!r}: weights need one integrate-and-fire layer directly after them")
         elif isinstance(layer.op, IntegrateAndFire):
             if not (len(before) == 1 and isinstance(before[0], Conv2d | Linear)):
                 problems.append(f"layer {layer.name!r}: neurons need a convolution or linear layer directly before")
-        elif not behind and isinstance(layer.op, Add):
-            problems.append(f"layer {layer.name!r}: a sum cannot be the output; put a convolution and neurons behind")
+        elif not following and isinstance(layer.op, Add):
+            problems.append(f"layer {layer.name!r}: a sum cannot be the output; put a convolution and neurons after it")
         if isinstance(layer.op, Pool2d) and INPUT in layer.inputs:
             problems.append(
                 f"layer {layer.name!r} pools the input: put a Sensor (Sinabs: DVSLayer) before it, or use a stride"
@@ -246,7 +246,7 @@ def sensor_layer(network: Network) -> Layer | None:
     """The layer that pre-processes the input, or None.
 
     Raises:
-        UnsupportedError: it stands behind a layer, or is not the only one that takes the input.
+        UnsupportedError: it comes after a layer, or is not the only one that takes the input.
     """
     found = [layer for layer in network.layers if isinstance(layer.op, Sensor)]
     if not found:
@@ -261,7 +261,7 @@ def sensor_layer(network: Network) -> Layer | None:
 
 
 def with_pooling(layer: Layer, pools: Collection[Pair]) -> Sensor:
-    """The sensor with the pooling behind it taken in, as Sinabs does where nothing is cropped or mirrored.
+    """The sensor with the pooling after it merged in, as Sinabs does where nothing is cropped or mirrored.
 
     Args:
         layer: of the sensor.
@@ -300,7 +300,7 @@ def _coarser(name: str, side: Pair, pool: int, flipped: bool) -> Pair:
     start = side[1] - count * pool if flipped else side[0]
     if start % pool:
         raise UnsupportedError(
-            f"layer {name!r} crops {side} and is pooled by {pool} behind it: the chip pools first; "
+            f"layer {name!r} crops {side} and is pooled by {pool} after it: the chip pools first; "
             f"let the crop {'end' if flipped else 'start'} at a multiple of {pool}, or pool within it"
         )
     return start // pool, start // pool + count

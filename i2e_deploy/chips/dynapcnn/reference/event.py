@@ -46,7 +46,7 @@ class EventRun:
     """One sample through the chip.
 
     Args:
-        spikes: SPIKE arrays by layer, in the order in which they left the core, behind its decimator.
+        spikes: SPIKE arrays by layer, in the order in which they left the core, after its decimator.
         states: final state by layer; feed it back to go on.
         counts: by layer; the spikes of neurons, before the decimator.
     """

@@ -1,4 +1,4 @@
-"""The chip's event filter, behind the pre-processing: noise, hot pixels, flicker. The slow definition.
+"""The chip's event filter, after the pre-processing: noise, hot pixels, flicker. The slow definition.
 
 Speck Dev Kit Datasheet (Aug 2023), 3.2.3.5: a counter counts ticks of the slow clock; the filter keeps for each
 pixel the count at its last event, whether that passed or not.
@@ -8,8 +8,8 @@ pixel the count at its last event, whether that passed or not.
     hot_pixel  noise and hot-pixel filter together
 
 Modes exclude each other. What no public text settles is an option here: whether a pixel's own last event supports it
-in mode `noise` (with a window of 1x1 it must), and how hot pixels are told: `own` (their own events do not support
-them) or `interval` (an event less than `threshold` ticks behind one of its own pixel is blocked as well). Assumed: both
+in mode `noise` (with a window of 1x1 it must), and how hot pixels are treated: `own` (their own events do not support
+them) or `interval` (an event less than `threshold` ticks after one of its own pixel is blocked as well). Assumed: both
 polarities share a pixel's count (the memory has 16 Ki words, a pixel one), a pixel without an event so far supports
 nobody, windows are odd, and the 16-bit counter does not wrap (it does after 65,536 ticks).
 """
@@ -34,7 +34,7 @@ def fresh_memory(shape: tuple[int, int, int]) -> NDArray[np.int64]:
 def filter_reference(
     event_filter: EventFilter, stimuli: Stimuli, memory: NDArray[np.int64], step_us: int
 ) -> tuple[Stimuli, NDArray[np.int64]]:
-    """Events that pass, in order, and the memory behind them; ticks of the slow clock always pass.
+    """Events that pass, in order, and the memory after them; ticks of the slow clock always pass.
 
     Args:
         stimuli: STIMULUS array.

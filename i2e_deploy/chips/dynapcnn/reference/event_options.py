@@ -35,7 +35,7 @@ class EventOptions(Injection):
             coordinate divided.
         merge: which source comes first when one input event reaches a core from several sources.
         leak_fires: whether a bias tick can make a neuron fire.
-        tick: the slow clock ticks before, amid, or behind the events of its period: its phase, which is not ours.
+        tick: the slow clock ticks before, among, or after the events of its period: its phase, which is not ours.
         step_us: duration of a step and period of the slow clock, microseconds, 1 to 10^9.
 
     Raises:

@@ -2,7 +2,7 @@
 
 Speck Dev Kit Datasheet (Aug 2023), 3.2.3: pooling maps pixels to the same address, one event in, one event out; the
 region's corner becomes (0, 0). On frames it equals Sinabs' DVSLayer (sinabs 3.1.3 backend/dynapcnn/dvs_layer.py).
-That an event keeps its channel where only one polarity passes is an assumption. The event filter behind it is in
+That an event keeps its channel where only one polarity passes is an assumption. The event filter after it is in
 `event_filter`.
 """
 

@@ -1,1 +1,1 @@
-"""Does a program fit? Rules of every block, cores, and how near the states come to their words."""
+"""Does a program fit? Rules of every block, cores, and how close the states come to their limits."""

@@ -1,4 +1,4 @@
-"""What a run on calibration data shows: how near states come to their words, which messages differ elsewhere."""
+"""What a run on calibration data shows: how close states come to their limits, which messages differ elsewhere."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def calibration_findings(network: BlockNetwork, frames: Integers, profile: Profi
     try:
         on_lava = run(network, frames, "lava")
     except UnsupportedError as error:
-        findings.append(Finding("differ on Lava", "", str(error), "equal", "", "warning", "`export` mends it"))
+        findings.append(Finding("differ on Lava", "", str(error), "equal", "", "warning", "`export` corrects it"))
     else:
         findings += _differing(
-            "differ on Lava", trace, on_lava, "netx and Lava change its numbers; `export` mends them"
+            "differ on Lava", trace, on_lava, "netx and Lava change its numbers; `export` corrects them"
         )
     blocks = network.blocks
     late = [block for block in blocks if isinstance(block.neuron, CubaLif) and block.bias is not None]
@@ -52,7 +52,7 @@ def _differing(rule: str, trace: Trace, other: Trace, fix: str) -> list[Finding]
 
 
 def headroom(trace: Trace, profile: Profile) -> list[Finding]:
-    """How near the states of a run came to their words; what wrapped or was clipped is an error.
+    """How close the states of a run came to their limits; a wrapped or clipped state is an error.
 
     Args:
         trace: of a run on calibration data.

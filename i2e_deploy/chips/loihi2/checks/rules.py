@@ -62,7 +62,7 @@ def lava_weights(network: BlockNetwork, block: Block, profile: Profile) -> Itera
                 "not all 0",
                 "",
                 "warning",
-                "netx cannot load it; `export` mends it",
+                "netx cannot load it; `export` corrects it",
             )
             continue
         changed = sum(int((b << max(shift, 0) != a).sum()) for b, a in zip(before, after, strict=True))

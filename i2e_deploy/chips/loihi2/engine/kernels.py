@@ -1,4 +1,4 @@
-"""Compiled inner loops that bring messages to currents. Arithmetic is modulo 2^16 or 2^32; `plan` proves that enough.
+"""Compiled inner loops that turn messages into currents. Arithmetic is modulo 2^16 or 2^32; `plan` proves that enough.
 
 Arrays are [M, T, N] with images channel-last (N = H * W * C), passed whole: rows first, first + 1, ... of `sent` are
 read, and what row `first + t` sends is added to row `t + lag` of `cur`.

@@ -118,7 +118,7 @@ class Population:
         self.workers.split(run, self.size, neuron_kernels.BLOCK)
 
     def _resonator(self, start: int, stop: int, first: int) -> None:
-        """The definition itself: resonators stand in small dense layers."""
+        """The definition itself: resonators are used in small dense layers."""
         assert self._slow is not None
         real, imag = (current[:, start:stop].astype(np.int64).swapaxes(0, 1) for current in self._current)
         for t, *currents in zip(range(start, stop), real, imag, strict=True):

@@ -10,7 +10,7 @@ from i2e_deploy.chips.loihi2.reference.layers import Layer
 from i2e_deploy.chips.profile import CERTAINTIES, Estimate, Profile
 from i2e_deploy.chips.trace import Trace
 
-#: What no public figure stands for.
+#: What no public figure covers.
 UNKNOWN = (
     "power at rest, routing between cores and input are not in the energy: no figure of Loihi 2 is public",
     "input and output are not in the times",
@@ -69,6 +69,6 @@ def step_time(trace: Trace, layers: Sequence[Layer], profile: Profile) -> Figure
 
 
 def _figure(name: str, low: float, high: float, unit: str, *estimates: Estimate) -> Figure:
-    """As certain as the least certain of what it is made of."""
+    """A figure with the lowest certainty of its parts."""
     certainty = max((estimate.certainty for estimate in estimates), key=CERTAINTIES.index)
     return Figure(name, low, high, unit, certainty, tuple(estimate.source for estimate in estimates))

@@ -28,10 +28,10 @@ class Mended:
 
 
 def export_netx(network: BlockNetwork, path: Path) -> Mended:
-    """Write `path`, mended where needed.
+    """Write `path`, corrected where needed.
 
     Raises:
-        UnsupportedError: netx cannot hold the network, or a layer cannot be mended; the message names it.
+        UnsupportedError: netx cannot hold the network, or a layer cannot be corrected; the message names it.
     """
     mended = mend(network)
     write_netx(mended.network, path)
@@ -79,7 +79,7 @@ def _widen_input(connection: Connection, added: dict[str, int], name: str) -> Co
         return connection
     synapse = connection.synapse
     if not isinstance(synapse, DenseSynapse):
-        raise UnsupportedError(f"layer {name!r} is no dense layer, so the layer before it cannot be mended for Lava")
+        raise UnsupportedError(f"layer {name!r} is no dense layer, so the layer before it cannot be corrected for Lava")
     return replace(connection, synapse=_padded(synapse, columns=extra))
 
 

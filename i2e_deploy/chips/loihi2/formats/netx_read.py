@@ -101,7 +101,7 @@ class _Reader:
         #: For each layer of the file the blocks that send what leaves it, and those that feed the layer to read.
         self.senders: dict[int, tuple[str, ...]] = {-1: (b.SOURCE,)}
         self.feeding: tuple[str, ...] = (b.SOURCE,)
-        #: Shapes of refused layers, so that those behind them are still read and everything is said at once.
+        #: Shapes of refused layers, so that layers after them are still read and all is reported at once.
         self.stand_ins: dict[str, Shape] = {}
 
     @property

@@ -1,6 +1,6 @@
 """Write integer blocks as a netx `.net` file, in the layout of lava-dl's `export_hdf5`.
 
-`read_netx(write_netx(network))` gives the same integers. What netx has no word for is refused, never dropped.
+`read_netx(write_netx(network))` gives the same integers. What netx cannot express is refused, never dropped.
 """
 
 from __future__ import annotations

@@ -176,7 +176,7 @@ def test_a_network_that_breaks_many_rules_names_them_all() -> None:
         assert part in str(caught.value)
 
 
-def test_warnings_name_the_thief_of_precision() -> None:
+def test_warnings_name_the_cause_of_lost_precision() -> None:
     unbounded = get("speck2f").check(single_neuron(1.0, 1.0))
     assert unbounded.fits
     no_bound = one_layer((1, 4, 4), Conv2d(weights(1, 1, 3, 3)), replace(NEURON, threshold=2.0, min_v=None))
@@ -237,7 +237,7 @@ def test_placement_finds_a_core_for_each_layer_whenever_there_is_one(sizes: list
     """Against exhaustive search over all assignments."""
     profile = load_profile("speck2f")
     stages = [stage(f"s{i}", *size) for i, size in enumerate(sizes)]
-    slots, crowded = place(stages, profile)
+    slots, without_core = place(stages, profile)
     fits = [
         {c.index for c in profile.cores if all(words(s)[kind] <= c.memory[kind] for kind in words(s))} for s in stages
     ]
@@ -246,7 +246,7 @@ def test_placement_finds_a_core_for_each_layer_whenever_there_is_one(sizes: list
         assert len({slot.core for slot in slots}) == len(stages)
         assert all(slot.core in allowed for slot, allowed in zip(slots, fits, strict=True))
     else:  # Hall: the named group has fewer cores than members
-        group = [allowed for s, allowed in zip(stages, fits, strict=True) if s.name in crowded]
+        group = [allowed for s, allowed in zip(stages, fits, strict=True) if s.name in without_core]
         assert len(set().union(*group)) < len(group)
 
 

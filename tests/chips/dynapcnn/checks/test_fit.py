@@ -53,7 +53,7 @@ def broken(network: Network, split: bool) -> bool:
 
 @settings(max_examples=40)
 @given(network=oversized(most=64), pick=st.integers(0, 9), value=st.integers(1, 11))
-def test_the_search_foretells_the_shapes_of_the_changed_network(network: Network, pick: int, value: int) -> None:
+def test_the_search_predicts_the_shapes_of_the_changed_network(network: Network, pick: int, value: int) -> None:
     """Shapes of each stage, kernel and channels alike, as those that `arrange` gives for the network that is made."""
     stages, _ = shapes_of(network)
     stage = stages[pick % len(stages)]
@@ -62,14 +62,14 @@ def test_the_search_foretells_the_shapes_of_the_changed_network(network: Network
     except UnsupportedError:
         group = ()
     if group and stage.weight.shape[0] > value:
-        foretold = fewer_channels(stages, group, value)
+        predicted = fewer_channels(stages, group, value)
         made, _ = shapes_of(keep_channels(network, stage.name, value))
-        assert [shapes(each) for each in foretold] == [shapes(each) for each in made]
+        assert [shapes(each) for each in predicted] == [shapes(each) for each in made]
     for side in sides(network, stage.name):
-        foretold = smaller_kernel(stages, stage.name, side)
+        predicted = smaller_kernel(stages, stage.name, side)
         made, _ = shapes_of(crop_kernel(network, stage.name, side))
-        assert [shapes(each) for each in foretold] == [shapes(each) for each in made]
-        assert [each.padding for each in foretold] == [each.padding for each in made]
+        assert [shapes(each) for each in predicted] == [shapes(each) for each in made]
+        assert [each.padding for each in predicted] == [each.padding for each in made]
 
 
 def shapes(stage: Stage) -> tuple[object, ...]:
@@ -153,7 +153,7 @@ def test_more_layers_that_fit_nowhere_than_the_search_takes_together() -> None:
 
 
 def test_pooling_moves_ahead_of_layers_beyond_the_largest_map() -> None:
-    """128x128 neurons twice, pooled behind the second: a stride in the first mends both."""
+    """128x128 neurons twice, pooled after the second: a stride in the first resolves both."""
     rng = np.random.default_rng(0)
     weight = rng.normal(0.1, 0.3, (4, 2, 3, 3)).astype(np.float32), rng.normal(0, 0.3, (4, 4, 3, 3)).astype(np.float32)
     neuron = IntegrateAndFire(1.0, -1.0)

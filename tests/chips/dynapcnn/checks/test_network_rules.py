@@ -29,7 +29,7 @@ def weights(*shape: int) -> Array:
     return np.random.default_rng(0).normal(0.1, 0.3, shape).astype(np.float32)
 
 
-def behind(sensor: Sensor, size: tuple[int, int] = (64, 64), stride: int = 4) -> Network:
+def after_sensor(sensor: Sensor, size: tuple[int, int] = (64, 64), stride: int = 4) -> Network:
     shape = sensor.shape((2, *size))
     conv = Conv2d(weights(4, shape[0], 3, 3), stride=(stride, stride))
     return chain((2, *size), {"sensor": sensor, "conv": conv, "n": NEURON})
@@ -40,7 +40,7 @@ def found(report: CheckReport, rule: str) -> list[Finding]:
 
 
 def test_a_sensor_is_checked_and_fits() -> None:
-    report = CHIP.check(behind(Sensor((2, 4), flip_x=True), (128, 128), 1))
+    report = CHIP.check(after_sensor(Sensor((2, 4), flip_x=True), (128, 128), 1))
     assert report.fits
     assert [f.value for f in report.findings if f.rule.startswith("sensor")] == [128, 2, 4]
 
@@ -54,7 +54,7 @@ def test_a_sensor_is_checked_and_fits() -> None:
     ],
 )
 def test_limits_of_the_sensor(sensor: Sensor, size: tuple[int, int], rule: str, fix: str) -> None:
-    (error,) = CHIP.check(behind(sensor, size)).errors
+    (error,) = CHIP.check(after_sensor(sensor, size)).errors
     assert error.rule == rule
     assert fix in error.fix
 

@@ -232,7 +232,7 @@ def test_states_that_are_not_the_chips_are_refused() -> None:
 
 
 def test_events_outside_the_input_are_refused_by_the_fast_engine() -> None:
-    """The tables end there: it names them and reads nothing behind."""
+    """The tables end there: it names them and reads nothing after them."""
     program, options = single_core(), EventOptions()
     stimuli = inject(np.ones((1, 1, 1, 1), np.int64), options, ticks=False)
     stimuli["y"] = 1

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram
-from i2e_deploy.chips.dynapcnn.engine.event.run import reaching
+from i2e_deploy.chips.dynapcnn.engine.event.run import core_inputs
 from i2e_deploy.chips.dynapcnn.estimates.congestion import congestion
 from i2e_deploy.chips.dynapcnn.reference.event import EventRun, _reached, as_spikes, merge, run_event_reference
 from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
@@ -57,7 +57,7 @@ def test_cores_are_queues(program: DynapcnnProgram, seed: int, rate: float) -> N
     """Tolerance: sums in another order."""
     options, names = EventOptions(step_us=50), program.layer_names
     frames = random_frames(program, seed, samples=2, steps=3)
-    samples = [stimuli for stimuli, _ in reaching(program, frames, options, program.has_bias)]
+    samples = [stimuli for stimuli, _ in core_inputs(program, frames, options, program.has_bias)]
     runs = [run_event_reference(program, stimuli, options) for stimuli in samples]
     rates = {name: rate * (i + 1) for i, name in enumerate(names)}
     got = congestion(program, [(s, r.spikes) for s, r in zip(samples, runs, strict=True)], rates, options, 150)

@@ -1,4 +1,4 @@
-"""Coefficients of a board as a file, and the readings behind them: written, read back, refused; a fake board."""
+"""Coefficients of a board as a file, and the readings for them: written, read back, refused; a fake board."""
 
 from __future__ import annotations
 

@@ -205,7 +205,7 @@ class Twice(Fork):
 
 
 class Named(Fork):
-    """A `Fork` whose forward pass goes on behind the first layer with `behind`."""
+    """A `Fork` whose forward pass goes on after the first layer with `behind`."""
 
     def __init__(self, behind: Any, spikes: bool = True) -> None:
         super().__init__(0)
@@ -362,7 +362,7 @@ def test_one_layer_feeding_a_direct_and_a_pooled_branch() -> None:
 
 
 def test_branches_with_different_average_pools_are_refused_by_name() -> None:
-    """Sinabs rescales the weights behind the merge by half the mean of the factors, rounded to 2 digits."""
+    """Sinabs rescales the weights after the merge by half the mean of the factors, rounded to 2 digits."""
     module = Diamond(0)
     module.halve = nn.AvgPool2d(2)
     with pytest.raises(UnsupportedError, match="layer 'last' gets inputs scaled by different average pools"):

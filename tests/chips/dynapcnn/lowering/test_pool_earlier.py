@@ -1,4 +1,4 @@
-"""Pooling earlier: the neurons that stay do what they did, shapes behind stay, weights make up for what is gone."""
+"""Pooling earlier: the neurons that stay do what they did, later shapes stay, weights compensate for what is gone."""
 
 from __future__ import annotations
 

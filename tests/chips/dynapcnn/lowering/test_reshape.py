@@ -1,4 +1,4 @@
-"""Each change of a network does what it says: what is kept computes what it did, shapes behind stay."""
+"""Each change of a network does what it says: what is kept computes what it did, later shapes stay."""
 
 from __future__ import annotations
 

@@ -200,7 +200,7 @@ def test_the_fake_camera_reads_its_settings_back() -> None:
     events = camera.due(6)
     assert events["t"].tolist() == [5]
     assert len(camera.due(7)) == 0
-    assert len(camera.reaching(events, 0, 1000)) == 0
+    assert len(camera.core_inputs(events, 0, 1000)) == 0
 
 
 @pytest.mark.parametrize(("phase", "tick"), [(0.0, "start"), (0.5, "middle")])

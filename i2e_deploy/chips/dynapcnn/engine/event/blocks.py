@@ -1,7 +1,7 @@
 """Events add their weights to the states of a core that cannot overflow: the inner loops of the event engine.
 
-A small layer leaves 30 cycles an event, so nothing in these loops hangs on what a neuron does, no branch and no
-address: a wrongly foretold branch costs 20 cycles, and a store whose place is not known holds up the loads behind it.
+A small layer leaves 30 cycles an event, so nothing in these loops depends on what a neuron does: no branch and no
+address: a mispredicted branch costs 20 cycles, and a store to an unknown address delays the loads after it.
 Every event writes the mask of its neurons that fire, mostly zeros, to its own place; `list_fired` reads them later.
 The smallest blocks have loops of their own, without an inner one: in the general loop they take half as long again.
 
@@ -14,7 +14,7 @@ Arguments of all of them:
     levels: int16: lower bound, threshold - 1, most that a spike takes away, highest state that no weight overflows.
     masks: uint64, flat, written: of each event as many words as a block needs; bit `row * length + lane`.
 
-They stop behind an event that brings a state above the highest level, and return (events done, pixels reached).
+They stop after an event that brings a state above the highest level, and return (events done, pixels reached).
 """
 # mypy: disable-error-code="no-untyped-def,no-untyped-call,call-arg,assignment"
 

@@ -4,7 +4,7 @@ Neurons that one event reaches are independent of each other, so they are update
 whatever order suits; only the spikes that one event causes are put in the order of the sweep afterwards.
 
 There are two ways to work through a part of the events. The quick one (`event.blocks`) is for events that take no state
-out of 16 bits; it stops behind an event after which the next one could. The other (`event.kernels.run_core`) knows
+out of 16 bits; it stops after an event if the next one could. The other (`event.kernels.run_core`) knows
 overflow, ticks and weights of 0 that touch; it does the part in which states are that high.
 """
 
@@ -83,7 +83,7 @@ class EventEngine:
         """`reference.event.run_event_reference`.
 
         Raises:
-            InputError: an address outside the plane that the cores see (behind a sensor: what it lets through).
+            InputError: an address outside the plane that the cores see (after a sensor: what it lets through).
         """
         states = fresh_states(self.program) if states is None else states
         stimuli, plane = np.ascontiguousarray(stimuli, STIMULUS), self.program.shapes()[INPUT]
@@ -249,7 +249,7 @@ def _words(events: NDArray[np.void]) -> tuple[NDArray[np.uint16], int]:
 
 
 def _with_room(spikes: Spikes, count: int, more: int) -> Spikes:
-    """The first `count` spikes, with room for more behind them."""
+    """The first `count` spikes, with room for more after them."""
     if count + more <= len(spikes):
         return spikes
     larger = np.empty(2 * (count + more), SPIKE)

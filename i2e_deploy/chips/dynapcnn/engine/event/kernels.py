@@ -34,7 +34,7 @@ def run_core(words, size, tables, edge, v, w, block, levels, flags, event_of, ne
     Args:
         words, size, edge, v, levels: see `event.blocks`.
         tables: rows and columns, see `geometry.reach_tables`.
-        w: as there; behind the weights stands the bias of a pixel.
+        w: as there; after the weights comes the bias of a pixel.
         block: states from one row to the next, weights from one to the next, lanes of a pixel, most neurons that an
             event reaches.
         flags: saturate, skip zero weights, ticks add the bias, ticks make neurons fire.
@@ -79,7 +79,7 @@ def run_core(words, size, tables, edge, v, w, block, levels, flags, event_of, ne
 
 @numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 def write_spikes(words, size, first, event_of, neuron_of, lanes, spikes):
-    """Spikes as SPIKE words: time and cause of the event behind them, their neuron's feature, row, column.
+    """Spikes as SPIKE words: time and cause of the event that caused them, their neuron's feature, row, column.
 
     Args:
         words, size: see `event.blocks`.

@@ -26,7 +26,7 @@ from i2e_deploy.events.steps import check_recording, from_start
 from i2e_deploy.network import INPUT
 from i2e_deploy.threads import on_threads, thread_count
 
-#: What the event filter remembers behind a sample: int64 [H, W].
+#: What the event filter remembers after a sample: int64 [H, W].
 Memory = NDArray[np.int64]
 
 
@@ -74,7 +74,7 @@ def front_end(
     engine: str = "fast",
     memory: Memory | None = None,
 ) -> tuple[Stimuli, Memory]:
-    """What of the events reaches the cores: pre-processed and filtered; and the filter's memory behind them."""
+    """The events that arrive at the cores, pre-processed and filtered, and the filter's memory after them."""
     if program.sensor is not None:
         stimuli = preprocess_events(program.sensor, stimuli, program.input_shape)
     memory = fresh_memory(program.shapes()[INPUT]) if memory is None else memory
@@ -102,10 +102,10 @@ def filter_fast(
     return stimuli[passes], last
 
 
-def reaching(
+def core_inputs(
     program: CoreNetwork, given: Integers | Events, options: EventOptions, ticks: bool
 ) -> Iterator[tuple[Stimuli, int]]:
-    """What reaches the cores in every sample, in order of injection, and how many steps it lasts.
+    """The events that arrive at the cores in every sample, in order of injection, and how many steps it has.
 
     Args:
         given: frames [B, T, C, H, W], or a recording, which is one sample at its own times.

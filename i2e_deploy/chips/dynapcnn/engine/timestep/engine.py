@@ -75,7 +75,7 @@ def _run(program: CoreNetwork, frames: Integers, before: States | None) -> Trace
 
 
 def _joined(parts: list[NDArray[Any]], axis: int = 0) -> NDArray[Any]:
-    """One behind the other; one alone is not copied."""
+    """One after the other; a single one is not copied."""
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis)
 
 

@@ -2,7 +2,7 @@
 
 A step of a layer has three parts. `sort_blocks` looks up which block of states each arriving spike reaches, and puts
 it into a bucket of blocks of that width. `add_buckets` adds the weights, bucket by bucket, so that the loops over the
-runs of a block are of one length for a long time: a processor foretells them, which is worth more than the sorting.
+runs of a block are of one length for a long time: a processor predicts them, which gains more than the sorting costs.
 `fire` looks at all states, lowers those that fire by a threshold, and lists them; few have more to give.
 
 Indices are made unsigned where every spike passes: numba then leaves out the test for negative ones.
@@ -125,7 +125,7 @@ def fire(v, core, address, fired, count):
 
     Args:
         v, core: see `run_steps`.
-        address, fired: see `out` of `run_steps`; behind `count` entries 4 more than neurons are free.
+        address, fired: see `out` of `run_steps`; after `count` entries 4 more than neurons are free.
 
     Returns:
         (entries written, spikes, most of a neuron).

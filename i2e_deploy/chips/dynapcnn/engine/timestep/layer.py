@@ -51,7 +51,7 @@ LONG, SHARED = 2**17, 2**20
 
 
 class Room:
-    """Where the lists of several layers are written, one behind the other.
+    """Where the lists of several layers are written, one after the other.
 
     Long ones share arrays of 4 MiB and more: NumPy asks for huge pages for these, which are a hundredfold fewer page
     faults. `used` entries of the present arrays are written for good.
@@ -61,7 +61,7 @@ class Room:
         self._arrays, self.used = np.empty((2, 0), np.int32), 0
 
     def take(self, size: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        """At least `size` entries, two values of int32 each, behind those in use."""
+        """At least `size` entries, two values of int32 each, after those in use."""
         if self._arrays.shape[1] - self.used < size:
             entries = size if size < LONG else max(4 * size, SHARED)
             self._arrays, self.used = np.empty((2, entries), np.int32), 0

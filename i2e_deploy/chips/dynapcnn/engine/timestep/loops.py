@@ -85,7 +85,7 @@ def _add(context, builder, signature, args, total, lanes, whole):
 def list_bits(typingctx, mask, base, out, count):
     """Write `base` + the number of every bit of `mask` that is set, lowest first, to `out[count:]`; the new count.
 
-    Four entries are written, wanted or not: fewer branches to foretell.
+    Four entries are written, wanted or not: fewer branches to predict.
     """
 
     def generate(context, builder, signature, args):

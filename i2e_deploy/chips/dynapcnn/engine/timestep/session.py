@@ -1,7 +1,7 @@
 """A time-stepped session: one step of one sample at a time, without the set-up that `DynapcnnProgram.run` pays a call.
 
 Equal to `reference.run_reference` step by step. States and sums are 32-bit; a step in which a sum could leave them is
-taken back and run by the program itself.
+undone and run by the program itself.
 """
 # mypy: disable-error-code="no-untyped-def,no-untyped-call"
 
@@ -158,7 +158,7 @@ class TimestepSession(Session):
         return np.concatenate(parts)
 
     def _run_wide(self, frame: Integers) -> NDArray[np.int32]:
-        """One step through the program itself, back to 32 bits behind it if they hold the state."""
+        """One step through the program itself; after it back to 32 bits if they hold the state."""
         trace = run_engine(self._program, frame[None, None], self.state())
         for core in self._cores:
             count = trace.counts[core.layer.name]
@@ -223,7 +223,7 @@ def fire_counts(v, bias, threshold, low, most, to_zero, counts):
     """All neurons once: bias, fire, reset, clamp.
 
     Args:
-        v, counts: int32 [pixel, lane]; `counts` gets the spikes. Lanes behind the features are left alone.
+        v, counts: int32 [pixel, lane]; `counts` gets the spikes. Lanes after the features are not changed.
         bias: int32 [feature].
         threshold, low, most, to_zero: of the core; `most` spikes of a neuron in a step.
 

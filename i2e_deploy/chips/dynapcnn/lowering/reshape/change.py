@@ -97,7 +97,7 @@ def apply_change(network: Network, change: Change, spikes: Spikes | None = None)
     """The network with one change, and what was done; a split leaves it as it is.
 
     Args:
-        spikes: of each output channel on frames that stand for the use, to choose the channels by; see `channels`.
+        spikes: of each output channel on frames typical of the use, to choose the channels by; see `channels`.
 
     Raises:
         UnsupportedError: the change cannot be made; says why.

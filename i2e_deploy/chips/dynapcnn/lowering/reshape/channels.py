@@ -1,8 +1,8 @@
-"""Fewer output channels of a layer, and with them fewer inputs of whoever it feeds.
+"""Fewer output channels of a layer, and with them fewer inputs of the layers that it feeds.
 
 Which are kept: those with the largest product of two sums of absolute values, what comes in (weights and bias of the
 channel, over the threshold; its spikes on frames, where they are given) and what goes out (the weights that the
-layers behind have for it, over their thresholds). A channel that is silent, or that nobody listens to, goes first.
+next layers have for it, over their thresholds). A channel that is silent, or that nobody listens to, goes first.
 Layers whose outputs are added together keep the same channels, by the sum of their products.
 """
 

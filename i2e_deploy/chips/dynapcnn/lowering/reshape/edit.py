@@ -36,19 +36,19 @@ def weights_of(network: Network, name: str) -> Weights:
 
 
 def neurons_of(network: Network, name: str) -> Layer:
-    """The neurons directly behind a layer with weights.
+    """The neurons directly after a layer with weights.
 
     Raises:
         UnsupportedError: there are none.
     """
-    behind = network.consumers()[name]
-    if len(behind) != 1 or not isinstance(behind[0].op, IntegrateAndFire):
-        raise UnsupportedError(f"layer {name!r} needs one integrate-and-fire layer directly behind it")
-    return behind[0]
+    following = network.consumers()[name]
+    if len(following) != 1 or not isinstance(following[0].op, IntegrateAndFire):
+        raise UnsupportedError(f"layer {name!r} needs one integrate-and-fire layer directly after it")
+    return following[0]
 
 
 def threshold_of(network: Network, name: str) -> float:
-    """Threshold of the neurons behind a layer with weights."""
+    """Threshold of the neurons after a layer with weights."""
     op = neurons_of(network, name).op
     assert isinstance(op, IntegrateAndFire)
     return op.threshold

@@ -1,4 +1,4 @@
-"""A smaller kernel: a square part of it, with the padding mended so that every kept weight meets the pixel that it met.
+"""A smaller kernel: a square part of it, with the padding adapted so that every kept weight meets the same pixel.
 
 So the layer computes what it did with the other weights at zero. With stride 1 only the middle of the kernel leaves
 the output its size; a larger stride may leave a choice, then the part with the largest sum of absolute weights is
@@ -37,7 +37,7 @@ def crop_kernel(network: Network, name: str, side: int) -> Network:
     op = weights_of(network, name)
     if side not in sides(network, name):
         raise UnsupportedError(
-            f"layer {name!r} cannot have a {side}x{side} kernel: the padding cannot be mended so that the output "
+            f"layer {name!r} cannot have a {side}x{side} kernel: the padding cannot be adapted so that the output "
             f"keeps its size; possible: {', '.join(map(str, sides(network, name))) or 'none'}"
         )
     assert isinstance(op, Conv2d)

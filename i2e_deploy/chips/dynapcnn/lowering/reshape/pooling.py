@@ -1,9 +1,9 @@
 """Pooling earlier: a layer gets fewer neurons (a convolution) or fewer inputs (a linear layer).
 
-A convolution gets a stride `factor` times as large, and what pooled or strode behind it does so `factor` times less,
+A convolution gets a stride `factor` times as large, and later pooling or strides become `factor` times smaller,
 so that everything from there on keeps its shape. Every neuron that stays computes what it did: same weights, same
 pixels. Where nothing pools before a linear layer, its weights for the positions that became one are added up. Sum
-pooling that goes leaves fewer spikes to add up: the weights behind it grow by the number of positions that became
+pooling that goes leaves fewer spikes to add up: the weights after it grow by the number of positions that became
 one.
 
 A linear layer gets an average pool before it, and its weights are added up likewise; events that lie evenly in a
@@ -23,7 +23,7 @@ from i2e_deploy.network.op import Shape
 
 @dataclass
 class _Edit:
-    """What becomes of the layers behind a convolution with a larger stride.
+    """What becomes of the layers after a convolution with a larger stride.
 
     Args:
         ops: operations that change.
@@ -43,7 +43,7 @@ def pool_earlier(network: Network, name: str, factor: int) -> tuple[Network, str
 
     Raises:
         InputError: another factor, or no layer with weights of that name.
-        UnsupportedError: shapes behind the layer cannot be kept; says where.
+        UnsupportedError: shapes after the layer cannot be kept; says where.
     """
     if factor not in (2, 4):
         raise InputError(f"pooling by {factor}: choose 2 or 4")
@@ -64,11 +64,11 @@ def pool_earlier(network: Network, name: str, factor: int) -> tuple[Network, str
 
 
 def _absorb(network: Network, name: str, factor: int, edit: _Edit) -> None:
-    """Let what stands behind `name` pool or stride less, until `factor` is made up for on every way."""
-    behind = network.consumers()[name]
-    if not behind:
+    """Let the layers after `name` pool or stride less, until `factor` is compensated on every path."""
+    following = network.consumers()[name]
+    if not following:
         raise UnsupportedError(f"layer {name!r} is an output of the network and would get {factor} times smaller")
-    for layer in behind:
+    for layer in following:
         op = layer.op
         if isinstance(op, Add):
             raise UnsupportedError(f"layer {layer.name!r} adds a way that keeps its size: pool both alike")
@@ -92,7 +92,7 @@ def _absorb(network: Network, name: str, factor: int, edit: _Edit) -> None:
 
 
 def _less_pooling(network: Network, layer: Layer, op: Pool2d, factor: int, edit: _Edit) -> int:
-    """Pool by less; gives what is left to make up for."""
+    """Pool by less; returns the factor that is left to compensate."""
     share = gcd(gcd(*op.kernel), factor)
     if share == 1:
         return factor
@@ -109,7 +109,7 @@ def _less_pooling(network: Network, layer: Layer, op: Pool2d, factor: int, edit:
 
 
 def _grow_weights(network: Network, pool: str, times: int, edit: _Edit) -> None:
-    """Weights behind a sum pool that adds up fewer spikes."""
+    """Weights after a sum pool that adds up fewer spikes."""
     if any(isinstance(layer.op, Add) for layer in _until_weights(network, pool)):
         raise UnsupportedError(f"sum pooling {pool!r} is added to another way: its share there would shrink")
     for user in users(network, pool)[0]:
@@ -130,7 +130,7 @@ def _until_weights(network: Network, name: str) -> list[Layer]:
 
 
 def _less_stride(layer: Layer, op: Conv2d, factor: int, edit: _Edit) -> int:
-    """Stride by less; gives what is left to make up for."""
+    """Stride by less; returns the factor that is left to compensate."""
     share = gcd(gcd(*op.stride), factor)
     if share == 1:
         return factor

@@ -41,10 +41,10 @@ class Arrivals:
         self._pins: list[NDArray[np.void]] = []
 
     def poll(self, now_us: int, where: str) -> int:
-        """Take what has come; how many spikes.
+        """Read what has arrived; returns the number of spikes.
 
         Args:
-            now_us: time of the stop watch as the host reckons it, to tell how often the 32 bits of stamps wrapped.
+            now_us: time of the stop watch as the host computes it, to find how often the 32 bits of stamps wrapped.
             where: see `Board.call`.
         """
         events, kinds = self._board.call(where, self._sink.get_events), self._event

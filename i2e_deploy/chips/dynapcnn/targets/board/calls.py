@@ -1,4 +1,4 @@
-"""Calls into samna on a thread of their own, so that one that never returns is told and left behind.
+"""Calls into samna on a thread of their own, so that one that never returns is named and abandoned.
 
 Nothing can end a call that hangs in a compiled library. Here the program goes on without it: it gets an error that
 names the call, and the board is left open, since closing it would hang as well. Should samna keep Python's lock while

@@ -11,7 +11,7 @@ pixels' events out as well, `DvsEvent`s with the time stamps of the same stop wa
   the camera's events at hand a simulation may see one more than the cores did.
 - A board that answered a reading at the start is asked again every `timeout_s`: a silent scene is no lost board.
 
-No board was here: unverified on silicon.
+We had no board: unverified on silicon.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ MOST_STEPS = 2**20
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """What came out of the chip since the last look.
+    """What came out of the chip since the last read.
 
     Args:
         spikes: of the cores that are watched, CORE_EVENT; times count from the start.
         pixels: events of the camera before any pre-processing; empty unless they were asked for.
         pins: what the pins of the chip's readout showed, where the program has one; PINS.
-        now_us: time of the board, as the host reckons it, when the look began: what came later may be missing.
+        now_us: time of the board, as the host computes it, when this read began: later events may be missing.
     """
 
     spikes: CoreEvents
@@ -121,11 +121,11 @@ class ChipCamera:
         return {name: self.cores[name] for name in self._watched}
 
     def elapsed_us(self) -> int:
-        """Time of the board as the host reckons it."""
+        """Time of the board, as the host computes it."""
         return int((self._board.clock.monotonic() - self._started) * 1e6)
 
     def read(self, timeout: float) -> Seen:
-        """What has come, at once when there is something, else after `timeout` seconds.
+        """What has arrived: at once if there is something, else after `timeout` seconds.
 
         Raises:
             SourceLost: the board went away or stopped answering.
@@ -145,7 +145,7 @@ class ChipCamera:
 
     @property
     def quiet_us(self) -> int:
-        """How long spikes may be on their way, us."""
+        """The longest time that spikes take to the host, us."""
         return int(self.options.quiet_s * 1e6)
 
     def window(self, start_us: int, end_us: int, steps: int) -> tuple[Trace, int]:

@@ -1,7 +1,7 @@
 """Find and open a Speck board through samna: the one way, for the board target and for `speck://`.
 
 The names used are those of samna's public documentation ("Device controller") and of Sinabs 3.1.3
-`backend/dynapcnn/io.py`. No board was here: unverified on silicon.
+`backend/dynapcnn/io.py`. We had no board: unverified on silicon.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Clock(Protocol):
     """What is used of the module `time`."""
 
     def monotonic(self) -> float:
-        """Seconds since some moment."""
+        """Seconds since an arbitrary moment."""
 
     def sleep(self, seconds: float, /) -> None:
         """Wait."""
@@ -98,7 +98,7 @@ class Board:
 
 
 def load_samna(needed_for: str) -> Any:
-    """The real samna; the one on the public index is an installer that runs pip when imported: told by its files.
+    """The real samna; the one on the public index is an installer that runs pip when imported: its files tell.
 
     Raises:
         MissingDependency: it is not installed, or cannot be imported.
@@ -203,7 +203,7 @@ def text_of(error: Exception) -> str:
 
 
 def lacking(samna: Any, device: Any, chip: str) -> list[str]:
-    """Names that this samna, or the board that it opened, has not."""
+    """Names that this samna, or the board that it opened, lacks."""
     found = [name for name in GRAPH if not _has(samna, name)]
     found += [f"{chip}.{name}" for name in MODULE if not _has(samna, f"{chip}.{name}")]
     return found + [f"{name} of the board" for name in DEVICE if not _has(device, name)]

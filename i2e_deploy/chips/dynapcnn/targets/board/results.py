@@ -28,7 +28,7 @@ def trace_of(
     options: BoardOptions,
     start_us: int,
 ) -> Trace:
-    """What came back, a sample each, as a trace; counts what is strange into `incidents`.
+    """What came back, a sample each, as a trace; counts irregularities into `incidents`.
 
     Args:
         cores: of the layers that were watched.
@@ -56,7 +56,7 @@ def trace_of(
 
 
 def spikes_of(core: int, shape: tuple[int, int, int], received: CoreEvents, start_us: int) -> tuple[Spikes, int]:
-    """Spikes of one core, with times from `start_us` on and without a cause, which no board tells; and how many lie
+    """Spikes of one core, with times from `start_us` on and without a cause, which no board reports; and how many lie
     outside (C, H, W)."""
     mine = received[received["core"] == core]
     inside = np.ones(len(mine), np.bool_)

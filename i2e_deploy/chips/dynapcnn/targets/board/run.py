@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from i2e_deploy.chips.dynapcnn.engine.event.run import reaching
+from i2e_deploy.chips.dynapcnn.engine.event.run import core_inputs
 from i2e_deploy.chips.dynapcnn.program import CoreNetwork
 from i2e_deploy.chips.dynapcnn.reference.event import as_spikes, route
 from i2e_deploy.chips.dynapcnn.reference.spikes import Stimuli
@@ -29,7 +29,7 @@ from i2e_deploy.network import INPUT
 def run_board(program: CoreNetwork, given: Integers | Events, options: BoardOptions) -> Trace:
     """Run on the first free board or on `options.name`, each sample from zero states.
 
-    Pre-processing and event filter stand behind the chip's own pixels: for what the host sends the host does them and
+    Pre-processing and event filter follow the chip's own pixels: for what the host sends the host does them and
     it counts the spikes of the classes, too: the chip's readout block is left off.
 
     Args:
@@ -55,7 +55,7 @@ def run_board(program: CoreNetwork, given: Integers | Events, options: BoardOpti
         inputs = tuple(cores[name] for name in _input_layers(program))
         stream = SampleStream(board, layers, inputs, options, clock_hz)
         received, rails, steps = [], [], 0
-        for sample, (stimuli, steps) in enumerate(reaching(program, given, options.events, ticks=False)):
+        for sample, (stimuli, steps) in enumerate(core_inputs(program, given, options.events, ticks=False)):
             events, end_us = _to_send(program, stimuli, cores, options), options.lead_us + steps * step_us
             spikes, readings = stream.run(events, end_us, f"in sample {sample}")
             received.append(spikes)

@@ -8,9 +8,9 @@ By what public text says of samna and its boards (Sinabs 3.1.3 `backend/dynapcnn
   a reset, so some are read back (`ReadNeuronValue`) and the reset is repeated once.
 - Others report that the first event after such a reset is lost. So it is tried when the board is opened, and where it
   is lost the first event of each sample is sent twice.
-- A board that does not answer a reading at opening is used without: the end of a sample is then told by silence.
+- A board that does not answer a reading at opening is used without: silence then marks the end of a sample.
 
-No board was here: unverified on silicon. Every wait has an end, and so has a call that hangs inside samna (`calls`).
+We had no board: unverified on silicon. Every wait has an end, and so has a call that hangs inside samna (`calls`).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ NO_POWER = "samples without a reading of the power monitor"
 
 
 class SampleStream:
-    """A configured board. `incidents` counts what went otherwise than asked.
+    """A configured board. `incidents` counts irregularities.
 
     Args:
         board: open, its configuration applied.
@@ -79,7 +79,7 @@ class SampleStream:
             self._call(self._io.set_slow_clk, False)
         self._decimates = any(layer.decimation > 1 for layer in layers.values())
         self._zeros = [self._write_neuron(core, a) for core, layer in layers.items() for a in addresses(layer)]
-        self._checked = [(core, a) for core, layer in layers.items() for a in some(addresses(layer))]
+        self._checked = [(core, a) for core, layer in layers.items() for a in evenly_spaced(addresses(layer))]
         self._reads_back = self._read(self._checked[:1], needed=False) is not None
         self._untried = True
         self._loses_first = self._try_first_event()
@@ -157,7 +157,7 @@ class SampleStream:
         return False
 
     def _try_first_event(self) -> set[int]:
-        """Cores whose first event after a reset is lost; empty where that cannot be told."""
+        """Cores whose first event after a reset is lost; empty where that cannot be tested."""
         trials = {core: found for core in self._inputs if (found := trial_of(self._layers[core])) is not None}
         if not self._reads_back or not trials or not self._reset():
             return set()
@@ -242,7 +242,7 @@ class SampleStream:
             self._call(self._source.write, events[start : start + CHUNK])
 
     def _poll(self) -> int:
-        """Take what has come; how many spikes."""
+        """Read what has arrived; returns the number of spikes."""
         return self._arrivals.poll(self._elapsed_us(), self._where)
 
     def _spike(self, t: int, core: int, c: int, y: int, x: int) -> Any:
@@ -267,7 +267,7 @@ def addresses(layer: CoreLayer) -> range:
     return range(max(words(layer)["neuron"], 2 ** (feature_bits + 2 * max(y_bits, x_bits))))
 
 
-def some(places: range) -> range:
+def evenly_spaced(places: range) -> range:
     """At least CHECKED of them, evenly spread, or all."""
     return places[:: max(1, len(places) // CHECKED)]
 

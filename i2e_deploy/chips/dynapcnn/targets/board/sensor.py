@@ -1,6 +1,6 @@
 """`speck://`: the event sensor of a Speck board, through samna.
 
-Written against SynSense's documentation of samna 0.46 and a fake board: no board was here, unverified on silicon.
+Written against SynSense's documentation of samna 0.46 and a fake board: we had no board, unverified on silicon.
 """
 
 from __future__ import annotations

@@ -59,9 +59,9 @@ def place_on(board: Board, program: CoreNetwork) -> dict[str, int]:
     Raises:
         CheckFailed: the program does not fit.
     """
-    slots, crowded = place(program.layers, load_profile(board.chip))
-    if crowded:
-        raise CheckFailed(f"the program does not fit {board.chip}: no cores for {', '.join(crowded)}")
+    slots, without_core = place(program.layers, load_profile(board.chip))
+    if without_core:
+        raise CheckFailed(f"the program does not fit {board.chip}: no cores for {', '.join(without_core)}")
     return {slot.layer: slot.core for slot in slots}
 
 

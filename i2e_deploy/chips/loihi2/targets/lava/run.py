@@ -42,7 +42,7 @@ def run_lava(
     Args:
         network: the program's blocks.
         frames: see `LoihiProgram.run`, flat.
-        semantics: `"chip"` hands Lava a mended file (see `export`), `"lava"` the file as it is.
+        semantics: `"chip"` hands Lava a corrected file (see `export`), `"lava"` the file as it is.
         hardware: on the chip, with `Loihi2HwCfg`; else Lava's `fixed_pt` models with `Loihi2SimCfg`.
         time_limit: seconds after which the child is ended.
 

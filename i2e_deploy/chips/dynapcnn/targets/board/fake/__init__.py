@@ -1,4 +1,4 @@
-"""A Speck board without a board: it speaks samna's objects, computes with our `event` engine, and fails to order.
+"""A Speck board without a board: it speaks samna's objects, computes with our `event` engine, and injects faults.
 
     with fake_samna(faults=Faults(lose_every=10)):
         trace = program.run_on("board", frames)

@@ -1,4 +1,4 @@
-"""What stands before and behind the cores of the fake chip, read back from its configuration: camera and readout."""
+"""What is before and after the cores of the fake chip, read back from its configuration: camera and readout."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from i2e_deploy.network import Sensor
 
 
 class FakeCamera:
-    """A recording that the pixels see from `on_us` of the stop watch on, and the chip's pre-processing behind them."""
+    """A recording that the pixels see from `on_us` of the stop watch on, and the chip's pre-processing after them."""
 
     def __init__(self, configuration: Any, recording: Events, on_us: int) -> None:
         layer = configuration.dvs_layer
@@ -36,8 +36,8 @@ class FakeCamera:
         events["t"] = self._times[first : self._at]
         return events
 
-    def reaching(self, events: Events, clock_since_us: int, period_us: int) -> Stimuli:
-        """What of them reaches the cores; the filter counts ticks of the slow clock."""
+    def core_inputs(self, events: Events, clock_since_us: int, period_us: int) -> Stimuli:
+        """The events that arrive at the cores; the filter counts ticks of the slow clock."""
         stimuli = np.zeros(len(events) if self._passes else 0, STIMULUS)
         for name, field in (("t", "t"), ("c", "p"), ("y", "y"), ("x", "x")):
             stimuli[name] = events[field][: len(stimuli)]

@@ -1,4 +1,4 @@
-"""What is behind the fake board: the chip as its configuration describes it, run by the `event` engine.
+"""The chip of the fake board, as its configuration describes it, run by the `event` engine.
 
 The program is read back from the configuration object, so that a wrong field there gives wrong spikes here.
 """

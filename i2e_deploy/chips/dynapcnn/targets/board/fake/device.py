@@ -26,7 +26,7 @@ WRAP = 2**32
 
 
 class FakeDevice:
-    """An open board; also its own model and the nodes before and behind it. `received` is all that came to it."""
+    """An open board; also its own model and the nodes before and after it. `received` is all that came to it."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class FakeDevice:
         sensor: Events,
         hang: Callable[[], None],
     ) -> None:
-        self.clock, self.behind, self.open = clock, 0, True
+        self.clock, self.held_until, self.open = clock, 0, True
         self.watch, self._power = StopWatch(self), PowerMonitor(self, watts)
         self._io = IoModule(self, faults.clock_phase)
         self._faults, self._options, self._sensor = faults, options, sensor
@@ -141,7 +141,7 @@ class FakeDevice:
                 due = self._due(event.timestamp, arrived)
                 if due > now:
                     break
-                self.behind = due
+                self.held_until = due
                 self._ticks(due)
                 self._inject(due, event)
             else:
@@ -154,7 +154,7 @@ class FakeDevice:
 
     def _due(self, stamp: int, arrived: int) -> int:
         """When the stop watch, of 32 bits, shows at least `stamp` to the event at the head of the queue."""
-        head = max(arrived, self.behind)
+        head = max(arrived, self.held_until)
         if not self.watch.running or head % WRAP >= stamp:
             return head
         return head - head % WRAP + stamp
@@ -181,7 +181,7 @@ class FakeDevice:
         self.alive()
         if self._camera.shown:
             self.sense(events)
-        stimuli = self._camera.reaching(events, self._io.since_us, self._io.period_us)
+        stimuli = self._camera.core_inputs(events, self._io.since_us, self._io.period_us)
         while self._fresh and len(stimuli) and self._camera.targets:
             t, c, y, x = stimuli[0].tolist()
             for core in sorted(self._camera.targets):

@@ -1,4 +1,4 @@
-"""What a fake board can be told to do wrong."""
+"""The faults that a fake board injects on request."""
 
 from __future__ import annotations
 

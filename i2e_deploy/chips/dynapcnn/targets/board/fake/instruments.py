@@ -1,4 +1,4 @@
-"""What stands around the fake chip: time, the stop watch, the slow clock, the power monitor."""
+"""The parts around the fake chip: time, the stop watch, the slow clock, the power monitor."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Host(Protocol):
     """The board that the instruments stand on: `FakeDevice`."""
 
     #: Microseconds of the stop watch up to which the queue has been worked through.
-    behind: int
+    held_until: int
 
     @property
     def clock(self) -> FakeClock: ...  # noqa: D102
@@ -62,7 +62,7 @@ class StopWatch:
         """Back to zero."""
         self._device.advance()
         self._held, self._since = 0, self._device.clock.now
-        self._device.behind = 0
+        self._device.held_until = 0
 
 
 class IoModule:
