@@ -42,7 +42,7 @@ for module in (
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from i2e_deploy import __version__
+        from i2e_deploy.version import __version__
 
         print(__version__)
         raise typer.Exit

@@ -23,8 +23,8 @@ def fuse(network: nn.Module) -> None:
     Can: decays shared and not trained, no norm, no dropout, no graded spikes, no state kept between passes.
     """
     for part in network.modules():
-        kind = type(part)
-        if kind.__name__ == "Neuron" and kind.__module__.endswith("slayer.neuron.cuba") and _plain(part):
+        kind = f"{type(part).__module__}.{type(part).__name__}"
+        if kind.endswith("slayer.neuron.cuba.Neuron") and _plain(part):
             part.forward = partial(_forward, part)
 
 

@@ -84,7 +84,7 @@ def test_shapes_that_do_not_fit_are_named() -> None:
         chain((2, 8, 8), {"end": Linear(np.ones((1, 128), np.float32))})
     with pytest.raises(InputError, match="leaves nothing"):
         chain((2, 2, 2), {"conv": Conv2d(np.ones((1, 2, 3, 3), np.float32))})
-    with pytest.raises(InputError, match="stands twice"):
+    with pytest.raises(InputError, match="is in the network twice"):
         Network((2, 2, 2), (Layer("a", Flatten(), ("input",)), Layer("a", Flatten(), ("a",))))
     with pytest.raises(InputError, match="no such layer"):
         Network((2, 2, 2), (Layer("a", Flatten(), ("b",)),))

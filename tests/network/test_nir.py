@@ -171,7 +171,7 @@ def node(path: Path, name: str, **values: Any) -> Path:
         ("dense", {"weight": h5py.SoftLink("/node/nodes/a/weight")}, FileFormatError, "links are refused"),
         ("a", {"padding": "same"}, FileFormatError, "takes its input|adds inputs|'same'"),
         ("a", {"padding": "wide"}, FileFormatError, "'wide'"),
-        ("alone", {"type": "IF"}, UnsupportedError, "'alone' stand in a loop or get no input"),
+        ("alone", {"type": "IF"}, UnsupportedError, "'alone' are in a loop or get no input"),
     ],
 )  # fmt: skip
 def test_refused(tmp_path: Path, name: str, values: dict[str, Any], error: type[Exception], text: str) -> None:

@@ -66,7 +66,7 @@ def test_with_coefficients_operations_and_spikes_add_to_it() -> None:
 def test_refusals() -> None:
     with pytest.raises(InputError, match="1 samples of 0 s"):
         power_figures(COUNTS, 1, 0, load_profile("speck2f"))
-    with pytest.raises(InputError, match="2 readings do not tell"):
+    with pytest.raises(InputError, match="2 readings cannot separate"):
         calibrate_power([Reading(0, 0, 1), Reading(1, 1, 2)], "x")
-    with pytest.raises(InputError, match="3 readings do not tell"):
+    with pytest.raises(InputError, match="3 readings cannot separate"):
         calibrate_power([Reading(1, 1, 1), Reading(2, 2, 2), Reading(3, 3, 3)], "x")

@@ -273,4 +273,4 @@ def test_an_estimate_needs_cores() -> None:
     assert costs is not None
     assert costs.loads == ()
     assert costs.figures
-    assert any("find no cores" in text for text in costs.unknown)
+    assert any("layers have no core" in text for text in costs.unknown)
