@@ -25,6 +25,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_the_demo_learns_and_its_bundle_verifies(demo: Path) -> None:
     """One epoch on 500 digits: far from the full demo's accuracy; 15 % is five standard errors above chance."""
     written = bundle.read(demo / "bundle")
@@ -37,6 +38,7 @@ def test_the_demo_learns_and_its_bundle_verifies(demo: Path) -> None:
     assert bundle.verify(written).exact
 
 
+@pytest.mark.slow
 def test_the_demo_runs_again_over_its_own_output(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["demo", "--out", str(demo), "--epochs", "1", "--train-size", "100", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
@@ -45,6 +47,7 @@ def test_the_demo_runs_again_over_its_own_output(demo: Path, capsys: pytest.Capt
     assert printed["event_rate"] == pytest.approx(0.0956, abs=0.002)
 
 
+@pytest.mark.slow
 def test_the_report_is_one_file_that_asks_nothing_of_the_network(demo: Path) -> None:
     page = (demo / "bundle" / "report.html").read_text()
     assert not re.search(r"<(script|link|iframe|img)\b", page)
@@ -55,6 +58,7 @@ def test_the_report_is_one_file_that_asks_nothing_of_the_network(demo: Path) -> 
         assert words.lower() in page.lower()
 
 
+@pytest.mark.slow
 def test_names_in_a_bundle_cannot_inject_markup(demo: Path, tmp_path: Path) -> None:
     from dataclasses import replace
 
@@ -70,6 +74,7 @@ def test_names_in_a_bundle_cannot_inject_markup(demo: Path, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "change", [{"check": 3}, {"check": {}}, {"seeds": 3}, {"evaluation": 3}, {"evaluation": {"chip": {"accuracy": 1}}}]
 )
+@pytest.mark.slow
 def test_a_manifest_without_what_a_report_needs_is_one_error(
     demo: Path, tmp_path: Path, change: dict[str, object]
 ) -> None:

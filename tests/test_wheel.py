@@ -56,6 +56,7 @@ def test_every_import_of_the_package_is_a_declared_dependency(wheel: Path) -> No
     assert needed <= declared
 
 
+@pytest.mark.slow
 def test_doctor_and_profiles_work_in_an_empty_environment(wheel: Path, tmp_path: Path) -> None:
     """Only what these two commands need is installed: without torch, the doctor is what tells you so."""
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)

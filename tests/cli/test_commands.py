@@ -17,6 +17,7 @@ from i2e_deploy.cli.app import run
 from i2e_deploy.network.file import write_network
 
 
+@pytest.mark.slow
 def test_export_verify_simulate_report(network_file: Path, frames_file: Path, tmp_path: Path, capsys: Captured) -> None:
     folder, trace_file = tmp_path / "bundle", tmp_path / "trace.npz"
     assert (

@@ -163,6 +163,7 @@ def test_an_estimate_is_made_on_as_many_samples_as_are_quick(monkeypatch: pytest
         assert ("one sample holds more than 127 events: nothing was run" in costs.unknown) is (samples == 0)
 
 
+@pytest.mark.slow
 def test_loihi_speaks_the_same_words(tmp_path: Path, capsys: Captured) -> None:
     chip = get("loihi2")
     drawn = (n for n in map(draw_network, range(200)) if len(n.input_shape) == 3 and chip.check(n).fits)

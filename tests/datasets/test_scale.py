@@ -155,6 +155,7 @@ def test_killed_with_workers_running(tree: Path, whole: dict[str, bytes], tmp_pa
 
 
 @pytest.mark.parametrize(("executor", "package"), [("process", "concurrent"), ("ray", "ray"), ("dask", "distributed")])
+@pytest.mark.slow
 def test_executors_give_the_same_bytes(
     tree: Path, whole: dict[str, bytes], tmp_path: Path, executor: str, package: str
 ) -> None:

@@ -35,6 +35,7 @@ def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=240, check=False)
 
 
+@pytest.mark.slow
 def test_each_bundle_is_verified_on_each_target(folder: Path) -> None:
     ended = run("--i2e-bundles", "--i2e-target", "simulator", "--i2e-target", "reference", ".", cwd=folder)
     assert ended.returncode == 1

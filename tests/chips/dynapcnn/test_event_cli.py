@@ -191,6 +191,7 @@ def test_export_calibrated(tmp_path: Path, capsys: Captured) -> None:
     assert "the bundle's network is lowered anew" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_export_and_check_with_split(tmp_path: Path, capsys: Captured) -> None:
     generator = np.random.default_rng(0)
     first, wide, last = (

@@ -139,6 +139,7 @@ def test_what_cannot_be_mended_is_refused() -> None:
         mend(dense_net(np.array([[255, -1]])))
 
 
+@pytest.mark.slow
 def test_headroom_names_wraps_and_clips() -> None:
     network = dense_net(np.full((2, 400), 254))
     trace = LoihiProgram(network).run(np.ones((1, 30, 400), np.int64))
@@ -196,6 +197,7 @@ def test_frames_are_checked() -> None:
     assert program.run(np.zeros((1, 2, 2, 1, 1), int)).output.shape == (1, 2, 1)
 
 
+@pytest.mark.slow
 def test_bundle_and_command_line(tmp_path: Path) -> None:
     """A `.net` file is checked, exported with golden vectors and its netx file, verified and simulated."""
     chip = get("loihi2")
@@ -225,6 +227,7 @@ def test_bundle_and_command_line(tmp_path: Path) -> None:
 
 
 @needs_lava_run
+@pytest.mark.slow
 def test_verify_on_lava(tmp_path: Path) -> None:
     """Agreement: exact, through a mended file: Lava would have changed these weights."""
     network = dense_net(np.array([[-64, -64, -32], [-64, -2, 0]]), np.array([[6, -4]]), threshold=3)

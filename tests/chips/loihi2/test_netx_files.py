@@ -202,6 +202,7 @@ def test_a_first_convolution_needs_the_input_shape(valid: bytes, tmp_path: Path)
     assert read_netx(path, input_shape=(2, 8, 8)).blocks[1].shape == (5,)
 
 
+@pytest.mark.slow
 def test_the_input_shape_on_the_command_line(valid: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path, frames, out = tmp_path / "valid.net", tmp_path / "frames.npy", tmp_path / "trace.npz"
     path.write_bytes(valid)

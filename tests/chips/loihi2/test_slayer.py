@@ -23,6 +23,7 @@ def cases() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", EXACT)
+@pytest.mark.slow
 def test_every_message_of_every_layer_is_equal(name: str, cases: dict[str, Any]) -> None:
     """Agreement: exact, at shift 0 (Sigma-Delta: layer j later by j steps)."""
     assert not any(cases[name]["wrong"])
@@ -30,6 +31,7 @@ def test_every_message_of_every_layer_is_equal(name: str, cases: dict[str, Any])
     assert min(cases[name]["sent"]) > 20
 
 
+@pytest.mark.slow
 def test_a_bias_without_reset_differs_and_so_do_staggered_resets(cases: dict[str, Any]) -> None:
     """These differ, and `check` says so: the reason for resetting all layers together at t = 2."""
     assert cases["bias, reset none"]["wrong"][0] > 0
@@ -38,6 +40,7 @@ def test_a_bias_without_reset_differs_and_so_do_staggered_resets(cases: dict[str
     assert sum(staggered) > 0
 
 
+@pytest.mark.slow
 def test_a_bias_above_the_threshold_fires_at_once(cases: dict[str, Any]) -> None:
     """No reset undoes that; `check` counts the channels."""
     case = cases["bias above threshold"]

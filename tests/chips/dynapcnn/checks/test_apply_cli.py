@@ -45,6 +45,7 @@ def command(tmp_path: Path) -> list[str]:
     return ["check", model, "--chip", "speck2f", "--apply", out]
 
 
+@pytest.mark.slow
 def test_the_changed_network_is_written_and_every_command_reads_it(
     command: list[str], tmp_path: Path, capsys: Captured
 ) -> None:

@@ -46,6 +46,7 @@ def assert_equal_runs(program: DynapcnnProgram, frames: NDArray[Any], options: E
 
 @settings(max_examples=150, deadline=None)
 @given(program=programs(), seed=st.integers(0, 2**16), options=option_values())
+@pytest.mark.slow
 def test_engine_equals_reference(program: DynapcnnProgram, seed: int, options: EventOptions) -> None:
     assert_equal_runs(program, random_frames(program, seed, samples=2, steps=2), options)
 

@@ -69,6 +69,7 @@ def assert_equal(case: Case, frames: NDArray[np.int64]) -> int:
 
 @settings(max_examples=100)
 @given(st.integers(0, 2**32 - 1))
+@pytest.mark.slow
 def test_random_networks(seed: int) -> None:
     rng = np.random.default_rng(seed)
     case = random_case(rng)

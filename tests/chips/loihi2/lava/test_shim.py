@@ -19,6 +19,7 @@ needs_shim = pytest.mark.skipif(sys.version_info < (3, 11), reason="Lava imports
 
 
 @needs_lava_run
+@pytest.mark.slow
 def test_slayer_trains_and_lava_gives_the_same_spikes(tmp_path: Path) -> None:
     """Agreement: exact, at shift 0."""
     script = Path(__file__).with_name("slayer_roundtrip.py")
