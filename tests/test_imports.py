@@ -65,6 +65,7 @@ def test_simulate_imports_no_torch(speck: Path, tmp_path: Path, semantics: str) 
     assert imported("simulate", speck, "--chip", "speck2f", *files, "--semantics", semantics) <= {"numba", "scipy"}
 
 
+@pytest.mark.slow
 def test_what_looks_at_files_imports_no_compiler(speck: Path, tmp_path: Path) -> None:
     np.savez(tmp_path / "trace.npz", layer0=np.zeros((1, 2, 3), np.int32))
     assert not imported("doctor")

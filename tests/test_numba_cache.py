@@ -131,6 +131,7 @@ def interpreter_for_all() -> str | None:
     return None
 
 
+@pytest.mark.slow
 def test_a_user_without_a_home_verifies_and_the_next_run_is_warm(read_only: Path) -> None:
     python = interpreter_for_all() if os.getuid() == 0 else sys.executable
     if python is None:

@@ -54,6 +54,7 @@ class Definition:
     st.sampled_from([PROGRAM, LOIHI]),
 )
 @settings(max_examples=25, deadline=None)
+@pytest.mark.slow
 def test_decisions_equal_whole_windows(seed: int, policy: Policy, state: str, unit: Any, program: Program) -> None:
     """The network gets to run at random moments; the source is lost now and then; the queue overflows."""
     random = np.random.default_rng(seed)

@@ -433,6 +433,6 @@ class ChecksThatTakeNoFrames(Sound):
 
 #: By the name of its entry point.
 BROKEN: dict[str, type[Sound]] = {
-    kind.__name__.lower(): kind for kind in list(vars().values()) if isinstance(kind, type) and issubclass(kind, Sound)
+    kind.__name__.lower(): kind for kind in list(vars().values()) if Sound in getattr(kind, "__mro__", ())
 }
 del BROKEN["checking"]

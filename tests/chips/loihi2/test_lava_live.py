@@ -26,6 +26,7 @@ SHIPPED = {"pilotnet_lif": 5, "pilotnet_sdnn": 12, "ntidigits": 150, "mnist": 40
 pytestmark = needs_lava_run
 
 
+@pytest.mark.slow
 def test_random_networks_equal_lavas_models(tmp_path: Path) -> None:
     """Agreement: exact, every message and final state of every layer; files written by us, read by netx and us."""
     count, first = int(os.environ.get("I2E_LAVA_FUZZ", "150")), os.environ.get("I2E_LAVA_FUZZ_FIRST", "0")
@@ -49,6 +50,7 @@ def on_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", SHIPPED)
 @pytest.mark.parametrize("engine", ["reference", "fast"])
+@pytest.mark.slow
 def test_trained_networks_of_the_wheel_equal_lavas_models(name: str, engine: Engine, on_models: Path) -> None:
     """Agreement: exact, every message and every final state of every layer."""
     from shipped_nets import frames_of
@@ -68,6 +70,7 @@ def test_trained_networks_of_the_wheel_equal_lavas_models(name: str, engine: Eng
 
 
 @pytest.mark.parametrize("seed", [22, 31])  # Sigma-Delta with a convolution; CUBA with one and recurrence
+@pytest.mark.slow
 def test_lavas_runtime_equals_the_program(seed: int) -> None:
     """Agreement: exact, through Lava's compiler, its processes and `Loihi2SimCfg`: what `verify --target lava` does."""
     network = draw_network(seed)
