@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from loihi_nets import draw_network
-from public_surface import members, public_modules
+from public_surface import is_class, members, public_modules
 from tiny_programs import tiny_program
 from torch import nn
 
@@ -128,7 +128,7 @@ def own_words() -> Iterator[type]:
     """Public classes whose repr is neither Python's short one, nor torch's, nor bounded by `record_repr`."""
     for module in public_modules():
         for _, value in members(module):
-            if not inspect.isclass(value) or inspect.isabstract(value) or getattr(value, "_is_protocol", False):
+            if not is_class(value) or inspect.isabstract(value) or getattr(value, "_is_protocol", False):
                 continue
             if value.__repr__ not in (object.__repr__, record_repr) and not issubclass(value, nn.Module | Exception):
                 yield value

@@ -43,7 +43,7 @@ def described(value: Any) -> str:
         return re.sub(r"<function (\w+) at 0x\w+>", r"\1", str(inspect.signature(value)))
     if words := literal_words(value):
         return "one of " + ", ".join(words)
-    return "module" if inspect.ismodule(value) else "class" if inspect.isclass(value) else "value"
+    return "module" if inspect.ismodule(value) else "class" if is_class(value) else "value"
 
 
 def literal_words(value: Any) -> list[str]:
@@ -52,6 +52,11 @@ def literal_words(value: Any) -> list[str]:
         return [str(word) for word in get_args(value)]
     words = [word for part in get_args(value) for word in literal_words(part)]
     return [*words, "str"] if words and str in get_args(value) else []
+
+
+def is_class(value: Any) -> bool:
+    """A class; `inspect` of Python 3.10 calls `list[int]` one, too."""
+    return inspect.isclass(value) and get_origin(value) is None
 
 
 def is_function(value: Any) -> bool:
