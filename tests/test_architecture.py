@@ -85,8 +85,8 @@ def room_in_chip(module: str) -> str:
 
 
 def place(room: str, rooms: tuple[tuple[str, ...], ...]) -> int:
-    """Where in the order; the last where it is no room: a new one must be put in its place."""
-    return next(i for i, row in enumerate(rooms) if room in row)
+    """Where in the order; after all where it is no room: a new one must be put in its place."""
+    return next((i for i, row in enumerate(rooms) if room in row), len(rooms))
 
 
 def reason(importer: str, imported: str) -> str:
@@ -167,17 +167,24 @@ def _classes(tree: ast.Module) -> list[str]:
 def asked_classes(tree: ast.Module) -> list[tuple[int, str]]:
     """Names of classes in `isinstance` and `issubclass`, and those that a string compared with `__name__` holds."""
     found = []
+    conditions = [node for node in ast.walk(tree) if isinstance(node, ast.BoolOp) and _says_whose(node)]
+    of_others = {id(part) for node in conditions for part in node.values}
     for node in ast.walk(tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and len(node.args) == 2:
             if node.func.id in ("isinstance", "issubclass"):
                 found += [(node.lineno, name) for name in _class_names(node.args[1])]
-        elif isinstance(node, ast.Compare):
+        elif isinstance(node, ast.Compare) and id(node) not in of_others:
             sides = [node.left, *node.comparators]
             if any(isinstance(side, ast.Attribute) and side.attr == "__name__" for side in sides):
                 found += [
                     (node.lineno, s.value) for s in sides if isinstance(s, ast.Constant) and isinstance(s.value, str)
                 ]
     return found
+
+
+def _says_whose(node: ast.BoolOp) -> bool:
+    """Whether a condition names the module of the class too: it is then of another library."""
+    return any(isinstance(part, ast.Attribute) and part.attr == "__module__" for part in ast.walk(node))
 
 
 def _class_names(node: ast.expr) -> list[str]:
@@ -278,3 +285,4 @@ def test_questions_for_classes_are_found() -> None:
         "isinstance(x, A)\nissubclass(x, (m.B, C))\nisinstance(x, D | None)\nif type(x).__name__ == 'E': pass\nf(x, F)"
     )
     assert asked_classes(ast.parse(text)) == [(1, "A"), (2, "B"), (2, "C"), (3, "D"), (4, "E")]
+    assert not asked_classes(ast.parse("k.__name__ == 'G' and k.__module__ == 'elsewhere'"))
