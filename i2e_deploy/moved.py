@@ -13,6 +13,7 @@ MOVED = {
     ("i2e_deploy.network", "write_netx"): ("i2e_deploy.chips.loihi2", "write_netx"),
     ("i2e_deploy.network", "BlockNetwork"): ("i2e_deploy.chips.loihi2", "BlockNetwork"),
     ("i2e_deploy.network", "AnyNetwork"): ("i2e_deploy.chips", "AnyNetwork"),
+    ("i2e_deploy.chips.loihi2", "Note"): ("i2e_deploy.network", "Note"),
     ("i2e_deploy.runtime.agreement", "HilEvaluation"): ("i2e_deploy.runtime", "Evaluation"),
     ("i2e_deploy.runtime.agreement", "evaluate_targets"): ("i2e_deploy.runtime", "evaluate"),
 }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from i2e_deploy.errors import CheckFailed
+from i2e_deploy.network.graph import Note
 from i2e_deploy.text import aligned, counted, record_repr, said
 
 Severity = Literal["ok", "info", "warning", "error"]
@@ -30,8 +31,14 @@ class Finding:
     def __str__(self) -> str:
         where = f"layer {self.layer!r}" if self.layer else "network"
         value, limit = (f"{v:,}" if isinstance(v, int) else str(v) for v in (self.value, self.limit))
-        text = f"{where}: {self.rule} is {value}, limit {limit} {self.unit}".rstrip()
+        limited = f"{where}: {self.rule} is {value}, limit {limit} {self.unit}".rstrip()
+        text = f"{where}: {self.rule}: {value}" if self.limit == "" else limited
         return f"{text}; {self.fix}" if self.fix else text
+
+
+def note_findings(notes: Sequence[Note]) -> list[Finding]:
+    """What the reader of a network noted, as findings: every chip's check begins with them."""
+    return [Finding("note", n.layer, n.text, "", "", "warning" if n.doubtful else "info") for n in notes]
 
 
 @dataclass(frozen=True)

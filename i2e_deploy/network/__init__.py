@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from i2e_deploy.network.graph import INPUT as INPUT
     from i2e_deploy.network.graph import Layer as Layer
     from i2e_deploy.network.graph import Network as Network
+    from i2e_deploy.network.graph import Note as Note
     from i2e_deploy.network.graph import chain as chain
     from i2e_deploy.network.layers import Add as Add
     from i2e_deploy.network.layers import Conv2d as Conv2d
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from i2e_deploy.network.nir_read import read_nir as read_nir
     from i2e_deploy.network.nir_write import write_nir as write_nir
     from i2e_deploy.network.op import Op as Op
+    from i2e_deploy.network.run import FloatTrace as FloatTrace
     from i2e_deploy.network.sensor import Sensor as Sensor
     from i2e_deploy.network.sinabs_export import to_sinabs as to_sinabs
     from i2e_deploy.network.sinabs_import import from_sinabs as from_sinabs
@@ -31,11 +33,12 @@ else:
         __name__,
         {
             "file": "read read_notes write",
-            "graph": "INPUT Layer Network chain",
+            "graph": "INPUT Layer Network Note chain",
             "layers": "Add Conv2d Flatten IntegrateAndFire Linear Pool2d Pooling ResetMode",
             "nir_read": "read_nir",
             "nir_write": "write_nir",
             "op": "Op",
+            "run": "FloatTrace",
             "sensor": "Sensor",
             "sinabs_export": "to_sinabs",
             "sinabs_import": "from_sinabs",

@@ -5,13 +5,13 @@ A file may hold a chip's integers instead (`chips.models`): `read_content` and `
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.files import read_tensors, write_tensors
-from i2e_deploy.network.graph import Layer, Network
+from i2e_deploy.network.graph import Layer, Network, Note
 from i2e_deploy.network.op import Array, kind_of
 
 FORMAT = "i2e-deploy-network"
@@ -28,7 +28,10 @@ def write_network(network: Network, path: Path | str, notes: Mapping[str, str] |
         arrays, options = layer.op.pack()
         tensors |= {f"{layer.name}.{key}": array for key, array in arrays.items()}
         rows.append({"name": layer.name, "op": type(layer.op).__name__, "inputs": layer.inputs, "options": options})
-    write_content(Path(path), tensors, {"input_shape": network.input_shape, "layers": rows}, notes)
+    content: dict[str, Any] = {"input_shape": network.input_shape, "layers": rows}
+    if network.notes:
+        content["reading"] = pack_notes(network.notes)
+    write_content(Path(path), tensors, content, notes)
 
 
 def read_network(path: Path | str) -> Network:
@@ -40,7 +43,7 @@ def read_network(path: Path | str) -> Network:
     """
     path = Path(path)
     tensors, content = read_content(path)
-    kinds = [key for key in content if key not in ("notes", "input_shape", "layers")]
+    kinds = [key for key in content if key not in ("notes", "input_shape", "layers", "reading")]
     if "layers" not in content and kinds:
         raise InputError(f"{path} holds {kinds[0]} of a chip, no float network: read it with chips.read_model")
     return network_of(path, tensors, content)
@@ -54,11 +57,26 @@ def network_of(path: Path, tensors: Mapping[str, Any], content: Mapping[str, Any
     """
     try:
         layers = tuple(_layer(row, tensors) for row in content["layers"])
-        return Network(tuple(int(n) for n in content["input_shape"]), layers)
+        notes = unpack_notes(content.get("reading", []))
+        return Network(tuple(int(n) for n in content["input_shape"]), layers, notes)
     except InputError as error:
         raise FileFormatError(f"{path}: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
         raise FileFormatError(f"{path} is damaged: {type(error).__name__} at {error}") from error
+
+
+def pack_notes(notes: Sequence[Note]) -> list[list[Any]]:
+    """Notes of a reader as JSON-able data."""
+    return [[note.layer, note.text, True] if note.doubtful else [note.layer, note.text] for note in notes]
+
+
+def unpack_notes(data: Any) -> tuple[Note, ...]:
+    """The inverse of `pack_notes`, of what a file holds.
+
+    Raises:
+        ValueError, TypeError: it is none.
+    """
+    return tuple(Note(str(layer), str(text), doubtful == [True]) for layer, text, *doubtful in data)
 
 
 def write_content(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 from i2e_deploy.errors import InputError
 from i2e_deploy.network.layers import MAX_VALUES
 from i2e_deploy.network.op import Op, Shape
+from i2e_deploy.network.run import FloatDtype, FloatStates, FloatTrace, as_frames, run_layers
 from i2e_deploy.text import LayerLine, counted, layer_table, listed, said, shape_text
 
 #: Name by which a layer refers to the input of the network.
@@ -27,9 +29,29 @@ class Layer:
         return said(self, repr(self.name), self.op.describe(), f"of {listed(self.inputs)}")
 
 
+@dataclass(frozen=True)
+class Note:
+    """What a reader assumed, compared or left out; a check shows it as a finding.
+
+    Args:
+        layer: that it is about; "" = the whole network.
+        text: one sentence.
+        doubtful: another reading would compute something else, and nothing says which is meant: a warning.
+    """
+
+    layer: str
+    text: str
+    doubtful: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class Network:
     """Layers in topological order on an input of shape (C, H, W).
+
+    Args:
+        input_shape: (C, H, W) or (N,).
+        layers: the layers.
+        notes: see `Note`.
 
     Raises:
         InputError: a name twice, an input that no earlier layer has, or shapes that do not fit.
@@ -37,6 +59,7 @@ class Network:
 
     input_shape: Shape
     layers: tuple[Layer, ...]
+    notes: tuple[Note, ...] = ()
 
     def __post_init__(self) -> None:
         self.shapes()
@@ -75,6 +98,29 @@ class Network:
             if prod(shapes[layer.name]) > MAX_VALUES:
                 raise InputError(f"layer {layer.name!r} has output {shapes[layer.name]}: at most {MAX_VALUES} values")
         return shapes
+
+    def run(
+        self,
+        frames: Any,
+        states: FloatStates | None = None,
+        dtype: FloatDtype = "float32",
+        device: str = "cpu",
+        keep: Collection[str] | None = None,
+    ) -> FloatTrace:
+        """Run the float layers, a step at a time, from a fresh state or on from `states`: what the network means.
+
+        Args:
+            frames: [B, T, C, H, W], an array or a tensor of any real dtype.
+            states: `FloatTrace.states` of an earlier run with the same B; None: all zero.
+            dtype: of the whole run, `"float32"` or `"float64"`.
+            device: of torch, e.g. `"cuda"`.
+            keep: names of the layers to keep in the trace, beside the outputs; None: all.
+
+        Raises:
+            InputError: frames of another shape or not finite, states of another batch, or an unknown dtype.
+        """
+        rows = [(layer.name, layer.op, layer.inputs) for layer in self.layers]
+        return run_layers(rows, INPUT, as_frames(frames, self.input_shape, dtype, device), states, keep)
 
     def consumers(self) -> Mapping[str, tuple[Layer, ...]]:
         """The layers that each layer (and the input) feeds, by name."""

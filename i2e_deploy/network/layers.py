@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
 from i2e_deploy.errors import InputError
-from i2e_deploy.network.op import Array, Op, Pair, Shape, image_input, left_over, one_input
+from i2e_deploy.network.op import Array, Op, Pair, Shape, State, as_given, image_input, left_over, one_input
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: What n spikes take from the state: n thresholds, or all of it.
 ResetMode = Literal["subtract", "zero"]
@@ -62,6 +65,15 @@ class Conv2d(Op):
         left_over(size, out)
         return (self.weight.shape[0], *out)
 
+    def step(self, given: Sequence[Tensor], state: State) -> tuple[Tensor, State]:
+        """See `Op.step`."""
+        from torch.nn.functional import conv2d
+
+        (x,) = given
+        weight, bias = as_given(self.weight, x), as_given(self.bias, x)
+        assert weight is not None
+        return conv2d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups), {}
+
     def describe(self) -> str:
         """See `Op.describe`."""
         out, inside, kh, kw = self.weight.shape
@@ -92,6 +104,15 @@ class Linear(Op):
             hint = ": put a Flatten before it" if len(shape) > 1 else ""
             raise InputError(f"takes {self.weight.shape[1]} inputs and is given shape {shape}{hint}")
         return tuple(self.weight.shape[:1])
+
+    def step(self, given: Sequence[Tensor], state: State) -> tuple[Tensor, State]:
+        """See `Op.step`."""
+        from torch.nn.functional import linear
+
+        (x,) = given
+        weight = as_given(self.weight, x)
+        assert weight is not None
+        return linear(x, weight, as_given(self.bias, x)), {}
 
     def describe(self) -> str:
         """See `Op.describe`."""
@@ -133,6 +154,16 @@ class IntegrateAndFire(Op):
         """See `Op.output_shape`: that of its input."""
         return one_input(given)
 
+    def step(self, given: Sequence[Tensor], state: State) -> tuple[Tensor, State]:
+        """See `Op.step`: integrate, fire, reset, and only then hold the state at the lower bound."""
+        (x,) = given
+        v = state["v_mem"] + x if state else x
+        spikes = (v / self.threshold).trunc().clamp(min=0, max=self.max_spikes)
+        v = v - spikes * self.threshold if self.reset == "subtract" else v * (spikes == 0)
+        if self.min_v is not None:  # a sum, as sinabs' lif_forward_single: a maximum rounds otherwise in float32
+            v = (v - self.min_v).clamp(min=0) + self.min_v
+        return spikes, {"v_mem": v}
+
     def describe(self) -> str:
         """See `Op.describe`."""
         return f"IF threshold {self.threshold:g}, reset {self.reset}"
@@ -157,6 +188,13 @@ class Pool2d(Op):
         left_over(size, out)
         return (channels, *out)
 
+    def step(self, given: Sequence[Tensor], state: State) -> tuple[Tensor, State]:
+        """See `Op.step`."""
+        from torch.nn.functional import avg_pool2d
+
+        (x,) = given
+        return avg_pool2d(x, self.kernel, divisor_override=1 if self.kind == "sum" else None), {}
+
     def describe(self) -> str:
         """See `Op.describe`."""
         return f"{self.kind.capitalize()}Pool {_pair(self.kernel)}"
@@ -170,6 +208,10 @@ class Flatten(Op):
         """See `Op.output_shape`: (N,)."""
         return (prod(one_input(given)),)
 
+    def step(self, given: Sequence[Tensor], state: State) -> tuple[Tensor, State]:
+        """See `Op.step`."""
+        return given[0].flatten(1), {}
+
 
 @dataclass(frozen=True)
 class Add(Op):
@@ -180,6 +222,13 @@ class Add(Op):
         if len(given) < 2 or len(set(given)) > 1:
             raise InputError(f"adds inputs of shapes {list(given)}: they must be two or more, and equal")
         return given[0]
+
+    def step(self, given: Sequence[Tensor], state: State) -> tuple[Tensor, State]:
+        """See `Op.step`."""
+        total, *rest = given
+        for other in rest:
+            total = total + other
+        return total, {}
 
 
 def _pair(pair: Pair) -> str:

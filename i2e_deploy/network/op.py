@@ -1,4 +1,5 @@
-"""What a kind of layer is: a frozen record that knows its output shape and how it is written, and a register of kinds.
+"""What a kind of layer is: a frozen record that knows its output shape, what it computes in a time step and how it is
+written; and a register of kinds.
 
 Another package adds a kind by a subclass and an entry point in the group `i2e_deploy.layers`, whose name is
 the class's: files that hold it are then read wherever that package is installed.
@@ -10,16 +11,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from importlib.metadata import entry_points
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.errors import InputError
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 Array = NDArray[np.float32]
 Pair = tuple[int, int]
 Shape = tuple[int, ...]
+#: What a layer keeps from one time step to the next: variables [B, ...] by name.
+State = Mapping[str, "Tensor"]
 
 ENTRY_POINTS = "i2e_deploy.layers"
 _KINDS: dict[str, type[Op]] = {}
@@ -44,6 +50,18 @@ class Op(ABC):
 
         Raises:
             InputError: shapes that it does not take; the message begins with what it does or needs.
+        """
+
+    @abstractmethod
+    def step(self, given: Sequence[Tensor], state: State) -> tuple[Tensor, State]:
+        """What it computes in one time step: the definition of the layer.
+
+        Args:
+            given: the inputs [B, ...], in order, floating point of one dtype and device.
+            state: what the step before returned; empty before the first one.
+
+        Returns:
+            the output [B, ...], and the state for the next step; empty for a layer that keeps nothing.
         """
 
     def describe(self) -> str:
@@ -87,6 +105,13 @@ def one_input(given: Sequence[Shape]) -> Shape:
     if len(given) != 1:
         raise InputError(f"has {len(given)} inputs: join them with an Add layer first")
     return given[0]
+
+
+def as_given(array: Array | None, given: Tensor) -> Tensor | None:
+    """Weights in the dtype and on the device of an input."""
+    import torch
+
+    return None if array is None else torch.from_numpy(array).to(given)
 
 
 def image_input(given: Sequence[Shape]) -> tuple[int, int, int]:

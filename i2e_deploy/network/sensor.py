@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from i2e_deploy.errors import InputError
-from i2e_deploy.network.op import Op, Pair, Shape, one_input
+from i2e_deploy.network.op import Op, Pair, Shape, State, one_input
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: ((top, bottom), (left, right)) in pixels, bottom and right exclusive.
 Crop = tuple[Pair, Pair]
@@ -79,6 +82,22 @@ class Sensor(Op):
     def output_shape(self, given: Sequence[Shape]) -> Shape:
         """See `Op.output_shape` and `shape`."""
         return self.shape(one_input(given))
+
+    def step(self, given: Sequence[Tensor], state: State) -> tuple[Tensor, State]:
+        """See `Op.step`."""
+        import torch
+        from torch.nn.functional import avg_pool2d
+
+        (x,) = given
+        (top, bottom), (left, right) = self.window(tuple(x.shape[1:]))
+        if self.keep != "both":
+            passing = torch.tensor([self.keep == "off", self.keep == "on"])  # channel 0 is OFF
+            x = x * passing.to(x)[:, None, None]
+        if self.merge_polarities:
+            x = x.sum(dim=1, keepdim=True)
+        x = avg_pool2d(x, self.pool, divisor_override=1)[..., top:bottom, left:right]
+        x = x.flip([axis for axis, turned in ((-2, self.flip_y), (-1, self.flip_x)) if turned])
+        return x.transpose(-1, -2) if self.swap_xy else x, {}
 
     def shape(self, shape: tuple[int, ...]) -> tuple[int, int, int]:
         """Output (C, H, W) for an input (C, H, W); see `window` for errors."""

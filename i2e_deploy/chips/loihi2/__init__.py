@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from i2e_deploy.chips.loihi2.program import CubaLif as CubaLif
     from i2e_deploy.chips.loihi2.program import Delta as Delta
     from i2e_deploy.chips.loihi2.program import DenseSynapse as DenseSynapse
-    from i2e_deploy.chips.loihi2.program import Note as Note
     from i2e_deploy.chips.loihi2.program import Reset as Reset
     from i2e_deploy.chips.loihi2.program import Resonator as Resonator
     from i2e_deploy.chips.loihi2.program import Sigma as Sigma
@@ -36,7 +35,7 @@ else:
             "formats.netx_read": "read_netx",
             "formats.netx_write": "write_netx",
             "formats.slayer": "from_slayer",
-            "program": "Block BlockNetwork Connection ConvSynapse CubaLif Delta DenseSynapse Note Reset Resonator "
+            "program": "Block BlockNetwork Connection ConvSynapse CubaLif Delta DenseSynapse Reset Resonator "
             "Sigma SigmaDelta",
             "runnable": "LoihiProgram LoihiSemantics",
         },

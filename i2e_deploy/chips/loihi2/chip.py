@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from i2e_deploy.chips.base import SPREAD, Chip, Program
-from i2e_deploy.chips.check import CheckReport, Finding, Severity, Slot
+from i2e_deploy.chips.check import CheckReport, Finding, Severity, Slot, note_findings
 from i2e_deploy.chips.costs import Costs
 from i2e_deploy.chips.integers import AnyNetwork, IntegerNetwork
 from i2e_deploy.chips.loihi2.checks.partition import Cut, place
@@ -48,7 +48,7 @@ class Loihi2Chip(Chip):
             return CheckReport(self.profile.name, (), (finding,), ())
         layers = layers_of(network, "chip")
         findings = [f for block in network.blocks for rule in RULES for f in rule(network, block, self.profile)]
-        findings += [Finding("note", note.layer, note.text, "", "", "info") for note in network.notes]
+        findings += note_findings(network.notes)
         if network.input_transform is not None:
             weight, bias = network.input_transform
             text = "neither Lava nor the chip applies it: give frames as x * weight + bias, integers"

@@ -15,6 +15,7 @@ from i2e_deploy.chips.checked import checked_integer
 from i2e_deploy.chips.integers import IntegerNetwork
 from i2e_deploy.chips.loihi2.neuron import Ints, Limits, Neuron
 from i2e_deploy.errors import InputError
+from i2e_deploy.network.graph import Note
 from i2e_deploy.network.op import Pair, Shape
 from i2e_deploy.text import LayerLine, counted, layer_table, listed, record_repr, said, shape_text
 
@@ -180,16 +181,6 @@ class Block:
     connections: tuple[Connection, ...]
     bias: Ints | None = None
     message_bits: int = 0
-
-    __repr__ = record_repr
-
-
-@dataclass(frozen=True)
-class Note:
-    """Something a file says that the blocks do not hold, and what that means."""
-
-    layer: str
-    text: str
 
     __repr__ = record_repr
 

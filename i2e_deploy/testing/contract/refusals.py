@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 import numpy as np
 import pytest
@@ -17,9 +17,12 @@ from i2e_deploy.chips.check import Severity
 from i2e_deploy.chips.integers import IntegerNetwork
 from i2e_deploy.errors import CheckFailed, InputError, UnsupportedError
 from i2e_deploy.network import INPUT, Layer, Network, Op
-from i2e_deploy.network.op import Shape, one_input
+from i2e_deploy.network.op import Shape, State, one_input
 from i2e_deploy.testing.contract.same import assert_one_line
 from i2e_deploy.testing.contract.subject import STEPS, Drawn, Part, drawn
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,10 @@ class UnheardOf(Op):
     def output_shape(self, given: Sequence[Shape]) -> Shape:
         """See `Op.output_shape`."""
         return one_input(given)
+
+    def step(self, given: Sequence[Tensor], state: State) -> tuple[Tensor, State]:
+        """See `Op.step`."""
+        return given[0], {}
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from i2e_deploy.errors import InputError
-from i2e_deploy.network.op import Op, Shape, one_input
+from i2e_deploy.network.op import Op, Shape, State, one_input
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -33,3 +37,10 @@ class TernaryNeuron(Op):
     def output_shape(self, given: Sequence[Shape]) -> Shape:
         """See `Op.output_shape`: that of its input."""
         return one_input(given)
+
+    def step(self, given: Sequence[Tensor], state: State) -> tuple[Tensor, State]:
+        """See `Op.step`."""
+        (x,) = given
+        v = x if not state else state["v"].sign() * (state["v"].abs() - self.leak).clamp(min=0) + x
+        spikes = (v > self.threshold).to(x)
+        return spikes, {"v": v * (spikes == 0)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from i2e_deploy.chips.check import CheckReport, Finding
+from i2e_deploy.chips.check import CheckReport, Finding, note_findings
 from i2e_deploy.chips.dynapcnn.checks.activity import Activity
 from i2e_deploy.chips.dynapcnn.checks.network_rules import NETWORK_RULES, Whole
 from i2e_deploy.chips.dynapcnn.checks.placement import holding, place
@@ -49,7 +49,8 @@ def examine(network: Network, profile: Profile, asked: Asked) -> CheckReport:
         integers = {layer.name: of_layer(layer) for layer in asked.program.layers}
         wide = set() if asked.program.readout is None else {source.layer for source in outputs}
         stages = tuple(spread(stage) if stage.name in wide else stage for stage in stages)
-    findings = [f for s in stages for rule in RULES for f in rule(s, integers[s.name], profile)]
+    findings = note_findings(network.notes)
+    findings += [f for s in stages for rule in RULES for f in rule(s, integers[s.name], profile)]
     slots, without_core = place(stages, profile, None if asked.activity is None else asked.activity.synops)
     whole = Whole(network.input_shape, stages, outputs, sensor, slots, profile, asked.activity)
     findings.append(_cores_finding(stages, without_core, profile))

@@ -28,6 +28,7 @@ from i2e_deploy.chips.loihi2.formats.netx_synapse import (
 )  # fmt: skip
 from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
 from i2e_deploy.hdf5_guard import Guarded, check_file
+from i2e_deploy.network.graph import Note
 from i2e_deploy.network.op import Shape
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class _Reader:
     def __init__(self, input_shape: Shape | None, input_bits: int, spike_exp: int) -> None:
         self.input_shape, self.input_bits, self.spike_exp = input_shape, input_bits, spike_exp
         self.blocks: list[b.Block] = []
-        self.notes: list[b.Note] = []
+        self.notes: list[Note] = []
         self.transform: tuple[int, int] | None = None
         self.refused: list[str] = []
         #: For each layer of the file the blocks that send what leaves it, and those that feed the layer to read.
@@ -166,7 +167,7 @@ def _input(reader: _Reader, group: Guarded, index: int, last: bool) -> None:
         bias = int(group.integers("bias", -(2**31), 2**31).reshape(-1)[0]) if "bias" in group else 0
         reader.transform = (weight, bias)
     name = f"{index}.input"
-    reader.notes += [b.Note(name, note) for note in notes]
+    reader.notes += [Note(name, note) for note in notes]
     reader.input_bits = 32
     reader.blocks.append(b.Block(name, neuron, shape, (b.Connection(b.SOURCE, None),), message_bits=bits))
 
@@ -178,7 +179,7 @@ def _flatten(reader: _Reader, group: Guarded, index: int, last: bool) -> None:
 def _average(reader: _Reader, group: Guarded, index: int, last: bool) -> None:
     if not last:
         raise UnsupportedError("averages groups of outputs; it has no neurons, so only the host can do it, at the end")
-    reader.notes.append(b.Note(f"{index}.average", "the host averages groups of output neurons; not on the chip"))
+    reader.notes.append(Note(f"{index}.average", "the host averages groups of output neurons; not on the chip"))
 
 
 def _dense(reader: _Reader, group: Guarded, index: int, last: bool) -> None:
@@ -256,4 +257,4 @@ _READERS: dict[str, Callable[[_Reader, Guarded, int, bool], None]] = {
 
 def _add(reader: _Reader, block: b.Block, notes: list[str]) -> None:
     reader.blocks.append(block)
-    reader.notes += [b.Note(block.name, note) for note in notes]
+    reader.notes += [Note(block.name, note) for note in notes]

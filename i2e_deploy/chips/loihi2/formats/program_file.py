@@ -12,6 +12,7 @@ from i2e_deploy.chips.checked import checked_array, checked_integer
 from i2e_deploy.chips.loihi2 import program as b
 from i2e_deploy.chips.loihi2.neuron import Neuron, kind_of
 from i2e_deploy.errors import FileFormatError, InputError
+from i2e_deploy.network.file import pack_notes, unpack_notes
 from i2e_deploy.network.op import Pair
 
 _SYNAPSES: dict[str, type] = {k.__name__: k for k in (b.DenseSynapse, b.ConvSynapse)}
@@ -49,7 +50,7 @@ def to_tensors(network: b.BlockNetwork) -> tuple[dict[str, NDArray[Any]], dict[s
         "input_message_bits": network.input_message_bits,
         "input_transform": None if network.input_transform is None else list(network.input_transform),
         "blocks": rows,
-        "notes": [[note.layer, note.text] for note in network.notes],
+        "notes": pack_notes(network.notes),
     }
     return {name: np.ascontiguousarray(array) for name, array in tensors.items()}, data
 
@@ -67,7 +68,7 @@ def from_tensors(tensors: Mapping[str, NDArray[Any]], data: Mapping[str, Any]) -
             tuple(_block(row, tensors) for row in data["blocks"]),
             checked_integer(data["input_message_bits"], 0, 32),
             None if transform is None else (checked_integer(transform[0]), checked_integer(transform[1])),
-            tuple(b.Note(str(layer), str(text)) for layer, text in data["notes"]),
+            unpack_notes(data["notes"]),
         )
     except InputError as error:
         raise FileFormatError(f"not a network of integer blocks: {error}") from error
