@@ -13,6 +13,7 @@ from i2e_deploy.network.graph import INPUT, Layer, Network
 from i2e_deploy.network.layers import Add, Conv2d, Flatten, IntegrateAndFire, Linear, Pool2d
 from i2e_deploy.network.op import Array, Op, Pair, Shape
 from i2e_deploy.network.sensor import Sensor
+from i2e_deploy.network.sinabs_judge import judged
 from i2e_deploy.network.torch_graph import calls
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ MERGES = ("Add", "Merge")
 NEURONS = ("IAF", "IAFSqueeze")
 
 
-def from_sinabs(module: nn.Module, input_shape: Shape) -> Network:
+def from_sinabs(module: nn.Module, input_shape: Shape, example: Any = None) -> Network:
     """Read a Sinabs network.
 
     Args:
@@ -34,12 +35,16 @@ def from_sinabs(module: nn.Module, input_shape: Shape) -> Network:
             AvgPool2d, Sinabs SumPool2d, Flatten, IAF / IAFSqueeze, DVSLayer (first); batch norm is folded into
             the weights before it (eps included); dropout and identity are ignored.
         input_shape: (C, H, W).
+        example: frames [B, T, C, H, W] or [T, C, H, W] on which the module's own forward is run and compared with what
+            was read, layer by layer (`network.judge`); a few samples that make every layer fire. The module is left as
+            it was. None: nothing is compared, which a note says and `check` shows.
 
     Membrane potentials that a forward pass has left in the module are not part of the network: it starts from
     zero. (Sinabs would quantise them too, which can change the scale of the weights: reset the states first.)
 
     Raises:
-        UnsupportedError: a module that has no exact counterpart; the message names it.
+        UnsupportedError: a module that has no exact counterpart, or, with an example, one that computes something else
+            than its layers say; the message names the layer.
         InputError: shapes that do not fit.
     """
     layers: dict[str, Layer] = {}
@@ -49,7 +54,7 @@ def from_sinabs(module: nn.Module, input_shape: Shape) -> Network:
     neurons: dict[int, str] = {}
     leaves = (*IGNORED, *BATCH_NORMS, *MERGES, *_READERS)
     found, outputs = calls(module, leaves)
-    for name, leaf, kind, sources in found:
+    for name, leaf, kind, sources, _ in found:
         inputs = tuple(stands_for[source] for source in sources)
         stands_for[name], norms[name] = name, ()
         if kind in IGNORED or kind in BATCH_NORMS:
@@ -75,7 +80,9 @@ def from_sinabs(module: nn.Module, input_shape: Shape) -> Network:
         raise InputError("the module holds no layers: give the trained network")
     _check_norms(reads, stands_for, norms)
     _check_outputs([stands_for[name] for name in outputs], {stands_for[source] for _, source in reads})
-    return Network(input_shape, tuple(layers.values()))
+    network = Network(input_shape, tuple(layers.values()))
+    folded = [call.name for call in found if call.kind in BATCH_NORMS]
+    return judged(network, module, example, found, stands_for, folded, outputs)
 
 
 def _check_norms(

@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 class Call(NamedTuple):
     """One module (or the name of a function: `Add`, `Flatten`) applied to the outputs of others.
 
-    A module that is applied again has another name each time: `pool`, `pool:2`.
+    A module that is applied again has another name each time: `pool`, `pool:2`; `turn` counts from 0 how often it was
+    applied before.
     """
 
     name: str
     module: Any
     kind: str
     inputs: tuple[str, ...]
+    turn: int = 0
 
 
 def calls(module: nn.Module, leaves: Collection[str]) -> tuple[list[Call], tuple[str, ...]]:
@@ -44,9 +46,9 @@ def calls(module: nn.Module, leaves: Collection[str]) -> tuple[list[Call], tuple
     row = list(_leaves(module, ""))
     if all(_is_leaf(leaf, leaves) for _, leaf in row):
         names = [INPUT, *(name for name, _ in row)]
-        return [Call(n, leaf, kind_of(leaf, leaves), (p,)) for p, (n, leaf) in zip(names, row, strict=False)], (
-            names[-1],
-        )
+        turns = [sum(other is leaf for _, other in row[:i]) for i, (_, leaf) in enumerate(row)]
+        rows = zip(names, row, turns, strict=False)
+        return [Call(n, leaf, kind_of(leaf, leaves), (p,), turn) for p, (n, leaf), turn in rows], (names[-1],)
     found, outputs = _traced(module, leaves)
     return _in_order(found, outputs, type(module).__name__), outputs
 
@@ -125,7 +127,7 @@ def _traced(module: nn.Module, leaves: Collection[str]) -> tuple[list[Call], tup
             child = module.get_submodule(str(node.target))
             before = sum(call.module is child for call in found)
             names[node.name] = f"{node.target}:{before + 1}" if before else str(node.target)
-            found.append(Call(names[node.name], child, kind_of(child, leaves), inputs))
+            found.append(Call(names[node.name], child, kind_of(child, leaves), inputs, before))
         elif node.op == "call_function" and _function(node) is not None:
             names[node.name] = node.name
             found.append(Call(node.name, None, str(_function(node)), inputs))
