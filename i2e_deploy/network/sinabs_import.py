@@ -56,11 +56,11 @@ def from_sinabs(module: nn.Module, input_shape: Shape, example: Any = None) -> N
         module.eval()
         found, outputs = calls(module, LEAVES)
         layers, stands_for, norms = _layers(found)
+        notes = tuple(note for call in found for note in precision_note(call.name, call.module))
     reads = [(call.name, source) for call in found if stands_for[call.name] == call.name for source in call.inputs]
     _check_norms(reads, stands_for, norms)
     _check_outputs([stands_for[name] for name in outputs], {stands_for[source] for _, source in reads})
-    notes = [note for call in found for note in precision_note(call.name, call.module)]
-    network = Network(shape, tuple(layers.values()), tuple(notes))
+    network = Network(shape, tuple(layers.values()), notes)
     check_time(network, found)
     norm_calls = [call.name for call in found if call.kind in BATCH_NORMS]
     return judged(network, module, example, found, stands_for, norm_calls, outputs)

@@ -44,7 +44,7 @@ def check_time(network: Network, calls: Sequence[Call]) -> None:
 def _check_spread(call: Call, shape: tuple[int, ...]) -> None:
     """Several equal thresholds or bounds are one only if they lie on the neurons one by one."""
     for what, name in (("thresholds", "spike_threshold"), ("lower bounds", "min_v_mem")):
-        given = np.shape(getattr(call.module, name))
+        given = tuple(np.shape(getattr(call.module, name)))
         try:
             fits = np.broadcast_shapes(given, (1, *shape)) == (1, *shape)
         except ValueError:

@@ -64,10 +64,9 @@ def whole(value: Any, what: str) -> int:
     Raises:
         InputError: it is none.
     """
-    try:
-        return int(index(value))
-    except TypeError:
-        raise InputError(f"the {what} is {value!r}: give a whole number") from None
+    if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__"):
+        raise InputError(f"the {what} is {value!r}: give a whole number")
+    return index(value)
 
 
 def pair_of(value: Any, what: str) -> Pair:
