@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection
-from inspect import getattr_static
 from types import FunctionType
 from typing import Any
 
@@ -30,16 +29,13 @@ def kind_of(module: Any, leaves: Collection[str]) -> str:
         module: a torch module.
         leaves: classes with their package, e.g. `torch.nn.Conv2d`. A subclass is one of them if everything that a
             forward pass calls is that class's own. A class whose forward computes in other ways what one of them does
-            says so, `stands_for = "Conv2d"`: that is the user's word, and holds for the forward that this class has.
+            says so, `stands_for = "Conv2d"`: that is the user's word, and holds for the methods that this class has.
             A name without package is that of any class with this name, whose forward the module has.
     """
     own, kinds = type(module), {leaf.rpartition(".")[2]: leaf for leaf in leaves}
     saying = next((base for base in own.__mro__ if "stands_for" in vars(base)), None)
-    if saying is not None and saying.forward is own.forward:
-        word = str(saying.stands_for)
-        changed = _replaced(module, CALLED)
-        if changed:
-            return f"{_title(own)} with {' and '.join(changed)} of its own"
+    if saying is not None and not _overridden(module, saying):
+        word = str(saying.__dict__["stands_for"])
         return word if word in kinds else f"{_title(own)}, which stands for {word!r}"
     classes = {class_at(leaf): leaf for leaf in leaves if "." in leaf}
     for base in own.__mro__:
@@ -66,11 +62,9 @@ def changes(module: Any, base: type) -> list[str]:
 
     In a subclass, in the instance itself, or put into the library's class from outside.
     """
-    own, root = type(module), base.__module__.partition(".")[0]
-    names = [name for name in dir(base) if _counts(name, getattr_static(base, name))]
-    found = [name for name in names if getattr_static(own, name) is not getattr_static(base, name)]
-    patched = [name for name in names if _foreign(getattr_static(base, name), root)]
-    return sorted({*found, *patched, *_replaced(module, names)})
+    root = base.__module__.partition(".")[0]
+    patched = [name for name in (*CALLED, "_conv_forward") if _foreign(_defined(base, name), root)]
+    return sorted({*patched, *_overridden(module, base)})
 
 
 def replaced_calls(module: Any) -> list[str]:
@@ -79,25 +73,39 @@ def replaced_calls(module: Any) -> list[str]:
 
     own = type(module)
     names = [] if isinstance(module, fx.GraphModule) else CALLED[:3]
-    return sorted({*(n for n in names if getattr(own, n) is not getattr(nn.Module, n)), *_replaced(module, CALLED)})
+    changed = {name for name in names if getattr(own, name) is not getattr(nn.Module, name)}
+    return sorted(changed | {name for name in CALLED if name in vars(module)})
 
 
-def _counts(name: str, value: Any) -> bool:
+def _overridden(module: Any, base: type) -> list[str]:
+    """In a subclass, or in the instance."""
+    own, held = type(module), vars(module)
+    added = {name for part in own.__mro__ if part not in base.__mro__ for name in vars(part)}
+    known = {name: _defined(base, name) for name in (*added, *held)}
+    return sorted(
+        name
+        for name, method in known.items()
+        if _counts(name, method) and (name in held or _defined(own, name) is not method)
+    )
+
+
+def _defined(own: type, name: str) -> Any:
+    """What a class has under a name, as it was defined: no property is run; None: nothing."""
+    return next((vars(part)[name] for part in own.__mro__ if name in vars(part)), None)
+
+
+def _counts(name: str, method: Any) -> bool:
+    """Whether a forward pass may call it."""
     if name.startswith("__"):
-        return name in _SPECIAL
-    return isinstance(value, FunctionType | property | classmethod | staticmethod) and name not in _UNCALLED
+        return name in _SPECIAL and method is not None
+    return isinstance(method, FunctionType | property | classmethod | staticmethod) and name not in _UNCALLED
 
 
 def _foreign(method: Any, root: str) -> bool:
     """A function that the library did not define; `functools.wraps` does not hide that."""
-    return isinstance(method, FunctionType) and method.__globals__.get("__name__", "").partition(".")[0] not in (
-        root, "torch",
-    )  # fmt: skip
-
-
-def _replaced(module: Any, names: Collection[str]) -> list[str]:
-    """Those of the methods that the instance has as attributes, which then come first."""
-    return [name for name in names if name in vars(module)]
+    if not isinstance(method, FunctionType):
+        return False
+    return str(method.__globals__.get("__name__")).partition(".")[0] not in (root, "torch")
 
 
 def _title(own: type) -> str:

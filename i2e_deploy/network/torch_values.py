@@ -64,9 +64,13 @@ def whole(value: Any, what: str) -> int:
     Raises:
         InputError: it is none.
     """
-    if isinstance(value, bool | np.bool_) or not hasattr(value, "__index__"):
+    try:
+        number = None if isinstance(value, bool | np.bool_) else index(value)
+    except TypeError:
+        number = None
+    if number is None:
         raise InputError(f"the {what} is {value!r}: give a whole number")
-    return index(value)
+    return number
 
 
 def pair_of(value: Any, what: str) -> Pair:
