@@ -105,7 +105,8 @@ def _convolved(layer: Any, x: Any) -> Any:
 
 
 def _twofold(layer: Any, name: str) -> Any:
-    return nn.Module.__getattr__(layer, name) * (2 if name == "weight" else 1)
+    value: Any = nn.Module.__getattr__(layer, name)
+    return value * 2 if name == "weight" else value
 
 
 class Doubled(nn.Module):
@@ -206,30 +207,20 @@ def _used(rng: Generator, module: nn.Sequential) -> None:
     module(torch.rand(BATCH * STEPS, *SHAPE))
 
 
+#: In the order in which several are applied: layers, what makes weights, classes, instances, what holds the layers.
 CHANGES: dict[str, Change] = {
+    "batch norm": Change(_normed, exact=False),
+    "fused neurons": Change(_fused),
+    "other strides": Change(_turned),
     "prune": Change(_pruned),
     "weight norm, old": Change(_by(nn.utils.weight_norm), exact=False),
     "spectral norm, old": Change(_by(nn.utils.spectral_norm), exact=False),
     "weight norm": Change(_by(parametrizations.weight_norm), exact=False),
     "spectral norm": Change(_by(parametrizations.spectral_norm), exact=False),
     "parametrized": Change(_by(lambda m: parametrize.register_parametrization(m, "weight", Doubled()))),
-    "batch norm": Change(_normed, exact=False),
-    "other strides": Change(_turned),
-    "a run before": Change(_used),
-    "training mode": Change(lambda _, m: m.train(True)),
-    "nested": Change(lambda _, m: nn.Sequential(nn.Sequential(*m), nn.Identity())),
-    "in a class": Change(lambda _, m: Held(m)),
+    "one threshold as a tensor": Change(_set("spike_threshold", _spread, "spiking")),
     "a subclass that adds nothing": Change(_as(_class(extra_repr=lambda self: "mine", note=1), 0)),
     "stands for": Change(_as(_class(stands_for="Conv2d", forward=_convolved), 0)),
-    "fused neurons": Change(_fused),
-    "one threshold as a tensor": Change(_set("spike_threshold", _spread, "spiking")),
-    "backward hook": Change(lambda rng, m: _one(rng, list(m)).register_full_backward_hook(lambda *_: None) and None),
-    "forward hook": Change(_hooked("forward_hook"), readable=False),
-    "forward pre-hook": Change(_hooked("forward_pre_hook"), readable=False),
-    "forward of an instance": Change(_set("forward", lambda layer: lambda x: type(layer).forward(layer, x) * 2), False),
-    "_conv_forward of an instance": Change(
-        lambda _, m: setattr(m[0], "_conv_forward", lambda x, w, b: nn.functional.conv2d(x, w * 2, b)), False
-    ),
     "class with another forward": Change(_as(_class(forward=lambda s, x: nn.Conv2d.forward(s, x * 2)), 0), False),
     "class with another _conv_forward": Change(
         _as(_class(_conv_forward=lambda s, x, w, b: nn.functional.conv2d(x, w.abs(), b)), 0), False
@@ -241,6 +232,17 @@ CHANGES: dict[str, Change] = {
     "neurons that scale their input": Change(_set("norm_input", lambda _: True, "spiking"), False),
     "neurons of another batch": Change(_set("batch_size", lambda _: 1, "spiking"), False),
     "a reset to another value": Change(_set("reset_fn", lambda _: MembraneReset(0.5), "spiking"), False),
-    "a row with another forward": Change(lambda _, m: Reversed(*m), readable=False),
     "quantised weights": Change(_quantising, readable=False),
+    "a run before": Change(_used),
+    "training mode": Change(lambda _, m: m.train(True)),
+    "backward hook": Change(lambda rng, m: _one(rng, list(m)).register_full_backward_hook(lambda *_: None) and None),
+    "forward hook": Change(_hooked("forward_hook"), readable=False),
+    "forward pre-hook": Change(_hooked("forward_pre_hook"), readable=False),
+    "forward of an instance": Change(_set("forward", lambda layer: lambda x: type(layer).forward(layer, x) * 2), False),
+    "_conv_forward of an instance": Change(
+        lambda _, m: setattr(m[0], "_conv_forward", lambda x, w, b: nn.functional.conv2d(x, w * 2, b)), False
+    ),
+    "nested": Change(lambda _, m: nn.Sequential(m, nn.Identity())),
+    "a row with another forward": Change(lambda _, m: Reversed(m), readable=False),
+    "in a class": Change(lambda _, m: Held(m)),
 }  # fmt: skip
