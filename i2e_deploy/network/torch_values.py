@@ -50,7 +50,7 @@ def number_of(value: Any, what: str) -> float:
         raise InputError(f"the {what} is {value!r}: give a number") from None
     if not values.size:
         raise InputError(f"the {what} is empty: give a number")
-    if not (values == values.flat[0]).all():
+    if values.size > 1 and not (values == values.flat[0]).all():
         raise UnsupportedError(
             f"has {values.size} {what}s, from {values.min():.6g} to {values.max():.6g}: "
             "the neurons of a layer share one; make them equal"
