@@ -123,10 +123,11 @@ def read_program_of(model: Path, chip_name: str | None, input_shape: str = "") -
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A chip, a program for it, and the core of every layer where a bundle says it."""
+    """A chip, a program for it, the network that it was made of, and the core of every layer where a bundle says it."""
 
     chip: Chip
     program: Program
+    network: AnyNetwork
     cores: Mapping[str, int] | None = None
 
 
@@ -146,14 +147,15 @@ def read_model_of(model: Path, chip_name: str | None, input_shape: str = "", pow
 
     chip = get(chip_name or DEFAULT_CHIP)
     if not model.is_dir() or input_shape:
-        return Model(with_power(chip, power), chip.lower(read_network_of(model, input_shape)))
+        network = read_network_of(model, input_shape)
+        return Model(with_power(chip, power), chip.lower(network), network)
     from i2e_deploy.bundle import read
 
     bundle = read(model)
     name = bundle.chip.profile.name
     if chip_name not in (None, name):
         raise InputError(f"{model} is a bundle for {name}, not {chip_name}: give --chip {name}, or export it again")
-    return Model(with_power(bundle.chip, power), bundle.program, bundle.cores)
+    return Model(with_power(bundle.chip, power), bundle.program, bundle.network, bundle.cores)
 
 
 def with_power(chip: Chip, path: Path | None) -> Chip:
