@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from i2e_deploy.cli.common import SHAPE_HELP
+from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP
 from i2e_deploy.cli.costs import COEFFICIENTS_HELP, print_costs
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def command(
     target: Targets = ["simulator"],  # noqa: B006
     chip: Annotated[str | None, typer.Option(help="Name of the chip; default: a bundle's own, else speck2f.")] = None,
     input_shape: Annotated[str, typer.Option(help=SHAPE_HELP)] = "",
+    read: Annotated[list[str], typer.Option("--read", help=READ_HELP)] = [],  # noqa: B006
     semantics: Annotated[str, typer.Option(help="timestep (exact to Sinabs) or event (DYNAP-CNN).")] = "timestep",
     steps: Annotated[int, typer.Option(min=1, help="Time steps of a recording in class folders.")] = 8,
     limit: Annotated[int, typer.Option(min=0, help="At most so many samples; 0 = all.")] = 0,
@@ -71,7 +72,7 @@ def command(
     from i2e_deploy.runtime.eval_data import read_samples
     from i2e_deploy.runtime.scene import evaluate_scene, is_scene
 
-    deployed = read_model_of(model, chip, input_shape, power)
+    deployed = read_model_of(model, chip, input_shape, power, read)
     scene = is_scene(deployed.program, data)
     if scene:
         result, semantics = evaluate_scene(deployed.program, data, target, steps), "event"

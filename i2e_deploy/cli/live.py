@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from i2e_deploy.cli.common import READ_HELP
+
 if TYPE_CHECKING:
     from i2e_deploy.chips import Program
     from i2e_deploy.events.sources import Source
@@ -33,6 +35,7 @@ def command(
     crop: Annotated[str, typer.Option(help="left,top,width,height of the sensor part that is seen.")] = "",
     binary: Annotated[bool, typer.Option("--binary", help="A pixel counts at most 1 a step.")] = False,
     state: Annotated[str, typer.Option(help="reset = fresh state each window; keep.")] = "reset",
+    read: Annotated[list[str], typer.Option("--read", help=READ_HELP)] = [],  # noqa: B006
     policy: Annotated[
         str, typer.Option(help="When too slow: drop oldest, merge, or block the source (a file at full speed: block).")
     ] = "",
@@ -59,7 +62,7 @@ def command(
     from i2e_deploy.cli.common import console, print_json, read_program_of
     from i2e_deploy.runtime.replaying import replay as run_replay
 
-    program = read_program_of(model, chip)
+    program = read_program_of(model, chip, options=read)
     if replay is not None:
         result = run_replay(replay, program)
         result.raise_if_different()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from i2e_deploy.cli.common import SHAPE_HELP
+from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP
 from i2e_deploy.cli.costs import COEFFICIENTS_HELP, print_costs
 from i2e_deploy.errors import InputError
 
@@ -39,6 +39,7 @@ def command(
     inputs: Inputs,
     out: Annotated[Path, typer.Option(help="Trace to write (.npz).")],
     input_shape: Annotated[str, typer.Option(help=SHAPE_HELP)] = "",
+    read: Annotated[list[str], typer.Option("--read", help=READ_HELP)] = [],  # noqa: B006
     semantics: Semantics = "timestep",
     order: Order = "spread",
     target: Target = "simulator",
@@ -67,7 +68,7 @@ def command(
     from i2e_deploy.runtime.float_target import run_float
 
     _refuse(out, order, semantics, target, spread_of, power)
-    deployed = read_model_of(model, chip, input_shape, power)
+    deployed = read_model_of(model, chip, input_shape, power, read)
     given = read_input(inputs, deployed.program.input_shape)
     program, injection = deployed.program, Injection(order, step_us)  # type: ignore[arg-type]  # it checks
     spread = costs = None

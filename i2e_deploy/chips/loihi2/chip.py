@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -36,6 +36,7 @@ class Loihi2Chip(Chip):
 
     integer_suffixes: ClassVar[tuple[str, ...]] = (".net",)
     integer_kind: ClassVar[str] = BlockNetwork.kind
+    read_options: ClassVar[Mapping[str, Callable[[str], Any]]] = {}
 
     def __init__(self, name: str) -> None:
         self.profile = load_profile(name)
@@ -101,11 +102,11 @@ class Loihi2Chip(Chip):
         """See `Chip.program`."""
         return LoihiProgram(from_tensors(tensors, data))
 
-    def read_integers(self, path: Path, input_shape: tuple[int, ...] | None = None) -> BlockNetwork:
+    def read_integers(self, path: Path, input_shape: tuple[int, ...] | None = None, **options: Any) -> BlockNetwork:
         """See `TakesIntegers`: a netx file."""
         from i2e_deploy.chips.loihi2.formats.netx_read import read_netx
 
-        return read_netx(path, input_shape)
+        return read_netx(path, input_shape, **options)
 
     def from_module(self, module: Any, input_shape: tuple[int, ...] | None = None) -> BlockNetwork:
         """See `TakesIntegers`: a SLAYER network."""
