@@ -59,7 +59,9 @@ def command(
 
     Example: i2e-deploy live demo_output/bundle --source "fake://128x128?rate=2e5" --view
     """
-    from i2e_deploy.cli.common import console, print_json, read_program_of
+    import json
+
+    from i2e_deploy.cli.common import console, read_program_of
     from i2e_deploy.runtime.replaying import replay as run_replay
 
     program = read_program_of(model, chip, options=read)
@@ -80,7 +82,7 @@ def command(
         live = _on_host(program, source, record, options)
     stats = _run(live, source, seconds, (view, bind, port, allow_remote), rerun, as_json)
     if as_json:
-        print_json({"end": stats})
+        print(json.dumps({"end": stats}))
     else:
         _summary(stats)
 
