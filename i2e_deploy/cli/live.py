@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from i2e_deploy.cli.deciding import ReadoutKind, decided
+
 if TYPE_CHECKING:
     from i2e_deploy.chips import Program
     from i2e_deploy.events.sources import Source
@@ -44,6 +46,7 @@ def command(
     bind: Annotated[str, typer.Option(help="Address of the page.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 = a free one.")] = 0,
     allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Let --bind leave this machine.")] = False,
+    readout_kind: ReadoutKind = "",
     rerun: Annotated[bool, typer.Option("--rerun", help="Log to Rerun too (package rerun-sdk).")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print each decision, then the totals, as JSON lines.")
@@ -59,7 +62,7 @@ def command(
     from i2e_deploy.cli.common import console, print_json, read_program_of
     from i2e_deploy.runtime.replaying import replay as run_replay
 
-    program = read_program_of(model, chip)
+    program = decided(read_program_of(model, chip), readout_kind)
     if replay is not None:
         result = run_replay(replay, program)
         result.raise_if_different()

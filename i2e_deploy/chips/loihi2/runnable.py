@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
+import numpy as np
+
 from i2e_deploy.chips.base import Program
+from i2e_deploy.chips.deciding import Deciding
 from i2e_deploy.chips.loihi2.formats.program_file import to_tensors
 from i2e_deploy.chips.loihi2.program import BlockNetwork
 from i2e_deploy.chips.options import Engine, Injection
@@ -31,6 +34,15 @@ class LoihiProgram(Program):
     def input_shape(self) -> tuple[int, ...]:  # type: ignore[override]
         """Of one frame: (C, H, W) or (N,)."""
         return self.network.input_shape
+
+    @property
+    def deciding(self) -> Deciding:
+        """See `Program.deciding`."""
+        return self.network.deciding
+
+    def decided_by(self, deciding: Deciding) -> LoihiProgram:
+        """See `Program.decided_by`."""
+        return replace(self, network=self.network.decided_by(deciding))
 
     @property
     def layer_names(self) -> tuple[str, ...]:
@@ -59,7 +71,20 @@ class LoihiProgram(Program):
         """
         from i2e_deploy.chips.loihi2.engine.run import run
 
-        return run(self.network, frames, semantics, engine, states)
+        trace = run(self.network, frames, semantics, engine, states)
+        if self.deciding.kind != "state-mean":
+            return trace
+        return replace(trace, summed=self._summed(frames, semantics, engine, states))
+
+    def _summed(self, frames: Integers, semantics: str, engine: Engine, states: States | None) -> Integers:
+        """The variable that is read, summed over the steps: int64 [B, N]."""
+        from i2e_deploy.chips.loihi2.engine.run import run
+
+        total: Integers = np.zeros((len(frames), 1), np.int64)
+        for t in range(frames.shape[1]):
+            states = run(self.network, frames[:, t : t + 1], semantics, engine, states).states
+            total = total + states[self.deciding.layer][self.deciding.variable].reshape(len(frames), -1)
+        return total
 
     def session(self, semantics: str = "timestep") -> Session:
         """See `Program.session`; semantics as in `run`."""
