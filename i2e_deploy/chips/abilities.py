@@ -17,7 +17,7 @@ A chip has an ability when it has the methods; it declares nothing, and nobody a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
@@ -148,9 +148,11 @@ class TakesIntegers(Protocol):
     integer_suffixes: ClassVar[tuple[str, ...]]
     #: See `IntegerNetwork.kind`.
     integer_kind: ClassVar[str]
+    #: Options of `read_integers` by name, and what makes a value of a text (ValueError: it is none).
+    read_options: ClassVar[Mapping[str, Callable[[str], Any]]]
 
-    def read_integers(self, path: Path, input_shape: tuple[int, ...] | None = None) -> IntegerNetwork:
-        """Read such a file; `input_shape` for one that does not say it.
+    def read_integers(self, path: Path, input_shape: tuple[int, ...] | None = None, **options: Any) -> IntegerNetwork:
+        """Read such a file; `input_shape` for one that does not say it, `options` as in `read_options`.
 
         Raises:
             InputError: no such file.
