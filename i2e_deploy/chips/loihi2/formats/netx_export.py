@@ -40,7 +40,7 @@ def export_netx(network: BlockNetwork, path: Path) -> Mended:
 
 
 def mend(network: BlockNetwork) -> Mended:
-    """Add a neuron to each dense layer whose weights netx and Lava would change; how it decides stays with the caller."""
+    """Add a neuron to each dense layer whose weights netx and Lava would change; the readout stays with the caller."""
     network = replace(network, deciding=deciding_of(network.blocks[-1]))
     added: dict[str, int] = {}
     blocks: list[Block] = []

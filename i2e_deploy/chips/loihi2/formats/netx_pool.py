@@ -37,7 +37,7 @@ def pooling(weight: Ints, given: tuple[int, int, int], stride: Pair, padding: Pa
     if any(more) and (padding != (0, 0) or dilation != (1, 1)):
         raise UnsupportedError(
             f"pooling {height}x{width} by {weight.shape[0]}x{weight.shape[1]} with padding or dilation: SLAYER pads "
-            "the lower and right edge alone, which no convolution here expresses; choose a kernel that divides the sizes"
+            "the lower and right edge alone, which no convolution here does; choose a kernel that divides the sizes"
         )
     # Zeros on one side: padding on both, and as many taps of zero ahead of the window, which leave the upper edge out.
     kernel = np.pad(weight, ((more[0], 0), (more[1], 0)))

@@ -214,8 +214,10 @@ def _average(reader: _Reader, group: Guarded, index: int, last: bool) -> None:
     if given % classes or not reader.blocks:
         raise group.error(f"is {classes} groups of {given} outputs: they do not divide", "shape")
     reader.classes = classes
-    text = f"the means of {classes} groups of outputs decide; the host takes them: neither the chip nor netx has that layer"
-    reader.notes.append(Note(reader.blocks[-1].name, text))
+    text = (
+        f"the host averages {classes} groups of outputs, whose means decide: neither the chip nor netx has this layer"
+    )
+    reader.notes.append(Note(f"{index}.average", text))
 
 
 def _dense(reader: _Reader, group: Guarded, index: int, last: bool) -> None:

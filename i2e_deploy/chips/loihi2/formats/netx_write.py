@@ -38,10 +38,8 @@ def write_netx(network: b.BlockNetwork, path: str | Path) -> None:
         f"layer {block.name!r}: {text}" for i, block in enumerate(network.blocks) for text in _problems(network, i)
     ]
     said = deciding_of(network.blocks[-1], network.deciding.classes)
-    if network.deciding != said:
-        problems.append(
-            f"it is read by {network.deciding}, which a reader of the file would take for {said}: decided_by"
-        )
+    if network.deciding.kind not in ("count", "mean") and network.deciding != said:
+        problems.append(f"it decides by {network.deciding}, and whoever reads the file takes {said}: see decided_by")
     if problems:
         raise UnsupportedError("a .net file cannot hold this network: " + " | ".join(problems))
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
