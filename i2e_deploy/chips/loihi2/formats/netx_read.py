@@ -214,9 +214,7 @@ def _average(reader: _Reader, group: Guarded, index: int, last: bool) -> None:
     if given % classes or not reader.blocks:
         raise group.error(f"is {classes} groups of {given} outputs: they do not divide", "shape")
     reader.classes = classes
-    text = (
-        f"the host averages {classes} groups of outputs, whose means decide: neither the chip nor netx has this layer"
-    )
+    text = f"the host averages {classes} groups of outputs, whose means decide: the chip and netx lack this layer"
     reader.notes.append(Note(f"{index}.average", text))
 
 
