@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 
 from i2e_deploy.chips.checked import checked_integer
 from i2e_deploy.errors import InputError
+from i2e_deploy.text import counted
 
 Scores = NDArray[np.int64]
 Kind = Literal["count", "mean", "state", "state-mean", "step"]
 #: Most classes of a record out of a file.
-MAX_CLASSES = 2**20
+MAX_CLASSES, MAX_LAG = 2**20, 2**10
 
 _SAID: Mapping[Kind, str] = {
     "count": "spikes counted over all steps",
@@ -36,6 +37,8 @@ class Deciding:
             decision. `mean`: the same of outputs that send values: 0 is a value. `state`: a state variable of the
             output layer after the last step. `state-mean`: its mean over the steps. `step`: what was sent in each
             step, a decision a step.
+        lag: steps that run on without input before a state is read, so that what is on its way arrives; its mean is
+            then over the steps from this one on.
         classes: outputs are averaged in so many groups of neighbours of equal size; 0: each output is a class.
         layer, variable: of the state; "" = the program's own choice.
 
@@ -45,6 +48,7 @@ class Deciding:
 
     kind: Kind = "count"
     classes: int = 0
+    lag: int = 0
     layer: str = ""
     variable: str = ""
 
@@ -53,12 +57,14 @@ class Deciding:
             raise InputError(f"readout kind {self.kind!r}: choose one of {', '.join(get_args(Kind))}")
         if not 0 <= self.classes <= MAX_CLASSES:
             raise InputError(f"readout of {self.classes} classes: give 1 to {MAX_CLASSES}, or 0 for a class an output")
-        if (self.layer or self.variable) and not self.of_state:
-            raise InputError(f"readout kind {self.kind!r} reads no state: leave out the variable {self.variable!r}")
+        if not 0 <= self.lag <= MAX_LAG:
+            raise InputError(f"readout after {self.lag} more steps: give 0 to {MAX_LAG}")
+        if (self.layer or self.variable or self.lag) and not self.of_state:
+            raise InputError(f"readout kind {self.kind!r} reads no state: leave out the variable and the lag")
 
     def __str__(self) -> str:
         variable = f":{self.variable}" if self.variable else ""
-        return f"{self.kind}{variable}{f'/{self.classes}' if self.classes else ''}"
+        return f"{self.kind}{variable}{f'+{self.lag}' if self.lag else ''}{f'/{self.classes}' if self.classes else ''}"
 
     @property
     def of_state(self) -> bool:
@@ -72,8 +78,9 @@ class Deciding:
 
     def describe(self) -> str:
         """What it is, in a few words for people."""
+        late = f", {counted(self.lag, 'step')} on" if self.lag else ""
         groups = f", means of {self.classes} groups of outputs" if self.classes else ""
-        return f"{_SAID[self.kind]}{f' ({self.variable})' if self.variable else ''}{groups}"
+        return f"{_SAID[self.kind]}{f' ({self.variable})' if self.variable else ''}{late}{groups}"
 
     def check(self, outputs: int) -> None:
         """Raise InputError unless so many outputs fall into equal groups."""
@@ -100,20 +107,22 @@ def unpack_deciding(data: Any) -> Deciding:
     """
     if data is None:
         return COUNT
-    return Deciding(data["kind"], checked_integer(data["classes"], 0), str(data["layer"]), str(data["variable"]))
+    numbers = (checked_integer(data[key], 0) for key in ("classes", "lag"))
+    return Deciding(data["kind"], *numbers, str(data["layer"]), str(data["variable"]))
 
 
 def parse_deciding(text: str) -> Deciding:
-    """`KIND`, `KIND:VARIABLE`, `KIND/CLASSES` or all three, e.g. `count/11` or `state:v`.
+    """`KIND[:VARIABLE][+LAG][/CLASSES]`, e.g. `count/11` or `state-mean:v+1`.
 
     Raises:
         InputError: it is none.
     """
-    found = re.fullmatch(r"([a-z-]+)(?::(\w+))?(?:/(\d{1,7}))?", text)
-    if found is None or found[3] == "0":
+    found = re.fullmatch(r"([a-z-]+)(?::(\w+))?(?:\+(\d{1,5}))?(?:/([1-9]\d{0,6}))?", text)
+    if found is None:
         kinds = ", ".join(get_args(Kind))
         raise InputError(f"--readout-kind is {text!r}: write a kind ({kinds}), e.g. state, state:v or count/10")
-    return Deciding(found[1], int(found[3] or 0), variable=found[2] or "")  # type: ignore[arg-type]  # it checks
+    numbers = int(found[4] or 0), int(found[3] or 0)
+    return Deciding(found[1], *numbers, variable=found[2] or "")  # type: ignore[arg-type]  # it checks
 
 
 def grouped(deciding: Deciding, values: NDArray[Any]) -> Scores:
@@ -135,7 +144,7 @@ def scores_of(deciding: Deciding, output: NDArray[Any], state: NDArray[Any] | No
     Args:
         deciding: how the output is read.
         output: integers [B, T, N], what left the network.
-        state: integers [B, ...]: the state variable at the end, or its sum over the steps; None: not known.
+        state: integers [B, ...]: the state variable when it is read, or its sum over the steps; None: not known.
 
     Returns:
         int64 [B, classes], for `step` [B, T, classes].

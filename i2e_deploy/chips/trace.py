@@ -94,7 +94,7 @@ class Trace:
         power: where the target has a power monitor.
         incidents: irregularities of the run, counted by kind (e.g. events injected late).
         deciding: how the output is read.
-        summed: for the readout `state-mean`, the variable that it reads summed over the steps, int64 [B, N].
+        read: for a readout by a state that `states` does not have (its sum over the steps, or later), int64 [B, N].
     """
 
     spikes: Mapping[str, Integers]
@@ -107,7 +107,7 @@ class Trace:
     power: Power | None = None
     incidents: Mapping[str, int] = field(default_factory=dict)
     deciding: Deciding = COUNT
-    summed: Integers | None = None
+    read: Integers | None = None
 
     def __repr__(self) -> str:
         samples, steps, outputs = self.output.shape
@@ -121,8 +121,10 @@ class Trace:
         Raises:
             InputError: `deciding` reads what this target does not report.
         """
-        state = self.states.get(self.deciding.layer, {}).get(self.deciding.variable)
-        return scores_of(self.deciding, self.output, self.summed if self.deciding.kind == "state-mean" else state)
+        state = self.read
+        if self.deciding.kind == "state" and not self.deciding.lag:
+            state = self.states.get(self.deciding.layer, {}).get(self.deciding.variable)
+        return scores_of(self.deciding, self.output, state)
 
     def decisions(self) -> NDArray[np.int64]:
         """Class with the largest score, the lowest number on a tie: int64 [B], for `step` [B, T]; see `scores`."""

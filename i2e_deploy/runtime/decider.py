@@ -114,7 +114,7 @@ class Decider:
             raise InputError(f"frames are {spec.frame.shape}, this program takes {tuple(program.input_shape)}")
         self._spec = spec
         self._session, self._deciding = program.session(spec.semantics), program.deciding
-        self._summed: Any = 0
+        self._read: list[Integers] = []
         self._kept: Any = None
         self._open = -1
         self._outputs: list[NDArray[np.int32]] = []
@@ -148,8 +148,9 @@ class Decider:
             self._begin(window.first_step)
         for frame in window.frames[len(self._outputs) :]:
             self._step(frame)
+        counts = dict(self._session.counts())
+        kept = self._session.state() if self._spec.state == "keep" else None
         scores = self._scores()
-        counts = self._session.counts()
         decision = Decision(
             windows=item.indices,
             start=window.start,
@@ -161,19 +162,18 @@ class Decider:
             synops={name: int(count.synops) for name, count in counts.items()},
             latency=time.perf_counter() - item.arrived,
         )
-        if self._spec.state == "keep":
-            self._kept = self._session.state()
+        self._kept = kept
         self._open, self._outputs = -1, []
         return decision
 
     def _begin(self, first_step: int) -> None:
         self._session.start(self._kept)
-        self._open, self._outputs, self._summed = first_step, [], 0
+        self._open, self._outputs, self._read = first_step, [], []
 
     def _step(self, frame: Integers) -> None:
         self._outputs.append(self._session.step(frame))
         if self._deciding.kind == "state-mean":
-            self._summed = self._summed + self._state()
+            self._read.append(self._state())
 
     def _state(self) -> Integers:
         """The variable that decides, now: [1, ...].
@@ -181,18 +181,20 @@ class Decider:
         Raises:
             InputError: the program does not report it.
         """
-        states = self._session.state() or {}
         try:
-            return states[self._deciding.layer][self._deciding.variable]
+            return (self._session.state() or {})[self._deciding.layer][self._deciding.variable]
         except KeyError:
             raise InputError(f"readout {self._deciding}: this program reports no such state; read another") from None
 
     def _scores(self) -> Scores:
-        """Of the window whose steps have all run."""
+        """Of the window whose steps have all run; the session may run on."""
         deciding = self._deciding
-        if deciding.of_state:
-            return scores_of(
-                deciding, np.zeros((1, 1, 0)), self._summed if deciding.kind == "state-mean" else self._state()
-            )[0]
-        found = scores_of(deciding, np.stack(self._outputs)[None])[0]
+        found = scores_of(deciding, np.stack(self._outputs)[None], self._read_state() if deciding.of_state else None)[0]
         return found[-1] if deciding.kind == "step" else found
+
+    def _read_state(self) -> Integers:
+        steps, none = len(self._outputs), np.zeros(self._spec.frame.shape, np.int32)
+        for _ in range(self._deciding.lag):
+            self._step(none)
+        del self._outputs[steps:]
+        return sum(self._read[self._deciding.lag :]) if self._read else self._state()

@@ -22,6 +22,8 @@ from i2e_deploy.text import LayerLine, counted, layer_table, listed, record_repr
 
 #: Largest value of an integer in a file.
 MOST = 2**31 - 1
+#: A voltage is at most 2^23 - 1 and a neuron fires above threshold << 6: from this threshold on it never does.
+NEVER = 2**17
 #: Name by which a connection refers to the input of the network.
 SOURCE = "input"
 
@@ -303,6 +305,11 @@ def _check_deciding(deciding: Deciding, last: Block) -> None:
             f"readout {deciding} of layer {deciding.layer!r}: the output layer {last.name!r} has the variables "
             f"{', '.join(last.neuron.variables)}; choose one of them"
         )
+
+
+def never_fires(block: Block) -> bool:
+    """Whether no voltage reaches the threshold: netx's integrators without neurons, SLAYER's Affine blocks."""
+    return isinstance(block.neuron, CubaLif) and block.neuron.threshold >= NEVER
 
 
 def conv_shape(synapse: ConvSynapse, shape: Shape) -> Shape:

@@ -69,22 +69,11 @@ class LoihiProgram(Program):
                 Lava's `fixed_pt` models make of them, bit for bit. They differ where `check` reports a defect.
             engine: see `Program.run`.
         """
+        from i2e_deploy.chips.loihi2.engine.reading import read_state
         from i2e_deploy.chips.loihi2.engine.run import run
 
         trace = run(self.network, frames, semantics, engine, states)
-        if self.deciding.kind != "state-mean":
-            return trace
-        return replace(trace, summed=self._summed(frames, semantics, engine, states))
-
-    def _summed(self, frames: Integers, semantics: str, engine: Engine, states: States | None) -> Integers:
-        """The variable that is read, summed over the steps: int64 [B, N]."""
-        from i2e_deploy.chips.loihi2.engine.run import run
-
-        total: Integers = np.zeros((len(frames), 1), np.int64)
-        for t in range(frames.shape[1]):
-            states = run(self.network, frames[:, t : t + 1], semantics, engine, states).states
-            total = total + states[self.deciding.layer][self.deciding.variable].reshape(len(frames), -1)
-        return total
+        return replace(trace, read=read_state(self.network, trace, frames, semantics, engine, states))
 
     def session(self, semantics: str = "timestep") -> Session:
         """See `Program.session`; semantics as in `run`."""
@@ -100,7 +89,12 @@ class LoihiProgram(Program):
         from i2e_deploy.chips.loihi2.targets.lava.run import run_lava
 
         frames = flat_frames(self.in_steps(given, injection.step_us), self.network)
-        return run_lava(self.network, frames, semantics_named(semantics), hardware=kind == "board")
+        trace = run_lava(self.network, frames, semantics_named(semantics), hardware=kind == "board")
+        if self.deciding.kind != "state" or not self.deciding.lag:
+            return trace
+        longer = np.pad(frames, ((0, 0), (0, self.deciding.lag), (0, 0)))
+        later = run_lava(self.network, longer, semantics_named(semantics), hardware=kind == "board")
+        return replace(trace, read=later.states[self.deciding.layer][self.deciding.variable])
 
     def to_tensors(self) -> tuple[dict[str, Integers], dict[str, Any]]:
         """See `Program.to_tensors`."""

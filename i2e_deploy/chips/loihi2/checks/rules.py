@@ -7,8 +7,17 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from i2e_deploy.chips.check import Finding, Severity
+from i2e_deploy.chips.deciding import COUNT
 from i2e_deploy.chips.loihi2.neuron import Ints
-from i2e_deploy.chips.loihi2.program import Block, BlockNetwork, ConvSynapse, CubaLif, DenseSynapse, Resonator
+from i2e_deploy.chips.loihi2.program import (
+    Block,
+    BlockNetwork,
+    ConvSynapse,
+    CubaLif,
+    DenseSynapse,
+    Resonator,
+    never_fires,
+)
 from i2e_deploy.chips.loihi2.reference.lava_weights import lava_bias, lava_decay, lava_dense, zeros_at_the_end
 from i2e_deploy.chips.profile import Profile
 from i2e_deploy.errors import UnsupportedError
@@ -99,14 +108,13 @@ def neuron_words(network: BlockNetwork, block: Block, profile: Profile) -> Itera
     threshold = getattr(block.neuron, "threshold", None)
     if threshold is not None:
         fix = "scale weights and threshold down together"
-        never = isinstance(block.neuron, CubaLif) and threshold >= 2**17
         yield _limit(
             profile,
             "threshold",
             "threshold",
             block,
             threshold,
-            "it never fires: read its state" if never else fix,
+            "it never fires: read its state" if never_fires(block) else fix,
             "warning",
         )
     if isinstance(block.neuron, CubaLif) and int(block.neuron.voltage_decay.max()) == 4096:
@@ -179,6 +187,19 @@ def image_width(network: BlockNetwork, block: Block, profile: Profile) -> Iterat
         )
 
 
+def readout(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[Finding]:
+    """How the output decides, where it is not by its spikes; and spikes that decide and never come."""
+    if block is not network.blocks[-1]:
+        return
+    deciding = network.deciding
+    if deciding != COUNT:
+        text = "the host reads it" if deciding.of_state else "the host adds it up"
+        yield Finding("readout", block.name, deciding.describe(), "", "", "info", text)
+    if deciding.of_spikes and never_fires(block):
+        fix = "spikes decide, and it never fires: read its state, --readout-kind state"
+        yield Finding("readout", block.name, deciding.describe(), "", "", "warning", fix)
+
+
 RULES: tuple[Rule, ...] = (
-    weights, lava_weights, neuron_words, resonator_decay, delays, messages, time_shift, image_width,
+    weights, lava_weights, neuron_words, resonator_decay, delays, messages, time_shift, image_width, readout,
 )  # fmt: skip
