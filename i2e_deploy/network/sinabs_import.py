@@ -72,6 +72,8 @@ def _layers(found: Sequence[Call]) -> tuple[dict[str, Layer], dict[str, str], di
     stands_for, neurons = {INPUT: INPUT}, dict[int, str]()
     norms: dict[str, tuple[str, ...]] = {INPUT: ()}
     for name, leaf, kind, sources, _ in found:
+        if name == INPUT:
+            raise InputError(f"a layer is called {INPUT!r}, which names the input of the network: rename it")
         inputs = tuple(stands_for[source] for source in sources)
         stands_for[name], norms[name] = name, ()
         if kind in IGNORED or kind in BATCH_NORMS:

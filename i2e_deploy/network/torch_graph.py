@@ -78,7 +78,10 @@ def _is_row(module: nn.Module) -> bool:
 
 def _is_leaf(module: nn.Module, leaves: Collection[str]) -> bool:
     """Modules that are not looked into: those of `leaves`, those without children, those of torch and Sinabs."""
-    library = type(module).__module__.partition(".")[0] in ("torch", "sinabs") and not _is_row(module)
+    from torch import fx
+
+    combines = _is_row(module) or isinstance(module, fx.GraphModule)
+    library = type(module).__module__.partition(".")[0] in ("torch", "sinabs") and not combines
     known = kind_of(module, leaves) in {leaf.rpartition(".")[2] for leaf in leaves}
     return library or known or not list(module.children())
 

@@ -32,8 +32,8 @@ def check_plain(module: nn.Module) -> None:
             )
     for name, part in module.named_modules():
         where = f"layer {name!r} ({type(part).__name__})" if name else type(part).__name__
-        if isinstance(part, torch.jit.ScriptModule):
-            raise UnsupportedError(f"{where} is compiled TorchScript: give the module that it was made from")
+        if isinstance(part, torch.jit.ScriptModule) or _wraps(part):
+            raise UnsupportedError(f"{where} is made from another module (compiled, averaged, parallel): give that one")
         for kind, hook in _unknown_hooks(part):
             raise UnsupportedError(
                 f"{where} has the {kind} {_title(hook)}, which may change what it computes: call its handle's "
@@ -54,6 +54,13 @@ def refresh_weights(module: Any) -> None:
     """
     for hook in module._forward_pre_hooks.values():
         hook(module, ())
+
+
+def _wraps(part: nn.Module) -> bool:
+    """torch's wrappers of a whole network: `torch.compile`, `DataParallel`, `AveragedModel`."""
+    own = type(part)
+    names = ("OptimizedModule", "DataParallel", "DistributedDataParallel", "AveragedModel")
+    return own.__name__ in names and own.__module__.startswith("torch.")
 
 
 def _unknown_hooks(part: nn.Module) -> Iterator[tuple[str, Any]]:

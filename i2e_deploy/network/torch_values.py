@@ -105,11 +105,18 @@ def _check_plain(tensor: Any, what: str, whole: bool = False) -> None:
 
 
 def precision_note(layer: str, module: Any) -> list[Note]:
-    """What becomes of weights that are not float32: they are read as float32, and sums are float32."""
-    weight = getattr(module, "weight", None)
-    if weight is None or weight.dtype.itemsize == 4:
-        return []
-    if weight.dtype.itemsize > 4:
-        return [Note(layer, f"weights are {weight.dtype}: rounded to float32, in which the network computes")]
-    text = f"weights are {weight.dtype}: read exactly, but sums are float32, which the module rounds to {weight.dtype}"
-    return [Note(layer, text, doubtful=True)]
+    """What becomes of weights, thresholds and bounds that are not float32: the network computes in float32."""
+    import torch
+
+    notes = []
+    for name in ("weight", "spike_threshold", "min_v_mem"):
+        tensor = getattr(module, name, None)
+        if not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point() or not tensor.ndim:
+            continue  # torch gives the dtype of one number without dimensions to no result
+        dtype = tensor.dtype
+        if dtype.itemsize > 4:
+            notes.append(Note(layer, f"{name} is {dtype}: rounded to float32, in which the network computes"))
+        elif dtype.itemsize < 4:
+            text = f"{name} is {dtype}: read exactly, but sums are float32, where the module rounds them to {dtype}"
+            notes.append(Note(layer, text, doubtful=True))
+    return notes

@@ -5,6 +5,7 @@ The oracle is the module's own forward pass.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -297,9 +298,19 @@ def test_sinabs_own_counters_are_no_reason_to_refuse() -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_scripted_module_is_refused() -> None:
-    with pytest.raises(UnsupportedError, match="compiled TorchScript"):
-        from_sinabs(torch.jit.script(nn.Sequential(conv())), SHAPE)
+@pytest.mark.parametrize(
+    "wrap", [torch.jit.script, torch.compile, nn.DataParallel, torch.optim.swa_utils.AveragedModel]
+)
+def test_what_wraps_a_network_is_refused(wrap: Callable[[nn.Module], nn.Module]) -> None:
+    with pytest.raises(UnsupportedError, match="is made from another module .*give that one"):
+        from_sinabs(wrap(nn.Sequential(conv())), SHAPE)
+
+
+def test_what_torch_fx_made_is_read_and_what_is_no_module_is_refused() -> None:
+    module = torch.fx.symbolic_trace(nn.Sequential(conv(), nn.Identity()))
+    assert differing(from_sinabs(module, SHAPE), module) == 0
+    with pytest.raises(InputError, match="a layer is called 'input'.*rename it"):
+        from_sinabs(nn.Sequential(OrderedDict(input=conv(), fire=neurons())), SHAPE)
     with pytest.raises(InputError, match="dict is no torch module"):
         from_sinabs({}, SHAPE)  # type: ignore[arg-type]
 
@@ -357,6 +368,17 @@ def test_weights_are_those_that_the_next_forward_would_use(wrap: str, training: 
     assert differing(network, module) == 0
 
 
+def test_states_that_inference_mode_has_left_are_no_obstacle() -> None:
+    """Such tensors may not be changed outside of that mode."""
+    module = nn.Sequential(conv(), nn.BatchNorm2d(3), neurons())
+    with torch.inference_mode():
+        module(FRAMES)
+    left = module[2].v_mem
+    network = from_sinabs(module, SHAPE, example=FRAMES)
+    assert "compared with" in network.notes[0].text
+    assert module[2].v_mem is left
+
+
 def test_weights_that_come_out_otherwise_each_time_are_refused() -> None:
     class Noisy(nn.Module):
         def forward(self, weight: Any) -> Any:
@@ -390,9 +412,9 @@ def test_evaluation_mode_is_read_whatever_mode_the_module_is_in() -> None:
 @pytest.mark.parametrize(
     ("dtype", "words", "doubtful"),
     [
-        (torch.float64, "weights are torch.float64: rounded to float32", False),
-        (torch.float16, "weights are torch.float16: read exactly", True),
-        (torch.bfloat16, "weights are torch.bfloat16: read exactly", True),
+        (torch.float64, "weight is torch.float64: rounded to float32", False),
+        (torch.float16, "weight is torch.float16: read exactly", True),
+        (torch.bfloat16, "weight is torch.bfloat16: read exactly", True),
     ],
 )
 def test_other_precisions_are_read_with_a_note(dtype: torch.dtype, words: str, doubtful: bool) -> None:

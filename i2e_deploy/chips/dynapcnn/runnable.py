@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from i2e_deploy.chips.abilities import Part
 from i2e_deploy.chips.base import Program
+from i2e_deploy.chips.deciding import Deciding
 from i2e_deploy.chips.dynapcnn.formats.program_file import to_tensors
 from i2e_deploy.chips.dynapcnn.program import CoreNetwork
 from i2e_deploy.chips.frames import check_array, check_frames
@@ -41,6 +42,12 @@ class DynapcnnProgram(CoreNetwork, Program):
     def layer_names(self) -> tuple[str, ...]:
         """See `Program.layer_names`."""
         return tuple(layer.name for layer in self.layers)
+
+    def decided_by(self, deciding: Deciding) -> DynapcnnProgram:
+        """See `Program.decided_by`."""
+        if deciding.of_state:
+            deciding = replace(deciding, layer=self.outputs[0].layer, variable=deciding.variable or "v_mem")
+        return replace(self, deciding=deciding)
 
     def run(
         self,
