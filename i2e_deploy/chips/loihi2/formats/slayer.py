@@ -39,10 +39,10 @@ def from_slayer(
         input_shape: (C, H, W) or (N,); needed without `example` where the first block is a convolution.
         input_message_bits: see `read_netx`; None: what the example needs, else 0, and any value but 0 is one spike.
         spike_exp: see `read_netx`; SLAYER's messages are those of 6.
-        example: frames [B, T, *input_shape] as the module takes them, but for the place of T. The module's `forward` and
-            the program run them, and must agree in every message.
-        reset_interval: steps of a sample. CUBA layers are reset in the step in which SLAYER's blocks start, which makes
-            biases exact; needed for these alone.
+        example: frames [B, T, *input_shape] as the module takes them, but for the place of T. The module's `forward`
+            and the program run them, and must agree in every message.
+        reset_interval: steps of a sample. CUBA layers are reset in the step in which SLAYER's blocks start, which
+            makes biases exact; needed for these alone.
 
     Raises:
         UnsupportedError: a block that cannot run exactly on the chip, a `forward` that does something else than feed
@@ -64,14 +64,7 @@ def from_slayer(
     if input_message_bits is None:
         input_message_bits = 0 if given is None else message_bits(given)
     with h5py.File("slayer", "w", driver="core", backing_store=False) as file:
-        layers, facts, refused = file.create_group("layer"), [], []
-        for i, block in enumerate(done.blocks):
-            try:
-                facts.append(exported(block, layers.create_group(str(i)), i))
-            except UnsupportedError as error:
-                refused.append(str(error))
-        if refused:
-            raise UnsupportedError(" | ".join(refused))
+        facts = exported(done.blocks, file.create_group("layer"))
         shape = tuple(frames.shape[1:-1])
         network = from_open_file(file, shape, input_message_bits, spike_exp, done.sources)
     network, timings = time.timed(network, facts, done.sources)
@@ -106,7 +99,7 @@ def _checked(module: Any) -> list[tuple[str, Any]]:
         delay, neuron = getattr(block, "delay", None), getattr(block, "neuron", None)
         if (delay is not None and not delay.init) or hasattr(neuron, "current_decay_min"):
             raise InputError(
-                f"block {name!r} draws its delays or decays with its first batch: run one batch through the network first"
+                f"block {name!r} draws its delays or decays with its first batch: run one batch through the network"
             )
     return blocks
 

@@ -6,6 +6,7 @@ writes where the two differ: the export truncates thresholds, forgets a Sigma-De
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +32,7 @@ class Facts:
         bias: int64 [C] or [N], or None.
         delay: int64 [C] that is not in the group: it must act where the block's messages arrive; or None.
         unit: integers of the program for 1.0 of what SLAYER's block gives.
+        takes: the same of what feeds it.
         summed: `membrane`: the state is the sum of what SLAYER's block gives.
     """
 
@@ -40,21 +42,30 @@ class Facts:
     bias: Ints | None = None
     delay: Ints | None = None
     unit: int = 1
+    takes: int = 1
     summed: bool = False
 
 
-def exported(block: Any, group: Any, index: int) -> Facts:
-    """Write `group` (`layer/<index>`) and say the rest. The block is changed: give a copy that has run.
+def exported(blocks: Sequence[Any], layers: Any) -> list[Facts]:
+    """Write a group a block into `layers` and say the rest. The blocks are changed: give copies that have run.
 
     Raises:
-        UnsupportedError: a block that has no exact counterpart, with the reason.
-        InputError: SLAYER cannot export it.
+        UnsupportedError: blocks that have no exact counterpart; every one is named, with the reason.
+        InputError: SLAYER cannot export one.
     """
-    title = f"block {index} ({type(block).__name__})"
+    titles = [f"block {index} ({type(block).__name__})" for index, block in enumerate(blocks)]
+    found = [_facts_or_reason(block, layers.create_group(str(i)), titles[i]) for i, block in enumerate(blocks)]
+    refused = [reason for reason in found if isinstance(reason, str)]
+    if refused:
+        raise UnsupportedError(" | ".join(refused))
+    return [facts for facts in found if isinstance(facts, Facts)]
+
+
+def _facts_or_reason(block: Any, group: Any, title: str) -> Facts | str:
     try:
         return _facts(block, group, title)
     except UnsupportedError as error:
-        raise UnsupportedError(f"{title}: {error}") from error
+        return f"{title}: {error}"
 
 
 def _facts(block: Any, group: Any, title: str) -> Facts:
@@ -73,7 +84,8 @@ def _facts(block: Any, group: Any, title: str) -> Facts:
         return _sigma_delta(block, kind, group, title, 0 if kind == "Input" else shift)
     if getattr(neuron, "graded_spike", False) is not False:
         raise UnsupportedError("graded CUBA or RF spikes; netx makes them binary, use graded_spike=False")
-    bias = _cuba_bias(block, kind) if not neuron.complex else _no_complex_norm(neuron)
+    _check_decays(neuron)
+    bias = _cuba_bias(block, kind)
     delay = _kept_delay(block, kind, bias)
     exponent = _exponent(getattr(neuron, "norm", None))
     _export(block, group, title)
@@ -82,7 +94,7 @@ def _facts(block: Any, group: Any, title: str) -> Facts:
         bias = _scaled(group, bias, exponent, _decays(neuron))
     _left_to_facts(group, delay)
     if kind == "Affine":
-        return Facts(title, "membrane", 0, bias, None, MESSAGE, block.dynamics is not True)
+        return Facts(title, "membrane", 0, bias, None, neuron.s_scale, summed=block.dynamics is not True)
     return Facts(title, "input" if kind == "Input" else "neurons", shift, bias, delay)
 
 
@@ -105,12 +117,10 @@ def _sigma_delta(block: Any, kind: str, group: Any, title: str, shift: int) -> F
         raise UnsupportedError(f"activation {name!r}: netx always rectifies and would drop it; use relu")
     threshold = None if kind == "Output" else _threshold(neuron, kind == "Input")
     neuron.delta.threshold = torch.nn.Parameter(torch.tensor([(threshold or 0) / WEIGHT]), requires_grad=False)
-    exponent = 0 if kind == "Output" else _exponent(neuron.norm)
-    bias = None if kind == "Output" else _sigma_delta_bias(neuron)
-    if kind == "Input" and (bias is not None and bias.any()):
-        raise UnsupportedError("a norm or set_bias in an input block, which does not use it: take it out")
+    if kind in ("Input", "Output"):  # neither uses them (block/sigma_delta.py:59, :210)
+        neuron.norm, neuron.bias_is_set = None, False
+    exponent, bias = _exponent(neuron.norm), _sigma_delta_bias(neuron)
     delay = _kept_delay(block, kind, bias)
-    neuron.norm = neuron.norm if kind not in ("Input", "Output") else None
     _export(block, group, title)
     if kind != "Input":
         _check_weights(block, group)
@@ -118,7 +128,9 @@ def _sigma_delta(block: Any, kind: str, group: Any, title: str, shift: int) -> F
         bias = _scaled(group, bias, exponent, (0,))
     _left_to_facts(group, delay)
     unit = MESSAGE * WEIGHT if kind == "Output" else MESSAGE
-    return Facts(title, "input" if kind == "Input" else "neurons", shift, bias, delay, unit)
+    if kind == "Input":
+        return Facts(title, "input", shift, unit=unit)
+    return Facts(title, "neurons", shift, bias, delay, unit, MESSAGE)
 
 
 def _threshold(neuron: Any, first: bool) -> int:
@@ -175,7 +187,9 @@ def _norm_bias(neuron: Any) -> Ints | None:
 def _cuba_bias(block: Any, kind: str) -> Ints | None:
     """Where SLAYER integrates it as the chip does: on the voltage."""
     neuron = block.neuron
-    bias = _norm_bias(neuron)
+    if neuron.complex and (neuron.real_norm is not None or neuron.imag_norm is not None):
+        raise UnsupportedError("a norm of resonators: netx drops it; train without")
+    bias = None if neuron.complex else _norm_bias(neuron)
     if bias is None:
         return None
     if kind == "Input":
@@ -189,11 +203,6 @@ def _cuba_bias(block: Any, kind: str) -> Ints | None:
     return bias
 
 
-def _no_complex_norm(neuron: Any) -> None:
-    if neuron.real_norm is not None or neuron.imag_norm is not None:
-        raise UnsupportedError("a norm of resonators: netx drops it; train without")
-
-
 def _exponent(norm: Any) -> int:
     """WgtScaleBatchNorm divides by this power of two, whose exponent it limits (neuron/norm.py:158)."""
     if type(norm).__name__ != "WgtScaleBatchNorm":
@@ -205,6 +214,17 @@ def _decays(neuron: Any) -> tuple[int, ...]:
     """Of the current, of 4096 parts; what `forward` rounds to."""
     decay = neuron.current_decay.detach().round().clamp(0, 4096)
     return tuple(sorted({int(value) for value in decay.reshape(-1)}))
+
+
+def _check_decays(neuron: Any) -> None:
+    """neuron/dynamics/leaky_integrator.py:220 multiplies a state [B, C, H, W] with decays [C], so W counts, not C."""
+    for name in ("current_decay", "voltage_decay"):
+        decay = getattr(neuron, name, None)
+        if decay is not None and len(neuron.shape) > 1 and len(set(decay.detach().round().reshape(-1).tolist())) > 1:
+            raise UnsupportedError(
+                f"{name} of its own for each channel of an image (shared_param=False): SLAYER applies the values to the "
+                "columns of the image, the chip to its channels; train with shared_param=True"
+            )
 
 
 def _scaled(group: Any, bias: Ints | None, exponent: int, decays: tuple[int, ...]) -> Ints | None:
@@ -234,7 +254,8 @@ def _kept_delay(block: Any, kind: str, bias: Ints | None) -> Ints | None:
     """Delays that must not move from the output to the input, which netx does: the block is active from its start."""
     if block.delay is None or not ((bias is not None and bias.any()) or kind == "Recurrent"):
         return None
-    return block.delay.delay.detach().floor().clamp(0, 62).numpy().astype(np.int64).reshape(-1)
+    delay: Ints = block.delay.delay.detach().floor().clamp(0, 62).numpy().astype(np.int64).reshape(-1)
+    return delay
 
 
 def _left_to_facts(group: Any, delay: Ints | None) -> None:

@@ -104,6 +104,8 @@ def _sources(name: str, found: Tensor, args: tuple[Any, ...], kwargs: Any) -> tu
     if name in _RESHAPE:  # (C, H, W) to N, as blocks of SLAYER's Flatten do
         kept = found.shape in (first.shape, (first.shape[0], first.shape[1:-1].numel(), first.shape[-1]))
         return first.sources if kept else None
+    if name == "dropout":
+        return first.sources if {**dict(enumerate(args)), **(kwargs or {})}.get("training", True) is False else None
     return first.sources if name in _SAME and len(tensors) == 1 else None
 
 
@@ -218,8 +220,8 @@ class _Watch:
         dead = [self.names[id(block)] for i, block in enumerate(self.blocks) if i not in needed]
         if dead:
             raise UnsupportedError(
-                f"{title}.forward: blocks {dead} lead to no output, which is the first value that it returns: a program "
-                "has one output; read each head from a module of its own"
+                f"{title}.forward: blocks {dead} lead to no output, which is the first value that it returns: a "
+                "program has one output; read each head from a module of its own"
             )
         return ["of what its `forward` returns the first value is the output"] if len(tensors) > 1 else []
 
@@ -248,7 +250,7 @@ def _copied(module: Any) -> tuple[nn.Module, Callable[[Any], Any]]:
         copied = copy.deepcopy(row, memo)
     except Exception as error:  # whatever an attribute of the user's refuses
         raise InputError(f"{type(module).__name__} cannot be copied, and is not run itself: {error}") from error
-    network = copied if own else nn.ModuleList(copied)
+    network: nn.Module = copied if own else nn.ModuleList(copied)
     for part in network.eval().cpu().modules():
         _freshen(part)
     return network, (network if own else lambda x: _in_a_row(network, x))

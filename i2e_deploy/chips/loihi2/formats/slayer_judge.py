@@ -53,9 +53,9 @@ def judged(
         timing, fact = timings[block.name], facts[timings[block.name].index]
         theirs = _messages(done.given[timing.index], fact.unit)
         if fact.kind == "membrane":
-            ours, theirs = _membrane(trace, block, theirs, fact), theirs
-            theirs = theirs.sum(1, keepdims=True) if fact.summed else theirs[:, -1:]
-            _equal(block, fact, timing, ours, theirs, np.array([0]), title, "its voltage at the end")
+            end = theirs.sum(1, keepdims=True) if fact.summed else theirs[:, -1:]
+            voltage = _membrane(trace, block, theirs, fact)
+            _equal(block, fact, timing, voltage, end, np.array([0]), title, "its voltage at the end")
         else:
             ours = trace.spikes[block.name].reshape(*longer.shape[:2], -1)
             channels = np.broadcast_to(timing.late, max(timing.late.size, 1))
@@ -72,7 +72,8 @@ def judged(
 def _messages(given: Tensor, unit: int) -> Floats:
     """[B, ..., T] of SLAYER to [B, T, N] in the program's integers."""
     flat = given.double().reshape(given.shape[0], -1, given.shape[-1])
-    return np.ascontiguousarray(flat.permute(0, 2, 1).numpy()) * unit
+    messages: Floats = np.ascontiguousarray(flat.permute(0, 2, 1).numpy()) * unit
+    return messages
 
 
 def _membrane(trace: Trace, block: Block, theirs: Floats, fact: Facts) -> Ints:
@@ -103,9 +104,9 @@ def _equal(
     place = tuple(int(i) for i in np.unravel_index(neuron, block.shape))
     shift = f", {counted(int(late[neuron % late.size]), 'step')} later" if late[neuron % late.size] > 0 else ""
     raise UnsupportedError(
-        f"{fact.title} of {title} is not layer {block.name!r}: first at step {int(step[t, neuron % late.size])} of sample "
-        f"{sample}, neuron {place}, {what} {mine[sample, t, neuron]} where SLAYER has {wanted[sample, t, neuron]:g}"
-        f"{shift}; {int(wrong.sum()):,} of {wrong.size:,} values differ: {_cause(block, timing)}"
+        f"{fact.title} of {title} is not layer {block.name!r}: first at step {int(step[t, neuron % late.size])} of "
+        f"sample {sample}, neuron {place}, {what} {mine[sample, t, neuron]} where SLAYER has "
+        f"{wanted[sample, t, neuron]:g}{shift}; {int(wrong.sum()):,} of {wrong.size:,} values differ: {_cause(block, timing)}"
     )
 
 

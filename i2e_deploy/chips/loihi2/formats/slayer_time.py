@@ -1,16 +1,15 @@
 """When a program's layers do what SLAYER's blocks do, and what makes their steps meet.
 
 SLAYER sends a block's output `shift` steps after it fires (one, or none with delay_shift=False); on the chip every
-synapse takes one step. So a layer is late by as many steps as the blocks on its way did not shift. Where ways of unequal
-lateness meet in a sum, the shorter one gets a delay. A block is active from SLAYER's first step on, a layer from t = 1
-on, which matters for a bias: a reset starts the layer when the block would start.
+synapse takes one step. So a layer is late by as many steps as the blocks on its way did not shift. Where ways of
+unequal lateness meet in a sum, the shorter one gets a delay. A block is active from SLAYER's first step on, a layer
+from t = 1 on, which matters for a bias: a reset starts the layer when the block would start.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import prod
 
 import numpy as np
 
@@ -61,11 +60,16 @@ def timed(
         if index not in made:
             senders[index] = [(name, late - fact.shift) for name, late in fed]
             continue
+        _check_fed(index, facts, sources)
         block, latest = made[index], max(late for _, late in fed)
         waits = {name: latest - late for name, late in fed}
-        connections = tuple(_later(c, waits.get(c.source, 0), moved.get(c.source), fact.title) for c in block.connections)
+        connections = tuple(
+            later
+            for c in block.connections
+            for later in _later(c, waits.get(c.source, 0), moved.get(c.source), fact.title)
+        )
         if fact.delay is not None:  # feedback has no delay in SLAYER, so only what feeds others is moved
-            moved[block.name] = np.repeat(fact.delay, prod(block.shape) // fact.delay.size)
+            moved[block.name] = fact.delay
         start = latest + (block.connections[0].synapse is not None)
         late = start - fact.shift
         block = replace(block, connections=connections, bias=fact.bias)
@@ -82,25 +86,48 @@ def timed(
     return replace(network, blocks=tuple(blocks)), timings
 
 
-def _later(connection: b.Connection, steps: int, moved: Ints | None, title: str) -> b.Connection:
-    """The connection with its source `steps` later, and the source's own delays [N_source] on top."""
+def _check_fed(index: int, facts: Sequence[Facts], sources: Sequence[tuple[int, ...]]) -> None:
+    """UnsupportedError where what feeds a block is of another kind than it takes."""
+    fact, waiting = facts[index], list(sources[index])
+    while waiting:
+        source = waiting.pop()
+        before = facts[source] if source >= 0 else None
+        if before is not None and before.kind == "pass":
+            waiting += sources[source]
+        elif before is not None and before.kind == "membrane":
+            raise UnsupportedError(f"{before.title} gives its voltage, which no spike carries: only the last block may")
+        elif (before.unit if before is not None else 1) != fact.takes:
+            raise UnsupportedError(
+                f"{fact.title} takes what {before.title if before is not None else 'the frames'} gives: Sigma-Delta "
+                "blocks begin with an Input block and end with an Output block, and feed no blocks of other kinds"
+            )
+
+
+def _later(connection: b.Connection, steps: int, moved: Ints | None, title: str) -> list[b.Connection]:
+    """The connection with its source `steps` later, and the source's own delays [C_source] on top.
+
+    A convolution has one delay an output channel, so its input channels are parted by their delays.
+    """
     synapse = connection.synapse
-    if synapse is None or (not steps and moved is None) or connection.source == title:
-        return connection
+    if synapse is None or (not steps and moved is None):
+        return [connection]
     own = np.zeros(1, np.int64) if synapse.delay is None else synapse.delay
     added = np.array([steps]) if moved is None else moved + steps
-    if isinstance(synapse, b.ConvSynapse):
-        if len(np.unique(added)) > 1:
-            raise UnsupportedError(
-                f"{title}: a convolution after a block with delays and a bias or feedback: its synapses hold one delay "
-                "an output channel, not one an input channel; build the block before it with delay=False"
-            )
-        delay = np.broadcast_to(own + added[:1], synapse.weight.shape[:1])
+    later: list[b.Synapse] = []
+    if isinstance(synapse, b.DenseSynapse):
+        added = np.repeat(added, synapse.weight.shape[1] // added.size)
+        later = [replace(synapse, delay=np.ascontiguousarray(np.broadcast_to(own + added, synapse.weight.shape)))]
     else:
-        delay = np.broadcast_to(own + added, synapse.weight.shape)
-    if int(delay.max()) > LONGEST:
-        raise UnsupportedError(f"{title}: needs a delay of {delay.max()} steps, the chip's most is {LONGEST}")
-    return replace(connection, synapse=replace(synapse, delay=np.ascontiguousarray(delay)))
+        out, inside = synapse.weight.shape[:2]
+        channel = np.arange(out)[:, None] // (out // synapse.groups) * inside + np.arange(inside)
+        waits = np.broadcast_to(added, (inside * synapse.groups,))[channel]  # [C_out, C_in / groups]
+        for wait in np.unique(waits):
+            weight = np.where((waits == wait)[..., None, None], synapse.weight, 0)
+            later.append(replace(synapse, weight=weight, delay=np.broadcast_to(own + wait, (out,)).copy()))
+    longest = max(int(part.delay.max()) for part in later if part.delay is not None)
+    if longest > LONGEST:
+        raise UnsupportedError(f"{title}: needs a delay of {longest} steps, the chip's most is {LONGEST}")
+    return [replace(connection, synapse=part) for part in later]
 
 
 def eager(block: b.Block, steps: int) -> int:
@@ -156,9 +183,9 @@ def notes(network: b.BlockNetwork, timings: Mapping[str, Timing], interval: int 
         if timing.eager:
             kind = "fires" if isinstance(_block(network, name).neuron, b.CubaLif) else "sends"
             text = (
-                f"the bias alone {kind} {counted(timing.eager, 'channel')} in the first {counted(timing.start, 'step')}, "
-                "before SLAYER's block starts, and what follows differs; no reset undoes that: raise the threshold "
-                "above the bias"
+                f"the bias alone {kind} {counted(timing.eager, 'channel')} in the first "
+                f"{counted(timing.start, 'step')}, before SLAYER's block starts, and what follows differs; no reset "
+                "undoes that: raise the threshold above the bias"
             )
             found.append(Note(name, text, True))
     late = np.unique(timings[network.blocks[-1].name].late)
