@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from i2e_deploy.chips.loihi2.formats.netx_read import from_open_file
-from i2e_deploy.chips.loihi2.program import BlockNetwork
+from i2e_deploy.chips.loihi2.program import BlockNetwork, SigmaDelta
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network.graph import Note
 from i2e_deploy.network.judge import NOT_COMPARED
@@ -70,13 +70,26 @@ def from_slayer(
     network, timings = time.timed(network, facts, done.sources)
     notes = [*doubts, *(Note("", text) for text in done.notes), *time.notes(network, timings, reset_interval)]
     if given is None:
-        notes.append(Note("", NOT_COMPARED))
+        notes += [Note("", NOT_COMPARED), *_assumed(network, spike_exp)]
     else:
         title = f"{type(module).__name__}.forward"
         notes.append(judged(network, facts, timings, done, given, title))
     if reset_interval is not None:
         network = time.started(network, timings, reset_interval)
     return replace(network, notes=(*notes, *network.notes))
+
+
+def _assumed(network: BlockNetwork, spike_exp: int) -> list[Note]:
+    """What an example would have told."""
+    notes = []
+    if not network.input_message_bits:
+        text = (
+            "a value above 1 in a frame is one spike, where SLAYER multiplies by it: give input_message_bits for counts"
+        )
+        notes.append(Note("", text))
+    if spike_exp != 6 and any(isinstance(block.neuron, SigmaDelta) for block in network.blocks):
+        notes.append(Note("", f"spike_exp={spike_exp}: SLAYER's Sigma-Delta messages have 6 more bits", True))
+    return notes
 
 
 def _checked(module: Any) -> list[tuple[str, Any]]:

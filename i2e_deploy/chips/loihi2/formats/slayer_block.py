@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from i2e_deploy.chips.loihi2.formats.netx_synapse import check_exponent, divided
 from i2e_deploy.chips.loihi2.neuron import Ints
 from i2e_deploy.errors import InputError, UnsupportedError
 
@@ -90,8 +91,7 @@ def _facts(block: Any, group: Any, title: str) -> Facts:
     exponent = _exponent(getattr(neuron, "norm", None))
     _export(block, group, title)
     _check_weights(block, group)
-    if exponent:
-        bias = _scaled(group, bias, exponent, _decays(neuron))
+    bias = _scaled(group, bias, exponent, _decays(neuron)) if exponent else bias
     _left_to_facts(group, delay)
     if kind == "Affine":
         return Facts(title, "membrane", 0, bias, None, neuron.s_scale, summed=block.dynamics is not True)
@@ -124,8 +124,7 @@ def _sigma_delta(block: Any, kind: str, group: Any, title: str, shift: int) -> F
     _export(block, group, title)
     if kind != "Input":
         _check_weights(block, group)
-    if exponent:
-        bias = _scaled(group, bias, exponent, (0,))
+    bias = _scaled(group, bias, exponent, (0,)) if exponent else bias
     _left_to_facts(group, delay)
     unit = MESSAGE * WEIGHT if kind == "Output" else MESSAGE
     if kind == "Input":
@@ -222,32 +221,19 @@ def _check_decays(neuron: Any) -> None:
         decay = getattr(neuron, name, None)
         if decay is not None and len(neuron.shape) > 1 and len(set(decay.detach().round().reshape(-1).tolist())) > 1:
             raise UnsupportedError(
-                f"{name} of its own for each channel of an image (shared_param=False): SLAYER applies the values to the "
-                "columns of the image, the chip to its channels; train with shared_param=True"
+                f"{name} of its own for each channel of an image (shared_param=False): SLAYER applies the values to "
+                "the columns of the image, the chip to its channels; train with shared_param=True"
             )
 
 
 def _scaled(group: Any, bias: Ints | None, exponent: int, decays: tuple[int, ...]) -> Ints | None:
     """Weights and bias divided by 2^exponent, as WgtScaleBatchNorm divides the current that both make."""
-    what = f"WgtScaleBatchNorm divides the current by 2^{exponent}"
-    if not set(decays) <= {0, 4096}:
-        raise UnsupportedError(
-            f"{what}: the chip can only divide the weights, and a current that decays by parts is rounded otherwise "
-            "then; train with MeanOnlyBatchNorm, or with current_decay=1"
-        )
-    factor = 2.0**-exponent
+    check_exponent(exponent, decays)
     for name in [name for name in ("weight", "weight_rec") if name in group]:
-        weight = group[name][()] * factor
-        if (weight != np.round(weight)).any() or np.abs(weight).max() > 256:
-            raise UnsupportedError(f"{what}: {name} leaves the integers or passes 256; train with MeanOnlyBatchNorm")
+        weight = divided(np.rint(group[name][()]).astype(np.int64), exponent)
         del group[name]
         group[name] = weight
-    scaled = None if bias is None else bias * factor
-    if scaled is not None and (scaled != np.round(scaled)).any():
-        raise UnsupportedError(f"{what}: the bias leaves the integers; train with MeanOnlyBatchNorm")
-    if "weight_exp" in group["neuron"]:
-        del group["neuron/weight_exp"]
-    return None if scaled is None else np.rint(scaled).astype(np.int64)
+    return None if bias is None else divided(bias, exponent)
 
 
 def _kept_delay(block: Any, kind: str, bias: Ints | None) -> Ints | None:
@@ -259,8 +245,10 @@ def _kept_delay(block: Any, kind: str, bias: Ints | None) -> Ints | None:
 
 
 def _left_to_facts(group: Any, delay: Ints | None) -> None:
-    if "bias" in group and group["type"][()] != b"input":
-        del group["bias"]
+    if group["type"][0] != b"input":  # an input layer's bias is of the frames
+        for key in ("bias", "neuron/weight_exp"):
+            if key in group:
+                del group[key]
     if delay is not None:
         del group["delay"]
 

@@ -106,7 +106,8 @@ def _equal(
     raise UnsupportedError(
         f"{fact.title} of {title} is not layer {block.name!r}: first at step {int(step[t, neuron % late.size])} of "
         f"sample {sample}, neuron {place}, {what} {mine[sample, t, neuron]} where SLAYER has "
-        f"{wanted[sample, t, neuron]:g}{shift}; {int(wrong.sum()):,} of {wrong.size:,} values differ: {_cause(block, timing)}"
+        f"{wanted[sample, t, neuron]:g}{shift}; {int(wrong.sum()):,} of {wrong.size:,} values differ: "
+        f"{_cause(block, timing)}"
     )
 
 

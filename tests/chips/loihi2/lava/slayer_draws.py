@@ -203,7 +203,7 @@ def drawn(seed: int) -> Drawn:
     while True:
         try:
             return _drawn(rng)
-        except (RuntimeError, AttributeError, AssertionError):
+        except (RuntimeError, AttributeError, AssertionError):  # noqa: PERF203
             continue
 
 

@@ -104,8 +104,6 @@ def verdict(seed: int, example: bool) -> tuple[str, str, Any]:
     try:
         network = from_slayer(case.module, **options)
     except I2EDeployError as error:
-        if os.environ.get("SHOW") and "first at" in str(error) and example:
-            print(seed, case.what, error, file=sys.stderr)
         return "refused", reason(error), None
     took = time.perf_counter() - before
     before = time.perf_counter()
