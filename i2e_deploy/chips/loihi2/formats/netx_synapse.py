@@ -114,8 +114,8 @@ def check_exponent(exponent: int, decays: Collection[int]) -> None:
     """
     if exponent and not set(decays) <= {0, 4096}:
         raise UnsupportedError(
-            f"WgtScaleBatchNorm divides the current by 2^{exponent}: the chip can only divide the weights, and a current that decays by parts is rounded otherwise "
-            "then; netx ignores it; train with MeanOnlyBatchNorm, or with current_decay=1"
+            f"WgtScaleBatchNorm divides the current by 2^{exponent}: the chip can only divide the weights, which rounds "
+            "a current that decays by parts otherwise (netx ignores it); use MeanOnlyBatchNorm, or current_decay=1"
         )
 
 
@@ -124,7 +124,7 @@ def divided(numbers: Ints, exponent: int) -> Ints:
     result: Ints = np.rint(numbers * 2.0**-exponent).astype(np.int64)
     if (result * 2.0**exponent != numbers).any() or (exponent and np.abs(result).max() > 256):
         raise UnsupportedError(
-            f"WgtScaleBatchNorm divides weights and bias by 2^{exponent}, and they leave the integers or pass 256; netx "
-            "ignores it: train with MeanOnlyBatchNorm"
+            f"WgtScaleBatchNorm divides weights and bias by 2^{exponent}, and they leave the integers or pass 256; "
+            "netx ignores it: train with MeanOnlyBatchNorm"
         )
     return result

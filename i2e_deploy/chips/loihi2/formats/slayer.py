@@ -57,7 +57,7 @@ def from_slayer(
     from i2e_deploy.chips.loihi2.formats.slayer_judge import judged, message_bits, program_frames
 
     blocks = _checked(module)
-    doubts = _own_code(blocks, example is not None)
+    doubts = _own_code(module, blocks, example is not None)
     frames = _frames(blocks, input_shape, example)
     done = graph.ran(module, frames)
     given = None if example is None else program_frames(done.blocks, frames)
@@ -69,6 +69,11 @@ def from_slayer(
         network = from_open_file(file, shape, input_message_bits, spike_exp, done.sources)
     network, timings = time.timed(network, facts, done.sources)
     notes = [*doubts, *(Note("", text) for text in done.notes), *time.notes(network, timings, reset_interval)]
+    if given is not None and not network.input_message_bits and message_bits(given):
+        raise UnsupportedError(
+            f"example has counts up to {given.max()}, each of which is one spike with input_message_bits=0, where "
+            f"SLAYER multiplies by it: give input_message_bits={message_bits(given)}"
+        )
     if given is None:
         notes += [Note("", NOT_COMPARED), *_assumed(network, spike_exp)]
     else:
@@ -117,10 +122,16 @@ def _checked(module: Any) -> list[tuple[str, Any]]:
     return blocks
 
 
-def _own_code(blocks: list[tuple[str, Any]], example: bool) -> list[Note]:
+def _own_code(module: Any, blocks: list[tuple[str, Any]], example: bool) -> list[Note]:
     """Notes on blocks whose class or hooks are not SLAYER's alone; without an example they are refused."""
-    from i2e_deploy.chips.loihi2.formats.slayer_own import own_code
+    from i2e_deploy.chips.loihi2.formats.slayer_own import own_code, replaced
 
+    tops = [module] if hasattr(module, "modules") else [block for _, block in blocks]
+    if found := replaced(part for top in tops for part in top.modules()):
+        raise UnsupportedError(
+            f"{found} is replaced on the object: a copy, which is what is run here, may call the original by it; write "
+            "a subclass with that method"
+        )
     notes = []
     for name, block in blocks:
         found = own_code(block)

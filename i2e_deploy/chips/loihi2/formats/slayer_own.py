@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 #: Packages whose modules are read as they are; ours: `training.fused_cuba`, equal to SLAYER bit for bit.
@@ -11,8 +12,18 @@ _HARMLESS = {"__module__", "__doc__", "__init__", "__dict__", "__weakref__", "__
              "__firstlineno__", "__static_attributes__"}  # fmt: skip
 
 
+def replaced(parts: Iterable[Any]) -> str:
+    """A function of a class that stands on the object itself, by which a copy may run the original; "" if none."""
+    for part in parts:
+        for key, value in vars(part).items():
+            function = getattr(value, "func", value)
+            if callable(getattr(type(part), key, None)) and getattr(function, "__module__", "") != _FUSED:
+                return f"{key} of a {type(part).__name__}"
+    return ""
+
+
 def own_code(block: Any) -> str:
-    """What of a block's modules is not SLAYER's or torch's: methods, hooks, replaced functions; "" where nothing is.
+    """What of a block's modules is not SLAYER's or torch's: methods and hooks; "" where nothing is.
 
     Hooks of the block itself are not meant: they are seen where they act (`slayer_graph`).
     """
@@ -22,10 +33,6 @@ def own_code(block: Any) -> str:
             changed = sorted(set(vars(kind)) - _HARMLESS)
             if changed and not kind.__module__.startswith(_KNOWN):
                 return f"{kind.__name__}.{changed[0]}{where} of its own"
-        for key, value in vars(part).items():
-            original = getattr(type(part), key, None)
-            if callable(original) and getattr(getattr(value, "func", value), "__module__", "") != _FUSED:
-                return f"{key}{where} replaced"
         hooks = [*part._forward_pre_hooks.values(), *part._forward_hooks.values()] if name else []
         for hook in hooks:
             function = getattr(hook, "__func__", hook)
