@@ -46,7 +46,6 @@ def neuron(rng: Rng, sigma_delta: bool, odd: float) -> dict[str, Any]:
     if sigma_delta:
         found |= {"threshold": float(one(rng, 0.1, 0.25, 0.5)), "activation": nn.functional.relu}
         found |= {"activation": torch.sigmoid} if often(rng, odd) else {}
-        found |= {"cum_error": True} if often(rng, odd) else {}
         found |= {"scale": 32} if often(rng, odd) else {}
         return found | ({"shared_param": False} if often(rng, odd) else {})
     found |= {"current_decay": float(one(rng, 0.25, 0.5, 1.0)), "voltage_decay": float(one(rng, 0.0, 0.1, 1.0))}

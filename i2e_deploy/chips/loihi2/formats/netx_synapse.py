@@ -114,8 +114,8 @@ def check_exponent(exponent: int, decays: Collection[int]) -> None:
     """
     if exponent and not set(decays) <= {0, 4096}:
         raise UnsupportedError(
-            f"WgtScaleBatchNorm divides the current by 2^{exponent}: the chip can only divide the weights, which rounds "
-            "a current that decays by parts otherwise (netx ignores it); use MeanOnlyBatchNorm, or current_decay=1"
+            f"WgtScaleBatchNorm divides the current by 2^{exponent}: the chip can only divide the weights, which "
+            "rounds a current that decays by parts otherwise; netx ignores it: use MeanOnlyBatchNorm or current_decay=1"
         )
 
 

@@ -110,8 +110,6 @@ def _sigma_delta(block: Any, kind: str, group: Any, title: str, shift: int) -> F
             f"scale={neuron.w_scale}: Sigma-Delta messages are steps of 1/(64 scale) in SLAYER and of 1/scale^2 on the "
             "chip, which are equal at scale=64: train with scale=64"
         )
-    if neuron.delta.cum_error and kind != "Output":
-        raise UnsupportedError("cum_error=True: neither netx nor Lava's default model sums the error; use False")
     if neuron.activation not in (torch.nn.functional.relu, torch.relu) and kind not in ("Input", "Output"):
         name = getattr(neuron.activation, "__name__", type(neuron.activation).__name__)
         raise UnsupportedError(f"activation {name!r}: netx always rectifies and would drop it; use relu")
