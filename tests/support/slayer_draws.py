@@ -127,7 +127,8 @@ class Rows(nn.Module):
 
     def counting(self, x: Any) -> Any:
         """As the tutorials of lava-dl do."""
-        counts, cost = [], 0
+        counts: list[Any] = []
+        cost: Any = 0
         for block in self.blocks:
             x = block(x)
             if hasattr(block, "neuron"):

@@ -68,14 +68,14 @@ def doubts(network: BlockNetwork) -> str:
     return " | ".join(note.text for note in network.notes if note.doubtful)
 
 
-def dense_sd(*widths: int, **options: Any) -> Row:
+def dense_sd(*widths: int, **options: Any) -> Any:
     block, neuron = slayer().block.sigma_delta, {**DELTA, **options}
     dense = [block.Dense(dict(neuron), a, b, weight_scale=2) for a, b in pairwise(widths[:-1])]
     first = {k: v for k, v in neuron.items() if k != "norm"}
     return Row(block.Input(first), *dense, block.Output(first, *widths[-2:], weight_scale=2))
 
 
-def dense_cuba(*widths: int, delay: bool = False, kind: str = "Dense", **options: Any) -> Row:
+def dense_cuba(*widths: int, delay: bool = False, kind: str = "Dense", **options: Any) -> Any:
     """The last block has no delay."""
     make = getattr(slayer().block.cuba, kind)
     neuron, last = {**CUBA, **options}, len(widths) - 2
@@ -83,7 +83,7 @@ def dense_cuba(*widths: int, delay: bool = False, kind: str = "Dense", **options
     return Row(*(make(dict(neuron), a, b, weight_scale=3, delay=delay and i < last) for i, (a, b) in enumerate(pairs)))
 
 
-def normed(rng: np.random.Generator, module: Row, spread: float, variance: float = 0.0) -> Row:
+def normed(rng: np.random.Generator, module: Any, spread: float, variance: float = 0.0) -> Any:
     """Means of all norms drawn from a spread, and a variance."""
     for part in module.modules():
         if type(part).__name__.endswith("BatchNorm"):
@@ -127,7 +127,7 @@ def test_set_bias_of_every_neuron_of_an_image(seed: int, tmp_path: Path) -> None
     torch.manual_seed(seed)
     conv = block.Conv(DELTA, 2, 4, 3, padding=1, weight_scale=3)
     blocks = [block.Input(DELTA), conv, block.Flatten(), block.Output(DELTA, 4 * 5 * 3, 3, weight_scale=2)]
-    module = Row(*blocks, shape=(2, 5, 3))
+    module: Any = Row(*blocks, shape=(2, 5, 3))
     conv.neuron.set_bias(torch.from_numpy(rng.integers(-9, 9, (4, 5, 3)) / 64).float())
     network = compared(module, rng, True)
     assert network.blocks[1].bias.shape == (60,)  # type: ignore[union-attr]
@@ -336,7 +336,7 @@ def test_an_affine_block_gives_its_voltage(dynamics: bool, scale: int) -> None:
 def test_decays_of_each_channel_of_an_image_are_refused() -> None:
     """SLAYER applies them to columns, which it does not notice where there are as many."""
     block, rng = slayer().block.cuba, np.random.default_rng(0)
-    module = Row(block.Conv({**CUBA, "shared_param": False}, 2, 4, 3, padding=1, weight_scale=3), shape=(2, 5, 4))
+    module: Any = Row(block.Conv({**CUBA, "shared_param": False}, 2, 4, 3, padding=1, weight_scale=3), shape=(2, 5, 4))
     module[0].neuron.voltage_decay.data = torch.tensor([100.0, 500.0, 900.0, 2000.0])
     refused(module, rng, False, "_decay of its own for each channel")
 
@@ -350,7 +350,7 @@ def test_weights_that_forward_does_not_use_are_not_read() -> None:
         if name.endswith(("weight_g", "weight_v")):
             value.copy_(torch.randn(value.shape) * 2)
     compared(module, rng, False)
-    plain = Row(block.Dense(CUBA, 8, 6, weight_scale=3))
+    plain: Any = Row(block.Dense(CUBA, 8, 6, weight_scale=3))
     plain[0].synapse.pre_hook_fx = lambda weight, descale=False: weight * (64 if descale else 1)
     refused(plain, rng, False, "the weights that `forward` multiplies with")
 

@@ -132,8 +132,8 @@ def test_hooks_of_a_block_are_seen(add: Callable[[Any], None], text: str) -> Non
 
 
 def _own_class(block: Any, same: bool) -> None:
-    original = type(block).forward
-    change = (lambda y: y) if same else (lambda y: y.flip(1))
+    original: Any = type(block).forward
+    change: Any = (lambda y: y) if same else (lambda y: y.flip(1))
     block.__class__ = type("Own", (type(block),), {"forward": lambda self, x: change(original(self, x))})
 
 
@@ -165,10 +165,10 @@ def test_code_in_a_block_is_judged_or_refused(change: Callable[[Any, bool], None
 @pytest.mark.parametrize("example", [True, False])
 def test_a_replaced_function_is_refused(example: bool) -> None:
     """It may hold the module itself, which then would run, and change, in place of the copy."""
-    for place in (lambda module: module, lambda module: module.blocks[0], lambda module: module.blocks[0].neuron):
+    for name in ("", "blocks.0", "blocks.0.neuron"):
         case, frames = ready(0, Rows(row(8, 10, 6), "plain"))
-        part = place(case.module)
-        original = part.forward
+        part = case.module.get_submodule(name)
+        original: Any = part.forward
         part.forward = lambda x, run=original: run(x)
         with pytest.raises(UnsupportedError, match=r"forward .*is replaced on the object"):
             from_slayer(case.module, example=frames if example else None)
@@ -223,14 +223,13 @@ def test_nothing_of_the_module_changes_nor_random_numbers(example: bool) -> None
     case, frames = ready(1, nn.Sequential(*blocks))
     with torch.no_grad():
         case.module.train()(torch.ones(2, 8, 5))  # states and averages that are not zero
-    before, states = _everything(case.module), (torch.get_rng_state(), np.random.get_state()[1], random.getstate())
+    before, states = _everything(case.module), (torch.get_rng_state(), repr(np.random.get_state()), random.getstate())
     from_slayer(case.module, example=frames if example else None, reset_interval=20)
     for a, b in zip(before, _everything(case.module), strict=True):
         assert torch.equal(a, b) if isinstance(a, torch.Tensor) else a == b
-    after = (torch.get_rng_state(), np.random.get_state()[1], random.getstate())
+    after = (torch.get_rng_state(), repr(np.random.get_state()), random.getstate())
     assert torch.equal(states[0], after[0])
-    assert (states[1] == after[1]).all()  # type: ignore[comparison-overlap, union-attr, unused-ignore]
-    assert states[2] == after[2]
+    assert states[1:] == after[1:]
 
 
 def test_notes_say_what_was_compared_or_that_nothing_was() -> None:

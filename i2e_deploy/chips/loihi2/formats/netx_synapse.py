@@ -92,7 +92,9 @@ def bias_and_norm(
                 f"WgtScaleBatchNorm's exponent is {exponent} in the file, which SLAYER limits ({MOST_EXPONENT} if not "
                 "told otherwise), and the file does not say to what: read the module with from_slayer"
             )
-        check_exponent(exponent, set(neuron.integers("iDecay", 0, 4096).flat) if "iDecay" in neuron else {0})
+        check_exponent(
+            exponent, set(neuron.integers("iDecay", 0, 4096).reshape(-1).tolist()) if "iDecay" in neuron else {0}
+        )
         connections = [
             c
             if c.synapse is None

@@ -247,7 +247,7 @@ def _copied(module: Any) -> tuple[nn.Module, Callable[[Any], Any]]:
             if isinstance(value, Tensor) and not value.is_leaf:
                 memo[id(value)] = value.detach().clone()
     try:
-        copied = copy.deepcopy(row, memo)
+        copied: Any = copy.deepcopy(row, memo)
     except Exception as error:  # whatever an attribute of the user's refuses
         raise InputError(f"{type(module).__name__} cannot be copied, and is not run itself: {error}") from error
     network: nn.Module = copied if own else nn.ModuleList(copied)

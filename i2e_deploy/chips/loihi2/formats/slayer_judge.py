@@ -72,7 +72,7 @@ def judged(
 def _messages(given: Tensor, unit: int) -> Floats:
     """[B, ..., T] of SLAYER to [B, T, N] in the program's integers."""
     flat = given.double().reshape(given.shape[0], -1, given.shape[-1])
-    messages: Floats = np.ascontiguousarray(flat.permute(0, 2, 1).numpy()) * unit
+    messages: Floats = (flat.permute(0, 2, 1) * unit).contiguous().numpy()
     return messages
 
 
