@@ -68,7 +68,12 @@ def from_slayer(
         shape = tuple(frames.shape[1:-1])
         network = from_open_file(file, shape, input_message_bits, spike_exp, done.sources)
     network, timings = time.timed(network, facts, done.sources)
-    notes = [*doubts, *(Note("", text) for text in done.notes), *time.notes(network, timings, reset_interval)]
+    notes = [
+        *doubts,
+        *(Note("", text) for text in done.notes),
+        *(Note("", text, example is None) for text in done.doubts),
+        *time.notes(network, timings, reset_interval),
+    ]
     if given is not None and not network.input_message_bits and message_bits(given):
         raise UnsupportedError(
             f"example has counts up to {given.max()}, each of which is one spike with input_message_bits=0, where "

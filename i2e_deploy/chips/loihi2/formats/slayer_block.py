@@ -19,7 +19,6 @@ from i2e_deploy.errors import InputError, UnsupportedError
 
 #: Integers of a program for a message of 1.0 of a Sigma-Delta block, and of weights and biases.
 MESSAGE, WEIGHT = 4096, 64
-_NO_NEURONS = ("Flatten", "Average", "TimeDecimation")
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +75,8 @@ def _facts(block: Any, group: Any, title: str) -> Facts:
         group.create_dataset("type", (1,), "S10", [b"average"])
         group["shape"] = np.array([block.num_outputs, 1, 1])
         return Facts(title, "pass", 0)
+    if kind == "TimeDecimation":
+        raise UnsupportedError("skips steps, which neither netx nor the chip does: train without it")
     if kind == "Flatten" or neuron is None:
         _export(block, group, title)
         shifted = kind == "Input" and block.delay_shift is True

@@ -21,6 +21,7 @@ from i2e_deploy.errors import I2EDeployError, InputError, UnsupportedError
 
 #: Package of SLAYER's blocks.
 _BLOCKS = "lava.lib.dl.slayer.block"
+_CHANGED = ("add_", "__iadd__")
 _ADD = ("add", "__add__", "__radd__", "add_", "__iadd__")
 _RESHAPE = ("reshape", "flatten", "view")
 _SAME = ("detach", "clone", "contiguous")
@@ -36,12 +37,14 @@ class Run:
         sources: for each block, the blocks whose sum fed it (-1: the frames).
         given: what each gave, [B, ..., T].
         notes: what else `forward` did.
+        doubts: what it did by which it may compute something else for other frames.
     """
 
     blocks: tuple[Any, ...]
     sources: tuple[tuple[int, ...], ...]
     given: tuple[Tensor, ...]
     notes: tuple[str, ...]
+    doubts: tuple[str, ...]
 
 
 class Followed(Tensor):
@@ -51,11 +54,13 @@ class Followed(Tensor):
         sources: the blocks whose sum it is (-1: the frames); None: something else.
         made: the operation that gave it.
         reads: operations that read values of tensors, of the whole run.
+        version: of its values; another one now: something changed them in place.
     """
 
     sources: tuple[int, ...] | None
     made: str
     reads: list[str]
+    version: int
 
     @classmethod
     def __torch_function__(
@@ -68,7 +73,7 @@ class Followed(Tensor):
         with torch._C.DisableTorchFunctionSubclass():
             found = func(*args, **(kwargs or {}))
         reads = next((tensor.reads for tensor in _tensors(args) if isinstance(tensor, Followed)), [])
-        if name in _READ:
+        if name in _READ or getattr(func, "__self__", None) is Tensor.data:
             reads.append(name)
         if isinstance(found, Tensor):
             return _follow(found, reads, _sources(name, found, args, kwargs), name)
@@ -80,8 +85,17 @@ class Followed(Tensor):
 def _follow(tensor: Tensor, reads: list[str], sources: tuple[int, ...] | None, made: str = "") -> Followed:
     with torch._C.DisableTorchFunctionSubclass():
         followed = tensor if isinstance(tensor, Followed) else tensor.as_subclass(Followed)
+        followed.version = followed._version
     followed.sources, followed.made, followed.reads = sources, made, reads
     return followed
+
+
+def _known(tensor: Followed) -> tuple[int, ...] | None:
+    """Its `sources`, unless its values, or those of a view of it, were changed since."""
+    with torch._C.DisableTorchFunctionSubclass():
+        if tensor._version != tensor.version:
+            tensor.sources, tensor.made = None, "a change in place"
+    return tensor.sources
 
 
 def _plain(tensor: Tensor) -> Tensor:
@@ -92,7 +106,7 @@ def _plain(tensor: Tensor) -> Tensor:
 def _sources(name: str, found: Tensor, args: tuple[Any, ...], kwargs: Any) -> tuple[int, ...] | None:
     """Whose sum the result of an operation is; None: it is none."""
     tensors = [arg for arg in args if isinstance(arg, Followed)]
-    known = [tensor.sources for tensor in tensors]
+    known = [tensor.sources if name in _CHANGED else _known(tensor) for tensor in tensors]
     if not tensors or None in known:
         return None
     first = tensors[0]
@@ -154,12 +168,13 @@ def ran(module: Any, frames: Tensor) -> Run:
                 f"{title} fails on frames {list(frames.shape)} ([B, ..., T]): {text}; give example=frames that it takes"
             ) from error
     notes = watch.check(returned, title)
-    if watch.reads:
-        notes.append("its `forward` reads values of tensors: should it decide by them, that was not seen")
+    read = (
+        ("its `forward` reads values of tensors: should it decide by them, that was not seen",) if watch.reads else ()
+    )
     unused = [name or "0" for name, block in blocks_of(network) if not any(block is b for b in watch.blocks)]
     if unused:
         notes.append(f"blocks that its `forward` does not use are left out: {', '.join(unused)}")
-    return Run(tuple(watch.blocks), tuple(watch.sources), tuple(watch.given), tuple(notes))
+    return Run(tuple(watch.blocks), tuple(watch.sources), tuple(watch.given), tuple(notes), read)
 
 
 class _Watch:
@@ -178,13 +193,14 @@ class _Watch:
         if any(block is b for b in self.blocks):
             raise UnsupportedError(f"block {name!r} is used twice: give each use a block of its own")
         given = args[0] if args else None
-        if not isinstance(given, Followed) or given.sources is None:
+        sources = _known(given) if isinstance(given, Followed) else None
+        if not isinstance(given, Followed) or sources is None:
             made = getattr(given, "made", "") or "a tensor from elsewhere"
             raise UnsupportedError(
                 f"block {name!r} takes what {made} gives: only the frames, blocks and their sums (`+`) can feed a block"
             )
         self.blocks.append(block)
-        self.sources.append(given.sources)
+        self.sources.append(sources)
         return (_plain(given), *args[1:])
 
     def leaves(self, _block: Any, _args: Any, output: Any) -> Any:
@@ -200,7 +216,7 @@ class _Watch:
         first = tensors[0] if tensors else None
         if not isinstance(first, Followed):
             raise UnsupportedError(f"{title}.forward returns no output of a block: return that of the last one")
-        if first.sources is None or first.sources == (-1,):
+        if _known(first) is None or first.sources is None or first.sources == (-1,):
             made = first.made or "nothing but the frames"
             raise UnsupportedError(
                 f"{title}.forward returns what {made!r} makes of its blocks, which the chip does not compute: "
