@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from slayer_draws import Drawn
 
+from i2e_deploy.chips.loihi2.program import Sigma
 from i2e_deploy.chips.loihi2.runnable import LoihiProgram
 
 STEPS = 16
@@ -61,7 +62,7 @@ def program_output(network: Any, case: Drawn, frames: Any) -> Any:
     affine = next((block for block in blocks if type(block).__name__ == "Affine"), None)
     if affine is not None:
         return trace.states[network.blocks[-1].name]["v"].reshape(len(frames), -1) / affine.neuron.s_scale
-    summed = any(type(block).__name__ == "Output" for block in blocks)
+    summed = isinstance(network.blocks[-1].neuron, Sigma)
     unit = 4096 * (64 if summed else 1) if case.sigma_delta else 1
     return np.pad(trace.output, ((0, 0), (max(-late, 0), 0), (0, 0)))[:, max(late, 0) :][:, :steps] / unit
 

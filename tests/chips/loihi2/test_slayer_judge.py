@@ -92,6 +92,22 @@ def test_a_module_is_read_as_its_forward_runs(name: str, seed: int) -> None:
     assert own_output(case.module, frames).any()
 
 
+class Changed(Rows):
+    """Frames or a block's output changed in place, directly or through a view."""
+
+    def __init__(self, view: bool) -> None:
+        super().__init__(row(8, 10, 6), "plain")
+        self.view = view
+
+    def forward(self, x: Any) -> Any:
+        x = self.blocks[0](x)
+        if self.view:
+            x[:, :3].mul_(2)
+        else:
+            x[..., 0] = 1
+        return self.blocks[1](x)
+
+
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "a(x) + b(x)": (lambda: Rows(row(8, 6), "summed", *row(6, 6)), "a sum of blocks"),
     "several heads": (lambda: Rows(row(8, 6), "heads", *row(6, 3)), "lead to no output"),
@@ -100,6 +116,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "an activation between": (lambda: Rows(row(8, 8, 6), "between"), "takes what relu gives"),
     "frames backwards": (lambda: Rows(row(8, 6), "backwards"), "takes what flip gives"),
     "a rate": (lambda: Rows(row(8, 6), "rate"), "returns what 'mean' makes"),
+    "a change in place": (lambda: Changed(False), "a change in place"),
+    "a change of a view": (lambda: Changed(True), "a change in place"),
     "a decision by values": (lambda: Rows(row(8, 6), "deciding"), "decides by the values"),
 }
 
@@ -240,6 +258,9 @@ def test_notes_say_what_was_compared_or_that_nothing_was() -> None:
     assert expected in texts(from_slayer(case.module, example=frames))
     silent = texts(from_slayer(case.module, example=np.zeros_like(frames)))
     assert "nothing fired in 0.dense, 1.dense" in silent
+    reading, _ = ready(0, Rows(row(8, 10, 6), "counting"))
+    assert "reads values of tensors" in texts(from_slayer(reading.module), doubtful=True)
+    assert not texts(from_slayer(reading.module, example=frames), doubtful=True)
 
 
 @pytest.mark.parametrize("seed", range(4))
