@@ -57,7 +57,7 @@ def from_slayer(
     from i2e_deploy.chips.loihi2.formats.slayer_judge import judged, message_bits, program_frames
 
     blocks = _checked(module)
-    doubts = _own_code(module, blocks, example is not None)
+    notes = _own_code(module, blocks, example is not None)
     frames = _frames(blocks, input_shape, example)
     done = graph.ran(module, frames)
     given = None if example is None else program_frames(done.blocks, frames)
@@ -65,25 +65,14 @@ def from_slayer(
         input_message_bits = 0 if given is None else message_bits(given)
     with h5py.File("slayer", "w", driver="core", backing_store=False) as file:
         facts = exported(done.blocks, file.create_group("layer"))
-        shape = tuple(frames.shape[1:-1])
-        network = from_open_file(file, shape, input_message_bits, spike_exp, done.sources)
+        network = from_open_file(file, tuple(frames.shape[1:-1]), input_message_bits, spike_exp, done.sources)
     network, timings = time.timed(network, facts, done.sources)
-    notes = [
-        *doubts,
-        *(Note("", text) for text in done.notes),
-        *(Note("", text, example is None) for text in done.doubts),
-        *time.notes(network, timings, reset_interval),
-    ]
-    if given is not None and not network.input_message_bits and message_bits(given):
-        raise UnsupportedError(
-            f"example has counts up to {given.max()}, each of which is one spike with input_message_bits=0, where "
-            f"SLAYER multiplies by it: give input_message_bits={message_bits(given)}"
-        )
+    notes += [Note("", text) for text in done.notes] + [Note("", text, example is None) for text in done.doubts]
+    notes += time.notes(network, timings, reset_interval)
     if given is None:
-        notes += [Note("", NOT_COMPARED), *_assumed(network, spike_exp)]
+        notes += _assumed(network, spike_exp)
     else:
-        title = f"{type(module).__name__}.forward"
-        notes.append(judged(network, facts, timings, done, given, title))
+        notes.append(judged(network, facts, timings, done, given, f"{type(module).__name__}.forward"))
     if reset_interval is not None:
         network = time.started(network, timings, reset_interval)
     return replace(network, notes=(*notes, *network.notes))
@@ -91,7 +80,7 @@ def from_slayer(
 
 def _assumed(network: BlockNetwork, spike_exp: int) -> list[Note]:
     """What an example would have told."""
-    notes = []
+    notes = [Note("", NOT_COMPARED)]
     if not network.input_message_bits:
         text = (
             "a value above 1 in a frame is one spike, where SLAYER multiplies by it: give input_message_bits for counts"

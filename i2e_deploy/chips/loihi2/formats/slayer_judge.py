@@ -41,6 +41,11 @@ def judged(
     Raises:
         UnsupportedError: the first layer that differs.
     """
+    if not network.input_message_bits and (bits := message_bits(frames)):
+        raise UnsupportedError(
+            f"example has counts up to {frames.max()}, each of which is one spike with input_message_bits=0, where "
+            f"SLAYER multiplies by it: give input_message_bits={bits}"
+        )
     steps, late = frames.shape[1], max(0, *(int(timing.late.max()) for timing in timings.values()))
     silence = np.zeros((len(frames), late, *frames.shape[2:]), frames.dtype)
     longer = np.concatenate([frames, silence], axis=1)
