@@ -302,14 +302,14 @@ def test_sinabs_own_counters_are_no_reason_to_refuse() -> None:
     "wrap", [torch.jit.script, torch.compile, nn.DataParallel, torch.optim.swa_utils.AveragedModel]
 )
 def test_what_wraps_a_network_is_refused(wrap: Callable[[nn.Module], nn.Module]) -> None:
-    with pytest.raises(UnsupportedError, match="is made from another module .*give that one"):
+    with pytest.raises(UnsupportedError, match=r"is made from another module .*give that one"):
         from_sinabs(wrap(nn.Sequential(conv())), SHAPE)
 
 
 def test_what_torch_fx_made_is_read_and_what_is_no_module_is_refused() -> None:
     module = torch.fx.symbolic_trace(nn.Sequential(conv(), nn.Identity()))
     assert differing(from_sinabs(module, SHAPE), module) == 0
-    with pytest.raises(InputError, match="a layer is called 'input'.*rename it"):
+    with pytest.raises(InputError, match=r"a layer is called 'input'.*rename it"):
         from_sinabs(nn.Sequential(OrderedDict(input=conv(), fire=neurons())), SHAPE)
     with pytest.raises(InputError, match="dict is no torch module"):
         from_sinabs({}, SHAPE)  # type: ignore[arg-type]
@@ -354,7 +354,7 @@ def test_weights_are_those_that_the_next_forward_would_use(wrap: str, training: 
     other = nn.Sequential(conv(1), neurons())
     WRAPPED[wrap](other[0])
     with torch.no_grad():
-        for parameter in other.parameters():
+        for parameter in other[0].parameters():  # not the threshold: Sinabs' layers share their default in memory
             parameter.mul_(1.5)
     other.train()(FRAMES)
     module[0].load_state_dict(other[0].state_dict())
@@ -428,6 +428,18 @@ def test_other_precisions_are_read_with_a_note(dtype: torch.dtype, words: str, d
         twin[0].weight.copy_(module[0].weight)
         twin[0].bias.copy_(module[0].bias)
     assert differing(network, twin) == 0
+
+
+def test_thresholds_of_another_precision_leave_a_note_where_torch_computes_in_it() -> None:
+    many = neurons(spike_threshold=torch.full((3, 6, 6), 0.7, dtype=torch.float64))
+    notes = read(conv(), many).notes
+    assert [note.text for note in notes if note.layer == "1"] == [
+        "spike_threshold is torch.float64: rounded to float32, in which the network computes"
+    ]
+    one = nn.Sequential(conv(), neurons(spike_threshold=torch.tensor(0.7, dtype=torch.float64)))
+    network = from_sinabs(one, SHAPE)
+    assert not [note for note in network.notes if note.layer]
+    assert differing(network, one) == 0
 
 
 class Wrapped(torch.Tensor):
