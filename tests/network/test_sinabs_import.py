@@ -26,11 +26,14 @@ from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network import IntegrateAndFire, Network, from_sinabs
 from i2e_deploy.training.fused_iaf import FusedIAF
 
+#: Untyped parts of torch.
+PRUNE: Any = prune
+QUANTIZATION: Any = torch.ao.quantization
 SHAPE = (2, 8, 8)
 FRAMES = torch.from_numpy(np.random.default_rng(0).poisson(0.7, (6, *SHAPE))).float()  # one sample of 6 steps
 
 
-def conv(seed: int = 0) -> nn.Conv2d:
+def conv(seed: int = 0) -> Any:
     torch.manual_seed(seed)
     return nn.Conv2d(2, 3, 3)
 
@@ -147,15 +150,15 @@ def test_a_merge_of_ones_own_is_refused() -> None:
 
 def test_a_convolution_that_quantises_its_weights_is_refused_and_what_stands_for_it_is_read() -> None:
     """The issue's case: 61 % of the spikes were off."""
-    config = torch.ao.quantization.get_default_qat_qconfig("fbgemm")
+    config = QUANTIZATION.get_default_qat_qconfig("fbgemm")
     quantising = torch.ao.nn.qat.Conv2d(2, 3, 3, qconfig=config)
     with pytest.raises(UnsupportedError, match=r"'0' is a Conv2d of torch.ao.nn.qat.*stands_for = 'NAME'"):
         read(quantising, neurons())
     quantising(FRAMES)  # sets the scale
-    plain = nn.Conv2d(2, 3, 3)
+    plain = conv()
     with torch.no_grad():
         plain.weight.copy_(quantising.weight_fake_quant(quantising.weight))
-        plain.bias.copy_(quantising.bias)  # type: ignore[union-attr]
+        plain.bias.copy_(quantising.bias)
     assert differing(read(plain, neurons()), nn.Sequential(quantising, neurons())) == 0
 
 
@@ -319,13 +322,14 @@ def test_what_torch_fx_made_is_read_and_what_is_no_module_is_refused() -> None:
 
 
 def _pruned(module: nn.Module) -> None:
-    prune.random_unstructured(module, "weight", 0.4)
-    prune.l1_unstructured(module, "weight", 0.3)  # a container of two
-    prune.random_unstructured(module, "bias", 0.5)
+    PRUNE.random_unstructured(module, "weight", 0.4)
+    PRUNE.l1_unstructured(module, "weight", 0.3)  # a container of two
+    PRUNE.random_unstructured(module, "bias", 0.5)
 
 
-def _weight_norm(module: nn.Module) -> None:
+def _pruned_weight_norm(module: nn.Module) -> None:
     nn.utils.weight_norm(module)
+    PRUNE.random_unstructured(module, "weight_v", 0.4)
 
 
 class Shrunk(nn.Module):
@@ -335,9 +339,9 @@ class Shrunk(nn.Module):
 
 WRAPPED: dict[str, Callable[[Any], Any]] = {
     "prune": _pruned,
-    "weight norm": _weight_norm,
+    "weight norm": nn.utils.weight_norm,
     "spectral norm": nn.utils.spectral_norm,
-    "pruned weight norm": lambda m: (_weight_norm(m), prune.random_unstructured(m, "weight_v", 0.4)),
+    "pruned weight norm": _pruned_weight_norm,
     "parametrized weight norm": parametrizations.weight_norm,
     "parametrized spectral norm": parametrizations.spectral_norm,
     "parametrized by a user": lambda m: parametrize.register_parametrization(m, "weight", Shrunk()),
@@ -418,16 +422,15 @@ def test_evaluation_mode_is_read_whatever_mode_the_module_is_in() -> None:
     ],
 )
 def test_other_precisions_are_read_with_a_note(dtype: torch.dtype, words: str, doubtful: bool) -> None:
-    module = nn.Sequential(conv().to(dtype), neurons())
-    network = from_sinabs(module, SHAPE)
+    given, same = conv().to(dtype), conv()
+    network = read(given, neurons())
     note = network.notes[0]
     assert (note.layer, note.doubtful) == ("0", doubtful)
     assert note.text.startswith(words)
-    twin = nn.Sequential(nn.Conv2d(2, 3, 3), neurons())
     with torch.no_grad():
-        twin[0].weight.copy_(module[0].weight)
-        twin[0].bias.copy_(module[0].bias)
-    assert differing(network, twin) == 0
+        same.weight.copy_(given.weight)
+        same.bias.copy_(given.bias)
+    assert differing(network, nn.Sequential(same, neurons())) == 0
 
 
 def test_thresholds_of_another_precision_leave_a_note_where_torch_computes_in_it() -> None:
@@ -468,10 +471,10 @@ def test_weights_that_are_no_plain_floats_are_refused(change: Callable[[Any], An
 
 
 def test_layout_and_gradients_of_weights_do_not_matter() -> None:
-    module = nn.Sequential(conv().to(memory_format=torch.channels_last), neurons())
-    with torch.no_grad():
-        module[0].weight = nn.Parameter(module[0].weight.transpose(2, 3), requires_grad=False)
-    assert not module[0].weight.is_contiguous()
+    turned = conv().to(memory_format=torch.channels_last)
+    turned.weight = nn.Parameter(turned.weight.detach().transpose(2, 3), requires_grad=False)
+    assert not turned.weight.is_contiguous()
+    module = nn.Sequential(turned, neurons())
     assert differing(from_sinabs(module, SHAPE), module) == 0
 
 
@@ -511,8 +514,9 @@ def test_values_of_neurons_are_right_or_one_line(options: Any, words: str) -> No
 
 
 def test_numpy_integers_in_shapes_are_integers() -> None:
-    two, layer = np.int64(2), conv()
-    layer.stride, layer.padding, layer.groups = (two, np.int32(1)), (np.int8(1), two), np.int64(1)  # type: ignore[assignment]
+    two: Any = np.int64(2)
+    layer = conv()
+    layer.stride, layer.padding, layer.groups = (two, np.int32(1)), (np.int8(1), two), np.int64(1)
     module = nn.Sequential(layer, neurons(), nn.AvgPool2d(two), sl.SumPool2d([two, 1]))
     for shape in (np.array(SHAPE), torch.Size(SHAPE), list(SHAPE), tuple(np.int64(side) for side in SHAPE)):
         network = from_sinabs(module, shape)  # type: ignore[arg-type]
@@ -531,7 +535,9 @@ def test_neurons_take_for_time_what_the_other_layers_do() -> None:
     with pytest.raises(UnsupportedError, match="batch_size is 1 in layer '1' and 2 in layer '3'"):
         read(conv(), neurons(), nn.Conv2d(3, 3, 3), neurons(batch_size=2))
     torch.manual_seed(0)
-    flat = nn.Sequential(nn.Linear(6, 5), sl.IAF(min_v_mem=-1.0), nn.Linear(5, 4), sl.IAF(spike_threshold=0.3))
+    flat = nn.Sequential(
+        nn.Linear(6, 5), sl.IAF(min_v_mem=-1.0, spike_threshold=0.2), nn.Linear(5, 4), sl.IAF(spike_threshold=0.1)
+    )
     frames: NDArray[np.int64] = np.random.default_rng(0).poisson(1.0, (3, 7, 6))
     with torch.no_grad():
         theirs = flat(torch.from_numpy(frames).float()).numpy()
