@@ -29,6 +29,7 @@ from i2e_deploy.training.fused_iaf import FusedIAF
 #: Untyped parts of torch.
 PRUNE: Any = prune
 QUANTIZATION: Any = torch.ao.quantization
+QUANTIZED: Any = torch.ao.nn.quantized
 SHAPE = (2, 8, 8)
 FRAMES = torch.from_numpy(np.random.default_rng(0).poisson(0.7, (6, *SHAPE))).float()  # one sample of 6 steps
 
@@ -122,8 +123,8 @@ IMPOSTORS = _impostors()
         (IMPOSTORS["Dropout"], "is a Dropout of "),
         (IMPOSTORS["Identity"], "a torch.nn.Identity with forward of its own"),
         (lambda: IMPOSTORS["BatchNorm2d"](2), "a torch.nn.BatchNorm2d with forward of its own"),
-        (lambda: torch.ao.nn.quantized.Conv2d(2, 3, 3), "is a Conv2d of torch.ao.nn.quantized"),
-        (lambda: torch.ao.nn.quantized.dynamic.Linear(8, 3), "is a Linear of torch.ao.nn.quantized.dynamic"),
+        (lambda: QUANTIZED.Conv2d(2, 3, 3), "is a Conv2d of torch.ao.nn.quantized"),
+        (lambda: QUANTIZED.dynamic.Linear(8, 3), "is a Linear of torch.ao.nn.quantized.dynamic"),
         (lambda: nn.LazyConv2d(3, 3), "has the forward pre-hook LazyModuleMixin._infer_parameters"),
         (lambda: nn.SyncBatchNorm(2), "is a SyncBatchNorm"),
     ],
@@ -242,11 +243,12 @@ def test_a_sensor_layer_with_parts_of_ones_own_is_refused() -> None:
 
     layer = DVSLayer(input_shape=(8, 8), pool=(2, 2))
     assert read(layer, nn.Conv2d(2, 3, 3), neurons()).shapes()["0"] == (2, 4, 4)
-    for change, words in (
+    changes: list[tuple[Callable[[], None], str]] = [
         (lambda: setattr(layer, "pool_layer", nn.AvgPool2d(2)), "has a AvgPool2d as its pool_layer"),
         (lambda: setattr(layer, "pool_layer", sl.SumPool2d(2, 1)), "sum-pools"),
         (lambda: setattr(layer, "forward", lambda x: x), "has forward of its own"),
-    ):
+    ]
+    for change, words in changes:
         change()
         with pytest.raises(UnsupportedError, match=words):
             read(layer, nn.Conv2d(2, 3, 3), neurons())
@@ -283,7 +285,7 @@ def test_hooks_are_refused_by_name_on_layers_and_on_what_holds_them(part: str, k
 @pytest.mark.parametrize("part", ["", "0", "0.0", "0.1"])
 def test_a_forward_of_one_instance_is_refused(part: str) -> None:
     module = nn.Sequential(nn.Sequential(conv(), neurons()))
-    module.get_submodule(part).forward = lambda x: x  # type: ignore[method-assign]
+    module.get_submodule(part).forward = lambda x: x
     with pytest.raises(UnsupportedError, match="has forward of its own"):
         from_sinabs(module, SHAPE)
 
@@ -502,7 +504,7 @@ def test_equal_thresholds_one_a_neuron_are_that_one() -> None:
         ({"spike_threshold": torch.ones(0)}, "'1': the threshold is empty"),
         ({"spike_threshold": None}, "'1': it has no spike_threshold"),
         ({"spike_threshold": torch.tensor(1.0, device="meta")}, "'1': .*'meta'"),
-        ({"spike_fn": MaxSpike(2.5)}, "'1': the largest number of spikes is 2.5"),  # type: ignore[arg-type]
+        ({"spike_fn": MaxSpike(2.5)}, "'1': the largest number of spikes is 2.5"),
         ({"spike_fn": None}, "'1' spikes by NoneType"),
         ({"spike_fn": type("MultiSpike", (MultiSpike,), {})}, "'1' spikes by MultiSpike of .*: use MultiSpike"),
         ({"reset_fn": type("MembraneReset", (), {"reset_value": 0.0})()}, "'1' resets by .*of sinabs"),

@@ -201,7 +201,9 @@ class Reversed(nn.Sequential):
     """A row that runs twice what its layers say."""
 
     def forward(self, x: Any) -> Any:
-        return nn.Sequential.forward(self, x) * 2
+        for part in self:
+            x = part(x)
+        return x * 2
 
 
 def _used(rng: Generator, module: nn.Sequential) -> None:
