@@ -1,7 +1,10 @@
-"""What the public texts on the asynchronous chip leave open, as named options with a default.
+"""What public texts and records of the asynchronous chip leave open, as named options with a default.
 
-The documented part is in `reference.event`. Each option here is a point that no public text settles; `bound`
-runs the alternatives and reports how far the output moves.
+What a text documents or a record of a real chip settles has no option and is in `reference.event`: a neuron fires at
+v >= threshold and subtracts it once, at most one spike an event, the lower bound at every event, weights as Sinabs
+discretises them, a bias once a tick. The profile lists those records. Each option here is open: the public records are
+equal under all of its values, or have nothing that it would change. `bound` runs the alternatives and reports how far
+the output moves.
 """
 
 from __future__ import annotations
