@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from i2e_deploy.chips.abilities import TakesIntegers
+from i2e_deploy.chips.abilities import ReadsWithOptions, TakesIntegers
 from i2e_deploy.chips.integers import AnyNetwork, IntegerNetwork
-from i2e_deploy.chips.registry import chip_names, get
+from i2e_deploy.chips.registry import all_chips
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.network.file import network_of, read_content, write_content, write_network
 from i2e_deploy.network.graph import Network
@@ -36,7 +36,10 @@ def read_model(
         takers = dict.fromkeys(chip.integer_suffixes, chip) | takers
     if path.suffix in takers:
         taker = takers[path.suffix]
-        return taker.read_integers(path, input_shape, **_parsed(asked, taker.read_options, path))
+        if isinstance(taker, ReadsWithOptions):
+            return taker.read_integers(path, input_shape, **_parsed(asked, taker.read_options, path))
+        _parsed(asked, {}, path)
+        return taker.read_integers(path, input_shape)
     if input_shape is not None:
         raise InputError(f"--input-shape is for netx files: {path} says itself what it takes; leave it out")
     if path.suffix == NIR:
@@ -86,8 +89,8 @@ def _parsed(given: Mapping[str, str], known: Mapping[str, Callable[[str], Any]],
 
 
 def _takers() -> Iterator[TakesIntegers]:
-    for name in chip_names():
-        chip = get(name)
+    """A chip whose package is broken is no reason not to read files of the others."""
+    for chip in all_chips()[0].values():
         if isinstance(chip, TakesIntegers):
             yield chip
 

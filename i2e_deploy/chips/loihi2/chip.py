@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from i2e_deploy.chips.base import SPREAD, Chip, Program
 from i2e_deploy.chips.check import CheckReport, Finding, Severity, Slot, note_findings
+from i2e_deploy.chips.checked import yes_or_no
 from i2e_deploy.chips.costs import Costs
 from i2e_deploy.chips.evidence import evidence_findings
 from i2e_deploy.chips.integers import AnyNetwork, IntegerNetwork
@@ -35,9 +36,15 @@ class Loihi2Chip(Chip):
         InputError: no such profile.
     """
 
-    integer_suffixes: ClassVar[tuple[str, ...]] = (".net",)
+    integer_suffixes: ClassVar[tuple[str, ...]] = (".net", ".h5", ".hdf5")
+    read_options: ClassVar[Mapping[str, Callable[[str], Any]]] = {
+        "input_message_bits": int,
+        "spike_exp": int,
+        "reset_interval": int,
+        "reset_offset": int,
+        "reset_staggered": yes_or_no,
+    }
     integer_kind: ClassVar[str] = BlockNetwork.kind
-    read_options: ClassVar[Mapping[str, Callable[[str], Any]]] = {}
 
     def __init__(self, name: str) -> None:
         self.profile = load_profile(name)
@@ -105,7 +112,7 @@ class Loihi2Chip(Chip):
         return LoihiProgram(from_tensors(tensors, data))
 
     def read_integers(self, path: Path, input_shape: tuple[int, ...] | None = None, **options: Any) -> BlockNetwork:
-        """See `TakesIntegers`: a netx file."""
+        """See `TakesIntegers`: a netx file; options are those of `read_netx`."""
         from i2e_deploy.chips.loihi2.formats.netx_read import read_netx
 
         return read_netx(path, input_shape, **options)
