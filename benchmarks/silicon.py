@@ -5,7 +5,8 @@
 
 I2E_DEPLOY_RECORDS holds `speck2f_nmnist`, `speck2f_four_layers`, `speck2f_power` and `loihi2_lif`; I2E_DEPLOY_DATA
 `nmnist_small/test`; I2E_DEPLOY_NETWORKS `nir/brandy_*.nir` and `netx/dvs_flow_512d.net`. What is absent is said and
-left out. Nothing here is timed. Costs and cores are in `silicon_costs.py`.
+left out. Nothing here is timed. Costs and cores are in `silicon_costs.py`,
+what is left of the first record in `silicon_left.py`.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from silicon_costs import cores_table, power_tables
+from silicon_left import what_is_left
 
 from i2e_deploy.chips import get
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram, EventOptions
+from i2e_deploy.chips.dynapcnn.program import Source
 from i2e_deploy.chips.dynapcnn.reference.event_options import alternatives
 from i2e_deploy.chips.trace import States
 from i2e_deploy.events.array import Events, empty_events
@@ -34,8 +37,8 @@ from i2e_deploy.runtime import beside_chip
 RECORDINGS = (60004, 60003, 60002, 60019, 60005, 60009, 60012, 60001, 60062, 60008)
 #: Spikes of four layers, `speck2f_four_layers`; another run of the chip gave 40 in the last.
 FOUR_LAYERS = (31_831, 12_906, 633, 38)
-#: Cells of layer, neuron and bin of 1/29 s with a spike, 100 recordings, both runs: inNuCE_BRANDY-2025, the notebook and
-#: saved_models/all_results.json.
+#: Cells of layer, neuron and bin of 1/29 s with a spike, 100 recordings, both runs: inNuCE_BRANDY-2025, the notebook
+#: and saved_models/all_results.json.
 EIGHT_NETWORKS = {
     "100": (927_012, 926_923), "70": (850_981, 851_211), "50": (None, 647_328), "10": (191_154, 191_154),
     "5": (None, 241_921), "4": (195_933, 195_933), "3": (159_607, 159_607), "1": (184_970, 184_967),
@@ -53,8 +56,8 @@ def first_layer(records: Path, data: Path, picture: Path | None) -> None:
     """4,096 neurons of a first layer on ten recordings, states reset before each."""
     program = lowered(read_nir(records / "speck2f_nmnist" / "cnn_sinabs.nir"))
     chips = np.load(records / "speck2f_nmnist" / "speck_activity.npy", allow_pickle=False)[0]
-    rows, drawn = [], []
-    print("\nSpeck2f, record first-layer: spikes of 4,096 neurons, ours by events in their own order, and in steps of 1 ms")
+    rows, drawn, recordings = [], [], []
+    print("\nSpeck2f, record first-layer: 4,096 neurons, ours by events in their own order, and in steps of 1 ms")
     print("| digit | events | chip | event | neurons that differ | by, at most | timestep | neurons that differ |")
     print("|---|---|---|---|---|---|---|---|")
     for digit, name in enumerate(RECORDINGS):
@@ -64,6 +67,7 @@ def first_layer(records: Path, data: Path, picture: Path | None) -> None:
         steps = program.run(program.in_steps(events, 1000)).spikes[first].sum(axis=(0, 1))
         found, stepped = beside_chip(ours, chips[digit]), beside_chip(steps, chips[digit])
         rows.append((found, stepped))
+        recordings.append(events)
         drawn.append((f"digit {digit}", ours, chips[digit]))
         print(
             f"| {digit} | {len(events):,} | {found.chip:,} | {found.ours:,} | {found.differing} | {found.largest} "
@@ -71,7 +75,8 @@ def first_layer(records: Path, data: Path, picture: Path | None) -> None:
         )
     for name, side in (("event", 0), ("timestep", 1)):
         sums = [
-            sum(getattr(row[side], key) for row in rows) for key in ("chip", "ours", "differing", "neurons", "spikes_apart")
+            sum(getattr(row[side], key) for row in rows)
+            for key in ("chip", "ours", "differing", "neurons", "spikes_apart")
         ]
         chip, total, differing, neurons, apart = sums
         print(
@@ -80,6 +85,9 @@ def first_layer(records: Path, data: Path, picture: Path | None) -> None:
         )
     if picture is not None:
         save_chip_picture([drawn[0], drawn[1], drawn[3]], picture)
+    layer = program.layers[0]
+    alone = DynapcnnProgram(program.input_shape, (layer,), (Source(layer.name),))
+    what_is_left(alone, recordings, [ours for _, ours, _ in drawn], chips)
 
 
 def lowered(network: Network) -> DynapcnnProgram:
@@ -116,7 +124,9 @@ def four_layers(records: Path, data: Path) -> None:
         counts = program.run_events(events, states=start, options=options).counts.values()
         return " / ".join(f"{count.spikes:,}" for count in counts)
 
-    print("\nSpeck2f, record four-layers: spikes of four layers on one recording, and what the record says of open points")
+    print(
+        "\nSpeck2f, record four-layers: spikes of four layers on one recording, and what the record says of open points"
+    )
     print("| run | spikes |\n|---|---|")
     print(f"| chip | {' / '.join(f'{count:,}' for count in FOUR_LAYERS)} (another run: 40 in the last) |")
     base = EventOptions()
@@ -153,12 +163,12 @@ def recordings_of(data: Path, seed: int) -> list[Events]:
     return [as_frames_are_sent(read_events(path).events) for path in chosen]
 
 
-def chained(program: DynapcnnProgram, recordings: list[Events]) -> tuple[int, float]:
-    """Cells with a spike, and synaptic operations a recording; states live on from one recording to the next."""
+def totals_of(program: DynapcnnProgram, recordings: list[Events], chain: bool = True) -> tuple[int, float]:
+    """Cells with a spike, and synaptic operations a recording; in a chain states live on to the next recording."""
     states, cells, synops = None, 0, 0
     for events in recordings:
         trace = program.run_events(events, states=states)
-        states = trace.states
+        states = trace.states if chain else None
         synops += sum(count.synops for count in trace.counts.values())
         for spikes in (trace.events or {}).values():
             bins = np.rint(spikes["t"] * (BINS - 1) / 1e6).astype(np.int64)
@@ -169,20 +179,22 @@ def chained(program: DynapcnnProgram, recordings: list[Events]) -> tuple[int, fl
 def eight_networks(networks: Path, data: Path) -> dict[str, float]:
     """Cells with a spike beside the chip's; gives synaptic operations a recording by network."""
     draws = [recordings_of(data, seed) for seed in range(DRAWS)]
-    print("\nSpeck2f, record eight-networks: cells of layer, neuron and bin with a spike, 100 recordings one after the other")
+    print("\nSpeck2f, record eight-networks: cells of layer, neuron and bin with a spike, 100 recordings in one go")
     print(f"(15 of them are drawn from others of their class, {DRAWS} times: mean, least to most)")
-    print("| network | chip, run 1 | run 2 | event, over run 2 |\n|---|---|---|---|")
+    print("| network | chip, run 1 | run 2 | event, over run 2 | each recording from zero |\n|---|---|---|---|---|")
     work = {}
     for name, (first, second) in EIGHT_NETWORKS.items():
         path = networks / "nir" / f"brandy_{name}.nir"
         if not path.exists():
-            print(f"| {name} | | {second:,} | {path.name} is not here |")
+            print(f"| {name} | | {second:,} | {path.name} is not here | |")
             continue
-        runs = [chained(lowered(read_nir(path)), recordings) for recordings in draws]
+        runs = [totals_of(lowered(read_nir(path)), recordings) for recordings in draws]
+        alone = totals_of(lowered(read_nir(path)), draws[0], chain=False)[0] / second
         ratios = [cells / second for cells, _ in runs]
         work[name] = float(np.mean([synops for _, synops in runs]))
         shown = "" if first is None else f"{first:,}"
-        print(f"| {name} | {shown} | {second:,} | {np.mean(ratios):.4f}, {min(ratios):.4f} to {max(ratios):.4f} |")
+        told = f"{np.mean(ratios):.4f}, {min(ratios):.4f} to {max(ratios):.4f}"
+        print(f"| {name} | {shown} | {second:,} | {told} | {alone:.4f} |")
     return work
 
 

@@ -73,17 +73,27 @@ def power_tables(path: Path, first_work: int, work: Mapping[str, float]) -> None
     watts = np.array([sum(EIGHT_POWERS[name][:3]) for name in names])
     _predict_eight(names, rates, watts, float(np.mean(rests)), float(np.mean(coefficients)), profile)
     rest_uw, energy_pj = _fit(rates, watts)
-    print(f"\nfitted to these {len(names)}: {rest_uw:.0f} uW at rest, {energy_pj:.0f} pJ a synaptic operation; it predicts for")
+    print(
+        f"\nfitted to these {len(names)}: {rest_uw:.0f} uW at rest, {energy_pj:.0f} pJ an operation; they predict for"
+    )
     for run, measured in zip(RUNS, energies, strict=True):
         predicted = 1e-6 * energy_pj * first_work
-        print(f"  the first recording, {run}: {predicted:,.0f} uJ above rest, measured {measured:,.0f}: {_off(predicted, measured)}")
+        print(
+            f"  the first recording, {run}: {predicted:,.0f} uJ above rest, measured {measured:,.0f}: "
+            f"{_off(predicted, measured)}"
+        )
     left_out = [_fit(np.delete(rates, i), np.delete(watts, i)) for i in range(len(names))]
     off = [100 * ((rest + 1e-6 * e * rates[i]) / watts[i] - 1) for i, (rest, e) in enumerate(left_out)]
     print(f"  each network from the {len(names) - 1} others: {min(off):+.1f} to {max(off):+.1f} %")
 
 
 def _predict_eight(
-    names: list[str], rates: NDArray[np.float64], watts: NDArray[np.float64], rest: float, energy: float, profile: Profile
+    names: list[str],
+    rates: NDArray[np.float64],
+    watts: NDArray[np.float64],
+    rest: float,
+    energy: float,
+    profile: Profile,
 ) -> None:
     """Power of the eight networks from the other source, and from the profile's range."""
     low, high = (
@@ -91,9 +101,11 @@ def _predict_eight(
         + 1e-6 * getattr(profile.estimate("synop_energy"), end) * rates
         for end in ("low", "high")
     )
-    print("\nSpeck2f, power of io, ram and logic of eight networks, uW: predicted from the power series alone, which knows one")
+    print("\nSpeck2f, power of io, ram and logic of eight networks, uW: predicted from the power series alone, of one")
     print(f"network ({rest:.0f} uW at rest, {energy:.0f} pJ), and the profile's range, which spans both sources")
-    print("| network | M synops/s | measured | from the series | off | profile | within |\n|---|---|---|---|---|---|---|")
+    print(
+        "| network | M synops/s | measured | from the series | off | profile | within |\n|---|---|---|---|---|---|---|"
+    )
     for i, name in enumerate(names):
         predicted = rest + 1e-6 * energy * rates[i]
         within = "yes" if low[i] <= watts[i] <= high[i] else "no"
@@ -157,6 +169,9 @@ def cores_table(dvs_flow: Path | None) -> None:
         found = [cut(demand, profile) for demand in demands]
         cores = [piece.cores for piece in found if piece is not None]
         split = " + ".join(f"{piece.cores} x {piece.neurons:,} neurons" for piece in found if piece is not None)
-        print(f"| {name} | {printed} | {sum(cores)} | {_off(sum(cores), printed)} | {'yes' if fitted else 'no'} | {split} |")
+        print(
+            f"| {name} | {printed} | {sum(cores)} | {_off(sum(cores), printed)} | {'yes' if fitted else 'no'} "
+            f"| {split} |"
+        )
     if "dvs_flow 512" not in rows:
         print("| dvs_flow 512 | 44 | | | no | the network is not here |")

@@ -1,8 +1,8 @@
 """What a network is expected to cost on a chip: power, energy, load, latency, in the same words for all chips.
 
-No figure here was measured by this project. Each says how certain it is: `record` where others measured it on a chip of
-this kind, `documented`, `inferred` or `unverified` as in the profiles, or `calibrated` where it rests on readings of the
-user's own board. What rests on no measurement of that chip is marked so in every table.
+No figure here was measured by this project. Each says how certain it is: `record` where others measured it on a chip
+of this kind, `documented`, `inferred` or `unverified` as in the profiles, or `calibrated` where it rests on readings of
+the user's own board. What rests on no measurement of that chip is marked so in every table.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any
 
 from i2e_deploy.chips.profile import Published
 from i2e_deploy.text import aligned, counted, record_repr, said
-
 
 #: Certainties behind which a measurement of this kind of chip stands.
 MEASURED = ("record", "calibrated")

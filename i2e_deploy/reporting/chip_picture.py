@@ -28,9 +28,12 @@ def save_chip_picture(rows: Sequence[tuple[str, NDArray[Any], NDArray[Any]]], pa
         raise InputError("there is nothing to draw: give at least one row")
     for title, ours, chip in rows:
         if ours.ndim != 3 or ours.shape != chip.shape:
-            raise InputError(f"row {title!r} has shapes {list(ours.shape)} and {list(chip.shape)}: give equal [C, H, W]")
+            raise InputError(
+                f"row {title!r} has shapes {list(ours.shape)} and {list(chip.shape)}: give equal [C, H, W]"
+            )
     try:
         from matplotlib.figure import Figure
+        from matplotlib.ticker import MaxNLocator
     except ImportError:
         raise MissingDependency("matplotlib", "plots", "pip install 'i2e-deploy[report]'") from None
     figure = Figure(figsize=(9.6, 3.1 * len(rows)), layout="constrained")
@@ -50,7 +53,8 @@ def save_chip_picture(rows: Sequence[tuple[str, NDArray[Any], NDArray[Any]]], pa
             axis.set_title(text, fontsize=9)
             axis.set_xticks([])
             axis.set_yticks([])
-            figure.colorbar(image, ax=axis, shrink=0.8).ax.tick_params(labelsize=7)
+            bar = figure.colorbar(image, ax=axis, shrink=0.8, ticks=MaxNLocator(6, integer=True))
+            bar.ax.tick_params(labelsize=7)
     figure.savefig(path, dpi=130, format="png")
 
 

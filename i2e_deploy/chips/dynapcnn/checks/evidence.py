@@ -12,9 +12,7 @@ from i2e_deploy.network import INPUT
 ALWAYS = frozenset({"arithmetic", "last-spikes", "overflow", "rates"})
 
 
-def touched(
-    input_shape: tuple[int, ...], stages: Sequence[Stage], integers: Mapping[str, Quantised]
-) -> frozenset[str]:
+def touched(input_shape: tuple[int, ...], stages: Sequence[Stage], integers: Mapping[str, Quantised]) -> frozenset[str]:
     """Names of open points of the profile. `overflow` stays in: only a run counts saturations."""
     found = set(ALWAYS)
     if len(stages) > 1:

@@ -24,8 +24,8 @@ PROCESSOR_RAILS = ("io", "ram", "logic")
 PIXEL_RAILS = ("pixel_digital", "pixel_analog")
 #: Said where no coefficients are given: for a profile with an energy of an operation, and for one without.
 NOT_YOUR_BOARD = (
-    "dynamic power of your own board: fit it to the board's power monitor with `i2e-deploy calibrate-power` and give the "
-    "file with --power-coefficients; ticks of the slow clock, camera and readout are in no figure"
+    "dynamic power of your own board: fit it to the board's power monitor with `i2e-deploy calibrate-power` and give "
+    "the file with --power-coefficients; ticks of the slow clock, camera and readout are in no figure"
 )
 NO_COEFFICIENTS = (
     "dynamic power: no energy per operation of this chip is public; fit it to your board's power monitor with "
