@@ -73,14 +73,14 @@ def first_layer(records: Path, data: Path, picture: Path | None) -> None:
             f"| {digit} | {len(events):,} | {found.chip:,} | {found.ours:,} | {found.differing} | {found.largest} "
             f"| {stepped.ours:,} | {stepped.differing:,} |"
         )
-    for name, side in (("event", 0), ("timestep", 1)):
+    for kind, side in (("event", 0), ("timestep", 1)):
         sums = [
             sum(getattr(row[side], key) for row in rows)
             for key in ("chip", "ours", "differing", "neurons", "spikes_apart")
         ]
         chip, total, differing, neurons, apart = sums
         print(
-            f"{name}: chip {chip:,}, ours {total:,} ({100 * (total / chip - 1):+.2f} %), {differing:,} of {neurons:,} "
+            f"{kind}: chip {chip:,}, ours {total:,} ({100 * (total / chip - 1):+.2f} %), {differing:,} of {neurons:,} "
             f"counts differ ({100 * differing / neurons:.1f} %), {apart:,} spikes apart"
         )
     if picture is not None:

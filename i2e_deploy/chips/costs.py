@@ -109,6 +109,7 @@ class Costs:
             ]
             head = ("layer", "core", "M synops/s", "limit", "load")
             lines.append(aligned([head, *rows], right=range(1, 5)))
+            lines += [f"  limits [{how_certain(text)}]" for text in dict.fromkeys(row.certainty for row in self.loads)]
         return "\n".join([*lines, *(f"  not known: {text}" for text in self.unknown)])
 
     def to_dict(self) -> dict[str, Any]:

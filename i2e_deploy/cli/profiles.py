@@ -108,6 +108,6 @@ def _print_evidence(profile: Profile, sources: Mapping[str, str], out: Console) 
 def _sources(profile: Profile) -> list[str]:
     """Where limits, cores, costs, published figures, records and errata come from, in the order of the tables."""
     cores = [profile.cores_source] if profile.cores else []
-    told = (*profile.estimates.values(), *profile.published, *profile.records)
-    costs = [x.source for x in told]
-    return [*(x.source for x in profile.limits.values()), *cores, *costs, *(x.source for x in profile.errata)]
+    costs = [*(x.source for x in profile.estimates.values()), *(x.source for x in profile.published)]
+    records, errata = [x.source for x in profile.records], [x.source for x in profile.errata]
+    return [*(x.source for x in profile.limits.values()), *cores, *costs, *records, *errata]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from pathlib import Path
@@ -16,6 +17,7 @@ from i2e_deploy import bundle as bundles
 from i2e_deploy.chips import get
 from i2e_deploy.chips.dynapcnn.estimates import costs as dynapcnn_costs
 from i2e_deploy.chips.loihi2.formats.netx_write import write_netx
+from i2e_deploy.chips.profile import Record
 from i2e_deploy.cli.app import run
 from i2e_deploy.events.files import write_events
 from i2e_deploy.network import Conv2d, IntegrateAndFire, chain
@@ -116,12 +118,17 @@ def test_evaluate_and_the_report(folder: Path, capsys: Captured) -> None:
     assert "all that a core can do" in golden  # the picture
     assert "Work per layer" in golden
     assert golden.count("<svg") == 3  # spikes and operations a layer, load of the cores, spikes of a sample
+    profile = get("speck2f").profile
+    for told in (*profile.records, *profile.open_points):
+        assert (told.compared if isinstance(told, Record) else told.text) in html.unescape(golden)
+    assert "[unverified, no measurement of this chip]" in golden
+    assert "[record]" in golden
     capsys.readouterr()
-    html = folder / "page.html"
-    assert run(["evaluate", bundle, str(folder / "data.npz"), "--step-us", "500", "--json", "--html", str(html)]) == 0
+    other = folder / "page.html"
+    assert run(["evaluate", bundle, str(folder / "data.npz"), "--step-us", "500", "--json", "--html", str(other)]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["sample_seconds"], told["estimate"]["seconds"]) == pytest.approx((2.5e-3, 2.5e-3))
-    assert "Load of the cores" in html.read_text()
+    assert "Load of the cores" in other.read_text()
     assert run(["report", bundle]) == 0
     assert "3 samples of 2.5 ms" in page.read_text()
     assert "golden inputs (" not in page.read_text()
