@@ -87,6 +87,8 @@ def _facts(block: Any, group: Any, title: str) -> Facts:
         return _sigma_delta(block, kind, group, title, 0 if kind == "Input" else shift)
     if getattr(neuron, "graded_spike", False) is not False:
         raise UnsupportedError("graded CUBA or RF spikes; netx makes them binary, use graded_spike=False")
+    if kind != "Affine":
+        _check_threshold(neuron)
     _check_decays(neuron)
     silent = kind == "Affine" and block.dynamics is not True
     bias = None if silent else cuba_bias(block, kind)
@@ -175,11 +177,30 @@ def _sigma_delta_bias(neuron: Any) -> Ints | None:
     return np.ascontiguousarray(total.reshape(-1))
 
 
+def _check_threshold(neuron: Any) -> None:
+    """SLAYER fires from a step above the threshold on (neuron/cuba.py:134), the chip above it: if float32 holds it."""
+    step = getattr(neuron, "threshold_eps", None)
+    if step is not None and np.float32(neuron.threshold + step) == np.float32(neuron.threshold):
+        raise UnsupportedError(
+            f"threshold {neuron.threshold:g}: so high, SLAYER's float32 fires at the threshold too, and the chip only "
+            f"above it: scale weights, bias and threshold down together, the threshold below {4096 / neuron.w_scale:g}"
+        )
+
+
 def _check_decays(neuron: Any) -> None:
-    """neuron/dynamics/leaky_integrator.py:220 multiplies a state [B, C, H, W] with decays [C], so W counts, not C."""
-    for name in ("current_decay", "voltage_decay"):
-        decay = getattr(neuron, name, None)
-        if decay is not None and len(neuron.shape) > 1 and len(set(decay.detach().round().reshape(-1).tolist())) > 1:
+    """UnsupportedError where `forward` uses other decays than the export says, or uses them otherwise."""
+    names = [n for n in ("current_decay", "voltage_decay", "sin_decay", "cos_decay") if hasattr(neuron, n)]
+    used = {name: getattr(neuron, name).detach().round().clone() for name in names}
+    neuron.clamp()  # `forward` does so only with requires_grad (neuron/cuba.py:353), the export always
+    for name, before in used.items():
+        outside = before != getattr(neuron, name).detach().round()
+        if outside.any():
+            raise UnsupportedError(
+                f"{name} is {float(before[outside][0]):g} of 4096 parts, which SLAYER computes with and the chip "
+                "cannot: call neuron.clamp(), which changes what the module computes, and train on"
+            )
+        # neuron/dynamics/leaky_integrator.py:220 multiplies a state [B, C, H, W] with decays [C], so W counts, not C.
+        if len(neuron.shape) > 1 and len(set(before.reshape(-1).tolist())) > 1:
             raise UnsupportedError(
                 f"{name} of its own for each channel of an image (shared_param=False): SLAYER applies the values to "
                 "the columns of the image, the chip to its channels; train with shared_param=True"
