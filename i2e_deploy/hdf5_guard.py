@@ -17,18 +17,23 @@ from i2e_deploy.errors import FileFormatError
 if TYPE_CHECKING:
     import h5py
 
-#: Largest file, largest data set once unpacked, most unpacked bytes for a stored byte (gzip reaches about 1000).
+#: Largest file, largest data set once unpacked, all that is read of one file.
 MAX_FILE = 2**30
 MAX_BYTES = 2**28
-MAX_RATIO = 200
+MAX_TOTAL = 2**30
+#: Most values of a data set: they become float64 or int64, whatever they are stored as.
+MAX_VALUES = 2**26
+#: Most unpacked bytes for a stored byte: deflate reaches 1,032 (a constant array of a megabyte is legal and common).
+MAX_RATIO = 1032
 MAX_TEXT = 64
 
 
 class Guarded:
     """One group of an open file. Every error names the file and the path in it."""
 
-    def __init__(self, group: h5py.Group, file: str) -> None:
+    def __init__(self, group: h5py.Group, file: str, taken: dict[str, int] | None = None) -> None:
         self._group, self.file = group, file
+        self._taken = {"bytes": 0} if taken is None else taken  # of the whole file: two links may lead to one data set
 
     def error(self, text: str, name: str = "") -> FileFormatError:
         """The error to raise for the entry `name`."""
@@ -51,7 +56,7 @@ class Guarded:
         entry = self._entry(name)
         if not isinstance(entry, h5py.Group):
             raise self.error("is not a group", name)
-        return Guarded(entry, self.file)
+        return Guarded(entry, self.file, self._taken)
 
     def is_group(self, name: str) -> bool:
         """Whether the entry is a group (False: a data set)."""
@@ -66,8 +71,11 @@ class Guarded:
             raise self.error(f"holds {len(values)} strings, expected one", name)
         return values[0]
 
-    def texts(self, name: str, width: int = 1) -> tuple[str, ...]:
-        """Short ASCII strings, row by row; of more than one dimension only with `width` strings in the last."""
+    def texts(self, name: str, width: int = 1, longest: int | None = None) -> tuple[str, ...]:
+        """Short strings, row by row: ASCII, or with `longest` UTF-8 of that many bytes at most.
+
+        Of more than one dimension only with `width` strings in the last.
+        """
         import h5py
 
         data = self._dataset(name)
@@ -78,10 +86,15 @@ class Guarded:
         values = []
         for value in np.asarray(data[()]).reshape(-1).tolist():
             raw = value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
-            if len(raw) > MAX_TEXT or not raw.isascii():
-                raise self.error(f"is a string of {len(raw)} bytes, expected at most {MAX_TEXT} of ASCII", name)
-            values.append(raw.decode("ascii"))
+            if len(raw) > (longest or MAX_TEXT) or not (longest or raw.isascii()):
+                most = f"{longest} of UTF-8" if longest else f"{MAX_TEXT} of ASCII"
+                raise self.error(f"is a string of {len(raw)} bytes, expected at most {most}", name)
+            values.append(raw.decode("utf-8", "replace"))
         return tuple(values)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a data set."""
+        return tuple(self._dataset(name).shape)
 
     def numbers(self, name: str) -> NDArray[np.float64]:
         """Finite numbers of any shape, not empty."""
@@ -140,12 +153,21 @@ class Guarded:
             raise self.error("is not a data set", name)
         if data.is_virtual or data.external:
             raise self.error("keeps its data in another file: refused, store the data itself", name)
-        size, stored = prod(data.shape) * data.dtype.itemsize, data.id.get_storage_size()
-        if size > MAX_BYTES:
-            raise self.error(f"claims {size} bytes ({list(data.shape)} of {data.dtype}), at most {MAX_BYTES}", name)
-        packed = data.id.get_create_plist().get_nfilters() > 0
-        if stored * (MAX_RATIO if packed else 1) < size:
+        count, stored = prod(data.shape), data.id.get_storage_size()
+        size = count * data.dtype.itemsize
+        if size > MAX_BYTES or count > MAX_VALUES:
+            raise self.error(
+                f"claims {size} bytes ({list(data.shape)} of {data.dtype}), at most {MAX_BYTES} and {MAX_VALUES} values",
+                name,
+            )
+        if data.chunks is not None and prod(data.chunks) * data.dtype.itemsize > MAX_BYTES:
+            raise self.error(f"is stored in pieces of {list(data.chunks)}, at most {MAX_BYTES} bytes", name)
+        filters = data.id.get_create_plist().get_nfilters()
+        if stored * (MAX_RATIO if filters else 1) < size:
             raise self.error(f"claims {size} bytes and stores {stored}", name)
+        self._taken["bytes"] += size
+        if self._taken["bytes"] > MAX_TOTAL:
+            raise self.error(f"is beyond the {MAX_TOTAL} bytes that are read of one file", name)
         return data
 
 
