@@ -26,6 +26,8 @@ MAX_VALUES = 2**26
 #: Most unpacked bytes for a stored byte: deflate reaches 1,032 (a constant array of a megabyte is legal and common).
 MAX_RATIO = 1032
 MAX_TEXT = 64
+#: Most entries of a group where all are looked at.
+MAX_ENTRIES = 2**16
 
 
 class Guarded:
@@ -96,13 +98,17 @@ class Guarded:
         """Shape of a data set."""
         return tuple(self._dataset(name).shape)
 
-    def numbers(self, name: str) -> NDArray[np.float64]:
-        """Finite numbers of any shape, not empty."""
+    def is_bool(self, name: str) -> bool:
+        """Whether a data set holds booleans, as h5py stores them."""
+        return bool(self._dataset(name).dtype.kind == "b")
+
+    def numbers(self, name: str, finite: bool = True) -> NDArray[np.float64]:
+        """Numbers of any shape, not empty; all finite, or with `finite=False` infinity and NaN too."""
         data = self._dataset(name)
         if data.dtype.kind not in "biuf" or data.dtype.itemsize > 8 or not data.size:
             raise self.error(f"is {data.dtype} {list(data.shape)}, expected numbers", name)
         values = np.asarray(data[()], np.float64)
-        if not np.isfinite(values).all():
+        if finite and not np.isfinite(values).all():
             raise self.error("holds NaN or infinity", name)
         return values
 
@@ -134,6 +140,43 @@ class Guarded:
         if least <= low - 1 or most >= high + 1:
             raise self.error(f"holds {least:g}..{most:g}, allowed {low}..{high}", name)
         return values.astype(np.int64)
+
+    def attribute(self, name: str) -> str | float:
+        """An attribute of the group: one short ASCII string, or one finite number.
+
+        Raises:
+            FileFormatError: it is missing, or something else.
+        """
+        import h5py
+
+        where = f"attribute {name!r} "
+        if name not in self._group.attrs:
+            raise self.error(f"{where}is missing")
+        held = self._group.attrs.get_id(name)
+        if prod(held.shape) != 1 or held.get_storage_size() > MAX_TEXT:
+            raise self.error(f"{where}is {held.dtype} {list(held.shape)}, expected one short string or number")
+        value = np.asarray(self._group.attrs[name]).reshape(-1)[0]
+        if held.dtype.kind in "biuf" and held.dtype.itemsize <= 8 and np.isfinite(value):
+            return float(value)
+        if held.dtype.kind == "S" or h5py.check_string_dtype(held.dtype):
+            raw = value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
+            if len(raw) <= MAX_TEXT and raw.isascii():
+                return raw.decode("ascii")
+        raise self.error(f"{where}is {held.dtype} {str(value)[:MAX_TEXT]!r}, expected a short string or a number")
+
+    def check_all(self, depth: int = 8) -> None:
+        """Check every entry in the group, for programs that read the file without a guard.
+
+        Raises:
+            FileFormatError: a link, a size, or more groups in groups than `depth`.
+        """
+        if not depth:
+            raise self.error("has too many groups in groups")
+        for name in self.names(MAX_ENTRIES):
+            if self.is_group(name):
+                self.group(name).check_all(depth - 1)
+            else:
+                self._dataset(name)
 
     def _entry(self, name: str) -> Any:
         import h5py

@@ -86,7 +86,7 @@ def _feeds(graph: Guarded, kinds: Mapping[str, str]) -> dict[str, list[str]]:
     for (source, target), times in Counter(pairs).items():
         if source not in kinds or target not in kinds:
             raise graph.error(f"has an edge {source!r} to {target!r}: no such node", "edges")
-        if times > 1:  # as nir 1.0.6 and later; nirtorch takes it as one, a sum over edges as two
+        if times > 1:  # as nir 1.0.8; nirtorch 2.6 takes it as one edge, a sum over the list as two
             raise graph.error(f"has the edge {source!r} to {target!r} {times} times: list it once", "edges")
         if kinds[source] == "Output" or kinds[target] == "Input":
             raise graph.error(

@@ -33,6 +33,7 @@ from i2e_deploy.network.nir_graph import NirGraph, read_graph
 from i2e_deploy.network.nir_neurons import NeuronChoices, ReadNeurons, notes_of, read_neurons
 from i2e_deploy.network.nir_nodes import READERS, check_shapes, whole
 from i2e_deploy.network.op import Op, Shape
+from i2e_deploy.text import listed
 
 #: Sides of the input.
 MAX_SIDE = 2**16
@@ -152,6 +153,7 @@ def _layers(graph: NirGraph, ops: Mapping[str, Op]) -> tuple[tuple[Layer, ...], 
     for name, sources in graph.outputs:
         if len(sources) > 1:
             rows[name] = (Layer(name, Add(), sources),)
+            notes.append(Note(name, f"the sum of {listed(sources)}, as NIR adds up the edges into a node"))
         elif name in rows or (uses.count(sources[0]) == 1 and sources[0] != INPUT):
             rows[sources[0]] = rows.pop(sources[0])  # to the end: outputs stand in their order
         else:

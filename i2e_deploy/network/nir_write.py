@@ -9,6 +9,7 @@ type_check=False)`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +37,8 @@ def write_nir(network: Network, path: str | Path) -> None:
 
     Lower bound, limit of spikes and reset go into the metadata of IF nodes, and the order of several outputs into that
     of Output nodes: other readers of NIR ignore both. Thresholds are float32. Sums of sums become one sum, whose
-    terms are added from left to right.
+    terms are added from left to right. A sum that leaves the network gets a Flatten node: nirtorch 2.6 adds up what
+    feeds any node but an Output.
 
     Raises:
         UnsupportedError: integer blocks (write a `.net` file instead), a sensor, a sum that takes an input twice.
@@ -48,19 +50,23 @@ def write_nir(network: Network, path: str | Path) -> None:
     shapes, by_name = network.shapes(), {layer.name: layer for layer in network.layers}
     nodes: dict[str, _Node] = {INPUT: {"type": "Input", "shape": np.array(network.input_shape)}}
     edges: list[tuple[str, str]] = []
+    consumers = network.consumers()
+    outputs = [layer.name for layer in network.layers if not consumers[layer.name]]
     for layer in network.layers:
         if not isinstance(layer.op, Add):
             nodes[layer.name] = _node(layer, shapes[layer.inputs[0]], shapes[layer.name])
-            edges += [(source, layer.name) for source in _sources(layer, by_name)]
-    consumers = network.consumers()
-    outputs = [layer for layer in network.layers if not consumers[layer.name]]
-    for place, layer in enumerate(outputs):
-        total = isinstance(layer.op, Add)
-        name = layer.name if total else _free(_OUTPUT, {*nodes, *by_name})
-        nodes[name] = {"type": "Output", "shape": np.array(shapes[layer.name])}
+        elif layer.name in outputs:
+            nodes[layer.name] = _flatten(shapes[layer.name])
+        else:
+            continue
+        edges += [(source, layer.name) for source in _sources(layer, by_name)]
+    for place, name in enumerate(outputs):
+        end = _free(_OUTPUT, {*nodes, *by_name})
+        made = shapes[name] if not isinstance(by_name[name].op, Add) else (prod(shapes[name]),)
+        nodes[end] = {"type": "Output", "shape": np.array(made)}
         if len(outputs) > 1:
-            nodes[name]["metadata"] = {PLACE: place}
-        edges += [(source, name) for source in (_sources(layer, by_name) if total else (layer.name,))]
+            nodes[end]["metadata"] = {PLACE: place}
+        edges.append((name, end))
     with replacing(Path(path)) as temporary:
         _write(temporary, nodes, edges)
 
@@ -81,8 +87,8 @@ def _fill(group: h5py.Group, entries: Mapping[str, Any]) -> None:
         if isinstance(value, Mapping):
             _fill(group.create_group(name), value)
         else:
-            constant = isinstance(value, np.ndarray) and value.ndim > 0 and not value.strides[0]
-            group.create_dataset(name, data=value, compression="gzip" if constant else None)
+            repeated = isinstance(value, np.ndarray) and value.ndim > 0 and not value.strides[0]  # one value, broadcast
+            group.create_dataset(name, data=value, compression="gzip" if repeated else None)
 
 
 def _check_names(network: Network) -> None:
@@ -120,6 +126,10 @@ def _sources(layer: Layer, by_name: Mapping[str, Layer]) -> list[str]:
     return found
 
 
+def _flatten(given: Shape) -> _Node:
+    return {"type": "Flatten", "input_type": np.array(given), "start_dim": 0, "end_dim": -1}
+
+
 def _node(layer: Layer, given: Shape, made: Shape) -> _Node:
     op = layer.op
     if isinstance(op, Conv2d):
@@ -135,7 +145,7 @@ def _node(layer: Layer, given: Shape, made: Shape) -> _Node:
         kind = "SumPool2d" if op.kind == "sum" else "AvgPool2d"
         return {"type": kind, "kernel_size": kernel, "stride": kernel, "padding": np.array((0, 0))}
     if isinstance(op, Flatten):
-        return {"type": "Flatten", "input_type": np.array(given), "start_dim": 0, "end_dim": -1}
+        return _flatten(given)
     if not isinstance(op, IntegrateAndFire):
         raise UnsupportedError(
             f"layer {layer.name!r} is a {type(op).__name__}: NIR has no node for it; pre-process the events before"
