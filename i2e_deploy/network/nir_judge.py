@@ -1,12 +1,12 @@
 """The judges of a network that was read from a NIR file: what another simulator recorded, or computes of the same file.
 
-`nir` allows it to be checked twice: a file of recorded data (`nir_data`), and a framework that builds its own module
-from the graph. Both give what each node gave; `judge` compares layer by layer.
+There are two: a file of recorded data (`nir_data`), and a framework that builds its own module from the graph
+(`nir_frameworks`). Both give what each node gave; `judge` compares layer by layer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -71,10 +71,21 @@ def judge_recorded(network: Network, frames: Tensor, held: NirData, program: str
     if not recorded:
         raise InputError(f"{program} holds no spikes of a layer of the network: {listed(list(held.nodes))}")
     _check_counts(network, frames, held.nodes)
-    judgement = judge(network, frames, recorded, program)
     strange = [name for name in held.nodes if name not in recorded and name != INPUT]
     left = [*held.left_out, *strange]
     notes = [Note("", f"{program}: not compared, as no layer gives it: {listed(left)}")] if left else []
+    return compared(network, frames, recorded, program, notes)
+
+
+def compared(
+    network: Network, frames: Tensor, recorded: Mapping[str, Tensor], program: str, notes: Sequence[Note] = ()
+) -> Network:
+    """The network with the judge's note and others; its error says what can be chosen of neurons, see `judge`."""
+    try:
+        judgement = judge(network, frames, recorded, program)
+    except UnsupportedError as error:
+        way = "neurons of NIR can be read in several ways: choose with reset=, max_spikes=, min_v= of read_nir"
+        raise UnsupportedError(f"{error}; {way}") from error
     return replace(network, notes=(*network.notes, judgement.note(program), *notes))
 
 
