@@ -53,7 +53,7 @@ def judge_nir_with(
         name = error.name or framework
         raise MissingDependency(name, f"{framework} as the judge of a NIR file", f"pip install {name}") from error
     except Exception as error:  # whatever a framework raises on a graph
-        text = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        text = f"{type(error).__name__} {error}".splitlines()[0][:200]
         raise UnsupportedError(f"{framework} fails on {path.name}: {text}: {_WAY_OUT}") from error
     names = {layer.name: _torch_name(layer.name) for layer in network.layers}
     shapes = network.shapes()
