@@ -200,7 +200,8 @@ class Guarded:
         size = count * data.dtype.itemsize
         if size > MAX_BYTES or count > MAX_VALUES:
             raise self.error(
-                f"claims {size} bytes ({list(data.shape)} of {data.dtype}), at most {MAX_BYTES} and {MAX_VALUES} values",
+                f"claims {size} bytes ({list(data.shape)} of {data.dtype}), at most {MAX_BYTES}, "
+                f"in {MAX_VALUES} values",
                 name,
             )
         if data.chunks is not None and prod(data.chunks) * data.dtype.itemsize > MAX_BYTES:

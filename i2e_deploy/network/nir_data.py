@@ -113,7 +113,9 @@ def _gridded(group: Guarded, dt: float | None) -> RecordedNode:
     times = group.numbers("time", finite=False)
     steps = round(end / dt)
     if times.shape != index.shape or len(index) * steps * int(size) > MAX_VALUES:
-        raise group.error(f"has idx {list(index.shape)} and time {list(times.shape)} for {steps} steps: at most {MAX_VALUES} values")
+        raise group.error(
+            f"has idx {list(index.shape)} and time {list(times.shape)} for {steps} steps: at most {MAX_VALUES} values"
+        )
     here = index >= 0
     place = np.floor(np.where(here, times, 0) / dt + 1e-6)  # k * dt / dt may fall short of k
     if np.isnan(place).any() or place.min() < 0 or place.max() >= steps:

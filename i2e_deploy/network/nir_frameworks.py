@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 _WAY_OUT = "judge by recorded data, or by another framework"
 
 
-def judge_nir_with(
-    framework: str, network: Network, path: str | Path, frames: Any, dt: float | None = None
-) -> Network:
+def judge_nir_with(framework: str, network: Network, path: str | Path, frames: Any, dt: float | None = None) -> Network:
     """The network with a note of what was compared with a framework's own module of the same file.
 
     Args:

@@ -24,6 +24,7 @@ from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.hdf5_guard import Guarded
 from i2e_deploy.network.graph import Note
 from i2e_deploy.network.layers import LARGEST, MAX_SPIKES, IntegrateAndFire, ResetMode
+from i2e_deploy.network.nir_nodes import one_whole
 from i2e_deploy.text import counted, listed
 
 #: How far r * dt may be from 1: both are often float32.
@@ -58,7 +59,7 @@ class NeuronChoices:
         if spikes not in (None, "any") and (type(spikes) is not int or not 1 <= spikes <= MAX_SPIKES):
             raise InputError(f"max_spikes is {spikes!r}: give a whole number from 1 to {MAX_SPIKES}, or 'any'")
         low = self.min_v
-        if low not in (None, "none", "-threshold") and (not _is_number(low) or not -LARGEST <= float(low) <= 0):  # type: ignore[arg-type]
+        if low not in (None, "none", "-threshold") and (not _is_number(low) or not -LARGEST <= float(low) <= 0):
             raise InputError(f"min_v is {low!r}: give a number of 0 or below, 'none' or '-threshold'")
         if self.dt is not None and (not _is_number(self.dt) or not 0 < self.dt <= LARGEST):
             raise InputError(f"dt is {self.dt!r}: give the length of a step in seconds, above 0")
@@ -141,16 +142,13 @@ def _said(node: Guarded) -> dict[str, Any]:
     reset = metadata.text("reset")
     if reset not in ("subtract", "zero"):
         raise metadata.error(f"is {reset!r}, expected 'subtract' or 'zero'", "reset")
-    low = metadata.numbers("min_v").reshape(-1) if "min_v" in metadata else ()
-    most = metadata.integers("max_spikes", 1, MAX_SPIKES).reshape(-1) if "max_spikes" in metadata else ()
-    for name, values in (("min_v", low), ("max_spikes", most)):
-        if len(values) > 1:
-            raise metadata.error(f"holds {len(values)} numbers, expected one", name)
-    return {
-        "reset": reset,
-        "max_spikes": int(most[0]) if len(most) else "any",
-        "min_v": float(low[0]) if len(low) else "none",
-    }
+    most: int | str = one_whole(metadata, "max_spikes", 1, MAX_SPIKES) if "max_spikes" in metadata else "any"
+    if "min_v" not in metadata:
+        return {"reset": reset, "max_spikes": most, "min_v": "none"}
+    low = metadata.numbers("min_v").reshape(-1)
+    if len(low) != 1:
+        raise metadata.error(f"holds {len(low)} numbers, expected one", "min_v")
+    return {"reset": reset, "max_spikes": most, "min_v": float(low[0])}
 
 
 def _check_rate(node: Guarded, dt: float | None) -> None:
@@ -166,7 +164,8 @@ def _check_rate(node: Guarded, dt: float | None) -> None:
         )
     way = "multiply weights and biases before the node by it"
     if len(rates) == 1 and rates[0] > 1:  # SpikingJelly 2.0 writes r = 1 / dt and nothing of dt
-        way = f"if it is 1 / dt of a program that counts seconds, give dt={1 / rates[0]:g} (--read dt={1 / rates[0]:g}); else {way}"
+        step = f"dt={1 / rates[0]:g}"
+        way = f"if it is 1 / dt of a program that counts seconds, give {step} (--read {step}); else {way}"
     raise UnsupportedError(f"{node.error(f'is {rates[0]:g}, not 1', 'r')}: {way}")
 
 

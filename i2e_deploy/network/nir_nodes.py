@@ -26,7 +26,8 @@ def whole(node: Guarded, name: str, low: int, high: int) -> NDArray[np.int64]:
     return numbers.astype(np.int64)
 
 
-def _one(node: Guarded, name: str, low: int, high: int) -> int:
+def one_whole(node: Guarded, name: str, low: int, high: int) -> int:
+    """One whole number."""
     values = whole(node, name, low, high)
     if len(values) != 1:
         raise node.error(f"holds {len(values)} numbers, expected one", name)
@@ -52,7 +53,7 @@ def _bias(node: Guarded) -> Array | None:
 
 def _conv(node: Guarded) -> Op:
     weight, stride, dilation = _array(node, "weight"), _pair(node, "stride", 1), _pair(node, "dilation", 1)
-    groups = _one(node, "groups", 1, _MOST)
+    groups = one_whole(node, "groups", 1, _MOST)
     return Conv2d(weight, _bias(node), stride, _padding(node, weight, stride, dilation), dilation, groups)
 
 
@@ -90,7 +91,7 @@ def _pool(kind: Pooling) -> Callable[[Guarded], Op]:
 
 
 def _flatten(node: Guarded) -> Op:
-    start, end = (_one(node, name, -8, 8) for name in ("start_dim", "end_dim"))
+    start, end = (one_whole(node, name, -8, 8) for name in ("start_dim", "end_dim"))
     if start != 0 or end not in (-1, 2):
         raise UnsupportedError(f"{node.error(f'flattens dimensions {start} to {end}')}: all of them, 0 to -1, can be")
     return Flatten()

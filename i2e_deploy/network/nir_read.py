@@ -23,8 +23,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
 from i2e_deploy.hdf5_guard import Guarded, check_file
 from i2e_deploy.network.graph import INPUT, Layer, Network, Note
@@ -158,7 +156,9 @@ def _layers(graph: NirGraph, ops: Mapping[str, Op]) -> tuple[tuple[Layer, ...], 
             rows[sources[0]] = rows.pop(sources[0])  # to the end: outputs stand in their order
         else:
             rows[name] = (Layer(name, Flatten(), sources),)
-            notes.append(Note(name, f"a copy of {sources[0]!r}, flat, as that leaves the network and feeds a layer too"))
+            notes.append(
+                Note(name, f"a copy of {sources[0]!r}, flat, as that leaves the network and feeds a layer too")
+            )
     return tuple(layer for layers in rows.values() for layer in layers), tuple(notes)
 
 
@@ -179,6 +179,7 @@ def _input_shape(node: Guarded) -> tuple[Shape, tuple[Note, ...]]:
         return shape[1:], (Note("", f"the file's input shape {list(shape)} begins with a batch of 1: left out"),)
     if len(shape) > 3:
         raise UnsupportedError(
-            f"{node.error(f'is {list(shape)}', 'shape')}: a shape is (C, H, W) or (N,), without a batch size; leave it out"
+            f"{node.error(f'is {list(shape)}', 'shape')}: a shape is (C, H, W) or (N,), without a batch size: "
+            "leave that out"
         )
     return shape, ()

@@ -97,7 +97,11 @@ def _check_names(network: Network) -> None:
     for layer in network.layers:
         name = layer.name
         strange = not name or name == "." or "/" in name or "\0" in name
-        if strange or len(name.encode("utf-8", "replace")) > MAX_NAME or name != name.encode("utf-8", "replace").decode():
+        if (
+            strange
+            or len(name.encode("utf-8", "replace")) > MAX_NAME
+            or name != name.encode("utf-8", "replace").decode()
+        ):
             raise InputError(
                 f"layer {name!r} has a name that no node of NIR can have: 1 to {MAX_NAME} bytes of UTF-8, without '/' "
                 "and not '.': rename it"

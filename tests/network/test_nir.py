@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from nir_files import nir_read
 
 from i2e_deploy.chips import get
 from i2e_deploy.cli.app import run
@@ -35,12 +35,6 @@ nir = pytest.importorskip("nir")
 sl = pytest.importorskip("sinabs.layers")
 # Sinabs 3.1.3 calls functions of nirtorch that are on their way out.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:nirtorch", "ignore::DeprecationWarning:sinabs")
-
-
-def nir_read(path: Path) -> Any:
-    """nir's own reading, without the inference of types that refuses groups (nir 1.0.5, 1.0.6: no way around it)."""
-    options = {"type_check": False} if "type_check" in inspect.signature(nir.read).parameters else {}
-    return nir.read(path, **options)
 
 
 def weights(*shape: int, seed: int = 0) -> Any:

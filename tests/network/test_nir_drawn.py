@@ -1,8 +1,8 @@
-"""Drawn graphs, written with the `nir` package, read and run, beside a small interpreter of NIR and Sinabs' own reading.
+"""Drawn graphs, written with the `nir` package, read and run, beside an interpreter of NIR and frameworks' own reading.
 
-All numbers are halves and quarters, so that sums are exact and equality means equality. Branches, sums, several outputs,
-outputs that feed layers, dead ends, double edges, loops and shuffled names and edges are drawn. A draw that is refused is
-counted by its reason; a draw that is read and differs is the defect that this test looks for.
+All numbers are halves and quarters, so that sums are exact and equality means equality. Branches, sums, several
+outputs, outputs that feed layers, dead ends, double edges, loops and shuffled names and edges are drawn. A draw that
+is refused is counted by its reason; a draw that is read and differs is the defect that this test looks for.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ def some(rng: np.random.Generator, *shape: int) -> NDArray[np.float32]:
 
 def a_node(rng: np.random.Generator, shape: tuple[int, ...]) -> tuple[Any, tuple[int, ...], int]:
     """A node that takes `shape`, the shape that it gives, and how much deeper it is."""
-    kinds = ["IF", "IF", "Conv2d", "Conv2d", "Flatten", "SumPool2d", "AvgPool2d"] if len(shape) == 3 else ["IF", "Affine"]
+    kinds = (
+        ["IF", "IF", "Conv2d", "Conv2d", "Flatten", "SumPool2d", "AvgPool2d"] if len(shape) == 3 else ["IF", "Affine"]
+    )
     kind = str(rng.choice([*kinds, "Linear"] if len(shape) == 1 else kinds))
     if kind in ("SumPool2d", "AvgPool2d") and min(shape[1:]) >= 2:
         two = np.array((2, 2))
@@ -77,7 +79,11 @@ def draw(rng: np.random.Generator) -> Drawn:
     names = [f"{letter}{number}" for number, letter in enumerate(rng.permutation(list("bdfhjlnprtvxz")))]
     graph = Drawn(entry=str(rng.choice(["input", "a_in", "zz.in"])))
     shape = (int(rng.integers(1, 3)), int(rng.integers(3, 6)), int(rng.integers(3, 6)))
-    graph.nodes[graph.entry], graph.shapes[graph.entry], graph.depth[graph.entry] = nir.Input({"input": np.array(shape)}), shape, 0
+    graph.nodes[graph.entry], graph.shapes[graph.entry], graph.depth[graph.entry] = (
+        nir.Input({"input": np.array(shape)}),
+        shape,
+        0,
+    )
     for name in names[: int(rng.integers(2, 9))]:
         sources = some_of_one_shape(rng, graph, [n for n in graph.nodes if graph.depth[n] < DEEPEST])
         node, made, deeper = a_node(rng, graph.shapes[sources[0]])
@@ -138,7 +144,8 @@ class Interpreter:
         if kind == "Conv2d":
             pad = node.weight.shape[2] // 2
             padded = np.pad(x, ((0, 0), (pad, pad), (pad, pad)))
-            windows = np.lib.stride_tricks.sliding_window_view(padded, node.weight.shape[2:], axis=(1, 2))
+            kernel: tuple[int, int] = node.weight.shape[2:]
+            windows = np.lib.stride_tricks.sliding_window_view(padded, (1, *kernel))[:, :, :, 0]
             return np.einsum("oikl,ihwkl->ohw", node.weight.astype(float), windows) + node.bias[:, None, None]
         return self.fire(name, node, x) if kind == "IF" else x
 
@@ -201,7 +208,10 @@ def test_drawn_graphs_are_read_as_nir_means_them(tmp_path: Path, draws: int, see
     print(dict(counts))  # refusals by reason, with pytest -s
     assert counts["equal"] > 0.8 * draws
     assert counts["some output"] > 0.6 * counts["equal"]
-    assert min(counts[name] for name in ("several outputs", "double edge", "loop", "dead ends left out", "sums", "copies")) >= draws // 100
+    assert (
+        min(counts[name] for name in ("several outputs", "double edge", "loop", "dead ends left out", "sums", "copies"))
+        >= draws // 100
+    )
 
 
 @pytest.mark.slow
@@ -209,12 +219,11 @@ def test_drawn_graphs_are_read_as_nir_means_them(tmp_path: Path, draws: int, see
     ("framework", "options"),
     [("sinabs", {}), ("spikingjelly", {"reset": "zero", "max_spikes": 1, "min_v": "none"})],
 )
-def test_drawn_graphs_are_what_frameworks_make_of_them(
-    tmp_path: Path, framework: str, options: dict[str, Any]
-) -> None:
+def test_drawn_graphs_are_what_frameworks_make_of_them(tmp_path: Path, framework: str, options: dict[str, Any]) -> None:
     """Where the framework can run them: its own reading of the file has fewer nodes, and not every sum."""
     pytest.importorskip(framework)
     counts: Counter[str] = Counter()
+    wrong: list[str] = []
     rng = np.random.default_rng(3)
     for _ in range(100):
         graph = draw(rng)
@@ -226,10 +235,10 @@ def test_drawn_graphs_are_what_frameworks_make_of_them(
         try:
             judge_nir_with(framework, network, path, rng.integers(0, 3, (2, 5, *network.input_shape)))
         except UnsupportedError as error:
-            assert "was read wrongly" not in str(error), error
-            assert " as read, " not in str(error), error
+            wrong += [str(error)] if re.search("was read wrongly| as read, ", str(error)) else []
             counts[re.sub("'[^']*'", "...", str(error))[:70]] += 1
             continue
         counts["equal"] += 1
     print(dict(counts))
+    assert not wrong
     assert counts["equal"] >= 10

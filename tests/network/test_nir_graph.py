@@ -31,7 +31,7 @@ def drawn(rng: np.random.Generator, *shape: int) -> NDArray[np.float32]:
 def linear_graph(
     path: Path, weights: dict[str, Any], edges: list[tuple[str, str]], sizes: tuple[int, int, int] = (3, 4, 4)
 ) -> Path:
-    """Linear nodes of 3 inputs, or 4, by what their weights have; Output nodes are those that edges name beside them."""
+    """Linear nodes by name; what edges name beside them are Output nodes."""
     outs = {b for _, b in edges if b not in weights}
     nodes: dict[str, Any] = {"in": nir.Input({"input": np.array([sizes[0]])})}
     nodes |= {name: nir.Linear(weight) for name, weight in weights.items()}
@@ -239,4 +239,7 @@ def test_scalars_float16_and_a_batch_of_one_are_read(tmp_path: Path, rng: np.ran
         network = read_nir(conv_graph(tmp_path / "n.nir", shape, **entries))  # type: ignore[arg-type]
         assert network.input_shape == (2, 6, 8)
         np.testing.assert_array_equal(network.run(x).output, wanted)
-    assert any("begins with a batch of 1: left out" in n.text for n in read_nir(conv_graph(tmp_path / "n.nir", (1, 2, 6, 8))).notes)
+    assert any(
+        "begins with a batch of 1: left out" in n.text
+        for n in read_nir(conv_graph(tmp_path / "n.nir", (1, 2, 6, 8))).notes
+    )

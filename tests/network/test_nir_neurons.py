@@ -77,7 +77,11 @@ def test_a_choice_of_sinabs_is_what_sinabs_computes(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     for _ in range(DRAWS):
         weight, threshold = drawn(rng, 5, 3), float(rng.choice([0.5, 1, 2]))
-        reset, spikes, low = ["subtract", "zero"][rng.integers(2)], ["any", 1][rng.integers(2)], [None, -0.5, -1.0][rng.integers(3)]
+        reset, spikes, low = (
+            ["subtract", "zero"][rng.integers(2)],
+            ["any", 1][rng.integers(2)],
+            [None, -0.5, -1.0][rng.integers(3)],
+        )
         layer = sl.IAF(
             spike_threshold=threshold, min_v_mem=low,
             reset_fn=MembraneSubtract() if reset == "subtract" else MembraneReset(),
@@ -156,7 +160,10 @@ def test_what_the_file_says_is_taken_and_can_be_overruled(tmp_path: Path) -> Non
     network = read_nir(tmp_path / "n.nir", reset="zero", min_v="none", max_spikes=1)
     assert network.layers[-1].op == IntegrateAndFire(1.0, None, 1, "zero")
     texts = [note.text for note in network.notes]
-    assert texts == ["the file's reset=subtract by reset=zero, as asked", "the file's min_v=0.0 by min_v=none, as asked"]
+    assert texts == [
+        "the file's reset=subtract by reset=zero, as asked",
+        "the file's min_v=0.0 by min_v=none, as asked",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -177,7 +184,7 @@ def test_options_of_the_command_line() -> None:
     assert READ_OPTIONS["max_spikes"]("2") == 2
     assert READ_OPTIONS["min_v"]("-0.5") == -0.5
     for name, text in (("max_spikes", "1.5"), ("min_v", "low"), ("dt", "fast")):
-        with pytest.raises(ValueError, match="could not convert|invalid literal"):
+        with pytest.raises(ValueError, match=r"could not convert|invalid literal"):
             READ_OPTIONS[name](text)
 
 

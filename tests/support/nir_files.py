@@ -11,7 +11,7 @@ import numpy as np
 
 
 def nir_read(path: Path) -> Any:
-    """What nir itself reads, without the inference of types that refuses groups (nir 1.0.5, 1.0.6: no way around it)."""
+    """What nir itself reads, without the inference of types, which refuses groups; 1.0.5 and 1.0.6 always infer."""
     import nir
 
     return nir.read(path, **_unchecked(nir.read))
