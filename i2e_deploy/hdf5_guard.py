@@ -28,13 +28,19 @@ MAX_RATIO = 1032
 MAX_TEXT = 64
 #: Most entries of a group where all are looked at.
 MAX_ENTRIES = 2**16
+#: Path of a data set with fractions that were cut, how many numbers, of how many, and the one with most cut off.
+Cut = tuple[str, int, int, float]
 
 
 class Guarded:
     """One group of an open file. Every error names the file and the path in it."""
 
-    def __init__(self, group: h5py.Group, file: str, taken: dict[str, int] | None = None) -> None:
+    def __init__(
+        self, group: h5py.Group, file: str, cut: list[Cut] | None = None, taken: dict[str, int] | None = None
+    ) -> None:
         self._group, self.file = group, file
+        #: Where `integers` has cut fractions off since this list was emptied: one for a file and all its groups.
+        self.cut: list[Cut] = [] if cut is None else cut
         self._taken = {"bytes": 0} if taken is None else taken  # of the whole file: two links may lead to one data set
 
     def error(self, text: str, name: str = "") -> FileFormatError:
@@ -58,7 +64,7 @@ class Guarded:
         entry = self._entry(name)
         if not isinstance(entry, h5py.Group):
             raise self.error("is not a group", name)
-        return Guarded(entry, self.file, self._taken)
+        return Guarded(entry, self.file, self.cut, self._taken)
 
     def is_group(self, name: str) -> bool:
         """Whether the entry is a group (False: a data set)."""
@@ -139,7 +145,11 @@ class Guarded:
         least, most = values.min(), values.max()
         if least <= low - 1 or most >= high + 1:
             raise self.error(f"holds {least:g}..{most:g}, allowed {low}..{high}", name)
-        return values.astype(np.int64)
+        whole = values.astype(np.int64)
+        if values.dtype.kind == "f" and (fractions := np.abs(values - whole)).any():
+            worst = float(values.flat[int(fractions.argmax())])
+            self.cut.append((str(data.name), int((fractions > 0).sum()), values.size, worst))
+        return whole
 
     def attribute(self, name: str) -> str | float:
         """An attribute of the group: one short ASCII string, or one finite number.

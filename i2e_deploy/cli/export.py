@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from i2e_deploy.cli.common import SHAPE_HELP
+from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP
+from i2e_deploy.cli.deciding import ReadoutKind, decided
 
 if TYPE_CHECKING:
     from i2e_deploy.bundle import Bundle
@@ -34,6 +35,7 @@ def command(
         typer.Option("--input", help="Frames (.npy) for the golden vectors; default: random events from the seed."),
     ] = None,
     input_shape: Annotated[str, typer.Option(help=SHAPE_HELP)] = "",
+    read: Annotated[list[str], typer.Option("--read", help=READ_HELP)] = [],  # noqa: B006
     semantics: Annotated[
         str, typer.Option(help="What the golden vectors are of: timestep, or event (the asynchronous chip).")
     ] = "timestep",
@@ -45,6 +47,7 @@ def command(
         int | None,
         typer.Option(min=0, max=2**16 - 1, help="Use the chip's own readout, with this threshold (spikes a tick)."),
     ] = None,
+    readout_kind: ReadoutKind = "",
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the random events.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -62,9 +65,11 @@ def command(
     from i2e_deploy.network.file import UNTRAINED, read_notes
 
     bundle.check_target(out, overwrite=False)
-    network, target = read_network_of(model, input_shape), get(chip)
+    network, target = read_network_of(model, input_shape, read), get(chip)
     if model.is_dir():
-        console(stderr=True).print("the bundle's network is lowered anew: give --calibrate, --split, --readout again")
+        console(stderr=True).print(
+            "the bundle's network is lowered anew: give --calibrate, --split, --readout, --readout-kind again"
+        )
     frames, seeds = _golden_inputs(network, inputs, seed)
     options = LowerOptions(
         None if calibration is None else read_frames(calibration, network.input_shape), split, readout
@@ -75,6 +80,7 @@ def command(
         console(stderr=True).print(f"{model} was changed and not trained since: {about[UNTRAINED]}")
     with working("lowering, then golden vectors from the slow reference"):
         lowered = _lower(target, network, options, None if inputs is None else frames)
+        lowered = lowered[0], decided(lowered[1], readout_kind)
         provenance = bundle.Provenance(seeds=seeds, notes=notes)
         written = bundle.write(
             out, target, network, frames, provenance=provenance, semantics=semantics, lowered=lowered

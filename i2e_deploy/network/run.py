@@ -103,7 +103,8 @@ def as_frames(frames: Any, shape: Shape, dtype: FloatDtype = "float32", device: 
         )
     if frames.is_floating_point() and not bool(torch.isfinite(frames).all()):
         raise InputError("frames hold values that are not finite: mend what makes them")
-    return frames.detach().to(device, getattr(torch, dtype))
+    checked: Tensor = frames.detach().to(device, getattr(torch, dtype))
+    return checked
 
 
 def _started(layer: str, states: FloatStates | None, given: Tensor) -> State:

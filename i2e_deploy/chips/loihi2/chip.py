@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 from i2e_deploy.chips.base import SPREAD, Chip, Program
 from i2e_deploy.chips.check import CheckReport, Finding, Severity, Slot, note_findings
+from i2e_deploy.chips.checked import yes_or_no
 from i2e_deploy.chips.costs import Costs
 from i2e_deploy.chips.integers import AnyNetwork, IntegerNetwork
 from i2e_deploy.chips.loihi2.checks.partition import Cut, place
@@ -34,7 +35,14 @@ class Loihi2Chip(Chip):
         InputError: no such profile.
     """
 
-    integer_suffixes: ClassVar[tuple[str, ...]] = (".net",)
+    integer_suffixes: ClassVar[tuple[str, ...]] = (".net", ".h5", ".hdf5")
+    read_options: ClassVar[Mapping[str, Callable[[str], Any]]] = {
+        "input_message_bits": int,
+        "spike_exp": int,
+        "reset_interval": int,
+        "reset_offset": int,
+        "reset_staggered": yes_or_no,
+    }
     integer_kind: ClassVar[str] = BlockNetwork.kind
 
     def __init__(self, name: str) -> None:
@@ -101,11 +109,11 @@ class Loihi2Chip(Chip):
         """See `Chip.program`."""
         return LoihiProgram(from_tensors(tensors, data))
 
-    def read_integers(self, path: Path, input_shape: tuple[int, ...] | None = None) -> BlockNetwork:
-        """See `TakesIntegers`: a netx file."""
+    def read_integers(self, path: Path, input_shape: tuple[int, ...] | None = None, **options: Any) -> BlockNetwork:
+        """See `TakesIntegers`: a netx file; options are those of `read_netx`."""
         from i2e_deploy.chips.loihi2.formats.netx_read import read_netx
 
-        return read_netx(path, input_shape)
+        return read_netx(path, input_shape, **options)
 
     def from_module(self, module: Any, input_shape: tuple[int, ...] | None = None) -> BlockNetwork:
         """See `TakesIntegers`: a SLAYER network."""

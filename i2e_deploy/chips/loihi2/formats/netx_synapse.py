@@ -45,6 +45,19 @@ def matrix_of(group: Guarded, key: str, rows: int, columns: int | None) -> Ints:
     return weight.reshape(rows, -1)
 
 
+def kernel_of(group: Guarded, outputs: int, inputs: int) -> Ints:
+    """Weights of a convolution [outputs, inputs, kH, kW]; the first SLAYER left out all sizes of one (`squeeze`)."""
+    weight = group.integers("weight", -WEIGHT, WEIGHT)
+    sizes = [n for n in weight.shape if n > 1]
+    size = pair_of(group, "kernelSize", 0)
+    kernel = tuple(weight.shape[2:4]) if weight.ndim >= 4 else size
+    wanted = (outputs, inputs, *kernel)
+    if weight.ndim > 5 or weight.shape[4:] not in ((), (1,)) or [n for n in wanted if n > 1] != sizes or 0 in wanted:
+        names = f"[{outputs}, {inputs}, kH, kW]"
+        raise group.error(f"has shape {list(weight.shape)}, expected {names}", "weight")
+    return weight.reshape(wanted)
+
+
 def delays_of(group: Guarded, weight: Ints, notes: list[str]) -> Ints | None:
     """netx/hdf5.py:425-448: clipped to 62; one a neuron of this layer, else one an input."""
     if "delay" not in group:

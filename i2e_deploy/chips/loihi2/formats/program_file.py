@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.checked import checked_array, checked_integer
+from i2e_deploy.chips.deciding import COUNT, unpack_deciding
 from i2e_deploy.chips.loihi2 import program as b
 from i2e_deploy.chips.loihi2.neuron import Neuron, kind_of
 from i2e_deploy.errors import FileFormatError, InputError
@@ -52,6 +53,8 @@ def to_tensors(network: b.BlockNetwork) -> tuple[dict[str, NDArray[Any]], dict[s
         "blocks": rows,
         "notes": pack_notes(network.notes),
     }
+    if network.deciding != COUNT:
+        data["deciding"] = network.deciding.pack()
     return {name: np.ascontiguousarray(array) for name, array in tensors.items()}, data
 
 
@@ -69,6 +72,7 @@ def from_tensors(tensors: Mapping[str, NDArray[Any]], data: Mapping[str, Any]) -
             checked_integer(data["input_message_bits"], 0, 32),
             None if transform is None else (checked_integer(transform[0]), checked_integer(transform[1])),
             unpack_notes(data["notes"]),
+            unpack_deciding(data.get("deciding")),
         )
     except InputError as error:
         raise FileFormatError(f"not a network of integer blocks: {error}") from error
