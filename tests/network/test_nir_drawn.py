@@ -199,7 +199,7 @@ def test_drawn_graphs_are_read_as_nir_means_them(tmp_path: Path, draws: int, see
         frames = rng.integers(0, 3, (2, 5, *network.input_shape))
         wanted = np.stack([Interpreter(graph).run(sample, graph.outputs) for sample in frames])
         for dtype in ("float32", "float64"):
-            np.testing.assert_array_equal(network.run(frames, dtype=dtype).output, wanted, f"draw {number}")  # type: ignore[arg-type]
+            np.testing.assert_array_equal(network.run(frames, dtype=dtype).output, wanted, f"draw {number}")
         counts["equal"] += 1
         counts["some output"] += bool(wanted.any())
         counts["dead ends left out"] += any("left out" in note.text for note in network.notes)

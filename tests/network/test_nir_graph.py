@@ -236,7 +236,7 @@ def test_scalars_float16_and_a_batch_of_one_are_read(tmp_path: Path, rng: np.ran
         ((2, 6, 8), {"c": {"weight": np.full((3, 2, 3, 3), 0.25, np.float16), "stride": 1, "padding": "valid"}}),
         ((2, 6, 8), {"out": {"shape": np.array((72,))}}),
     ):
-        network = read_nir(conv_graph(tmp_path / "n.nir", shape, **entries))  # type: ignore[arg-type]
+        network = read_nir(conv_graph(tmp_path / "n.nir", shape, **entries))
         assert network.input_shape == (2, 6, 8)
         np.testing.assert_array_equal(network.run(x).output, wanted)
     assert any(

@@ -98,7 +98,7 @@ def test_the_first_layer_that_differs_is_named(tmp_path: Path) -> None:
         _, frames, found = in_torch(np.random.default_rng(seed), tmp_path / "n.nir", None)
         data = write_data(tmp_path / "d.h5", input=frames, **found)
         for options in ({"reset": "zero"}, {"max_spikes": 1}, {"min_v": 0.0}):
-            wrong = read_nir(tmp_path / "n.nir", **options)  # type: ignore[arg-type]
+            wrong = read_nir(tmp_path / "n.nir", **options)
             with pytest.raises(UnsupportedError, match=r"layer 'n' .* first at step \d.*choose with reset="):
                 judge_nir(wrong, data)
         found["m"][1, 3, 2] += 1

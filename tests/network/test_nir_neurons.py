@@ -199,7 +199,7 @@ def test_each_choice_is_what_read_nir_gives_with_it(tmp_path: Path) -> None:
         for choice in choices:
             run = read_nir(path, **given, **choice.options).run(frames)  # type: ignore[arg-type]
             assert (choice.output, choice.spikes) == (run.output.sum(), run.layers["n"].sum())
-        assert choices[0].output == read_nir(path, **given).run(frames).output.sum()  # type: ignore[arg-type]
+        assert choices[0].output == read_nir(path, **given).run(frames).output.sum()
     assert nir_choices(path, frames, reset="zero", max_spikes=1, min_v="none") == ()
 
 
