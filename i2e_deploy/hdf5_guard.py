@@ -23,8 +23,9 @@ MAX_BYTES = 2**28
 MAX_TOTAL = 2**30
 #: Most values of a data set: they become float64 or int64, whatever they are stored as.
 MAX_VALUES = 2**26
-#: Most unpacked bytes for a stored byte: deflate reaches 1,032 (a constant array of a megabyte is legal and common).
-MAX_RATIO = 1032
+#: Most unpacked bytes for a stored byte: deflate reaches 1,032, as for thresholds that are all equal; what is larger
+#: than 8 million numbers is no such array.
+MAX_RATIO, SMALL, MAX_RATIO_SMALL = 200, 2**23, 1032
 MAX_TEXT = 64
 #: Most entries of a group where all are looked at.
 MAX_ENTRIES = 2**16
@@ -216,8 +217,9 @@ class Guarded:
             )
         if data.chunks is not None and prod(data.chunks) * data.dtype.itemsize > MAX_BYTES:
             raise self.error(f"is stored in pieces of {list(data.chunks)}, at most {MAX_BYTES} bytes", name)
-        filters = data.id.get_create_plist().get_nfilters()
-        if stored * (MAX_RATIO if filters else 1) < size:
+        packed = data.id.get_create_plist().get_nfilters() > 0
+        ratio = MAX_RATIO_SMALL if count <= SMALL and data.dtype.itemsize <= 8 else MAX_RATIO
+        if stored * (ratio if packed else 1) < size:
             raise self.error(f"claims {size} bytes and stores {stored}", name)
         self._taken["bytes"] += size
         if self._taken["bytes"] > MAX_TOTAL:
