@@ -69,6 +69,8 @@ def _problems(network: b.BlockNetwork, index: int) -> list[str]:
         found.append("has feedback that is not dense")
     if len(block.connections) > len(outside) and any(getattr(c.synapse, "delay", None) is not None for c in outside):
         found.append("has feedback and delays, which netx mixes up")
+    if block.bias is not None and block.bias.size not in (1, block.shape[0]):
+        found.append("has a bias of its own for each neuron; netx has one a channel")
     if block.message_bits != _DEFAULT_BITS.get(type(block.neuron), 0):
         found.append(f"sends {block.message_bits} message bits; netx cannot read that key (NetDict, hdf5.py:747)")
     direct = block.connections[0].synapse is None
