@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -248,3 +249,14 @@ def test_a_sensor_has_no_node(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="'camera' is a Sensor: NIR has no node for it"):
         write_nir(network, tmp_path / "a.nir")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every block of Python of docs/nir.md, one after the other."""
+    page = (Path(__file__).parents[2] / "docs" / "nir.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"np": np}
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(block, names)
+    assert names["network"].layers[-1].op == IntegrateAndFire(20.0, -20.0)
+    capsys.readouterr()
