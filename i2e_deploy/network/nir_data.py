@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
-from i2e_deploy.hdf5_guard import Guarded, check_file
+from i2e_deploy.hdf5_guard import Guarded, check_file, one_line
 
 SPIKES = "spikes"
 #: Nodes, and observables of a node, at most.
@@ -68,7 +68,7 @@ def read_nir_data(path: str | Path, dt: float | None = None) -> NirData:
     except (FileFormatError, UnsupportedError, InputError):
         raise
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError, OverflowError) as error:
-        raise FileFormatError(f"{path.name}: damaged HDF5: {str(error).splitlines()[0][:200]}") from error
+        raise FileFormatError(f"{path.name}: damaged HDF5: {one_line(error)}") from error
 
 
 def _graph(group: Guarded, dt: float | None) -> NirData:

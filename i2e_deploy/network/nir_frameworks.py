@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from i2e_deploy.errors import InputError, MissingDependency, UnsupportedError
-from i2e_deploy.hdf5_guard import Guarded, check_file
+from i2e_deploy.hdf5_guard import Guarded, check_file, one_line
 from i2e_deploy.network.graph import Network
 from i2e_deploy.network.layers import Add
 from i2e_deploy.network.nir_judge import compared
@@ -51,7 +51,7 @@ def judge_nir_with(framework: str, network: Network, path: str | Path, frames: A
         name = error.name or framework
         raise MissingDependency(name, f"{framework} as the judge of a NIR file", f"pip install {name}") from error
     except Exception as error:  # whatever a framework raises on a graph
-        text = f"{type(error).__name__} {error}".splitlines()[0][:200]
+        text = f"{type(error).__name__} {one_line(error)}"
         raise UnsupportedError(f"{framework} fails on {path.name}: {text}: {_WAY_OUT}") from error
     names = {layer.name: _torch_name(layer.name) for layer in network.layers}
     shapes = network.shapes()

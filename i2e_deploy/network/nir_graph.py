@@ -78,6 +78,15 @@ def read_graph(graph: Guarded, known: Collection[str], chosen: Sequence[str] | N
     return NirGraph(entry, kinds, tuple((name, tuple(feeds[name])) for name in order), outputs, notes)
 
 
+def free_name(name: str, taken: Collection[str]) -> str:
+    """`name`, or with a number that no node has."""
+    found, number = name, 1
+    while found in taken:
+        number += 1
+        found = f"{name}_{number}"
+    return found
+
+
 def _feeds(graph: Guarded, kinds: Mapping[str, str]) -> dict[str, list[str]]:
     """What feeds each node, in the order of the file's edges."""
     ends = graph.texts("edges", width=2, longest=MAX_NAME)

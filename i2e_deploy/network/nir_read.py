@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
-from i2e_deploy.hdf5_guard import Guarded, check_file
+from i2e_deploy.hdf5_guard import Guarded, check_file, one_line
 from i2e_deploy.network.graph import INPUT, Layer, Network, Note
 from i2e_deploy.network.layers import Add, Flatten, ResetMode
-from i2e_deploy.network.nir_graph import NirGraph, read_graph
+from i2e_deploy.network.nir_graph import NirGraph, free_name, read_graph
 from i2e_deploy.network.nir_neurons import NeuronChoices, ReadNeurons, notes_of, read_neurons
 from i2e_deploy.network.nir_nodes import READERS, check_shapes, whole
 from i2e_deploy.network.op import Op, Shape
@@ -106,7 +106,7 @@ def read_nir_file(path: str | Path, chosen: NeuronChoices, outputs: Sequence[str
     except InputError as error:
         raise InputError(f"{path.name}: {error}") from error
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError, OverflowError) as error:
-        raise FileFormatError(f"{path.name}: damaged HDF5: {str(error).splitlines()[0][:200]}") from error
+        raise FileFormatError(f"{path.name}: damaged HDF5: {one_line(error)}") from error
 
 
 def _network(group: Guarded, graph: NirGraph, chosen: NeuronChoices) -> ReadNir:
@@ -142,7 +142,8 @@ def _layers(graph: NirGraph, ops: Mapping[str, Op]) -> tuple[tuple[Layer, ...], 
     for name, sources in graph.nodes:
         before: tuple[Layer, ...] = ()
         if len(sources) > 1:
-            total = _free(f"{name}_sum", taken)
+            total = free_name(f"{name}_sum", taken)
+            taken.add(total)
             before, sources = (Layer(total, Add(), sources),), (total,)  # noqa: PLW2901
         rows[name] = (*before, Layer(name, ops[name], sources))
     uses = [source for layers in rows.values() for layer in layers for source in layer.inputs]
@@ -160,16 +161,6 @@ def _layers(graph: NirGraph, ops: Mapping[str, Op]) -> tuple[tuple[Layer, ...], 
                 Note(name, f"a copy of {sources[0]!r}, flat, as that leaves the network and feeds a layer too")
             )
     return tuple(layer for layers in rows.values() for layer in layers), tuple(notes)
-
-
-def _free(name: str, taken: set[str]) -> str:
-    """`name`, or with a number that no node has."""
-    found, number = name, 1
-    while found in taken:
-        number += 1
-        found = f"{name}_{number}"
-    taken.add(found)
-    return found
 
 
 def _input_shape(node: Guarded) -> tuple[Shape, tuple[Note, ...]]:

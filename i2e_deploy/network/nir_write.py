@@ -19,7 +19,7 @@ from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.files import replacing
 from i2e_deploy.network.graph import INPUT, Layer, Network
 from i2e_deploy.network.layers import Add, Conv2d, Flatten, IntegrateAndFire, Linear, Pool2d
-from i2e_deploy.network.nir_graph import MAX_NAME, MAX_NODES, PLACE
+from i2e_deploy.network.nir_graph import MAX_NAME, MAX_NODES, PLACE, free_name
 from i2e_deploy.network.op import Shape
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def write_nir(network: Network, path: str | Path) -> None:
             continue
         edges += [(source, layer.name) for source in _sources(layer, by_name)]
     for place, name in enumerate(outputs):
-        end = _free(_OUTPUT, {*nodes, *by_name})
+        end = free_name(_OUTPUT, {*nodes, *by_name})
         made = shapes[name] if not isinstance(by_name[name].op, Add) else (prod(shapes[name]),)
         nodes[end] = {"type": "Output", "shape": np.array(made)}
         if len(outputs) > 1:
@@ -106,15 +106,6 @@ def _check_names(network: Network) -> None:
                 f"layer {name!r} has a name that no node of NIR can have: 1 to {MAX_NAME} bytes of UTF-8, without '/' "
                 "and not '.': rename it"
             )
-
-
-def _free(name: str, taken: set[str]) -> str:
-    """`name`, or with a number that no node has."""
-    found, number = name, 1
-    while found in taken:
-        number += 1
-        found = f"{name}_{number}"
-    return found
 
 
 def _sources(layer: Layer, by_name: Mapping[str, Layer]) -> list[str]:
