@@ -192,7 +192,7 @@ def test_a_threshold_that_float32_cannot_pass_by_a_step_is_refused() -> None:
     for threshold, fires in ((63.0, 0), (64.0, 1)):
         own = slayer().neuron.cuba.Neuron(threshold, 1.0, 1.0)
         assert own(torch.full((1, 1, 1), threshold)).item() == fires
-    neuron = {"current_decay": 0.0, "voltage_decay": 0.0}
+    neuron: dict[str, Any] = {"current_decay": 0.0, "voltage_decay": 0.0}
     module = dense_cuba(8, 10, threshold=63.0, **neuron)
     module[0].synapse.weight.data[:] = 3.5  # reaches 63 exactly
     compared(module, rng, False)

@@ -151,6 +151,24 @@ class Skips(nn.Module):
         return self.e(x + self.d(x))
 
 
+class Beside(nn.Module):
+    """Frames beside an input block that turns them into other numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shape, block = (8,), slayer().block.cuba
+        self.start, self.a = block.Input(CUBA), block.Dense(CUBA, 8, 5, weight_scale=3)
+        with torch.no_grad():
+            self(torch.zeros(2, 8, 3))
+
+    def forward(self, x: Any) -> Any:
+        return self.a(x + self.start(x))
+
+
+def test_frames_beside_an_input_block_are_refused() -> None:
+    refused(Beside(), np.random.default_rng(0), False, "takes the frames that feed an Input block with neurons too")
+
+
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("sigma_delta", [True, False])
 def test_sums_meet_whatever_the_delay_shift(sigma_delta: bool, seed: int) -> None:

@@ -169,7 +169,9 @@ def _frames(blocks: list[tuple[str, Any]], input_shape: Shape | None, example: A
 
 def _first_shape(block: Any) -> Shape:
     """Of what the first block takes, where it says so."""
-    kind = type(block).__name__
+    from i2e_deploy.chips.loihi2.formats.slayer_block import block_kind
+
+    kind = block_kind(block)
     if kind in ("Input", "Flatten") and block.shape is not None:
         shape = tuple(block.shape)
         return shape[:1] if kind == "Flatten" else shape

@@ -71,7 +71,7 @@ def _facts_or_reason(block: Any, group: Any, title: str) -> Facts | str:
 
 
 def _facts(block: Any, group: Any, title: str) -> Facts:
-    kind, neuron = _kind(block), getattr(block, "neuron", None)
+    kind, neuron = block_kind(block), getattr(block, "neuron", None)
     if kind == "Average":  # its own export asks for neurons that it does not have (block/base.py:232)
         group.create_dataset("type", (1,), "S10", [b"average"])
         group["shape"] = np.array([block.num_outputs, 1, 1])
@@ -108,7 +108,7 @@ def _family(neuron: Any) -> str:
     return next(m.rpartition(".")[2] for kind in type(neuron).__mro__ if (m := kind.__module__).startswith("lava."))
 
 
-def _kind(block: Any) -> str:
+def block_kind(block: Any) -> str:
     """Name of SLAYER's block, of a derived class too."""
     return next(kind.__name__ for kind in type(block).__mro__ if kind.__module__.startswith("lava."))
 

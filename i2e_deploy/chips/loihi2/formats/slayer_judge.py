@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from i2e_deploy.chips.loihi2.engine.run import run
-from i2e_deploy.chips.loihi2.formats.slayer_block import Facts
+from i2e_deploy.chips.loihi2.formats.slayer_block import Facts, block_kind
 from i2e_deploy.chips.loihi2.formats.slayer_graph import Run
 from i2e_deploy.chips.loihi2.formats.slayer_time import Timing, biased, started
 from i2e_deploy.chips.loihi2.neuron import Ints
@@ -136,7 +136,7 @@ def program_frames(blocks: Sequence[Any], frames: Tensor) -> Ints:
     """
     block = blocks[0]
     values, scale = frames.detach().double(), 1
-    if type(block).__name__ == "Input" and block.neuron is not None:  # block/base.py:104, block/sigma_delta.py:59
+    if block_kind(block) == "Input" and block.neuron is not None:  # block/base.py:104, block/sigma_delta.py:59
         values, scale = block.pre_hook_fx(frames), block.neuron.w_scale
         values = values if block.weight is None else values * block.pre_hook_fx(block.weight)
         values = values if block.bias is None else values + block.pre_hook_fx(block.bias)

@@ -89,6 +89,11 @@ def _check_fed(index: int, facts: Sequence[Facts], sources: Sequence[tuple[int, 
     while waiting:
         source = waiting.pop()
         before = facts[source] if source >= 0 else None
+        if before is None and fact.kind != "input" and any(other.kind == "input" for other in facts):
+            raise UnsupportedError(
+                f"{fact.title} takes the frames that feed an Input block with neurons too, whose numbers are "
+                "other ones: feed it from the Input block alone"
+            )
         if before is not None and before.kind == "pass":
             waiting += sources[source]
         elif before is not None and before.kind == "membrane":
