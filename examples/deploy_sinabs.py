@@ -33,11 +33,12 @@ def trained_network() -> nn.Sequential:
 
 
 def deploy(weights: Path, frames: NDArray[np.uint8], out: Path) -> i2e.bundle.Bundle:
-    """Nine lines: weights without pickle, float layers, every finding, integers, a verified bundle."""
+    """Ten lines: weights without pickle, float layers, every finding, integers, a verified bundle."""
     saved = torch.load(weights, weights_only=True)  # data alone: nothing in the file is executed
     model = architecture()
     model.load_state_dict(saved | {k: v for k, v in model.state_dict().items() if k.endswith("v_mem")})  # fresh states
-    network, chip = i2e.network.from_sinabs(model, input_shape=(2, 32, 32)), i2e.chips.get("speck2f")
+    network = i2e.network.from_sinabs(model, input_shape=(2, 32, 32), example=frames)  # compared with model.forward
+    chip = i2e.chips.get("speck2f")
     report = chip.check(network)  # every layer against every rule; nothing is raised
     print(report)  # the verdict, errors and warnings, and what each layer takes of its core
     written = i2e.bundle.write(out, chip, network, frames, overwrite=True)

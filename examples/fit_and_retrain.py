@@ -45,7 +45,7 @@ def trained(model: nn.Sequential, frames: NDArray[np.uint8], labels: NDArray[np.
                 layer.weight *= 3
     config = FinetuneConfig(epochs=epochs, batch_size=20, learning_rate=2e-3)
     fit(model, labels, lambda chosen: spike_counts(model, torch.from_numpy(frames[chosen])), config)
-    return from_sinabs(model, SHAPE)
+    return from_sinabs(model, SHAPE, frames[:2])
 
 
 def retrained(fitted: Fitted, frames: NDArray[np.uint8], labels: NDArray[np.int64], epochs: int) -> Network:
@@ -53,7 +53,7 @@ def retrained(fitted: Fitted, frames: NDArray[np.uint8], labels: NDArray[np.int6
     model = to_sinabs(fitted.network, STEPS)
     assert isinstance(model, nn.Sequential)
     finetune(model, (frames, labels), CHIP, EventOptions(), FinetuneConfig(epochs=epochs, batch_size=20))
-    return from_sinabs(model, SHAPE)
+    return from_sinabs(model, SHAPE, frames[:2])
 
 
 def right(network: Network, test: Set) -> float:

@@ -3,7 +3,7 @@
     import i2e_deploy as i2e
 
     frames = i2e.conversion.convert(images, "0.1")  # pictures to events
-    network = i2e.network.from_sinabs(model, (2, 32, 32))  # a trained network, neutral between chips
+    network = i2e.network.from_sinabs(model, (2, 32, 32), example=frames[:2])  # neutral between chips
     chip = i2e.chips.get("speck2f")
     print(chip.check(network))  # will it fit?
     program = chip.lower(network)  # the chip's integers

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import typer
 from children import needs_lava
 from event_strategies import random_events
@@ -20,8 +21,9 @@ from i2e_deploy.cli.app import app
 from i2e_deploy.cli.app import run as run_command
 from i2e_deploy.errors import SourceLost
 from i2e_deploy.events.files import write_events
-from i2e_deploy.network import Conv2d, Flatten, IntegrateAndFire, Linear, Network, Op, chain
+from i2e_deploy.network import Conv2d, Flatten, IntegrateAndFire, Linear, Network, Op, chain, from_sinabs
 from i2e_deploy.network.file import write_network
+from i2e_deploy.training.digits import build_digit_network
 
 ROOT = Path(__file__).parent.parent
 TOP = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")
@@ -160,6 +162,22 @@ def test_a_network_is_changed_to_fit_and_trained_again(
     exec(blocks("dynapcnn.md")[1], {"frames": frames, "labels": np.arange(4)})
     assert run_command([*export, "--out", "my_bundle"]) == 0
     assert "not trained since" not in capsys.readouterr().err
+
+
+def test_networks_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    model = build_digit_network(8, torch.Generator().manual_seed(0))
+    frames = (np.random.default_rng(0).random((4, 8, 2, 32, 32)) < 0.3).astype(np.uint8)
+    write_network(from_sinabs(model, (2, 32, 32)), Path("small.safetensors"))
+    names = run("networks.md", {"model": model, "frames": frames})
+    assert names["trace"].output.shape == (4, 8, 10)
+    assert "compared with" in names["network"].notes[0].text
+    np.savez("frames.npz", frames=frames, labels=np.arange(4))
+    np.save("frames.npy", frames)
+    lines = [line.split("#")[0] for line in (ROOT / "docs" / "networks.md").read_text().splitlines()]
+    codes = [run_command(shlex.split(line)[1:]) for line in lines if line.startswith("i2e-deploy ")]
+    assert codes == [0, 0, 0, 1]
 
 
 def test_live_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,8 @@ from i2e_deploy.chips.checked import checked_integer
 from i2e_deploy.errors import InputError
 from i2e_deploy.text import counted
 
-Scores = NDArray[np.int64]
+#: int64, or float64 where a float network gave the values.
+Scores = NDArray[Any]
 Kind = Literal["count", "mean", "state", "state-mean", "step"]
 #: Most classes of a record out of a file.
 MAX_CLASSES, MAX_LAG = 2**20, 2**10
@@ -131,23 +132,23 @@ def grouped(deciding: Deciding, values: NDArray[Any]) -> Scores:
     Raises:
         InputError: see `Deciding.check`.
     """
-    whole = np.asarray(values, np.int64)
+    wide = np.asarray(values, np.float64 if values.dtype.kind == "f" else np.int64)
     if not deciding.classes:
-        return whole
-    deciding.check(whole.shape[-1])
-    return np.asarray(whole.reshape(*whole.shape[:-1], deciding.classes, -1).sum(axis=-1), np.int64)
+        return wide
+    deciding.check(wide.shape[-1])
+    return np.asarray(wide.reshape(*wide.shape[:-1], deciding.classes, -1).sum(axis=-1))
 
 
 def scores_of(deciding: Deciding, output: NDArray[Any], state: NDArray[Any] | None = None) -> Scores:
-    """Scores of the classes, whose order is that of what `deciding` reads: means are left as sums, so all are integers.
+    """Scores of the classes, whose order is that of what `deciding` reads: means are left as sums, exact integers.
 
     Args:
         deciding: how the output is read.
-        output: integers [B, T, N], what left the network.
-        state: integers [B, ...]: the state variable when it is read, or its sum over the steps; None: not known.
+        output: [B, T, N], what left the network.
+        state: [B, ...]: the state variable when it is read, or its sum over the steps; None: not known.
 
     Returns:
-        int64 [B, classes], for `step` [B, T, classes].
+        [B, classes], for `step` [B, T, classes]: int64, of a float network float64.
 
     Raises:
         InputError: a state is needed and not known, or outputs do not fall into groups.
@@ -157,7 +158,8 @@ def scores_of(deciding: Deciding, output: NDArray[Any], state: NDArray[Any] | No
             other = "choose another --readout-kind, or a target that reports it (simulator, reference)"
             raise InputError(f"readout {deciding}: this target does not report that state; {other}")
         return grouped(deciding, np.asarray(state).reshape(len(state), -1))
-    return grouped(deciding, output if deciding.kind == "step" else output.sum(axis=1, dtype=np.int64))
+    wide = np.float64 if output.dtype.kind == "f" else np.int64
+    return grouped(deciding, output if deciding.kind == "step" else output.sum(axis=1, dtype=wide))
 
 
 def tied(scores: Scores) -> NDArray[np.bool_]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from i2e_deploy.chips.abilities import TakesIntegers
 from i2e_deploy.chips.integers import AnyNetwork, IntegerNetwork
-from i2e_deploy.chips.registry import chip_names, get
+from i2e_deploy.chips.registry import all_chips
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.network.file import network_of, read_content, write_content, write_network
 from i2e_deploy.network.graph import Network
@@ -15,31 +16,37 @@ from i2e_deploy.network.graph import Network
 NETWORK, NIR = ".safetensors", ".nir"
 
 
-def read_model(path: Path | str, input_shape: tuple[int, ...] | None = None) -> AnyNetwork:
+def read_model(
+    path: Path | str, input_shape: tuple[int, ...] | None = None, options: Mapping[str, str] | None = None
+) -> AnyNetwork:
     """A network file: `.safetensors` or `.nir`, or what a chip's own training library writes (`.net`).
 
     Args:
         input_shape: (C, H, W) or (N,), for a chip's file that does not say it; every other file knows its own.
+        options: what that kind of file does not say, by the names of its reader's arguments, as text, e.g.
+            `{"reset": "zero"}` for `.nir`.
 
     Raises:
-        InputError: no such file, or an input shape that is not wanted.
+        InputError: no such file, or an input shape or option that is not wanted.
         FileFormatError: damaged, or of no kind that is known.
     """
-    path = Path(path)
+    path, asked = Path(path), options or {}
     takers: dict[str, TakesIntegers] = {}
     for chip in _takers() if path.suffix not in (NETWORK, NIR) else ():
         takers = dict.fromkeys(chip.integer_suffixes, chip) | takers
     if path.suffix in takers:
-        return takers[path.suffix].read_integers(path, input_shape)
+        taker = takers[path.suffix]
+        return taker.read_integers(path, input_shape, **_parsed(asked, taker.read_options, path))
     if input_shape is not None:
         raise InputError(f"--input-shape is for netx files: {path} says itself what it takes; leave it out")
     if path.suffix == NIR:
-        from i2e_deploy.network.nir_read import read_nir
+        from i2e_deploy.network.nir_read import READ_OPTIONS, read_nir
 
-        return read_nir(path)
+        return read_nir(path, **_parsed(asked, READ_OPTIONS, path))
     if path.suffix != NETWORK and path.exists():
         suffixes = ", ".join((NETWORK, NIR, *sorted(takers)))
         raise FileFormatError(f"{path} is no model: give a bundle folder or a file of a network ({suffixes})")
+    _parsed(asked, {}, path)
     tensors, content = read_content(path)
     for taker in () if "layers" in content else _takers():
         if taker.integer_kind in content:
@@ -56,9 +63,31 @@ def write_model(network: AnyNetwork, path: Path | str, notes: Mapping[str, str] 
     write_content(Path(path), tensors, {network.kind: data}, notes)
 
 
+def _parsed(given: Mapping[str, str], known: Mapping[str, Callable[[str], Any]], path: Path) -> dict[str, Any]:
+    """Options of a reader from their text.
+
+    Raises:
+        InputError: one that it does not have, or a value that is none of it.
+    """
+    found = {}
+    for name, text in given.items():
+        if name not in known:
+            have = (
+                f"it has {', '.join(sorted(known))}"
+                if known
+                else f"{path.suffix} says all that is needed; leave it out"
+            )
+            raise InputError(f"{path}: the reader of {path.suffix} has no option {name!r}: {have}")
+        try:
+            found[name] = known[name](text)
+        except ValueError as error:
+            raise InputError(f"{path}: option {name}={text!r} of the reader of {path.suffix}: {error}") from error
+    return found
+
+
 def _takers() -> Iterator[TakesIntegers]:
-    for name in chip_names():
-        chip = get(name)
+    """A chip whose package is broken is no reason not to read files of the others."""
+    for chip in all_chips()[0].values():
         if isinstance(chip, TakesIntegers):
             yield chip
 

@@ -15,6 +15,8 @@ Engine = Literal["fast", "reference"]
 Semantics = Literal["timestep", "event"] | str
 #: Where a program runs, see `Program.targets`; a chip may have others, such as `"lava"` or `"board"`.
 Target = Literal["simulator", "reference"] | str
+#: The target that is no program: the float network itself, see `runtime.float_target`.
+FLOAT = "float"
 #: How the events of one step follow each other, where a chip takes them one by one.
 Order = Literal["spread", "raster", "interleaved", "shuffled"]
 #: Longest step, microseconds (a quarter of an hour): times of 2^24 of them fit 64 bits.

@@ -40,6 +40,20 @@ def get(name: str) -> Chip:
     return chip
 
 
+def all_chips() -> tuple[dict[str, Chip], dict[str, str]]:
+    """The chips that work, by name, and what is wrong with those of broken packages."""
+    found = {name: _chip_or_problem(name) for name in chip_names()}
+    working = {name: chip for name, chip in found.items() if isinstance(chip, Chip)}
+    return working, {name: problem for name, problem in found.items() if isinstance(problem, str)}
+
+
+def _chip_or_problem(name: str) -> Chip | str:
+    try:
+        return get(name)
+    except I2EDeployError as error:
+        return str(error)
+
+
 def package_of(name: str) -> tuple[str, str] | None:
     """Name and version of the distribution that a chip comes with; None where no such chip is installed."""
     point = _points().get(name)

@@ -77,7 +77,7 @@ class Applied:
                 f"on the input, in time steps, before training: {self.moved.decisions} of {self.moved.samples} "
                 f"decisions changed; spikes: {', '.join(spikes)}"
             )
-        todo = ["train it again (docs/dynapcnn.md, Train again)"] if self.fitted.retrain else []
+        todo = ["train it again (network.to_sinabs makes it a module)"] if self.fitted.retrain else []
         todo += ["export it with --split"] if self.fitted.split else []
         out.print(f"wrote {self.out}: {', then '.join(todo)}")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from i2e_deploy.cli.common import SHAPE_HELP
+from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP
 
 if TYPE_CHECKING:
     from i2e_deploy.chips import AnyNetwork, CheckReport, Chip, LowerOptions, Program
@@ -19,6 +19,7 @@ def command(
     model: Annotated[Path, typer.Argument(help="A network file (.safetensors, .nir, .net) or a bundle folder.")],
     chip: Annotated[str, typer.Option(help="Name of the chip, see `profiles`.")],
     input_shape: Annotated[str, typer.Option(help=SHAPE_HELP)] = "",
+    read: Annotated[list[str], typer.Option("--read", help=READ_HELP)] = [],  # noqa: B006
     split: Annotated[
         bool, typer.Option("--split", help="DYNAP-CNN: put layers that find no core on two, as `export --split` does.")
     ] = False,
@@ -61,7 +62,7 @@ def command(
     )
     from i2e_deploy.cli.costs import print_costs
 
-    target, network, program, applied = get(chip), read_network_of(model, input_shape), None, None
+    target, network, program, applied = get(chip), read_network_of(model, input_shape, read), None, None
     options = LowerOptions(split=split)
     target.refuse_unknown(options)
     if apply is not None:

@@ -80,6 +80,25 @@ LIMIT_WIDTH = 20
 SHAPE_HELP = "C,H,W of the frames, for a netx file that does not say it (its first layer is a convolution)."
 
 
+#: Help of the option `--read`.
+READ_HELP = "NAME=VALUE for the file's reader, again for each, e.g. reset=zero (.nir) or spike_exp=7 (.net)."
+
+
+def parse_options(given: Sequence[str]) -> dict[str, str]:
+    """`["reset=zero"]` to {"reset": "zero"}.
+
+    Raises:
+        InputError: no name, no value, or a name twice.
+    """
+    found: dict[str, str] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not name or not equals or not value or name in found:
+            raise InputError(f"--read {text}: give each as NAME=VALUE, once, for example --read reset=zero")
+        found[name] = value
+    return found
+
+
 def parse_shape(text: str) -> tuple[int, ...] | None:
     """`"2,32,32"` to (2, 32, 32); None for an empty text.
 
@@ -94,43 +113,51 @@ def parse_shape(text: str) -> tuple[int, ...] | None:
     return tuple(map(int, parts))
 
 
-def read_network_of(model: Path, input_shape: str = "") -> AnyNetwork:
+def read_network_of(model: Path, input_shape: str = "", options: Sequence[str] = ()) -> AnyNetwork:
     """The network of a bundle (a folder) or of a file; see `chips.read_model`.
 
     Args:
         model: the file or folder.
         input_shape: see `parse_shape`.
+        options: see `parse_options`.
 
     Raises:
-        InputError: no such file, one that holds no network, or an input shape that is not wanted.
+        InputError: no such file, one that holds no network, or an input shape or option that is not wanted.
     """
-    shape = parse_shape(input_shape)
+    shape, asked = parse_shape(input_shape), parse_options(options)
     if model.is_dir():
         from i2e_deploy.bundle import read
 
         if shape is not None:
             raise InputError(f"--input-shape is for netx files: {model} says itself what it takes; leave it out")
+        if asked:
+            raise InputError(
+                f"--read {', '.join(asked)}: {model} is a bundle, which says all that is needed; leave it out"
+            )
         return read(model).network
     from i2e_deploy.chips import read_model
 
-    return read_model(model, shape)
+    return read_model(model, shape, asked)
 
 
-def read_program_of(model: Path, chip_name: str | None, input_shape: str = "") -> Program:
+def read_program_of(model: Path, chip_name: str | None, input_shape: str = "", options: Sequence[str] = ()) -> Program:
     """The program of a bundle for this chip, or a network file lowered to it; see `read_model_of`."""
-    return read_model_of(model, chip_name, input_shape).program
+    return read_model_of(model, chip_name, input_shape, options=options).program
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A chip, a program for it, and the core of every layer where a bundle says it."""
+    """A chip, a program for it, the network that it was made of, and the core of every layer where a bundle says it."""
 
     chip: Chip
     program: Program
+    network: AnyNetwork
     cores: Mapping[str, int] | None = None
 
 
-def read_model_of(model: Path, chip_name: str | None, input_shape: str = "", power: Path | None = None) -> Model:
+def read_model_of(
+    model: Path, chip_name: str | None, input_shape: str = "", power: Path | None = None, options: Sequence[str] = ()
+) -> Model:
     """The program of a bundle for this chip, or a network file lowered to it; see `read_network_of`.
 
     Args:
@@ -138,6 +165,7 @@ def read_model_of(model: Path, chip_name: str | None, input_shape: str = "", pow
         chip_name: None: a bundle's own; network files are lowered to `DEFAULT_CHIP`.
         input_shape: see `read_network_of`.
         power: coefficients of a board, see `with_power`.
+        options: see `read_network_of`.
 
     Raises:
         InputError: no such file or chip, or a bundle for another chip.
@@ -145,15 +173,16 @@ def read_model_of(model: Path, chip_name: str | None, input_shape: str = "", pow
     from i2e_deploy.chips import get
 
     chip = get(chip_name or DEFAULT_CHIP)
-    if not model.is_dir() or input_shape:
-        return Model(with_power(chip, power), chip.lower(read_network_of(model, input_shape)))
+    if not model.is_dir() or input_shape or options:
+        network = read_network_of(model, input_shape, options)
+        return Model(with_power(chip, power), chip.lower(network), network)
     from i2e_deploy.bundle import read
 
     bundle = read(model)
     name = bundle.chip.profile.name
     if chip_name not in (None, name):
         raise InputError(f"{model} is a bundle for {name}, not {chip_name}: give --chip {name}, or export it again")
-    return Model(with_power(bundle.chip, power), bundle.program, bundle.cores)
+    return Model(with_power(bundle.chip, power), bundle.program, bundle.network, bundle.cores)
 
 
 def with_power(chip: Chip, path: Path | None) -> Chip:

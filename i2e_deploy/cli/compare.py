@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from i2e_deploy.runtime.comparison import Difference, EventDifference
 
 
 def command(
@@ -16,7 +20,8 @@ def command(
     """Compare two traces, and name the first difference.
 
     Every spike of every layer and every state that the first one holds. Exits with 1 where they differ and names the
-    first sample, step and neuron of each layer, or the first event.
+    first sample, step and neuron of each layer, or the first event. A trace of `simulate --target float` holds the
+    float network: compare it with that of the integers to see, layer by layer, what they lose.
 
     Example: i2e-deploy compare trace.npz other_trace.npz
     """
@@ -25,7 +30,7 @@ def command(
     from i2e_deploy.cli.common import console, print_json
     from i2e_deploy.errors import CheckFailed, InputError
     from i2e_deploy.files import read_arrays
-    from i2e_deploy.runtime.comparison import Difference, EventDifference, compare, compare_events
+    from i2e_deploy.runtime.comparison import compare, compare_events
 
     wanted, got = read_arrays(expected), read_arrays(actual)
     if not wanted:
@@ -46,5 +51,24 @@ def command(
         })  # fmt: skip
         raise typer.Exit(1 if differences else 0)
     if differences:
+        _print(differences)
         raise CheckFailed("; ".join(map(str, differences)))
     console().print(f"exact: {values:,} values in {len(wanted)} arrays agree")
+
+
+def _print(differences: Sequence[Difference | EventDifference]) -> None:
+    """Array by array, how far the traces are apart."""
+    from rich.table import Column
+
+    from i2e_deploy.cli.common import console, new_table
+    from i2e_deploy.runtime.comparison import Difference
+
+    heads = [Column(name, justify="right") for name in ("values", "differ", "share", "largest", "first step")]
+    table = new_table("array", *heads, title="where they differ")
+    for d in differences:
+        if isinstance(d, Difference) and d.shapes is None:
+            step = "final" if d.step is None else str(d.step)
+            share = f"{100 * d.count / d.total:.3g} %"
+            table.add_row(d.array, f"{d.total:,}", f"{d.count:,}", share, f"{d.largest:g}", step)
+    if table.row_count:
+        console().print(table)

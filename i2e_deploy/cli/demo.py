@@ -137,7 +137,7 @@ def _train(
         accuracy = result.test_accuracy
         notes = {"epoch": str(result.epoch), "test_accuracy": str(accuracy), "seed": str(seed)}
         write_model(read_trained(recipe), path, notes)
-    return read_trained(recipe), accuracy
+    return read_trained(recipe, test_set[0][:GOLDEN_SAMPLES]), accuracy
 
 
 def _evaluate(

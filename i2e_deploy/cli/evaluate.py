@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from i2e_deploy.cli.common import SHAPE_HELP
+from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP
 from i2e_deploy.cli.costs import COEFFICIENTS_HELP, print_costs
 from i2e_deploy.cli.deciding import ReadoutKind, decided
 
 if TYPE_CHECKING:
     from i2e_deploy.chips.trace import Integers
     from i2e_deploy.cli.common import Model
-    from i2e_deploy.runtime import Evaluation
+    from i2e_deploy.runtime import Agreement, Evaluation
 
 
 #: Samples that power, load and latency are estimated on, at most.
@@ -25,15 +25,19 @@ Data = Annotated[
     str, typer.Argument(help="FRAMES.npz (frames, labels), a recorded session, class folders, or speck://?seconds=10.")
 ]
 StepUs = Annotated[int, typer.Option(min=1, help="DYNAP-CNN: duration of a step, on a board and for power and load.")]
+Targets = Annotated[
+    list[str], typer.Option(help="Where to run; give it again for each. float: the network before it became integers.")
+]
 Power = Annotated[Path | None, typer.Option("--power-coefficients", help=COEFFICIENTS_HELP)]
 
 
 def command(
     model: Annotated[Path, typer.Argument(help="A bundle folder or a network file (.safetensors, .nir, .net).")],
     data: Data,
-    target: Annotated[list[str], typer.Option(help="Where to run; give it again for each.")] = ["simulator"],  # noqa: B006
+    target: Targets = ["simulator"],  # noqa: B006
     chip: Annotated[str | None, typer.Option(help="Name of the chip; default: a bundle's own, else speck2f.")] = None,
     input_shape: Annotated[str, typer.Option(help=SHAPE_HELP)] = "",
+    read: Annotated[list[str], typer.Option("--read", help=READ_HELP)] = [],  # noqa: B006
     semantics: Annotated[str, typer.Option(help="timestep (exact to Sinabs) or event (DYNAP-CNN).")] = "timestep",
     steps: Annotated[int, typer.Option(min=1, help="Time steps of a recording in class folders.")] = 8,
     limit: Annotated[int, typer.Option(min=0, help="At most so many samples; 0 = all.")] = 0,
@@ -41,7 +45,10 @@ def command(
     html: Annotated[Path | None, typer.Option(help="Write a self-contained page here.")] = None,
     keep: Annotated[bool, typer.Option(help="Leave the result in the bundle, for its report.")] = True,
     min_accuracy: Annotated[float, typer.Option(min=0, max=1, help="Fail below this share of right decisions.")] = 0,
-    min_agreement: Annotated[float, typer.Option(min=0, max=1, help="Fail below this share of equal ones.")] = 1,
+    min_agreement: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Fail below this share of equal decisions; default: 1, but for float."),
+    ] = None,
     step_us: StepUs = 1000,
     power: Power = None,
     readout_kind: ReadoutKind = "",
@@ -67,7 +74,7 @@ def command(
     from i2e_deploy.runtime.eval_data import read_samples
     from i2e_deploy.runtime.scene import evaluate_scene, is_scene
 
-    deployed = read_model_of(model, chip, input_shape, power)
+    deployed = read_model_of(model, chip, input_shape, power, read)
     deployed = replace(deployed, program=decided(deployed.program, readout_kind))
     scene = is_scene(deployed.program, data)
     if scene:
@@ -101,22 +108,25 @@ def _evaluate(
     injection = Injection(step_us=step_us)
     with progress_bar("evaluating", len(frames)) as advance:
         result = evaluate(
-            model.program, frames, labels, target, semantics, progress=lambda n, _: advance(n, ""), injection=injection
-        )
+            model.program, frames, labels, target, semantics, progress=lambda n, _: advance(n, ""), injection=injection,
+            network=model.network,
+        )  # fmt: skip
     return replace(result, costs=model.chip.costs(model.program, frames[:ESTIMATED], injection, cores=model.cores))
 
 
-def _failed(result: Evaluation, min_accuracy: float, min_agreement: float) -> list[str]:
+def _failed(result: Evaluation, min_accuracy: float, min_agreement: float | None) -> list[str]:
     """What is below what was asked for."""
+    from i2e_deploy.runtime.agreement import least_agreement
+
     failed = [
         f"{name}: accuracy {row['accuracy']:.4f} is below {min_accuracy}"
         for name, row in result.to_dict()["targets"].items()
         if row["accuracy"] is not None and row["accuracy"] < min_accuracy
     ]
     failed += [
-        f"{a.first} and {a.second} agree on {a.same} of {a.total} decisions, fewer than {min_agreement} of them"
+        f"{a.first} and {a.second} agree on {a.same} of {a.total} decisions, fewer than {share:g} of them"
         for a in result.agreements
-        if a.same < min_agreement * a.total
+        if a.same < (share := least_agreement(a.first, a.second, min_agreement)) * a.total
     ]
     return failed
 
@@ -130,6 +140,21 @@ def _leave(model: Path, result: Evaluation, data: str, semantics: str, err: Any)
         err.print(f"left {path.name} in {model}: `i2e-deploy report {model}` shows it")
     except OSError as error:
         err.print(f"not left in {model}: {error.strerror}")
+
+
+def _print_partings(pair: Agreement, out: Any) -> None:
+    """Layer by layer, how far two targets are apart."""
+    from rich.table import Column
+
+    from i2e_deploy.cli.common import new_table
+
+    heads = [Column(name, justify="right") for name in ("values", "differ", "share", "largest", "first step")]
+    table = new_table("layer", *heads, title=f"{pair.first} and {pair.second}, layer by layer")
+    for name, p in pair.layers.items():
+        share = f"{100 * p.differing / p.values:.3g} %" if p.values else ""
+        step = "" if p.first_step is None else str(p.first_step)
+        table.add_row(name, f"{p.values:,}", f"{p.differing:,}", share, f"{p.largest:g}", step)
+    out.print(table)
 
 
 def _print(result: Evaluation, out: Any) -> None:
@@ -159,6 +184,8 @@ def _print(result: Evaluation, out: Any) -> None:
     out.print(layers)
     for agreement in result.agreements:
         out.print(str(agreement))
+        if not agreement.exact:
+            _print_partings(agreement, out)
     for name, row in data["targets"].items():
         rails = ", ".join(f"{rail} {value:.3f}" for rail, value in row["power_rails_mw"].items())
         power = [f"power in mW: {rails}"] if rails else []

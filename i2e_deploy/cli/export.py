@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from i2e_deploy.cli.common import SHAPE_HELP
+from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP
 from i2e_deploy.cli.deciding import ReadoutKind, decided
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ def command(
         typer.Option("--input", help="Frames (.npy) for the golden vectors; default: random events from the seed."),
     ] = None,
     input_shape: Annotated[str, typer.Option(help=SHAPE_HELP)] = "",
+    read: Annotated[list[str], typer.Option("--read", help=READ_HELP)] = [],  # noqa: B006
     semantics: Annotated[
         str, typer.Option(help="What the golden vectors are of: timestep, or event (the asynchronous chip).")
     ] = "timestep",
@@ -64,7 +65,7 @@ def command(
     from i2e_deploy.network.file import UNTRAINED, read_notes
 
     bundle.check_target(out, overwrite=False)
-    network, target = read_network_of(model, input_shape), get(chip)
+    network, target = read_network_of(model, input_shape, read), get(chip)
     if model.is_dir():
         console(stderr=True).print(
             "the bundle's network is lowered anew: give --calibrate, --split, --readout, --readout-kind again"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from i2e_deploy.cli.common import READ_HELP
 from i2e_deploy.cli.deciding import ReadoutKind, decided
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ def command(
     crop: Annotated[str, typer.Option(help="left,top,width,height of the sensor part that is seen.")] = "",
     binary: Annotated[bool, typer.Option("--binary", help="A pixel counts at most 1 a step.")] = False,
     state: Annotated[str, typer.Option(help="reset = fresh state each window; keep.")] = "reset",
+    read: Annotated[list[str], typer.Option("--read", help=READ_HELP)] = [],  # noqa: B006
     policy: Annotated[
         str, typer.Option(help="When too slow: drop oldest, merge, or block the source (a file at full speed: block).")
     ] = "",
@@ -59,10 +61,12 @@ def command(
 
     Example: i2e-deploy live demo_output/bundle --source "fake://128x128?rate=2e5" --view
     """
-    from i2e_deploy.cli.common import console, print_json, read_program_of
+    import json
+
+    from i2e_deploy.cli.common import console, read_program_of
     from i2e_deploy.runtime.replaying import replay as run_replay
 
-    program = decided(read_program_of(model, chip), readout_kind)
+    program = decided(read_program_of(model, chip, options=read), readout_kind)
     if replay is not None:
         result = run_replay(replay, program)
         result.raise_if_different()
@@ -80,7 +84,7 @@ def command(
         live = _on_host(program, source, record, options)
     stats = _run(live, source, seconds, (view, bind, port, allow_remote), rerun, as_json)
     if as_json:
-        print_json({"end": stats})
+        print(json.dumps({"end": stats}))
     else:
         _summary(stats)
 

@@ -22,10 +22,14 @@ def command(
 
     Example: i2e-deploy profiles speck2f
     """
-    from i2e_deploy.chips import chip_names, get
+    from i2e_deploy.chips import get
+    from i2e_deploy.chips.registry import all_chips
     from i2e_deploy.cli.common import console, new_table, print_json
 
-    chosen = [get(n).profile for n in ([name] if name else chip_names())]
+    chips, broken = ({name: get(name)}, {}) if name else all_chips()
+    for problem in broken.values():
+        console(stderr=True).print(f"left out: {problem}")
+    chosen = [chip.profile for chip in chips.values()]
     if as_json:
         print_json([asdict(profile) for profile in chosen])
         return

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from i2e_deploy.cli.common import SHAPE_HELP
+from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP
 from i2e_deploy.cli.costs import COEFFICIENTS_HELP, print_costs
 from i2e_deploy.cli.deciding import ReadoutKind, decided
 from i2e_deploy.errors import InputError
@@ -25,7 +25,7 @@ Semantics = Annotated[
 ]
 Order = Annotated[str, typer.Option(help="event: order of injection, spread, raster, interleaved or shuffled.")]
 Target = Annotated[
-    str, typer.Option(help="simulator, reference, lava, board or board:NAME; a board is asynchronous by nature.")
+    str, typer.Option(help="simulator, reference, lava, board or board:NAME (asynchronous), or float: not integers.")
 ]
 StepUs = Annotated[int, typer.Option(min=1, help="event, recordings: duration of a step, of a slow-clock tick.")]
 SpreadOf = Annotated[
@@ -40,6 +40,7 @@ def command(
     inputs: Inputs,
     out: Annotated[Path, typer.Option(help="Trace to write (.npz).")],
     input_shape: Annotated[str, typer.Option(help=SHAPE_HELP)] = "",
+    read: Annotated[list[str], typer.Option("--read", help=READ_HELP)] = [],  # noqa: B006
     semantics: Semantics = "timestep",
     order: Order = "spread",
     target: Target = "simulator",
@@ -63,17 +64,22 @@ def command(
 
     from i2e_deploy.chips import Injection
     from i2e_deploy.chips.abilities import VariesOpenPoints, require
+    from i2e_deploy.chips.options import FLOAT
     from i2e_deploy.cli.common import read_input, read_model_of, working
     from i2e_deploy.files import replacing
+    from i2e_deploy.runtime.float_target import run_float
 
     _refuse(out, order, semantics, target, spread_of, power)
-    deployed = read_model_of(model, chip, input_shape, power)
+    deployed = read_model_of(model, chip, input_shape, power, read)
     given = read_input(inputs, deployed.program.input_shape)
     program = decided(deployed.program, readout_kind)
     injection = Injection(order, step_us)  # type: ignore[arg-type]  # it checks
     spread = costs = None
     with working(f"running on {target}"):
-        trace = program.run_on(target, given, semantics, injection)
+        if target == FLOAT:
+            trace = run_float(deployed.network, program, program.in_steps(given, step_us))
+        else:
+            trace = program.run_on(target, given, semantics, injection)
         if spread_of:
             spread = require(program, VariesOpenPoints, "--bound").bound(given, injection)
         if target == "simulator":
@@ -93,6 +99,8 @@ def _refuse(out: Path, order: str, semantics: str, target: str, spread_of: bool,
         raise InputError(f"--order {order} is of events: add --semantics event")
     if power is not None and (semantics != "event" or target != "simulator"):
         raise InputError(f"--power-coefficients {power}: power is estimated on the simulator with --semantics event")
+    if target == "float" and semantics != "timestep":
+        raise InputError(f"--semantics {semantics}: the float network has time steps; leave it out with --target float")
     if spread_of and target != "simulator":
         raise InputError(f"--bound varies the simulator, not {target}: leave out --target")
     if spread_of and semantics != "event":

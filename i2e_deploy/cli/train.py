@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+#: Test samples on which the trained module's own forward is compared with what was read.
+COMPARED = 4
+
 
 def command(
     out: Annotated[
@@ -39,9 +42,10 @@ def command(
     chosen = recipe_of(recipe, seed, epochs)
     out.mkdir(parents=True, exist_ok=True)
     checkpoint, say = out / "checkpoint.safetensors", console(stderr=as_json)
-    results = [asdict(result) for result in train_and_show(chosen, *digit_sets(seed, train_size), say, checkpoint)]
+    train_set, test_set = digit_sets(seed, train_size)
+    results = [asdict(result) for result in train_and_show(chosen, train_set, test_set, say, checkpoint)]
     network = out / "network.safetensors"
-    write_model(read_trained(chosen), network, {"recipe": recipe, "seed": str(seed)})
+    write_model(read_trained(chosen, test_set[0][:COMPARED]), network, {"recipe": recipe, "seed": str(seed)})
     say.print(f"wrote {network}; next: i2e-deploy check {network} --chip {chosen.chip}")
     if as_json:
         print_json({"network": str(network), "checkpoint": str(checkpoint), "chip": chosen.chip, "epochs": results})

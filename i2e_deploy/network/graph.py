@@ -11,7 +11,7 @@ from i2e_deploy.errors import InputError
 from i2e_deploy.network.layers import MAX_VALUES
 from i2e_deploy.network.op import Op, Shape
 from i2e_deploy.network.run import FloatDtype, FloatStates, FloatTrace, as_frames, run_layers
-from i2e_deploy.text import LayerLine, counted, layer_table, listed, said, shape_text
+from i2e_deploy.text import LayerLine, counted, layer_table, listed, record_repr, said, shape_text
 
 #: Name by which a layer refers to the input of the network.
 INPUT = "input"
@@ -42,6 +42,8 @@ class Note:
     layer: str
     text: str
     doubtful: bool = False
+
+    __repr__ = record_repr
 
 
 @dataclass(frozen=True, eq=False)

@@ -92,7 +92,8 @@ def _outputs(op: Op, given: Sequence[Tensor]) -> tuple[Tensor, bool]:
     first, state = op.step([x[:, 0] for x in given], {})
     if not state:  # all steps as one batch, as frameworks do
         batch, steps = given[0].shape[:2]
-        return op.step([x.flatten(0, 1) for x in given], {})[0].unflatten(0, (batch, steps)), False
+        whole = op.step([x.flatten(0, 1) for x in given], {})[0]
+        return whole.reshape(batch, steps, *whole.shape[1:]), False
     found = [first]
     for t in range(1, given[0].shape[1]):
         out, state = op.step([x[:, t] for x in given], state)

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,9 @@ from i2e_deploy.hdf5_guard import Guarded, check_file
 from i2e_deploy.network.graph import INPUT, Layer, Network
 from i2e_deploy.network.layers import Add, Conv2d, Flatten, IntegrateAndFire, Linear, Pool2d, Pooling
 from i2e_deploy.network.op import Array, Op, Pair
+
+#: Options of `read_nir` from text; see `chips.read_model`.
+READ_OPTIONS: dict[str, Callable[[str], Any]] = {}
 
 MAX_NODES = 4096
 #: Sides, strides and paddings.

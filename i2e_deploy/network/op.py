@@ -111,7 +111,9 @@ def as_given(array: Array | None, given: Tensor) -> Tensor | None:
     """Weights in the dtype and on the device of an input."""
     import torch
 
-    return None if array is None else torch.from_numpy(array).to(given)
+    if array is None:
+        return None
+    return torch.from_numpy(array if array.flags.writeable else array.copy()).to(given)
 
 
 def image_input(given: Sequence[Shape]) -> tuple[int, int, int]:

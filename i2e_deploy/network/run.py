@@ -95,16 +95,16 @@ def as_frames(frames: Any, shape: Shape, dtype: FloatDtype = "float32", device: 
         array = np.asarray(frames)
         if array.dtype.kind not in "buif":
             raise InputError(f"frames are {array.dtype}: give numbers [B, T, {', '.join(map(str, shape))}]")
-        frames = torch.from_numpy(
-            np.ascontiguousarray(array if array.dtype != np.float16 else array.astype(np.float32))
-        )
+        wide = array.astype(np.int64 if array.dtype.kind in "bui" else np.float64)  # torch lacks unsigned ones
+        frames = torch.from_numpy(wide)
     if tuple(frames.shape[2:]) != tuple(shape) or not frames.numel() or frames.is_complex():
         raise InputError(
             f"frames have shape {list(frames.shape)}: the network takes [B, T, {', '.join(map(str, shape))}]"
         )
     if frames.is_floating_point() and not bool(torch.isfinite(frames).all()):
         raise InputError("frames hold values that are not finite: mend what makes them")
-    return frames.detach().to(device, getattr(torch, dtype))
+    checked: Tensor = frames.detach().to(device, getattr(torch, dtype))
+    return checked
 
 
 def _started(layer: str, states: FloatStates | None, given: Tensor) -> State:

@@ -51,8 +51,8 @@ def judged(
 
     def start() -> None:
         for part in module.modules():
-            if hasattr(part, "reset_states"):
-                part.reset_states()
+            if callable(reset := getattr(part, "reset_states", None)):
+                reset()
         for part in squeezed:
             part.batch_size, part.num_timesteps = batch, steps  # type: ignore[assignment]
 
@@ -81,7 +81,7 @@ def _wide(tensor: Tensor) -> Tensor:
 def _in_time(name: str, tensor: Tensor, batch: int, steps: int) -> Tensor:
     """[B * T, ...] or [B, T, ...] as [B, T, ...]."""
     if len(tensor) == batch * steps and tensor.shape[:2] != (batch, steps):
-        return _wide(tensor.unflatten(0, (batch, steps)))
+        return _wide(tensor.reshape(batch, steps, *tensor.shape[1:]))
     if tensor.shape[:2] != (batch, steps):
         raise UnsupportedError(
             f"layer {name!r} gives shape {list(tensor.shape)} for {batch} samples of {steps} steps: "

@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 from xml.etree import ElementTree
 
+from i2e_deploy.runtime.agreement import least_agreement
 from i2e_deploy.runtime.evaluation import Evaluation
 
 
-def junit_xml(evaluation: Evaluation, min_accuracy: float = 0.0, min_agreement: float = 1.0) -> str:
+def junit_xml(evaluation: Evaluation, min_accuracy: float = 0.0, min_agreement: float | None = None) -> str:
     """One test a target (its accuracy) and one a pair (its agreement), failed where below the limits.
 
     Args:
         evaluation: with or without labels; without, targets have no accuracy to fail on.
         min_accuracy: least share of right decisions, 0 to 1.
-        min_agreement: least share of equal decisions, 0 to 1.
+        min_agreement: least share of equal decisions, 0 to 1; None: see `least_agreement`.
     """
     suite = ElementTree.Element("testsuite", name="i2e-deploy evaluate")
     data, failures = evaluation.to_dict(), 0
@@ -30,10 +31,11 @@ def junit_xml(evaluation: Evaluation, min_accuracy: float = 0.0, min_agreement: 
     for pair in data["agreement"]:
         name = f"{pair['first']} and {pair['second']}"
         case = ElementTree.SubElement(suite, "testcase", classname="agreement", name=name)
-        text = f"{pair['same']} of {pair['total']} decisions equal, limit {min_agreement}; "
+        limit = least_agreement(pair["first"], pair["second"], min_agreement)
+        text = f"{pair['same']} of {pair['total']} decisions equal, limit {limit}; "
         text += "every spike equal" if pair["exact"] else f"first divergence: {pair['divergence']}"
         text += f"; not compared: {', '.join(pair['not_compared'])}" if pair["not_compared"] else ""
-        failures += _outcome(case, text, pair["share"] < min_agreement)
+        failures += _outcome(case, text, pair["share"] < limit)
     suite.set("tests", str(len(suite)))
     suite.set("failures", str(failures))
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)

@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from i2e_deploy.chips.trace import Trace
+import numpy as np
+
+from i2e_deploy.chips.options import FLOAT, Target
+from i2e_deploy.chips.trace import Integers, Trace
 from i2e_deploy.moved import find
 from i2e_deploy.runtime.comparison import Difference, compare
 from i2e_deploy.runtime.interval import wilson
 from i2e_deploy.text import said
+
+
+@dataclass(frozen=True)
+class Parting:
+    """How far the outputs of one layer differ between two targets, over all samples.
+
+    Args:
+        values: numbers compared.
+        differing: of these, how many differ.
+        largest: largest difference of two values.
+        first_step: first time step of any sample in which some differ; None: none do.
+    """
+
+    values: int
+    differing: int = 0
+    largest: float = 0.0
+    first_step: int | None = None
+
+    def __add__(self, other: Parting) -> Parting:
+        steps = [step for step in (self.first_step, other.first_step) if step is not None]
+        return Parting(
+            self.values + other.values,
+            self.differing + other.differing,
+            max(self.largest, other.largest),
+            min(steps, default=None),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +52,7 @@ class Agreement:
         total: samples.
         divergence: where the spikes of a layer that both report part first; None where every spike was equal.
         unseen: layers that were not compared, as one of the two does not report them.
+        layers: of each layer that both report, and of `output`, how far they differ.
     """
 
     first: str
@@ -31,6 +61,7 @@ class Agreement:
     total: int
     divergence: Difference | None
     unseen: tuple[str, ...] = ()
+    layers: Mapping[str, Parting] = field(default_factory=dict)
 
     @property
     def exact(self) -> bool:
@@ -68,7 +99,35 @@ class Agreement:
             "exact": self.exact,
             "divergence": None if self.exact else str(self.divergence),
             "not_compared": list(self.unseen),
+            "layers": {name: asdict(parting) for name, parting in self.layers.items()},
         }
+
+
+def least_agreement(first: Target, second: Target, asked: float | None = None) -> float:
+    """Share of equal decisions that two targets must have: what was asked for, else all; floats are free to differ."""
+    if asked is not None:
+        return asked
+    return 0.0 if FLOAT in (first, second) else 1.0
+
+
+def partings(layer_names: Sequence[str], expected: Trace, actual: Trace) -> dict[str, Parting]:
+    """How far each layer that both traces report differs, and the output, counted in steps."""
+    pairs = {
+        n: (expected.spikes[n], actual.spikes[n]) for n in layer_names if n in expected.spikes and n in actual.spikes
+    }
+    return {name: _parting(*pair) for name, pair in {**pairs, "output": (expected.output, actual.output)}.items()}
+
+
+def _parting(wanted: Integers, got: Integers) -> Parting:
+    if wanted.shape != got.shape:
+        return Parting(wanted.size, wanted.size, float("inf"), 0)
+    if np.array_equal(wanted, got):
+        return Parting(wanted.size)
+    unequal = wanted != got
+    step = int(unequal.any(axis=(0, *range(2, unequal.ndim))).argmax())
+    return Parting(
+        wanted.size, int(unequal.sum()), float(np.abs(wanted[unequal].astype(np.float64) - got[unequal]).max()), step
+    )
 
 
 def first_divergence(layer_names: Sequence[str], expected: Trace, actual: Trace) -> Difference | None:

@@ -24,6 +24,8 @@ class Difference:
         neuron: index of the neuron, e.g. (channel, row, column).
         expected, actual: the two values.
         count: how many values of the array differ.
+        total: values of the array.
+        largest: largest difference of two values.
         shapes: where already the shapes differ, the expected and the actual one (None: no such array);
             sample, step, neuron and values then say nothing.
     """
@@ -33,9 +35,11 @@ class Difference:
     sample: int
     step: int | None
     neuron: tuple[int, ...]
-    expected: int
-    actual: int
+    expected: float
+    actual: float
     count: int
+    total: int
+    largest: float = 0
     shapes: tuple[tuple[int, ...], tuple[int, ...] | None] | None = None
 
     __repr__ = record_repr
@@ -49,7 +53,7 @@ class Difference:
         name = f"{self.array} ({self.label!r})" if self.label else self.array
         return (
             f"{name} differs first {when}, sample {self.sample}, neuron {self.neuron}: "
-            f"expected {self.expected}, got {self.actual} ({self.count} values differ in all)"
+            f"expected {self.expected:.9g}, got {self.actual:.9g} ({self.count} values differ in all)"
         )
 
 
@@ -108,7 +112,7 @@ def compare(
         label = labels.get(name.partition("_")[0], "")
         if got is None or got.shape != wanted.shape:
             shapes = (wanted.shape, None if got is None else got.shape)
-            found.append(Difference(name, label, 0, None, (), 0, 0, wanted.size, shapes))
+            found.append(Difference(name, label, 0, None, (), 0, 0, wanted.size, wanted.size, shapes=shapes))
         elif not np.array_equal(wanted, got):
             found.append(_first(name, label, wanted, got))
     return found
@@ -126,7 +130,9 @@ def _first(name: str, label: str, wanted: Integers, got: Integers) -> Difference
         sample=index[0],
         step=index[1] if timed else None,
         neuron=index[2:] if timed else index[1:],
-        expected=int(wanted[index]),
-        actual=int(got[index]),
+        expected=wanted[index].item(),
+        actual=got[index].item(),
         count=len(where),
+        total=wanted.size,
+        largest=float(np.abs(wanted.astype(np.float64) - got).max()),
     )

@@ -16,12 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.base import SPREAD, Program
-from i2e_deploy.chips.options import Injection, Semantics, Target
+from i2e_deploy.chips.integers import AnyNetwork
+from i2e_deploy.chips.options import FLOAT, Injection, Semantics, Target
 from i2e_deploy.chips.trace import Integers, Power, Trace
 from i2e_deploy.errors import InputError
-from i2e_deploy.runtime.agreement import Agreement, first_divergence
+from i2e_deploy.runtime.agreement import Agreement, Parting, first_divergence, partings
 from i2e_deploy.runtime.comparison import Difference
 from i2e_deploy.runtime.evaluation import Evaluation, TargetResult
+from i2e_deploy.runtime.float_target import run_float
 
 
 def evaluate(
@@ -33,22 +35,24 @@ def evaluate(
     batch_size: int = 50,
     progress: Callable[[int, int], None] | None = None,
     injection: Injection = SPREAD,
+    network: AnyNetwork | None = None,
 ) -> Evaluation:
     """Run every sample on every target, batch by batch, each from a fresh state.
 
     Args:
         frames: integers [N, T, C, H, W].
         labels: int64 [N], below the number of output neurons; None for a stream without.
-        targets: of `Program.targets`, the first is what the others are compared with first.
+        targets: of `Program.targets`, or `float`; the first is what the others are compared with first.
         semantics: of the simulator, see `Program.run`.
         batch_size: samples that run together.
         progress: called with (samples done, samples in all) after each batch.
         injection: how frames become events where a target takes events, and the duration of a step.
+        network: what the program was made of, for the target `float`.
 
     Raises:
         InputError: no samples, labels that do not fit, a target named twice, or with labels an output that is silent on
             every sample where spikes decide (`Program.deciding`).
-        UnsupportedError: a target that the program does not have.
+        UnsupportedError: a target that the program does not have, or `float` without a float network.
         MissingDependency: the software of a target is not installed.
     """
     if not len(frames) or (labels is not None and len(labels) != len(frames)):
@@ -59,12 +63,17 @@ def evaluate(
         program.run_on("simulator", frames[:1], semantics)  # compiled before the first batch is timed
     parts: dict[str, list[_Part]] = {name: [] for name in targets}
     divergences: dict[tuple[str, str], Difference] = {}
+    apart: dict[tuple[str, str], dict[str, Parting]] = {}
     for start in range(0, len(frames), batch_size):
         batch = frames[start : start + batch_size]
         traces: dict[str, Trace] = {}
         for name in targets:
             began = time.perf_counter()
-            trace = traces[name] = program.run_on(name, batch, semantics, injection)
+            if name == FLOAT:
+                trace = run_float(network, program, batch)
+            else:
+                trace = program.run_on(name, batch, semantics, injection)
+            traces[name] = trace
             seconds = time.perf_counter() - began
             _check_labels(labels, trace)
             parts[name].append(_keep(trace, seconds))
@@ -72,13 +81,16 @@ def evaluate(
             found = None if pair in divergences else _divergence(program, traces, pair)
             if found is not None:
                 divergences[pair] = replace(found, sample=found.sample + start)
+            layers = partings(program.layer_names, traces[pair[0]], traces[pair[1]])
+            so_far = apart.get(pair, {})
+            apart[pair] = {n: parting + so_far[n] if n in so_far else parting for n, parting in layers.items()}
         if progress is not None:
             progress(min(start + batch_size, len(frames)), len(frames))
     results = tuple(_join(name, parts[name], labels) for name in targets)
     for result in results if labels is not None else ():
         _refuse_silence(result, program)
     sample_seconds = frames.shape[1] * injection.step_us * 1e-6
-    return Evaluation(results, _pairs(results, divergences), len(frames), semantics, sample_seconds)
+    return Evaluation(results, _pairs(results, divergences, apart), len(frames), semantics, sample_seconds)
 
 
 def evaluate_traces(
@@ -93,7 +105,10 @@ def evaluate_traces(
     """
     results = tuple(_join(name, [_keep(trace, seconds[name])], None) for name, trace in traces.items())
     found = {pair: _divergence(program, traces, pair) for pair in combinations(traces, 2)}
-    agreements = _pairs(results, {pair: difference for pair, difference in found.items() if difference is not None})
+    apart = {(a, b): partings(program.layer_names, traces[a], traces[b]) for a, b in found}
+    agreements = _pairs(
+        results, {pair: difference for pair, difference in found.items() if difference is not None}, apart
+    )
     return Evaluation(results, agreements, results[0].samples, "event", sample_seconds)
 
 
@@ -167,15 +182,26 @@ def _join(name: str, parts: Sequence[_Part], labels: NDArray[np.int64] | None) -
     )
 
 
-def _pairs(results: Sequence[TargetResult], divergences: Mapping[tuple[str, str], Difference]) -> tuple[Agreement, ...]:
+def _counted(found: Difference | None, layers: Mapping[str, Parting]) -> Difference | None:
+    """The first difference with the count over all batches."""
+    parting = None if found is None else layers.get(found.label or found.array)
+    return found if found is None or parting is None else replace(found, count=parting.differing, total=parting.values)
+
+
+def _pairs(
+    results: Sequence[TargetResult],
+    divergences: Mapping[tuple[str, str], Difference],
+    apart: Mapping[tuple[str, str], Mapping[str, Parting]],
+) -> tuple[Agreement, ...]:
     return tuple(
         Agreement(
             first=a.target,
             second=b.target,
             same=int((a.decisions == b.decisions).sum()),
-            total=a.decisions.size,
-            divergence=divergences.get((a.target, b.target)),
+            total=a.total,
+            divergence=_counted(divergences.get((a.target, b.target)), apart.get((a.target, b.target), {})),
             unseen=tuple(dict.fromkeys((*a.unseen, *b.unseen))),
+            layers=apart.get((a.target, b.target), {}),
         )
         for a, b in combinations(results, 2)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import nn
@@ -27,7 +28,7 @@ class Recipe:
     spike_counts: SpikeCounts
     config: TrainConfig
     chip: str
-    read: Callable[[nn.Module, tuple[int, ...]], AnyNetwork]
+    read: Callable[[nn.Module, tuple[int, ...], Any], AnyNetwork]
 
     __repr__ = record_repr
 
@@ -51,18 +52,21 @@ def recipe_of(name: str, seed: int, epochs: int | None = None) -> Recipe:
     elif name in slayer_networks.RECIPES:
         build, config = slayer_networks.RECIPES[name]
         trained = slayer_networks.build_slayer(replace(build, seed=seed))
-        found = Recipe(
-            trained,
-            slayer.spike_counts,
-            config,
-            SLAYER_CHIP,
-            require(get(SLAYER_CHIP), TakesIntegers, name).from_module,
-        )
+        read = require(get(SLAYER_CHIP), TakesIntegers, name).from_module
+        found = Recipe(trained, slayer.spike_counts, config, SLAYER_CHIP, lambda module, shape, _: read(module, shape))
     else:
         raise InputError(f"recipe {name!r}: choose one of sinabs, {', '.join(slayer_networks.RECIPES)}")
     return replace(found, config=replace(found.config, seed=seed, epochs=epochs or found.config.epochs))
 
 
-def read_trained(recipe: Recipe) -> AnyNetwork:
-    """The recipe's network, once it is trained, as a chip takes it."""
-    return recipe.read(recipe.network, (2, SIZE, SIZE))
+def read_trained(recipe: Recipe, example: Any = None) -> AnyNetwork:
+    """The recipe's network, once it is trained, as a chip takes it.
+
+    Args:
+        recipe: with its trained network.
+        example: frames [B, T, 2, 32, 32] on which its own forward is compared with what was read; None: not compared.
+
+    Raises:
+        UnsupportedError: it was read wrongly, see `from_sinabs`.
+    """
+    return recipe.read(recipe.network, (2, SIZE, SIZE), example)

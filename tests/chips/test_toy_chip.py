@@ -16,10 +16,11 @@ from toy_chip.layers import TernaryNeuron
 from toy_networks import frames, sized, subject
 
 from i2e_deploy import bundle
-from i2e_deploy.chips import get, load_profile
+from i2e_deploy.chips import get, load_profile, read_model
 from i2e_deploy.chips.profile import profile_names
 from i2e_deploy.chips.registry import package_of
-from i2e_deploy.errors import InputError, UnsupportedError
+from i2e_deploy.cli.app import run
+from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
 from i2e_deploy.network import Flatten, Linear, Network, chain, to_sinabs, write_nir
 from i2e_deploy.network.file import read_network, write_network
 from i2e_deploy.testing.chip_contract import ChipContract
@@ -168,9 +169,17 @@ def test_frames_of_a_network_without_images(tmp_path: Path) -> None:
         ("builtins:str", "is a str, not a Chip"),
     ],
 )
-def test_a_broken_package_is_named(target: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_package_is_named(
+    target: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     put_on_path(monkeypatch, register(tmp_path, "half-done", "0.3", {"i2e_deploy.chips": {"half": target}}))
     with pytest.raises(InputError, match=f"chip 'half' of package half-done 0.3 {text}"):
         get("half")
     assert "half-done 0.3" in assert_refused("profiles", "half")
     assert get("toy").profile.name == "toy"  # the others go on
+    assert run(["profiles"]) == 0
+    said = capsys.readouterr()
+    assert "toy" in said.out
+    assert "left out: chip 'half' of package half-done 0.3" in said.err
+    with pytest.raises(FileFormatError, match="is no model"):
+        read_model(Path(__file__))  # every chip is asked for its kinds of files

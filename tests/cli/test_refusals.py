@@ -103,3 +103,16 @@ def test_a_bundle_for_another_chip(network_file: Path, frames_file: Path, tmp_pa
     manifest.write_text(manifest.read_text().replace('"chip": "speck2f"', '"chip": "loihi9"'))
     arguments = ("--chip", "speck2f", "--input", frames_file, "--out", tmp_path / "t.npz")
     assert "no chip 'loihi9'" in refused(capsys, "simulate", tmp_path / "b", *arguments)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--read", "reset=zero"], "has no option 'reset': .safetensors says all that is needed; leave it out"),
+        (["--read", "reset"], "give each as NAME=VALUE, once"),
+        (["--read", "=zero"], "give each as NAME=VALUE, once"),
+        (["--read", "a=1", "--read", "a=2"], "give each as NAME=VALUE, once"),
+    ],
+)
+def test_options_of_the_reader(network_file: Path, capsys: Captured, options: list[str], words: str) -> None:
+    assert words in refused(capsys, "check", network_file, "--chip", "speck2f", *options)

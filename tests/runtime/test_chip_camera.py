@@ -97,7 +97,7 @@ def test_live_on_the_chip_by_command(bundle: Path, tmp_path: Path, capsys: Any) 
         assert run([*command, "--record", str(session)]) == 0
     text = capsys.readouterr().out
     lines = [json.loads(line) for line in text.splitlines() if line.startswith('{"windows"')]
-    end = json.loads(text[text.index('{\n "end"') :])["end"]
+    end = json.loads(text.splitlines()[-1])["end"]
     assert end["decisions"] == len(lines) == 15
     assert end["events"] > 10_000
     header = next(read_session(session))[1]

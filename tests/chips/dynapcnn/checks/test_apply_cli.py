@@ -88,7 +88,7 @@ def test_the_table_for_people(
     said = capsys.readouterr().out
     for words in ("weights lost", "train again", "yes", "those with the largest weights in times"):
         assert words in said
-    assert f"wrote {command[-1]}: train it again (docs/dynapcnn.md, Train again)" in said
+    assert f"wrote {command[-1]}: train it again (network.to_sinabs makes it a module)" in said
     assert said.rstrip().endswith("fits speck2f")
     assert UNTRAINED in read_notes(Path(command[-1]))
 
