@@ -30,7 +30,7 @@ LEFT_OUT = frozenset({"latency_ms", "versions", "sha256", "bytes", "bundle", "re
 #: Sentences for people may be said better: held against the old ones is only whether there is one, or how many.
 SENTENCES = frozenset({"fix", "text", "basis", "unknown", "workaround", "exact", "open"})
 #: What is told beside it since then: how the output decides, and what a reader must know of the decisions.
-NEWER = frozenset({"readout", "ties", "silent", "remarks", "total"})
+NEWER = frozenset({"readout", "ties", "silent", "remarks", "total", "layers"})
 
 
 def essence(data: Any, key: str = "") -> Any:

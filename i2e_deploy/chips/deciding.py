@@ -14,7 +14,7 @@ from i2e_deploy.chips.checked import checked_integer
 from i2e_deploy.errors import InputError
 from i2e_deploy.text import counted
 
-#: int64, or float64 where a float network gave the values.
+#: Of classes: int64, float64 for the target `float`.
 Scores = NDArray[Any]
 Kind = Literal["count", "mean", "state", "state-mean", "step"]
 #: Most classes of a record out of a file.
@@ -132,23 +132,28 @@ def grouped(deciding: Deciding, values: NDArray[Any]) -> Scores:
     Raises:
         InputError: see `Deciding.check`.
     """
-    wide = np.asarray(values, np.float64 if values.dtype.kind == "f" else np.int64)
+    whole = np.asarray(values, _wide(values))
     if not deciding.classes:
-        return wide
-    deciding.check(wide.shape[-1])
-    return np.asarray(wide.reshape(*wide.shape[:-1], deciding.classes, -1).sum(axis=-1))
+        return whole
+    deciding.check(whole.shape[-1])
+    return np.asarray(whole.reshape(*whole.shape[:-1], deciding.classes, -1).sum(axis=-1))
+
+
+def _wide(values: NDArray[Any]) -> type[np.int64] | type[np.float64]:
+    """The dtype of sums: a float network's outputs may be fractions."""
+    return np.float64 if values.dtype.kind == "f" else np.int64
 
 
 def scores_of(deciding: Deciding, output: NDArray[Any], state: NDArray[Any] | None = None) -> Scores:
-    """Scores of the classes, whose order is that of what `deciding` reads: means are left as sums, exact integers.
+    """Scores of the classes, whose order is that of what `deciding` reads: means are left as sums, so all are integers.
 
     Args:
         deciding: how the output is read.
-        output: [B, T, N], what left the network.
-        state: [B, ...]: the state variable when it is read, or its sum over the steps; None: not known.
+        output: integers [B, T, N], what left the network.
+        state: integers [B, ...]: the state variable when it is read, or its sum over the steps; None: not known.
 
     Returns:
-        [B, classes], for `step` [B, T, classes]: int64, of a float network float64.
+        int64 [B, classes], for `step` [B, T, classes].
 
     Raises:
         InputError: a state is needed and not known, or outputs do not fall into groups.
@@ -158,8 +163,7 @@ def scores_of(deciding: Deciding, output: NDArray[Any], state: NDArray[Any] | No
             other = "choose another --readout-kind, or a target that reports it (simulator, reference)"
             raise InputError(f"readout {deciding}: this target does not report that state; {other}")
         return grouped(deciding, np.asarray(state).reshape(len(state), -1))
-    wide = np.float64 if output.dtype.kind == "f" else np.int64
-    return grouped(deciding, output if deciding.kind == "step" else output.sum(axis=1, dtype=wide))
+    return grouped(deciding, output if deciding.kind == "step" else output.sum(axis=1, dtype=_wide(output)))
 
 
 def tied(scores: Scores) -> NDArray[np.bool_]:

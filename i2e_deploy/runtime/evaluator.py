@@ -198,7 +198,7 @@ def _pairs(
             first=a.target,
             second=b.target,
             same=int((a.decisions == b.decisions).sum()),
-            total=a.total,
+            total=a.decisions.size,
             divergence=_counted(divergences.get((a.target, b.target)), apart.get((a.target, b.target), {})),
             unseen=tuple(dict.fromkeys((*a.unseen, *b.unseen))),
             layers=apart.get((a.target, b.target), {}),
