@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from i2e_deploy.chips.checked import checked_integer
 from i2e_deploy.errors import InputError
-from i2e_deploy.text import counted
+from i2e_deploy.text import counted, record_repr
 
 #: Of classes: int64, float64 for the target `float`.
 Scores = NDArray[Any]
@@ -52,6 +52,8 @@ class Deciding:
     lag: int = 0
     layer: str = ""
     variable: str = ""
+
+    __repr__ = record_repr
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):

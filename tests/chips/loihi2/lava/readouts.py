@@ -1,6 +1,6 @@
-"""How SLAYER's outputs decide and how it pools, beside what we read. Usage: `readouts.py DRAWS`; prints one line of JSON.
+"""How SLAYER's outputs decide and how it pools, beside what we read, in a process of its own.
 
-Agreement: exact, integers. Runs in a process of its own.
+Agreement: exact, integers. Usage: `readouts.py DRAWS`. Prints one line of JSON.
 """
 
 from __future__ import annotations
