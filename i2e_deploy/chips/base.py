@@ -14,6 +14,7 @@ from typing import Any, ClassVar, cast
 from i2e_deploy.chips.check import CheckReport, Slot
 from i2e_deploy.chips.costs import Costs
 from i2e_deploy.chips.deciding import COUNT, Deciding
+from i2e_deploy.chips.frames import check_array
 from i2e_deploy.chips.integers import AnyNetwork
 from i2e_deploy.chips.options import PLAIN, Engine, Injection, LowerOptions, Semantics, Target
 from i2e_deploy.chips.profile import Profile
@@ -116,6 +117,7 @@ class Program(ABC):
         Raises:
             InputError: see `count_events`, or a program that takes no images.
         """
+        check_array(given)
         if given.dtype.names is None:
             return cast("Integers", given)
         if len(self.input_shape) != 3:

@@ -11,7 +11,7 @@ from i2e_deploy.chips.base import Program
 from i2e_deploy.chips.deciding import Deciding
 from i2e_deploy.chips.dynapcnn.formats.program_file import to_tensors
 from i2e_deploy.chips.dynapcnn.program import CoreNetwork
-from i2e_deploy.chips.frames import check_frames
+from i2e_deploy.chips.frames import check_array, check_frames
 from i2e_deploy.chips.options import Engine, Injection, Semantics, Target
 from i2e_deploy.chips.session import RunSession, Session
 from i2e_deploy.chips.trace import Integers, States, Trace
@@ -114,6 +114,7 @@ class DynapcnnProgram(CoreNetwork, Program):
 
     def in_steps(self, given: Integers | Events, step_us: int) -> Integers:
         """See `Program.in_steps`; a sensor that merges polarities takes them as one."""
+        check_array(given)
         return super().in_steps(given if given.dtype.names is None else self.merged(cast("Events", given)), step_us)
 
     def run_elsewhere(
@@ -132,6 +133,7 @@ class DynapcnnProgram(CoreNetwork, Program):
         """Run on a board, with all that can be said of it; see `targets.board.run.run_board`."""
         from i2e_deploy.chips.dynapcnn.targets.board.run import run_board
 
+        check_array(given)
         if given.dtype.names is None:
             check_frames(cast("Integers", given), self.input_shape)
         return run_board(self, given, options)
