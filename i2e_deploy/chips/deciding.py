@@ -110,8 +110,8 @@ def unpack_deciding(data: Any) -> Deciding:
     """
     if data is None:
         return COUNT
-    numbers = (checked_integer(data[key], 0) for key in ("classes", "lag"))
-    return Deciding(data["kind"], *numbers, str(data["layer"]), str(data["variable"]))
+    classes, lag = checked_integer(data["classes"], 0), checked_integer(data["lag"], 0)
+    return Deciding(data["kind"], classes, lag, str(data["layer"]), str(data["variable"]))
 
 
 def parse_deciding(text: str) -> Deciding:

@@ -190,11 +190,11 @@ class Decider:
         """Of the window whose steps have all run; the session may run on."""
         deciding = self._deciding
         found = scores_of(deciding, np.stack(self._outputs)[None], self._read_state() if deciding.of_state else None)[0]
-        return found[-1] if deciding.kind == "step" else found
+        return np.asarray(found[-1] if deciding.kind == "step" else found)
 
     def _read_state(self) -> Integers:
         steps, none = len(self._outputs), np.zeros(self._spec.frame.shape, np.int32)
         for _ in range(self._deciding.lag):
             self._step(none)
         del self._outputs[steps:]
-        return sum(self._read[self._deciding.lag :]) if self._read else self._state()
+        return np.sum(self._read[self._deciding.lag :], axis=0) if self._read else self._state()

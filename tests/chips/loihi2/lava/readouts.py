@@ -19,6 +19,7 @@ import h5py
 import numpy as np
 import torch
 
+from i2e_deploy.chips import Engine
 from i2e_deploy.chips.deciding import Deciding
 from i2e_deploy.chips.loihi2 import from_slayer, read_netx
 from i2e_deploy.chips.loihi2.runnable import LoihiProgram
@@ -26,6 +27,7 @@ from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.lava_shim import import_lava
 
 STEPS = 20
+ENGINES: tuple[Engine, ...] = ("fast", "reference")
 #: Of a voltage in SLAYER, which is in units of the weights, 64 for a weight and 64 for the state.
 UNIT = 64 * 64
 
@@ -46,8 +48,9 @@ def forgotten(blocks: Any) -> Any:
     """The blocks for evaluation, without what an earlier batch left in their neurons."""
     for block in blocks:
         for name in ("current_state", "voltage_state"):
-            if hasattr(getattr(block, "neuron", None), name):
-                getattr(block.neuron, name).zero_()
+            state = getattr(getattr(block, "neuron", None), name, None)
+            if state is not None:
+                state.zero_()
     return blocks.eval()
 
 
@@ -64,7 +67,7 @@ def affine(rng: np.random.Generator, dynamics: bool) -> dict[str, Any]:
     program = LoihiProgram(from_slayer(blocks))
     wanted = np.round(run(forgotten(blocks), frames).numpy().sum(axis=-1, dtype=np.float64) * UNIT).astype(np.int64)
     given = np.moveaxis(frames, -1, 1).astype(np.int64)
-    found = {engine: program.run(given, engine=engine) for engine in ("fast", "reference")}  # type: ignore[arg-type]
+    found = {engine: program.run(given, engine=engine) for engine in ENGINES}
     counted = found["fast"].output.sum(axis=1).argmax(axis=1)
     return {
         "wrong": sum(int((trace.scores() != wanted).sum()) for trace in found.values()),
