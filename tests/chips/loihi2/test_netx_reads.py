@@ -266,8 +266,14 @@ def test_the_options_of_the_reader(tmp_path: Path) -> None:
     assert [(reset.interval, reset.offset) for reset in resets if reset] == [(20, 2), (20, 3)]
     together = read_netx(path, INPUT_SHAPE, reset_interval=20, reset_offset=1, reset_staggered=False)
     assert {block.neuron.reset for block in together.blocks if isinstance(block.neuron, CubaLif)} == {resets[0]}
-    bad = {"input_message_bits=40": "out of range", "spike_exp=x": "invalid", "reset_staggered=0": "yes or no",
-           "reset_interval=-1": "at least 1", "reset_offset=3": "needs reset_interval", "bits=3": "no option"}  # fmt: skip
+    bad = {
+        "input_message_bits=40": "out of range",
+        "spike_exp=x": "invalid",
+        "reset_staggered=0": "yes or no",
+        "reset_interval=-1": "at least 1",
+        "reset_offset=3": "needs reset_interval",
+        "bits=3": "no option",
+    }
     for option, text in bad.items():
         name, _, value = option.partition("=")
         with pytest.raises(InputError, match=text):

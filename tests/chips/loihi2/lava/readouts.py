@@ -82,7 +82,7 @@ def average(rng: np.random.Generator, folder: Path) -> dict[str, Any]:
     """The layer `average`: SLAYER's own block and its classifier decide."""
     slayer = import_module("lava.lib.dl.slayer")
     classes, each = int(rng.integers(2, 6)), int(rng.integers(2, 5))
-    blocks = torch.nn.ModuleList([slayer.block.cuba.Dense(neuron(rng), 10, classes * each, weight_scale=6)])
+    blocks: Any = torch.nn.ModuleList([slayer.block.cuba.Dense(neuron(rng), 10, classes * each, weight_scale=6)])
     frames = (rng.random((12, 10, STEPS)) < 0.4).astype(np.float32)
     run(blocks, frames)
     with h5py.File(folder / "average.net", "w") as file:
