@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,8 @@ import numpy as np
 import pytest
 from children import needs_lava_run, run_script
 from command_line import Captured
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from netx_files import INPUT_SHAPE, add_layer, small_file
 
 from i2e_deploy.chips import Deciding, get, read_model
@@ -20,7 +23,7 @@ from i2e_deploy.chips.loihi2.formats.netx_export import export_netx
 from i2e_deploy.chips.loihi2.program import ConvSynapse, DenseSynapse
 from i2e_deploy.chips.loihi2.runnable import LoihiProgram
 from i2e_deploy.cli.app import run
-from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
+from i2e_deploy.errors import FileFormatError, I2EDeployError, InputError, UnsupportedError
 
 Change = Callable[[h5py.File], Any]
 
@@ -232,7 +235,7 @@ def test_pooling_of_an_odd_size_pads_below_and_right(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "shape", "kernel", "geometry"),
+    ("size", "shape", "kernel", "geometry"),
     [
         ((2, 8, 8), (2, 7, 7), 2, {"stride": 1}),  # windows overlap: of two channels, in SLAYER
         ((2, 17, 18), (2, 6, 6), 3, {}),  # 17 % 3 = 2 rows more do not make whole windows
@@ -241,10 +244,10 @@ def test_pooling_of_an_odd_size_pads_below_and_right(tmp_path: Path) -> None:
     ],
 )
 def test_pooling_across_channels_is_refused(
-    given: Any, shape: Any, kernel: int, geometry: dict[str, int], tmp_path: Path
+    size: Any, shape: Any, kernel: int, geometry: dict[str, int], tmp_path: Path
 ) -> None:
     with pytest.raises(UnsupportedError, match=r"layer 0 \(pool\): pooling .* choose a kernel"):
-        read_netx(changed(tmp_path, pool(shape, kernel, **geometry)), given)
+        read_netx(changed(tmp_path, pool(shape, kernel, **geometry)), size)
 
 
 @pytest.mark.parametrize("suffix", [".net", ".h5", ".hdf5"])
@@ -258,8 +261,8 @@ def test_the_suffixes_of_netx_files(suffix: str, tmp_path: Path) -> None:
 def test_the_options_of_the_reader(tmp_path: Path) -> None:
     """By keyword and as the shell gives them; `reset` as netx does it, unless all layers are to reset together."""
     path = changed(tmp_path)
-    given = {"input_message_bits": "8", "spike_exp": "3", "reset_interval": "20", "reset_offset": "1"}
-    network = read_model(path, INPUT_SHAPE, given)
+    asked = {"input_message_bits": "8", "spike_exp": "3", "reset_interval": "20", "reset_offset": "1"}
+    network = read_model(path, INPUT_SHAPE, asked)
     assert isinstance(network, BlockNetwork)
     assert network.input_message_bits == 8
     resets = [block.neuron.reset for block in network.blocks if isinstance(block.neuron, CubaLif)]
@@ -290,6 +293,27 @@ def test_the_options_on_the_command_line(tmp_path: Path, capsys: Captured) -> No
         assert run([*simulate, "--out", str(tmp_path / "trace.npz"), *bits]) == 0
         told.append(json.loads(capsys.readouterr().out)["layers"]["0.conv"]["peaks"]["u"])
     assert told[1] == 2 * told[0]  # graded: a value of 2 counts twice
+
+
+@pytest.fixture(scope="module")
+def old_file(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """Everything at once that only old files have."""
+    old = (put("layer/2/neuron/wgtExp", 1), put("layer/2/neuron/refDelay", 2), put("layer/2/weight", np.full(320, 2.5)))
+    return changed(tmp_path_factory.mktemp("old"), old_recurrent, squeezed, *old, average(5)).read_bytes()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_flipped_bytes_of_an_old_file_never_do_harm(data: st.DataObject, old_file: bytes, tmp_path: Path) -> None:
+    """A network whose output decides, or one of our errors."""
+    flipped = bytearray(old_file)
+    for _ in range(data.draw(st.integers(0, 6))):
+        flipped[data.draw(st.integers(8, len(old_file) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path / "flipped.net"
+    path.write_bytes(bytes(flipped))
+    with contextlib.suppress(I2EDeployError):
+        network = read_netx(path, (2, 4, 8))
+        network.deciding.check(int(np.prod(network.blocks[-1].shape)))
 
 
 def test_dense_weights_keep_their_delays(tmp_path: Path) -> None:

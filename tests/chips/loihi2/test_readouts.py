@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from children import needs_lava, run_script
+from children import needs_lava, needs_lava_run, run_script
+
+from i2e_deploy.chips import Deciding
+from i2e_deploy.chips.loihi2.program import SOURCE, Block, BlockNetwork, Connection, CubaLif, DenseSynapse
+from i2e_deploy.chips.loihi2.runnable import LoihiProgram
+from i2e_deploy.errors import InputError
 
 pytestmark = [needs_lava, pytest.mark.slow]
 DRAWS = 20
@@ -42,6 +49,26 @@ def test_groups_of_outputs_decide_as_slayers_average(found: dict[str, list[dict[
     assert all(case["right"] for case in cases)
     assert sum(case["firm"] for case in cases) > 100
     assert sum(case["by output"] for case in cases) > 100
+
+
+@needs_lava_run
+def test_lavas_states_are_read_as_ours() -> None:
+    """Agreement: exact, through Lava's runtime: the state at the end, a step later, and no mean over the steps."""
+    weight = DenseSynapse(2 * np.random.default_rng(3).integers(-30, 40, (4, 3)))
+    block = Block("out", CubaLif(np.array([1024]), np.array([512]), 2**17), (4,), (Connection(SOURCE, weight),))
+    program = LoihiProgram(BlockNetwork((3,), (block,)))
+    frames = (np.random.default_rng(4).random((2, 6, 3)) < 0.5).astype(np.int64)
+    later = program.decided_by(Deciding("state", lag=1))
+    wanted = later.run(frames, "lava")
+    on_lava = later.run_on("lava", frames, "lava")
+    assert np.array_equal(on_lava.scores(), wanted.scores())
+    assert np.array_equal(on_lava.states["out"]["v"], wanted.states["out"]["v"])
+    assert not np.array_equal(wanted.scores(), wanted.states["out"]["v"])
+    groups = program.decided_by(Deciding("state", 2))
+    assert np.array_equal(groups.run_on("lava", frames, "lava").scores(), groups.run(frames, "lava").scores())
+    mean = replace(on_lava, deciding=program.decided_by(Deciding("state-mean")).deciding, read=None)
+    with pytest.raises(InputError, match="does not report that state"):
+        mean.decisions()
 
 
 def test_pooling_of_any_size_and_stride_is_slayers_or_refused(found: dict[str, list[dict[str, Any]]]) -> None:
