@@ -38,8 +38,8 @@ class Deciding:
             decision. `mean`: the same of outputs that send values: 0 is a value. `state`: a state variable of the
             output layer after the last step. `state-mean`: its mean over the steps. `step`: what was sent in each
             step, a decision a step.
-        lag: steps that run on without input before a state is read, so that what is on its way arrives; its mean is
-            then over the steps from this one on.
+        lag: steps that the network runs on without input, so that what is on its way arrives; steps are then counted
+            from this one on, as many as there are frames.
         classes: outputs are averaged in so many groups of neighbours of equal size; 0: each output is a class.
         layer, variable: of the state; "" = the program's own choice.
 
@@ -62,8 +62,8 @@ class Deciding:
             raise InputError(f"readout of {self.classes} classes: give 1 to {MAX_CLASSES}, or 0 for a class an output")
         if not 0 <= self.lag <= MAX_LAG:
             raise InputError(f"readout after {self.lag} more steps: give 0 to {MAX_LAG}")
-        if (self.layer or self.variable or self.lag) and not self.of_state:
-            raise InputError(f"readout kind {self.kind!r} reads no state: leave out the variable and the lag")
+        if (self.layer or self.variable) and not self.of_state:
+            raise InputError(f"readout kind {self.kind!r} reads no state: leave out the variable {self.variable!r}")
 
     def __str__(self) -> str:
         variable = f":{self.variable}" if self.variable else ""

@@ -32,7 +32,7 @@ from i2e_deploy.runtime.decider import Decider, LiveSpec
 
 KINDS = st.builds(
     lambda kind, classes, lag, variable: (
-        Deciding(kind, classes, lag, variable=variable) if kind.startswith("state") else Deciding(kind, classes)
+        Deciding(kind, classes, lag, variable=variable) if kind.startswith("state") else Deciding(kind, classes, lag)
     ),
     st.sampled_from(["count", "mean", "state", "state-mean", "step"]),
     st.integers(0, 2**20), st.integers(0, 2**10), st.sampled_from(["", "v", "v_mem"]),
@@ -48,7 +48,7 @@ def test_the_text_and_the_record_say_the_same(deciding: Deciding) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "spikes", "count/0", "count/", "count/9999999", "count:v", "mean+1", "state+9999", "state:v/x"],
+    ["", "spikes", "count/0", "count/", "count/9999999", "count:v", "mean+", "state+9999", "state:v/x"],
 )
 def test_another_text_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="readout"):
@@ -111,6 +111,20 @@ def test_states_are_read_when_they_should(engine: Any, lag: int) -> None:
         assert trace.output.shape == (9, 12, 4)
 
 
+@pytest.mark.parametrize("engine", ["fast", "reference"])
+@pytest.mark.parametrize("kind", ["count", "mean", "step"])
+def test_a_late_output_is_counted_from_its_first_step_on(engine: Any, kind: Any) -> None:
+    """As a longer run with empty frames at its end gives it, as many steps as there are frames."""
+    program = LoihiProgram(silent(threshold=20))
+    whole = program.run(np.pad(FRAMES, ((0, 0), (0, 3), (0, 0))), engine="reference").output[:, 3:]
+    trace = program.decided_by(Deciding(kind, lag=3)).run(FRAMES, engine=engine)
+    assert np.array_equal(trace.scores(), whole if kind == "step" else whole.sum(axis=1))
+    assert np.array_equal(trace.output, program.run(FRAMES).output)
+    assert not np.array_equal(whole, trace.output)
+    with pytest.raises(InputError, match="does not run on"):
+        replace(trace, read=None).decisions()
+
+
 def test_a_readout_goes_on_from_states() -> None:
     program = LoihiProgram(silent()).decided_by(Deciding("state", lag=1))
     first = program.run(FRAMES[:, :5])
@@ -121,8 +135,11 @@ def test_what_a_program_does_not_have_is_refused() -> None:
     program, speck = LoihiProgram(silent()), tiny_program()
     with pytest.raises(InputError, match="variables u, v"):
         program.decided_by(Deciding("state", variable="v_mem"))
-    for kind in (Deciding("state-mean"), Deciding("state", lag=1), Deciding("state", variable="u")):
+    for kind in (Deciding("state-mean"), Deciding("state", variable="u")):
         with pytest.raises(InputError, match="v_mem"):
+            speck.decided_by(kind)
+    for kind in (Deciding("state", lag=1), Deciding(lag=1)):
+        with pytest.raises(InputError, match="leave out the lag"):
             speck.decided_by(kind)
     assert speck.decided_by(Deciding("state")).deciding == Deciding("state", layer="readout", variable="v_mem")
 
@@ -167,13 +184,13 @@ def _twins() -> Block:
     return Block("out", neuron, (2,), (Connection(SOURCE, DenseSynapse(np.full((2, 3), 40))),))
 
 
-@pytest.mark.parametrize("kind", ["count", "mean", "count/2", "step", "state", "state-mean+1/2"])
+@pytest.mark.parametrize("kind", ["count", "mean+3", "count+1/2", "step", "step+2", "state", "state-mean+1/2"])
 def test_evaluate_counts_right_decisions_of_each_kind(kind: str) -> None:
     program = LoihiProgram(silent(threshold=20)).decided_by(parse_deciding(kind))
     wanted = program.run(FRAMES, engine="reference").decisions()
-    labels = wanted[:, 3] if kind == "step" else wanted
+    labels = wanted[:, 3] if kind.startswith("step") else wanted
     result = evaluate(program, FRAMES, labels, ["simulator", "reference"], batch_size=4)
-    right = (wanted == labels[:, None]).sum() if kind == "step" else 9
+    right = (wanted == labels[:, None]).sum() if kind.startswith("step") else 9
     assert [row.correct for row in result.results] == [right, right]
     assert result.results[0].total == wanted.size
     assert result.agreements[0].same == result.agreements[0].total == wanted.size
@@ -185,7 +202,10 @@ def test_evaluate_counts_right_decisions_of_each_kind(kind: str) -> None:
 
 
 @pytest.mark.parametrize("keep", [False, True])
-@pytest.mark.parametrize("kind", ["count", "count/2", "step", "state", "state+2", "state-mean", "state-mean+1/2"])
+@pytest.mark.parametrize(
+    "kind",
+    ["count", "count/2", "count+2", "step", "step+1", "mean+1", "state", "state+2", "state-mean", "state-mean+1/2"],
+)
 def test_live_decisions_are_those_of_whole_windows(kind: str, keep: bool) -> None:
     """A window is a sample; with kept state it goes on from the one before, whatever the readout ran on for."""
     rng = np.random.default_rng(8)
@@ -198,7 +218,7 @@ def test_live_decisions_are_those_of_whole_windows(kind: str, keep: bool) -> Non
     for window in windows:
         trace = program.run(window.frames[None], engine="reference", states=states)
         states = trace.states if keep else None
-        scores = trace.scores()[0, -1] if kind == "step" else trace.scores()[0]
+        scores = trace.scores()[0, -1] if kind.startswith("step") else trace.scores()[0]
         decision = decider.decide(Waiting(window, (window.index,), 0.0))
         assert decision.scores == tuple(scores.tolist())
         assert decision.choice == scores.argmax()

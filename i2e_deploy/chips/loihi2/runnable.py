@@ -69,11 +69,11 @@ class LoihiProgram(Program):
                 Lava's `fixed_pt` models make of them, bit for bit. They differ where `check` reports a defect.
             engine: see `Program.run`.
         """
-        from i2e_deploy.chips.loihi2.engine.reading import read_state
+        from i2e_deploy.chips.loihi2.engine.reading import read_late
         from i2e_deploy.chips.loihi2.engine.run import run
 
         trace = run(self.network, frames, semantics, engine, states)
-        return replace(trace, read=read_state(self.network, trace, frames, semantics, engine, states))
+        return replace(trace, read=read_late(self.network, trace, frames, semantics, engine, states))
 
     def session(self, semantics: str = "timestep") -> Session:
         """See `Program.session`; semantics as in `run`."""
