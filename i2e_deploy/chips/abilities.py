@@ -158,11 +158,17 @@ class TakesIntegers(Protocol):
             FileFormatError: damaged, or not of this kind.
         """
 
-    def from_module(self, module: Any, input_shape: tuple[int, ...] | None = None) -> IntegerNetwork:
-        """A trained module of the chip's own training library; it must have seen a batch.
+    def from_module(
+        self, module: Any, input_shape: tuple[int, ...] | None = None, example: Any = None
+    ) -> IntegerNetwork:
+        """A trained module of the chip's own training library.
+
+        Args:
+            example: frames [B, T, *input_shape] on which the module's own forward and the program must agree; None:
+                not compared.
 
         Raises:
-            UnsupportedError: a layer that cannot run exactly on the chip.
+            UnsupportedError: a layer that cannot run exactly on the chip, or that gives something else there.
             InputError: the module is not one of that library.
         """
 

@@ -91,6 +91,7 @@ def silent(threshold: int = 2**17) -> BlockNetwork:
     return BlockNetwork((3,), (Block("out", neuron, (4,), (Connection(SOURCE, DenseSynapse(weight)),)),))
 
 
+LIVE = ["count", "count/2", "count+2", "step", "step+1", "mean+1", "state", "state+2", "state-mean", "state-mean+1/2"]
 FRAMES = (np.random.default_rng(4).random((9, 12, 3)) < 0.4).astype(np.int64)
 
 
@@ -202,10 +203,7 @@ def test_evaluate_counts_right_decisions_of_each_kind(kind: str) -> None:
 
 
 @pytest.mark.parametrize("keep", [False, True])
-@pytest.mark.parametrize(
-    "kind",
-    ["count", "count/2", "count+2", "step", "step+1", "mean+1", "state", "state+2", "state-mean", "state-mean+1/2"],
-)
+@pytest.mark.parametrize("kind", LIVE)
 def test_live_decisions_are_those_of_whole_windows(kind: str, keep: bool) -> None:
     """A window is a sample; with kept state it goes on from the one before, whatever the readout ran on for."""
     rng = np.random.default_rng(8)

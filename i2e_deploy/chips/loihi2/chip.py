@@ -117,11 +117,11 @@ class Loihi2Chip(Chip):
 
         return read_netx(path, input_shape, **options)
 
-    def from_module(self, module: Any, input_shape: tuple[int, ...] | None = None) -> BlockNetwork:
+    def from_module(self, module: Any, input_shape: tuple[int, ...] | None = None, example: Any = None) -> BlockNetwork:
         """See `TakesIntegers`: a SLAYER network."""
         from i2e_deploy.chips.loihi2.formats.slayer import from_slayer
 
-        return from_slayer(module, input_shape)
+        return from_slayer(module, input_shape, example=example)
 
     def pack_integers(self, network: IntegerNetwork) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         """See `TakesIntegers`."""

@@ -51,6 +51,15 @@ def test_groups_of_outputs_decide_as_slayers_average(found: dict[str, list[dict[
     assert sum(case["by output"] for case in cases) > 100
 
 
+def test_outputs_that_come_later_are_counted_later(found: dict[str, list[dict[str, Any]]]) -> None:
+    """Agreement: exact, the scores of blocks with delay_shift=False: the last spikes are not lost."""
+    cases = found["late"]
+    assert not any(case["wrong"] for case in cases)
+    assert all(case["lag"] == case["expected"] for case in cases)
+    assert sum(case["without lag"] for case in cases) > 100
+    assert sum(case["sent"] for case in cases) > 1000
+
+
 @needs_lava_run
 def test_lavas_states_are_read_as_ours() -> None:
     """Agreement: exact, through Lava's runtime: the state at the end, a step later, and no mean over the steps."""

@@ -124,6 +124,8 @@ class _Reader:
         """Shape of what feeds the layer to read."""
         shapes = self.stand_ins | {block.name: block.shape for block in self.blocks}
         found = {shapes.get(name, self.input_shape) for name in self.feeding}
+        if len(found) > 1 and None not in found and len({prod(shape or ()) for shape in found}) == 1:
+            return (prod(found.pop() or ()),)  # flattened on one way, with neurons of their own on the other
         if len(found) > 1:
             raise UnsupportedError(f"takes the sum of {', '.join(self.feeding)}, whose shapes differ: {found}")
         return found.pop()

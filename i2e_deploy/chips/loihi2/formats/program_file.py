@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -84,7 +85,8 @@ def _block(row: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> b.Blo
     name, shape = str(row["name"]), _shape(row["shape"])
     bias = tensors.get(f"{name}.bias")
     if bias is not None:
-        bias = checked_array(bias, -(2**31), 2**31 - 1, (shape[0],))
+        each = (prod(shape),) if np.size(bias) != shape[0] else (shape[0],)
+        bias = checked_array(bias, -(2**31), 2**31 - 1, each)
     connections = tuple(_connection(c, f"{name}.{i}", tensors) for i, c in enumerate(row["connections"]))
     neuron, bits = _neuron(row, name, shape[0], tensors), checked_integer(row["message_bits"], 0, 32)
     return b.Block(name, neuron, shape, connections, bias, bits)

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import traceback
 import warnings
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,33 @@ def affine(rng: np.random.Generator, dynamics: bool) -> dict[str, Any]:
     }
 
 
+def late(rng: np.random.Generator) -> dict[str, Any]:
+    """Blocks that do not delay what they send: our output comes as many steps later, and is counted from there on."""
+    cuba = import_module("lava.lib.dl.slayer").block.cuba
+    shifts = [bool(rng.random() < 0.5) for _ in range(3)]
+    sizes = [12, *(int(n) for n in rng.integers(4, 16, 3))]
+    made = zip(sizes, sizes[1:], shifts, strict=False)
+    blocks: Any = torch.nn.ModuleList(
+        [cuba.Dense(neuron(rng), a, b, weight_scale=4, delay_shift=s) for a, b, s in made]
+    )
+    if rng.random() < 0.5:
+        blocks.append(cuba.Affine(neuron(rng), sizes[-1], 4, weight_scale=3))
+    frames = (rng.random((8, 12, STEPS)) < 0.4).astype(np.float32)
+    run(blocks, frames)
+    program = LoihiProgram(from_slayer(blocks))
+    returned = run(forgotten(blocks), frames).numpy().sum(axis=-1, dtype=np.float64)
+    wanted = np.round(returned * (UNIT if len(blocks) > 3 else 1)).astype(np.int64)
+    trace = program.run(np.moveaxis(frames, -1, 1).astype(np.int64))
+    at_once = program.decided_by(replace(program.deciding, lag=0)).run(np.moveaxis(frames, -1, 1).astype(np.int64))
+    return {
+        "wrong": int((trace.scores() != wanted).sum()),
+        "without lag": int((at_once.scores() != wanted).sum()),
+        "lag": program.deciding.lag,
+        "expected": shifts.count(False) + (len(blocks) > 3),
+        "sent": int(np.abs(wanted).sum()),
+    }
+
+
 def average(rng: np.random.Generator, folder: Path) -> dict[str, Any]:
     """The layer `average`: SLAYER's own block and its classifier decide."""
     slayer = import_module("lava.lib.dl.slayer")
@@ -137,6 +165,7 @@ def main() -> None:
             "affine": [affine(rng, True) for _ in range(draws)],
             "affine without dynamics": [affine(rng, False) for _ in range(draws)],
             "average": [average(rng, Path(folder)) for _ in range(draws)],
+            "late": [late(rng) for _ in range(draws)],
             "pool": [pool(rng) for _ in range(4 * draws)],
         }
     print(json.dumps(found), flush=True)
