@@ -117,6 +117,7 @@ def results(folder: Path) -> list[Any]:
         evaluation, *evaluation.results, *evaluation.agreements, PROGRAM.run(FRAMES), PROGRAM, *PROGRAM.layers, live,
         reader, blocks, i2e.chips.loihi2.LoihiProgram(blocks), deep_network(), *deep_network().layers,
         deep_network().run(np.zeros((1, 1, *deep_network().input_shape))), i2e.network.Note("", "read as it is"),
+        i2e.runtime.beside_chip(FRAMES, FRAMES),
     ]  # fmt: skip
 
 

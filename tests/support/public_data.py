@@ -27,3 +27,14 @@ def record(name: str) -> Path:
     if RECORDS is None or not (Path(RECORDS) / name).exists():
         pytest.skip(f"needs {name} in the folder that I2E_DEPLOY_RECORDS names")
     return Path(RECORDS) / name
+
+
+#: Folder with trained networks of others, `nir/` and `netx/`.
+NETWORKS = os.environ.get("I2E_DEPLOY_NETWORKS")
+
+
+def trained(name: str) -> Path:
+    """Path of a trained network, or skip."""
+    if NETWORKS is None or not (Path(NETWORKS) / name).exists():
+        pytest.skip(f"needs {name} in the folder that I2E_DEPLOY_NETWORKS names")
+    return Path(NETWORKS) / name

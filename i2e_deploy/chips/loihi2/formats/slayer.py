@@ -56,6 +56,8 @@ def from_slayer(
     from i2e_deploy.chips.loihi2.formats.slayer_block import exported
     from i2e_deploy.chips.loihi2.formats.slayer_judge import judged, message_bits, program_frames
 
+    if not hasattr(module, "blocks") and isinstance(module, Iterable):
+        module = module if hasattr(module, "named_modules") else list(module)
     blocks = _checked(module)
     notes = _own_code(module, blocks, example is not None)
     frames = _frames(blocks, input_shape, example)
@@ -70,14 +72,23 @@ def from_slayer(
     late = max(0, int(timings[network.blocks[-1].name].late[0]))  # the output is read when SLAYER's would come
     network = network.decided_by(replace(network.deciding, lag=late))
     notes += [Note("", text) for text in done.notes] + [Note("", text, example is None) for text in done.doubts]
-    notes += time.notes(network, timings, reset_interval)
+    if reset_interval is not None:
+        network = time.started(network, timings, _checked_interval(reset_interval, frames, example))
+    notes += time.notes(network, timings)
     if given is None:
         notes += _assumed(network, spike_exp)
     else:
         notes.append(judged(network, facts, timings, done, given, f"{type(module).__name__}.forward"))
-    if reset_interval is not None:
-        network = time.started(network, timings, reset_interval)
     return replace(network, notes=(*notes, *network.notes))
+
+
+def _checked_interval(interval: int, frames: Any, example: Any) -> int:
+    """Steps between resets: within a sample there is one, at its start."""
+    least = 1 if example is None else int(frames.shape[-1])
+    if interval < least:
+        steps = "" if example is None else f" and the example has {least} steps"
+        raise InputError(f"reset_interval is {interval}{steps}: give the steps of a sample, {least} or more")
+    return interval
 
 
 def _assumed(network: BlockNetwork, spike_exp: int) -> list[Note]:
