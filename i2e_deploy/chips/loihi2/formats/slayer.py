@@ -69,6 +69,8 @@ def from_slayer(
         facts = exported(done.blocks, file.create_group("layer"))
         network = from_open_file(file, tuple(frames.shape[1:-1]), input_message_bits, spike_exp, done.sources)
     network, timings = time.timed(network, facts, done.sources)
+    late = max(0, int(timings[network.blocks[-1].name].late[0]))  # the output is read when SLAYER's would come
+    network = network.decided_by(replace(network.deciding, lag=late))
     notes += [Note("", text) for text in done.notes] + [Note("", text, example is None) for text in done.doubts]
     if reset_interval is not None:
         network = time.started(network, timings, _checked_interval(reset_interval, frames, example))
