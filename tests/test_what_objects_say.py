@@ -116,7 +116,8 @@ def results(folder: Path) -> list[Any]:
     return [
         evaluation, *evaluation.results, *evaluation.agreements, PROGRAM.run(FRAMES), PROGRAM, *PROGRAM.layers, live,
         reader, blocks, i2e.chips.loihi2.LoihiProgram(blocks), deep_network(), *deep_network().layers,
-        deep_network().run(np.zeros((1, 1, *deep_network().input_shape))), i2e.network.Note("", "read as it is"), i2e.chips.Deciding(),
+        deep_network().run(np.zeros((1, 1, *deep_network().input_shape))),
+        i2e.network.Note("", "read as it is"), i2e.chips.Deciding(),
         i2e.runtime.beside_chip(FRAMES, FRAMES),
     ]  # fmt: skip
 
