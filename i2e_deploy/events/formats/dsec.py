@@ -24,7 +24,7 @@ _DSEC_SIZE = (640, 480)
 _MAX_CHUNK = 2**26
 
 
-def _open(path: Path) -> Opened:
+def _open(path: Path, stream: str | None) -> Opened:
     import h5py
 
     with suppress(ImportError):
