@@ -23,11 +23,11 @@ MOST_PER_WORD = 32
 
 
 @numba.njit(cache=True, nogil=True)
-def go_on(before, value, modulus, slack):  # type: ignore[no-untyped-def]
+def go_on(before, value, modulus, slack, back):  # type: ignore[no-untyped-def]
     """The count that a counter of `modulus` values stands for when it shows `value`, after `before`.
 
-    A counter that falls by almost all of its range has wrapped, one that rises so went back over a wrap. `slack` says
-    how much of the range may be missing there. Any other fall stays one: the caller sees time go back.
+    A counter that falls by almost all of its range has wrapped, where at most `slack` of the range is missing. One that
+    rises by all but `back` of it went back over a wrap. Any other fall stays one: the caller sees time go back.
     """
     if before == UNKNOWN:
         return value
@@ -35,7 +35,7 @@ def go_on(before, value, modulus, slack):  # type: ignore[no-untyped-def]
     step = (value - shown) % modulus
     if step <= slack:
         return before + step
-    if modulus - step <= slack:
+    if modulus - step <= back:
         return before - (modulus - step)
     return before - shown + value
 
@@ -61,7 +61,7 @@ def decode_evt2(words, state, events, limit):  # type: ignore[no-untyped-def]
             count += 1
         elif kind == 8:
             # 28 bits of 64 us wrap after 4.77 h; a gap of 1 s there is a quiet scene, a longer one a restart
-            state[HIGH] = go_on(state[HIGH], word & (2**28 - 1), 2**28, 15_625)
+            state[HIGH] = go_on(state[HIGH], word & (2**28 - 1), 2**28, 15_625, 2)
         elif kind != 10 and kind < 14:  # triggers, others, continued
             return i, count
     return len(words), count
@@ -89,7 +89,7 @@ def decode_evt21(words, state, events, limit):  # type: ignore[no-untyped-def]
                     event.p = kind
                     count += 1
         elif kind == 8:
-            state[HIGH] = go_on(state[HIGH], high & (2**28 - 1), 2**28, 15_625)
+            state[HIGH] = go_on(state[HIGH], high & (2**28 - 1), 2**28, 15_625, 2)
         elif kind != 10 and kind < 14:
             return i, count
     return len(words), count
@@ -111,7 +111,7 @@ def decode_evt3(words, state, events, limit):  # type: ignore[no-untyped-def]  #
         elif kind == 8:
             # 12 bits of 4096 us wrap after 16.8 s. Cameras write each value, so more than 10 lost ones (41 ms; the
             # figure of OpenEB's decoder) are no wrap.
-            high = go_on(state[HIGH], word & 4095, 4096, 10)
+            high = go_on(state[HIGH], word & 4095, 4096, 10, 2)
             if high != state[HIGH]:
                 state[HIGH], state[LOW] = high, 0
         elif 2 <= kind <= 5:
@@ -147,7 +147,7 @@ def decode_dat(records, state, events, limit):  # type: ignore[no-untyped-def]
     for i in range(min(len(records), limit)):
         address = np.int64(records[i] >> np.uint64(32))
         # 32 bits of us wrap after 71.6 min; a gap of 1 s there is a quiet scene, a longer one a restart
-        state[HIGH] = go_on(state[HIGH], np.int64(records[i] & np.uint64(2**32 - 1)), 2**32, 1_000_000)
+        state[HIGH] = go_on(state[HIGH], np.int64(records[i] & np.uint64(2**32 - 1)), 2**32, 1_000_000, 0)
         event = events[i]
         event.t = state[HIGH]
         event.x = address & 16383
