@@ -2,7 +2,8 @@
 
 FFmpeg plays what a cut file still holds and reports no error, so the signs of a cut are looked for here: a container
 that states more bytes than the file has, a packet that ends too early, fewer packets or less time than the header says.
-A stream that states neither size nor duration (a live WebM) and is cut between two packets shows no sign.
+A stream that states neither size nor duration (a live WebM, an MPEG program stream) and is cut between two packets
+shows no sign.
 """
 
 from __future__ import annotations
@@ -163,6 +164,8 @@ def _av_frames(path: Path, max_pixels: int) -> Iterator[Timed]:
             packets += packet.size > 0
             for frame in packet.decode():
                 _check_pixels(path, frame.width, frame.height, max_pixels)
+                if frame.is_corrupt:
+                    raise Cut(f"picture {shown + 1} lacks a part")
                 start = frame.pts if start is None else start
                 if steady is not None:
                     time = round(shown * 1_000_000 / steady)
