@@ -112,7 +112,7 @@ class EventReader:
         while True:
             try:
                 packet = next(packets, None)
-                ready = self._order.flush() if packet is None else [self._order.push(packet)]
+                ready = self._order.flush() if packet is None else self._order.push(packet)
             except Damaged as trouble:  # kept would be a cycle with this frame, and hold files open
                 ready, packet, ended = self._order.flush(), None, (trouble.reason, trouble.position)
             except WrongEvent:

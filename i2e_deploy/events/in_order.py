@@ -6,6 +6,7 @@ Times go back for three reasons, and only the caller knows which: the rows are n
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -67,29 +68,36 @@ class InOrder:
         self._late = np.zeros(2, np.int64)
         self._held: list[Events] = []
 
-    def push(self, packet: Events) -> Events:
-        """The events [M] that no later packet can come before.
+    def push(self, packet: Events) -> list[Events]:
+        """The events that no later packet can come before, in packets.
 
         Raises:
             WrongEvent: an event that cannot be, without `salvage`; `flush` gives what came before it.
         """
         if not len(packet):
-            return packet
+            return []
         if self._unsorted == "continue":
             packet = self._follow(packet)
+        late = int(self._late[0])
         kept = self._checked(packet)
         self.seen += len(packet)
         if self._jitter == 0:
-            return kept
+            return [kept]
         self._held.append(kept)
         if self._unsorted == "sort":
             if sum(map(len, self._held)) > MAX_SORTED:
                 raise InputError(f"more than {MAX_SORTED} events to sort: cut the file into windows first")
-            return empty_events()
-        held = self._sorted()
-        sure = int(np.searchsorted(held["t"], self._last - self._jitter))
-        self._held = [held[sure:]]
-        return held[:sure]
+            return []
+        if self._late[0] > late:
+            self._held = [self._sorted()]
+        parts, self._held, ready = self._held, [], []
+        for part in parts:  # in order, from one to the next too
+            t = part["t"]
+            sure = bisect_left(range(len(t)), self._last - self._jitter, key=t.__getitem__)
+            ready.append(part[:sure])
+            if sure < len(part):
+                self._held.append(part[sure:])
+        return ready
 
     def flush(self) -> list[Events]:
         """The events that `push` holds back, in packets."""
@@ -108,7 +116,7 @@ class InOrder:
 
     def _sorted(self) -> Events:
         held = np.concatenate(self._held) if self._held else empty_events()
-        t = held["t"]
+        t = np.ascontiguousarray(held["t"])
         return held[np.argsort(t, kind="stable")] if (t[1:] < t[:-1]).any() else held
 
     def _follow(self, packet: Events) -> Events:

@@ -68,6 +68,17 @@ def follow_restarts(events, last, jitter, shift):  # type: ignore[no-untyped-def
 
 
 @numba.njit(cache=True, nogil=True)
+def copy_aedat4(theirs, events):  # type: ignore[no-untyped-def]
+    """AEDAT4's records [N] to `events` [N]; False if a pixel is negative."""
+    fits = True
+    for i in range(len(theirs)):
+        record, event = theirs[i], events[i]
+        fits &= record.x >= 0 and record.y >= 0
+        event.t, event.x, event.y, event.p = record.t, record.x, record.y, record.p
+    return fits
+
+
+@numba.njit(cache=True, nogil=True)
 def count_frames(events, bounds, columns, rows, plane, binary, most, frames):  # type: ignore[no-untyped-def]
     """`frames.frames_reference` into `frames` [n, C * H * W]; False if a count exceeded `most`, what the dtype holds.
 

@@ -121,12 +121,15 @@ def _inflated(data: bytes, offset: int) -> bytes:
     pyarrow = _load_pyarrow()
     try:
         with pyarrow.input_stream(pyarrow.py_buffer(data), compression=kind) as inflating:
-            whole: bytes = inflating.read(MAX_INFLATED + 1)
+            parts, total = [], 0
+            while total <= MAX_INFLATED and (part := inflating.read(4 * len(data))):
+                parts.append(part)
+                total += len(part)
     except (OSError, ValueError) as error:
         raise Damaged(f"a packet cannot be inflated ({' '.join(str(error).split())[:120]})", offset) from error
-    if len(whole) > MAX_INFLATED:
+    if total > MAX_INFLATED:
         raise Damaged(f"a packet inflates to more than {MAX_INFLATED} bytes", offset)
-    return whole
+    return b"".join(parts)
 
 
 def _load_pyarrow() -> Any:
@@ -139,6 +142,8 @@ def _load_pyarrow() -> Any:
 
 def _decode(data: bytes, offset: int) -> Iterator[Events]:
     """Events of a FlatBuffer `EventPacket`; `offset` is the packet's, for messages."""
+    from i2e_deploy.events.kernels import copy_aedat4
+
     try:
         (root,) = struct.unpack_from("<I", data, 4)
         table = 4 + root
@@ -157,9 +162,7 @@ def _decode(data: bytes, offset: int) -> Iterator[Events]:
     for start in range(0, count, PACKET_EVENTS):
         part = theirs[start : start + PACKET_EVENTS]
         events = np.empty(len(part), EVENT_DTYPE)
-        for name in ("t", "x", "y", "p"):
-            events[name] = part[name]
-        if (part["x"] < 0).any() or (part["y"] < 0).any():
+        if not copy_aedat4(part, events):
             raise Damaged("a packet holds negative pixels", offset)
         yield events
 
