@@ -26,7 +26,7 @@ def main(out: Path, recipe: str = "conv", pictures: int = 4000, epochs: int | No
             f"accuracy {result.train_accuracy:.3f} (training, deformed) {result.test_accuracy:.3f} (test)"
         )
 
-    network = i2e.chips.loihi2.from_slayer(model, input_shape=(2, 32, 32))
+    network = i2e.chips.loihi2.from_slayer(model, example=frames[:10])  # compared with model.forward, every message
     chip = i2e.chips.get("loihi2")
     report = chip.check(network)
     print("fits:", report.fits, [str(f) for f in report.findings if f.severity in ("warning", "error")])

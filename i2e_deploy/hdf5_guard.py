@@ -22,13 +22,17 @@ MAX_FILE = 2**30
 MAX_BYTES = 2**28
 MAX_RATIO = 200
 MAX_TEXT = 64
+#: Path of a data set with fractions that were cut, how many numbers, of how many, and the one with most cut off.
+Cut = tuple[str, int, int, float]
 
 
 class Guarded:
     """One group of an open file. Every error names the file and the path in it."""
 
-    def __init__(self, group: h5py.Group, file: str) -> None:
+    def __init__(self, group: h5py.Group, file: str, cut: list[Cut] | None = None) -> None:
         self._group, self.file = group, file
+        #: Where `integers` has cut fractions off since this list was emptied: one for a file and all its groups.
+        self.cut: list[Cut] = [] if cut is None else cut
 
     def error(self, text: str, name: str = "") -> FileFormatError:
         """The error to raise for the entry `name`."""
@@ -51,7 +55,7 @@ class Guarded:
         entry = self._entry(name)
         if not isinstance(entry, h5py.Group):
             raise self.error("is not a group", name)
-        return Guarded(entry, self.file)
+        return Guarded(entry, self.file, self.cut)
 
     def is_group(self, name: str) -> bool:
         """Whether the entry is a group (False: a data set)."""
@@ -120,7 +124,11 @@ class Guarded:
         least, most = values.min(), values.max()
         if least <= low - 1 or most >= high + 1:
             raise self.error(f"holds {least:g}..{most:g}, allowed {low}..{high}", name)
-        return values.astype(np.int64)
+        whole = values.astype(np.int64)
+        if values.dtype.kind == "f" and (fractions := np.abs(values - whole)).any():
+            worst = float(values.flat[int(fractions.argmax())])
+            self.cut.append((str(data.name), int((fractions > 0).sum()), values.size, worst))
+        return whole
 
     def _entry(self, name: str) -> Any:
         import h5py

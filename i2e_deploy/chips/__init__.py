@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from i2e_deploy.chips.costs import CoreLoad as CoreLoad
     from i2e_deploy.chips.costs import Costs as Costs
     from i2e_deploy.chips.costs import Figure as Figure
+    from i2e_deploy.chips.deciding import Deciding as Deciding
+    from i2e_deploy.chips.deciding import parse_deciding as parse_deciding
     from i2e_deploy.chips.integers import AnyNetwork as AnyNetwork
     from i2e_deploy.chips.integers import IntegerNetwork as IntegerNetwork
     from i2e_deploy.chips.models import read_model as read_model
@@ -47,6 +49,7 @@ else:
             "base": "Chip Program",
             "check": "CheckReport Finding Severity Slot",
             "costs": "CoreLoad Costs Figure",
+            "deciding": "Deciding parse_deciding",
             "integers": "AnyNetwork IntegerNetwork",
             "models": "read_model write_model",
             "options": "PLAIN Engine Injection LowerOptions Order Semantics Target",

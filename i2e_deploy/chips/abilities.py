@@ -9,6 +9,7 @@ A chip has an ability when it has the methods; it declares nothing, and nobody a
 | `ChecksStates` | chip | `check --input`: findings that only a run can show |
 | `CalibratesPower` | chip | `calibrate-power`, `--power-coefficients` |
 | `TakesIntegers` | chip | networks that are its integers from the start, and their files |
+| `ReadsWithOptions` | chip | `--read NAME=VALUE`: what these files leave open |
 | `RunsRecordings` | program | recordings in their own order and at their own times |
 | `VariesOpenPoints` | program | `simulate --bound`: how far undocumented points move the output |
 | `HasCamera` | program | `live --target board`, `evaluate ... SCENE`: the chip's own camera feeds its cores |
@@ -148,22 +149,26 @@ class TakesIntegers(Protocol):
     integer_suffixes: ClassVar[tuple[str, ...]]
     #: See `IntegerNetwork.kind`.
     integer_kind: ClassVar[str]
-    #: Further arguments of `read_integers`: how each is made of text, with ValueError where it cannot.
-    read_options: ClassVar[Mapping[str, Callable[[str], Any]]]
 
-    def read_integers(self, path: Path, input_shape: tuple[int, ...] | None = None, **options: Any) -> IntegerNetwork:
-        """Read such a file; `input_shape` for one that does not say it, `options` for what else it leaves open.
+    def read_integers(self, path: Path, input_shape: tuple[int, ...] | None = None) -> IntegerNetwork:
+        """Read such a file; `input_shape` for one that does not say it.
 
         Raises:
             InputError: no such file.
             FileFormatError: damaged, or not of this kind.
         """
 
-    def from_module(self, module: Any, input_shape: tuple[int, ...] | None = None) -> IntegerNetwork:
-        """A trained module of the chip's own training library; it must have seen a batch.
+    def from_module(
+        self, module: Any, input_shape: tuple[int, ...] | None = None, example: Any = None
+    ) -> IntegerNetwork:
+        """A trained module of the chip's own training library.
+
+        Args:
+            example: frames [B, T, *input_shape] on which the module's own forward and the program must agree; None:
+                not compared.
 
         Raises:
-            UnsupportedError: a layer that cannot run exactly on the chip.
+            UnsupportedError: a layer that cannot run exactly on the chip, or that gives something else there.
             InputError: the module is not one of that library.
         """
 
@@ -176,6 +181,17 @@ class TakesIntegers(Protocol):
         Raises:
             FileFormatError: a key, a type, a shape or a range is wrong.
         """
+
+
+@runtime_checkable
+class ReadsWithOptions(Protocol):
+    """A `TakesIntegers` whose files leave open what options say."""
+
+    #: By name what makes an option's value of a text (ValueError: it is none).
+    read_options: ClassVar[Mapping[str, Callable[[str], Any]]]
+
+    def read_integers(self, path: Path, input_shape: tuple[int, ...] | None = None, **options: Any) -> IntegerNetwork:
+        """See `TakesIntegers.read_integers`."""
 
 
 @runtime_checkable

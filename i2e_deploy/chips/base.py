@@ -13,6 +13,8 @@ from typing import Any, ClassVar, cast
 
 from i2e_deploy.chips.check import CheckReport, Slot
 from i2e_deploy.chips.costs import Costs
+from i2e_deploy.chips.deciding import COUNT, Deciding
+from i2e_deploy.chips.frames import check_array
 from i2e_deploy.chips.integers import AnyNetwork
 from i2e_deploy.chips.options import PLAIN, Engine, Injection, LowerOptions, Semantics, Target
 from i2e_deploy.chips.profile import Profile
@@ -42,6 +44,25 @@ class Program(ABC):
     @abstractmethod
     def layer_names(self) -> tuple[str, ...]:
         """Names of the layers in network order."""
+
+    @property
+    def deciding(self) -> Deciding:
+        """How its output becomes a decision: `Trace.decisions` of its runs follow it."""
+        return COUNT
+
+    def decided_by(self, deciding: Deciding) -> Program:
+        """The same program, whose output is read another way.
+
+        Args:
+            deciding: an empty `layer` or `variable` stands for the membrane potential of the output layer.
+
+        Raises:
+            UnsupportedError: programs of this chip are read in one way alone.
+            InputError: it reads what the program does not have, or in groups into which the outputs do not fall.
+        """
+        if deciding == self.deciding:
+            return self
+        raise UnsupportedError(f"readout {deciding}: programs of this chip are read by {self.deciding.kind} alone")
 
     @abstractmethod
     def run(
@@ -96,6 +117,7 @@ class Program(ABC):
         Raises:
             InputError: see `count_events`, or a program that takes no images.
         """
+        check_array(given)
         if given.dtype.names is None:
             return cast("Integers", given)
         if len(self.input_shape) != 3:

@@ -23,3 +23,10 @@ def checked_array(array: Any, low: int, high: int, shape: tuple[int, ...] | None
     if values.min() < low or values.max() > high:
         raise ValueError(f"{values.min()}..{values.max()}, allowed {low}..{high}")
     return values.astype(np.int64)
+
+
+def yes_or_no(text: str) -> bool:
+    """An option's value as a word; ValueError unless it is yes or no."""
+    if text not in ("yes", "no"):
+        raise ValueError(f"{text!r}: write yes or no")
+    return text == "yes"

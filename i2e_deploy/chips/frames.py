@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from i2e_deploy.chips.trace import Integers, States
 from i2e_deploy.errors import InputError
 
@@ -11,8 +13,18 @@ from i2e_deploy.errors import InputError
 MAX_COUNT = 2**20
 
 
+def check_array(given: object) -> None:
+    """Raise InputError unless frames (or events) are a NumPy array."""
+    if not isinstance(given, np.ndarray):
+        own = type(given)
+        raise InputError(
+            f"frames are a {own.__module__}.{own.__name__}: give a NumPy array of integers, e.g. tensor.cpu().numpy()"
+        )
+
+
 def check_frames(frames: Integers, input_shape: tuple[int, ...]) -> None:
     """Raise InputError unless `frames` is integers >= 0 of shape [B, T, *input_shape]."""
+    check_array(frames)
     wanted = f"[B, T, {', '.join(map(str, input_shape))}]"
     if frames.ndim != 2 + len(input_shape) or frames.shape[2:] != tuple(input_shape):
         raise InputError(f"frames have shape {list(frames.shape)}: this program takes {wanted}")

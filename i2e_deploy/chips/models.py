@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from i2e_deploy.chips.abilities import TakesIntegers
+from i2e_deploy.chips.abilities import ReadsWithOptions, TakesIntegers
 from i2e_deploy.chips.integers import AnyNetwork, IntegerNetwork
 from i2e_deploy.chips.registry import all_chips
 from i2e_deploy.errors import FileFormatError, InputError
@@ -36,7 +36,10 @@ def read_model(
         takers = dict.fromkeys(chip.integer_suffixes, chip) | takers
     if path.suffix in takers:
         taker = takers[path.suffix]
-        return taker.read_integers(path, input_shape, **_parsed(asked, taker.read_options, path))
+        if isinstance(taker, ReadsWithOptions):
+            return taker.read_integers(path, input_shape, **_parsed(asked, taker.read_options, path))
+        _parsed(asked, {}, path)
+        return taker.read_integers(path, input_shape)
     if input_shape is not None:
         raise InputError(f"--input-shape is for netx files: {path} says itself what it takes; leave it out")
     if path.suffix == NIR:

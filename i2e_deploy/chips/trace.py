@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from i2e_deploy.chips.deciding import COUNT, Deciding, Scores, scores_of, tied
 from i2e_deploy.text import counted, said
 
 Integers = NDArray[np.integer[Any]]
@@ -92,6 +93,8 @@ class Trace:
             others, and `states` and `counts` may be empty: what is not there was not seen, not zero.
         power: where the target has a power monitor.
         incidents: irregularities of the run, counted by kind (e.g. events injected late).
+        deciding: how the output is read.
+        read: for a readout by a state that `states` does not have (its sum over the steps, or later), int64 [B, N].
     """
 
     spikes: Mapping[str, Integers]
@@ -103,6 +106,8 @@ class Trace:
     uncounted: frozenset[str] = frozenset()
     power: Power | None = None
     incidents: Mapping[str, int] = field(default_factory=dict)
+    deciding: Deciding = COUNT
+    read: Integers | None = None
 
     def __repr__(self) -> str:
         samples, steps, outputs = self.output.shape
@@ -110,9 +115,28 @@ class Trace:
         spikes = counted(sum(count.spikes for count in self.counts.values()), "spike")
         return said(self, *shape, counted(len(self.spikes), "layer"), *([spikes] if self.counts else []))
 
+    def scores(self) -> Scores:
+        """What the classes compete with, as `deciding` says: int64 [B, classes], for `step` [B, T, classes].
+
+        Raises:
+            InputError: `deciding` reads what this target does not report.
+        """
+        state = self.read
+        if self.deciding.kind == "state" and not self.deciding.lag:
+            state = self.states.get(self.deciding.layer, {}).get(self.deciding.variable)
+        return scores_of(self.deciding, self.output, state)
+
     def decisions(self) -> NDArray[np.int64]:
-        """Class with the most output spikes over all steps, the lowest number on a tie: int64 [B]."""
-        return np.asarray(self.output.sum(axis=1).argmax(axis=1), np.int64)
+        """Class with the largest score, the lowest number on a tie: int64 [B], for `step` [B, T]; see `scores`."""
+        return np.asarray(self.scores().argmax(axis=-1), np.int64)
+
+    def ties(self) -> int:
+        """How many decisions are between classes with equal scores."""
+        return int(tied(self.scores()).sum())
+
+    def silent(self) -> int:
+        """Samples on which no output sent anything, where `deciding` needs spikes."""
+        return int((~self.output.any(axis=(1, 2))).sum()) if self.deciding.of_spikes else 0
 
     def activity(self) -> dict[str, dict[str, int]]:
         """What was counted, totals per layer that was seen: spikes, and where the target counts them the rest."""

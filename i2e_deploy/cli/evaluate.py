@@ -10,6 +10,7 @@ import typer
 
 from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP
 from i2e_deploy.cli.costs import COEFFICIENTS_HELP, print_costs
+from i2e_deploy.cli.deciding import ReadoutKind, decided
 
 if TYPE_CHECKING:
     from i2e_deploy.chips.trace import Integers
@@ -50,6 +51,7 @@ def command(
     ] = None,
     step_us: StepUs = 1000,
     power: Power = None,
+    readout_kind: ReadoutKind = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Compare targets on data: accuracy, agreement, costs.
@@ -73,6 +75,7 @@ def command(
     from i2e_deploy.runtime.scene import evaluate_scene, is_scene
 
     deployed = read_model_of(model, chip, input_shape, power, read)
+    deployed = replace(deployed, program=decided(deployed.program, readout_kind))
     scene = is_scene(deployed.program, data)
     if scene:
         result, semantics = evaluate_scene(deployed.program, data, target, steps), "event"
@@ -121,9 +124,9 @@ def _failed(result: Evaluation, min_accuracy: float, min_agreement: float | None
         if row["accuracy"] is not None and row["accuracy"] < min_accuracy
     ]
     failed += [
-        f"{a.first} and {a.second} agree on {a.same} of {result.total} decisions, fewer than {share:g} of them"
+        f"{a.first} and {a.second} agree on {a.same} of {a.total} decisions, fewer than {share:g} of them"
         for a in result.agreements
-        if a.same < (share := least_agreement(a.first, a.second, min_agreement)) * result.total
+        if a.same < (share := least_agreement(a.first, a.second, min_agreement)) * a.total
     ]
     return failed
 
@@ -185,7 +188,8 @@ def _print(result: Evaluation, out: Any) -> None:
             _print_partings(agreement, out)
     for name, row in data["targets"].items():
         rails = ", ".join(f"{rail} {value:.3f}" for rail, value in row["power_rails_mw"].items())
-        for line in ([f"power in mW: {rails}"] if rails else []) + [f"{w}: {n}" for w, n in row["incidents"].items()]:
+        power = [f"power in mW: {rails}"] if rails else []
+        for line in (*power, *(f"{what}: {count}" for what, count in row["incidents"].items()), *row["remarks"]):
             out.print(f"{name}: {line}")
     if result.costs is not None:
         print_costs(result.costs, out)

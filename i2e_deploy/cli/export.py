@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP
+from i2e_deploy.cli.deciding import ReadoutKind, decided
 
 if TYPE_CHECKING:
     from i2e_deploy.bundle import Bundle
@@ -46,6 +47,7 @@ def command(
         int | None,
         typer.Option(min=0, max=2**16 - 1, help="Use the chip's own readout, with this threshold (spikes a tick)."),
     ] = None,
+    readout_kind: ReadoutKind = "",
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the random events.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -65,7 +67,9 @@ def command(
     bundle.check_target(out, overwrite=False)
     network, target = read_network_of(model, input_shape, read), get(chip)
     if model.is_dir():
-        console(stderr=True).print("the bundle's network is lowered anew: give --calibrate, --split, --readout again")
+        console(stderr=True).print(
+            "the bundle's network is lowered anew: give --calibrate, --split, --readout, --readout-kind again"
+        )
     frames, seeds = _golden_inputs(network, inputs, seed)
     options = LowerOptions(
         None if calibration is None else read_frames(calibration, network.input_shape), split, readout
@@ -76,6 +80,7 @@ def command(
         console(stderr=True).print(f"{model} was changed and not trained since: {about[UNTRAINED]}")
     with working("lowering, then golden vectors from the slow reference"):
         lowered = _lower(target, network, options, None if inputs is None else frames)
+        lowered = lowered[0], decided(lowered[1], readout_kind)
         provenance = bundle.Provenance(seeds=seeds, notes=notes)
         written = bundle.write(
             out, target, network, frames, provenance=provenance, semantics=semantics, lowered=lowered

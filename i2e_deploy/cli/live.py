@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from i2e_deploy.cli.common import READ_HELP
+from i2e_deploy.cli.deciding import ReadoutKind, decided
 
 if TYPE_CHECKING:
     from i2e_deploy.chips import Program
@@ -47,6 +48,7 @@ def command(
     bind: Annotated[str, typer.Option(help="Address of the page.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 = a free one.")] = 0,
     allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Let --bind leave this machine.")] = False,
+    readout_kind: ReadoutKind = "",
     rerun: Annotated[bool, typer.Option("--rerun", help="Log to Rerun too (package rerun-sdk).")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print each decision, then the totals, as JSON lines.")
@@ -64,7 +66,7 @@ def command(
     from i2e_deploy.cli.common import console, read_program_of
     from i2e_deploy.runtime.replaying import replay as run_replay
 
-    program = read_program_of(model, chip, options=read)
+    program = decided(read_program_of(model, chip, options=read), readout_kind)
     if replay is not None:
         result = run_replay(replay, program)
         result.raise_if_different()

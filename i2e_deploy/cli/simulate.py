@@ -9,6 +9,7 @@ import typer
 
 from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP
 from i2e_deploy.cli.costs import COEFFICIENTS_HELP, print_costs
+from i2e_deploy.cli.deciding import ReadoutKind, decided
 from i2e_deploy.errors import InputError
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def command(
     spread_of: SpreadOf = False,
     state: Annotated[bool, typer.Option("--state", help="Write the final states too.")] = False,
     power: Power = None,
+    readout_kind: ReadoutKind = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Run frames through the chip's integers, bit for bit.
@@ -70,7 +72,8 @@ def command(
     _refuse(out, order, semantics, target, spread_of, power)
     deployed = read_model_of(model, chip, input_shape, power, read)
     given = read_input(inputs, deployed.program.input_shape)
-    program, injection = deployed.program, Injection(order, step_us)  # type: ignore[arg-type]  # it checks
+    program = decided(deployed.program, readout_kind)
+    injection = Injection(order, step_us)  # type: ignore[arg-type]  # it checks
     spread = costs = None
     with working(f"running on {target}"):
         if target == FLOAT:
@@ -113,6 +116,8 @@ def _tell(program: Program, trace: Trace, spread: Any, costs: Costs | None, out:
         print_json({
             "trace": str(out),
             "decisions": trace.decisions().tolist(),
+            "readout": str(trace.deciding),
+            "ties": trace.ties(),
             "layers": trace.activity() if not trace.counts else {n: asdict(c) for n, c in trace.counts.items()},
             "not_reported": list(trace.unseen.values()),
             "incidents": dict(trace.incidents),
@@ -126,7 +131,9 @@ def _tell(program: Program, trace: Trace, spread: Any, costs: Costs | None, out:
         print_costs(costs, console())
     if spread is not None:
         _print_bound(spread)
-    console().print(f"decisions {trace.decisions().tolist()}; wrote {out}")
+    if ties := trace.ties():
+        console().print(f"{ties} of {trace.decisions().size} decisions are ties: the lowest class number is taken")
+    console().print(f"decisions {trace.decisions().tolist()} ({trace.deciding.describe()}); wrote {out}")
 
 
 def _print_activity(program: Program, trace: Trace) -> None:

@@ -81,7 +81,10 @@ def as_it_was(module: nn.Module) -> Iterator[None]:
     """Put back all that a run changes in a module: attributes, buffers and their values, modes."""
     parts = list(module.modules())
     kept = [(part, dict(vars(part)), dict(part._buffers)) for part in parts]
-    values = [(b, b.detach().clone()) for part in parts for b in part._buffers.values() if b is not None]
+    held = [buffer for part in parts for buffer in part._buffers.values() if buffer is not None]
+    values = [(buffer, buffer.detach().clone()) for buffer in held if not buffer.is_inference()]
+    for part in parts:  # those made in torch.inference_mode may not be changed, so the run gets others
+        part._buffers.update({n: b.clone() for n, b in part._buffers.items() if b is not None and b.is_inference()})
     try:
         yield
     finally:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from i2e_deploy.errors import MissingDependency, UnsupportedError
+from i2e_deploy.errors import InputError, MissingDependency, UnsupportedError
 from i2e_deploy.network.graph import INPUT, Layer, Network
 from i2e_deploy.network.layers import Add, Conv2d, Flatten, IntegrateAndFire, Linear, Pool2d
 from i2e_deploy.network.op import Array
+from i2e_deploy.network.torch_values import whole
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,17 +20,19 @@ def to_sinabs(network: Network, steps: int, neurons: Any = None, **options: Any)
 
     Args:
         network: a float network, as of `read_network` or `read_nir`.
-        steps: T of the frames that it will be trained on.
+        steps: T of the frames that it will be trained on, from 1.
         neurons: class of the neurons; None: Sinabs' `IAFSqueeze`. Any class with its arguments will do, e.g.
             `training.fused_iaf.FusedIAF`, which trains faster.
         options: for every neuron layer, e.g. `surrogate_grad_fn=`.
 
     Returns:
         An `nn.Sequential` where each layer feeds the next, as `training.asynchronous.finetune` takes it; else a module
-        that gives what leaves the network, a tuple where that is several tensors. Dots in names become underscores.
+        that gives what leaves the network, a tuple where that is several tensors. Layers keep their names where a
+        module may have them: dots become underscores, and what torch or another layer has gets one more at its end.
 
     Raises:
         UnsupportedError: integer blocks, or a sensor (Sinabs' DVSLayer needs the vendor's samna).
+        InputError: no whole number of steps.
         MissingDependency: Sinabs is not installed.
     """
     if not isinstance(network, Network):
@@ -39,22 +43,25 @@ def to_sinabs(network: Network, steps: int, neurons: Any = None, **options: Any)
         raise MissingDependency("sinabs", "a Sinabs module", "pip install 'i2e-deploy[sinabs]'") from None
     from torch import nn
 
+    if whole(steps, "number of steps") < 1:
+        raise InputError(f"the number of steps is {steps}: give 1 or more")
     kind = IAFSqueeze if neurons is None else neurons
-    modules = {
-        _name(layer.name): _module(layer, kind, {"num_timesteps": steps, **options})
+    made = {
+        layer.name: _module(layer, kind, {"num_timesteps": int(steps), **options})
         for layer in network.layers
         if not isinstance(layer.op, Add)
     }
+    attributes = _attributes(list(made))
     names = [INPUT, *(layer.name for layer in network.layers)]
     if all(layer.inputs == (before,) for layer, before in zip(network.layers, names, strict=False)):
         row = nn.Sequential()
-        for name, module in modules.items():
-            row.add_module(name, module)
+        for name, module in made.items():
+            row.add_module(attributes[name], module)
         return row
-    return _graph(network, modules)
+    return _graph(network, made, attributes)
 
 
-def _graph(network: Network, modules: dict[str, Any]) -> nn.Module:
+def _graph(network: Network, made: Mapping[str, Any], attributes: Mapping[str, str]) -> nn.Module:
     from torch import Tensor, nn
 
     consumers = network.consumers()
@@ -65,8 +72,8 @@ def _graph(network: Network, modules: dict[str, Any]) -> nn.Module:
 
         def __init__(self) -> None:
             super().__init__()
-            for name, module in modules.items():
-                self.add_module(name, module)
+            for name, module in made.items():
+                self.add_module(attributes[name], module)
 
         def forward(self, frames: Tensor) -> Tensor | tuple[Tensor, ...]:
             found: dict[str, Tensor] = {INPUT: frames}
@@ -74,7 +81,9 @@ def _graph(network: Network, modules: dict[str, Any]) -> nn.Module:
                 total, *rest = (found[name] for name in layer.inputs)
                 for other in rest:
                     total = total + other
-                found[layer.name] = total if isinstance(layer.op, Add) else getattr(self, _name(layer.name))(total)
+                if not isinstance(layer.op, Add):
+                    total = getattr(self, attributes[layer.name])(total)
+                found[layer.name] = total
             leaving = tuple(found[name] for name in outputs)
             return leaving if len(leaving) > 1 else leaving[0]
 
@@ -130,5 +139,16 @@ def _with_weights(module: Any, weight: Array, bias: Array | None) -> Any:
     return module
 
 
-def _name(name: str) -> str:
-    return name.replace(".", "_")
+def _attributes(names: Sequence[str]) -> dict[str, str]:
+    """A name for each layer that a module may have; a name that is free already stays."""
+    from torch import nn
+
+    taken = nn.Sequential()  # `add_module` takes no name that its module has: "type", "forward", "training"
+    found = {name: name for name in names if name and "." not in name and not hasattr(taken, name)}
+    for name in names:
+        if name not in found:
+            attribute = name.replace(".", "_") or "_"
+            while hasattr(taken, attribute) or attribute in found.values():
+                attribute += "_"
+            found[name] = attribute
+    return found

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network.graph import INPUT
+from i2e_deploy.network.known_modules import changes, kind_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,17 +33,14 @@ def calls(module: nn.Module, leaves: Collection[str]) -> tuple[list[Call], tuple
 
     Args:
         module: an `nn.Sequential` (nested or not), one of `leaves`, or a module whose `forward` combines them.
-        leaves: class names of modules that are not looked into.
+        leaves: classes of modules that are not looked into, see `known_modules.kind_of`.
 
     Raises:
         UnsupportedError: `forward` decides by data, does something else with tensors, takes several inputs, or runs
             a layer that leads to no output.
     """
-    from torch import nn
-
-    spiking = getattr(module, "spiking_model", None)  # sinabs.network.Network, which `from_model` returns
-    if isinstance(spiking, nn.Module):
-        module = spiking
+    if kind_of(module, ("sinabs.network.Network",)) == "Network":  # which sinabs.from_torch.from_model returns
+        module = cast("nn.Module", module.spiking_model)
     row = list(_leaves(module, ""))
     if all(_is_leaf(leaf, leaves) for _, leaf in row):
         names = [INPUT, *(name for name, _ in row)]
@@ -71,27 +69,21 @@ def _in_order(found: Sequence[Call], outputs: Sequence[str], title: str) -> list
     return list(ordered.values())
 
 
-def kind_of(module: Any, leaves: Collection[str]) -> str:
-    """The first of `leaves` among the classes of a module whose `forward` it has, or its own class.
-
-    A subclass with a `forward` of its own may compute anything; one that does not says so: `stands_for = "IAFSqueeze"`.
-    """
-    own = type(module)
-    known = [c.__name__ for c in own.__mro__ if getattr(c, "forward", None) is own.forward and c.__name__ in leaves]
-    return str(getattr(own, "stands_for", known[0] if known else own.__name__))
-
-
 def _is_row(module: nn.Module) -> bool:
     """An `nn.Sequential` that runs its modules one after the other; a subclass may do otherwise."""
     from torch import nn
 
-    return isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward
+    return isinstance(module, nn.Sequential) and not changes(module, nn.Sequential)
 
 
 def _is_leaf(module: nn.Module, leaves: Collection[str]) -> bool:
     """Modules that are not looked into: those of `leaves`, those without children, those of torch and Sinabs."""
-    library = type(module).__module__.partition(".")[0] in ("torch", "sinabs") and not _is_row(module)
-    return library or kind_of(module, leaves) in leaves or not list(module.children())
+    from torch import fx
+
+    combines = _is_row(module) or isinstance(module, fx.GraphModule)
+    library = type(module).__module__.partition(".")[0] in ("torch", "sinabs") and not combines
+    known = kind_of(module, leaves) in {leaf.rpartition(".")[2] for leaf in leaves}
+    return library or known or not list(module.children())
 
 
 def _leaves(module: Any, prefix: str) -> Iterator[tuple[str, Any]]:
@@ -117,6 +109,14 @@ def _traced(module: nn.Module, leaves: Collection[str]) -> tuple[list[Call], tup
         ) from error
     names: dict[str, str] = {}
     found: list[Call] = []
+    taken = {str(node.target) for node in graph.nodes if node.op == "call_module"}
+
+    def free(name: str) -> str:
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        return name
+
     for node in graph.nodes:
         inputs = tuple(names[source.name] for source in node.all_input_nodes)
         if node.op == "placeholder":
@@ -126,11 +126,11 @@ def _traced(module: nn.Module, leaves: Collection[str]) -> tuple[list[Call], tup
         elif node.op == "call_module":
             child = module.get_submodule(str(node.target))
             before = sum(call.module is child for call in found)
-            names[node.name] = f"{node.target}:{before + 1}" if before else str(node.target)
+            names[node.name] = free(f"{node.target}:{before + 1}") if before else str(node.target)
             found.append(Call(names[node.name], child, kind_of(child, leaves), inputs, before))
         elif node.op == "call_function" and _function(node) is not None:
-            names[node.name] = node.name
-            found.append(Call(node.name, None, str(_function(node)), inputs))
+            names[node.name] = free(node.name)
+            found.append(Call(names[node.name], None, str(_function(node)), inputs))
         elif node.op != "output":
             raise UnsupportedError(
                 f"{type(module).__name__}.forward uses {getattr(node.target, '__name__', node.target)}"
@@ -146,8 +146,10 @@ def _function(node: Any) -> str | None:
     plain = len(node.all_input_nodes) == len(node.args) == 2 and not node.kwargs  # no constant, no `alpha`
     if node.target in (operator.add, torch.add) and plain:
         return "Add"
-    start, end = (*node.args[1:], *node.kwargs.values(), None, None)[:2]
-    return "Flatten" if node.target is torch.flatten and start == 1 and end in (None, -1) else None
+    if node.target is not torch.flatten:
+        return None
+    given = {**dict(zip(("input", "start_dim", "end_dim"), node.args, strict=False)), **node.kwargs}
+    return "Flatten" if given.get("start_dim", 0) == 1 and given.get("end_dim", -1) == -1 else None
 
 
 def _arguments(node: Any) -> str:

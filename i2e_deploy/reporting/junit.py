@@ -32,7 +32,7 @@ def junit_xml(evaluation: Evaluation, min_accuracy: float = 0.0, min_agreement: 
         name = f"{pair['first']} and {pair['second']}"
         case = ElementTree.SubElement(suite, "testcase", classname="agreement", name=name)
         limit = least_agreement(pair["first"], pair["second"], min_agreement)
-        text = f"{pair['same']} of {data['samples']} decisions equal, limit {limit}; "
+        text = f"{pair['same']} of {pair['total']} decisions equal, limit {limit}; "
         text += "every spike equal" if pair["exact"] else f"first divergence: {pair['divergence']}"
         text += f"; not compared: {', '.join(pair['not_compared'])}" if pair["not_compared"] else ""
         failures += _outcome(case, text, pair["share"] < limit)
@@ -45,7 +45,7 @@ def _measured(result: Mapping[str, Any]) -> list[str]:
     """Power and irregularities, one a line."""
     rails = ", ".join(f"{name} {value:.4f}" for name, value in result["power_rails_mw"].items())
     power = [] if result["power_mw"] is None else [f"power {result['power_mw']:.4f} mW ({rails})"]
-    return power + [f"{what}: {count}" for what, count in result["incidents"].items()]
+    return power + [f"{what}: {count}" for what, count in result["incidents"].items()] + result["remarks"]
 
 
 def _outcome(case: ElementTree.Element, text: str, failed: bool) -> int:

@@ -93,6 +93,7 @@ class Agreement:
             "first": self.first,
             "second": self.second,
             "same": self.same,
+            "total": self.total,
             "share": self.share,
             "interval95": list(self.interval),
             "exact": self.exact,

@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.base import Program
+from i2e_deploy.chips.deciding import Scores, scores_of
 from i2e_deploy.chips.options import Semantics
+from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import InputError
 from i2e_deploy.events.array import EVENT_DTYPE, empty_events
 from i2e_deploy.events.frames import FrameSpec
@@ -73,8 +75,9 @@ class Decision:
         windows: numbers of the windows it covers; more than one where the policy merged them.
         start, end: us of the stream's clock.
         events: in the window.
-        choice: class with the most output spikes, the lowest on a tie.
-        scores: output spikes of each class.
+        choice: class with the largest score, the lowest on a tie.
+        scores: of each class, as `Program.deciding` says: its output spikes unless it says something else. Where each
+            step decides, those of the last step.
         spikes: per layer.
         synops: per layer.
         latency: seconds from the arrival of the packet that closed the window to this decision.
@@ -110,7 +113,8 @@ class Decider:
         if tuple(spec.frame.shape) != tuple(program.input_shape):
             raise InputError(f"frames are {spec.frame.shape}, this program takes {tuple(program.input_shape)}")
         self._spec = spec
-        self._session = program.session(spec.semantics)
+        self._session, self._deciding = program.session(spec.semantics), program.deciding
+        self._read: list[Integers] = []
         self._kept: Any = None
         self._open = -1
         self._outputs: list[NDArray[np.int32]] = []
@@ -135,7 +139,7 @@ class Decider:
         """Run the next step of the open window, one that has not been run."""
         if ahead.first_step != self._open:
             self._begin(ahead.first_step)
-        self._outputs.append(self._session.step(ahead.frames[len(self._outputs)]))
+        self._step(ahead.frames[len(self._outputs)])
 
     def decide(self, item: Waiting) -> Decision:
         """Run what is left of one window; its latency is measured here."""
@@ -143,9 +147,10 @@ class Decider:
         if len(item.indices) > 1 or window.first_step != self._open:
             self._begin(window.first_step)
         for frame in window.frames[len(self._outputs) :]:
-            self._outputs.append(self._session.step(frame))
-        scores = np.sum(self._outputs, axis=0, dtype=np.int64)
-        counts = self._session.counts()
+            self._step(frame)
+        counts = dict(self._session.counts())
+        kept = self._session.state() if self._spec.state == "keep" else None
+        scores = self._scores()
         decision = Decision(
             windows=item.indices,
             start=window.start,
@@ -157,11 +162,39 @@ class Decider:
             synops={name: int(count.synops) for name, count in counts.items()},
             latency=time.perf_counter() - item.arrived,
         )
-        if self._spec.state == "keep":
-            self._kept = self._session.state()
+        self._kept = kept
         self._open, self._outputs = -1, []
         return decision
 
     def _begin(self, first_step: int) -> None:
         self._session.start(self._kept)
-        self._open, self._outputs = first_step, []
+        self._open, self._outputs, self._read = first_step, [], []
+
+    def _step(self, frame: Integers) -> None:
+        self._outputs.append(self._session.step(frame))
+        if self._deciding.kind == "state-mean":
+            self._read.append(self._state())
+
+    def _state(self) -> Integers:
+        """The variable that decides, now: [1, ...].
+
+        Raises:
+            InputError: the program does not report it.
+        """
+        try:
+            return (self._session.state() or {})[self._deciding.layer][self._deciding.variable]
+        except KeyError:
+            raise InputError(f"readout {self._deciding}: this program reports no such state; read another") from None
+
+    def _scores(self) -> Scores:
+        """Of the window whose steps have all run; the session may run on."""
+        deciding = self._deciding
+        found = scores_of(deciding, np.stack(self._outputs)[None], self._read_state() if deciding.of_state else None)[0]
+        return found[-1] if deciding.kind == "step" else found
+
+    def _read_state(self) -> Integers:
+        steps, none = len(self._outputs), np.zeros(self._spec.frame.shape, np.int32)
+        for _ in range(self._deciding.lag):
+            self._step(none)
+        del self._outputs[steps:]
+        return sum(self._read[self._deciding.lag :]) if self._read else self._state()

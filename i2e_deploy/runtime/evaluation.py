@@ -22,8 +22,8 @@ class TargetResult:
 
     Args:
         target: its name.
-        decisions: int64 [N].
-        classes: outputs of the network.
+        decisions: int64 [N], or a decision a step [N, T].
+        classes: that compete.
         labels: int64 [N], or None for samples without.
         activity: totals per layer of what the target counts, see `Trace.activity`.
         milliseconds: float64 [batches], wall time a sample, batch by batch.
@@ -31,6 +31,8 @@ class TargetResult:
         unseen: layers that the target does not report.
         power: where the target measures it, else None.
         incidents: irregularities, counted by kind.
+        ties: decisions between classes with equal scores: the lowest number was taken.
+        silent: samples on which no output fired, where spikes decide.
     """
 
     target: str
@@ -43,9 +45,11 @@ class TargetResult:
     unseen: tuple[str, ...] = ()
     power: Power | None = None
     incidents: Mapping[str, int] = field(default_factory=dict)
+    ties: int = 0
+    silent: int = 0
 
     def __repr__(self) -> str:
-        return said(self, self.verdict, counted(self.total, "sample"))
+        return said(self, self.verdict, counted(self.samples, "sample"))
 
     @property
     def verdict(self) -> str:
@@ -53,14 +57,26 @@ class TargetResult:
         return self.target if self.accuracy is None else f"{self.target} {100 * self.accuracy:.2f} % right"
 
     @property
-    def total(self) -> int:
+    def samples(self) -> int:
         """Samples."""
         return len(self.decisions)
 
     @property
+    def total(self) -> int:
+        """Decisions: one a sample, or one a step."""
+        return self.decisions.size
+
+    @property
+    def wanted(self) -> NDArray[np.int64] | None:
+        """The label of every decision, in the shape of `decisions`; None without labels."""
+        if self.labels is None:
+            return None
+        return np.broadcast_to(self.labels.reshape(-1, *[1] * (self.decisions.ndim - 1)), self.decisions.shape)
+
+    @property
     def correct(self) -> int | None:
         """Right decisions; None without labels."""
-        return None if self.labels is None else int((self.decisions == self.labels).sum())
+        return None if self.wanted is None else int((self.decisions == self.wanted).sum())
 
     @property
     def accuracy(self) -> float | None:
@@ -75,24 +91,33 @@ class TargetResult:
     @property
     def confusion(self) -> NDArray[np.int64] | None:
         """int64 [classes, classes], row = label, column = decision; None without labels."""
-        if self.labels is None:
+        if self.wanted is None:
             return None
         found = np.zeros((self.classes, self.classes), np.int64)
-        np.add.at(found, (self.labels, self.decisions), 1)
+        np.add.at(found, (self.wanted, self.decisions), 1)
         return found
 
     @property
     def stability(self) -> float:
-        """Share of samples whose decision is that of the sample before: 1 = never changes (for streams)."""
-        if len(self.decisions) < 2:
+        """Share of decisions that are the one before: 1 = never changes (for streams)."""
+        row = self.decisions.reshape(-1)
+        if len(row) < 2:
             return 1.0
-        return float((self.decisions[1:] == self.decisions[:-1]).mean())
+        return float((row[1:] == row[:-1]).mean())
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a reader of the accuracy must know of the decisions, a line each."""
+        tied = f"{self.ties} of {self.total} decisions are ties: the lowest class number was taken"
+        silent = f"no output fired on {self.silent} of {self.samples} samples"
+        return [line for line, count in ((silent, self.silent), (tied, self.ties)) if count]
 
     @property
     def per_sample(self) -> dict[str, dict[str, float]]:
         """Means a sample of `activity`."""
         return {
-            layer: {key: value / self.total for key, value in counts.items()} for layer, counts in self.activity.items()
+            layer: {key: value / self.samples for key, value in counts.items()}
+            for layer, counts in self.activity.items()
         }
 
     def to_dict(self) -> dict[str, Any]:
@@ -108,6 +133,9 @@ class TargetResult:
             "per_sample": self.per_sample,
             "not_reported": list(self.unseen),
             "incidents": dict(self.incidents),
+            "ties": self.ties,
+            "silent": self.silent,
+            "remarks": self.remarks,
         }
 
 
@@ -148,6 +176,7 @@ class Evaluation:
             median = f"{np.percentile(result.milliseconds, 50):.3f}"
             rows.append((result.target, accuracy, interval, f"{result.stability:.3f}", median))
         notes = [f"{r.target}: {what}: {count}" for r in self.results for what, count in r.incidents.items()]
+        notes += [f"{r.target}: {remark}" for r in self.results for remark in r.remarks]
         table = aligned(rows, right=range(1, 5))
         costs = [] if self.costs is None else [str(self.costs)]
         title = f"{self.total} samples, semantics {self.semantics}"

@@ -50,7 +50,8 @@ def evaluate(
         network: what the program was made of, for the target `float`.
 
     Raises:
-        InputError: no samples, labels that do not fit, or a target named twice.
+        InputError: no samples, labels that do not fit, a target named twice, or with labels an output that is silent on
+            every sample where spikes decide (`Program.deciding`).
         UnsupportedError: a target that the program does not have, or `float` without a float network.
         MissingDependency: the software of a target is not installed.
     """
@@ -86,6 +87,8 @@ def evaluate(
         if progress is not None:
             progress(min(start + batch_size, len(frames)), len(frames))
     results = tuple(_join(name, parts[name], labels) for name in targets)
+    for result in results if labels is not None else ():
+        _refuse_silence(result, program)
     sample_seconds = frames.shape[1] * injection.step_us * 1e-6
     return Evaluation(results, _pairs(results, divergences, apart), len(frames), semantics, sample_seconds)
 
@@ -106,7 +109,7 @@ def evaluate_traces(
     agreements = _pairs(
         results, {pair: difference for pair, difference in found.items() if difference is not None}, apart
     )
-    return Evaluation(results, agreements, results[0].total, "event", sample_seconds)
+    return Evaluation(results, agreements, results[0].samples, "event", sample_seconds)
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,17 +123,32 @@ class _Part:
     unseen: tuple[str, ...]
     power: Power | None
     incidents: Mapping[str, int]
+    ties: int
+    silent: int
 
 
 def _check_labels(labels: NDArray[np.int64] | None, trace: Trace) -> None:
-    classes = trace.output.shape[2]
+    classes = trace.scores().shape[-1]
     if labels is not None and (labels.min() < 0 or labels.max() >= classes):
-        raise InputError(f"labels run from {labels.min()} to {labels.max()}: the network has {classes} outputs")
+        raise InputError(f"labels run from {labels.min()} to {labels.max()}: the network has {classes} classes")
+
+
+def _refuse_silence(result: TargetResult, program: Program) -> None:
+    """Raise InputError where every decision is class 0 because nothing fired."""
+    if result.silent == result.samples:
+        raise InputError(
+            f"no output fires on {result.target} in any of {result.samples} samples, so spikes decide nothing: if "
+            f"layer {program.layer_names[-1]!r} is not meant to fire, read its state with --readout-kind state "
+            "(Program.decided_by); else look at the thresholds and at the frames"
+        )
 
 
 def _keep(trace: Trace, seconds: float) -> _Part:
-    unseen, classes = tuple(trace.unseen.values()), trace.output.shape[2]
-    return _Part(trace.decisions(), classes, seconds, trace.activity(), unseen, trace.power, trace.incidents)
+    unseen, classes = tuple(trace.unseen.values()), trace.scores().shape[-1]
+    return _Part(
+        trace.decisions(), classes, seconds, trace.activity(), unseen, trace.power, trace.incidents, trace.ties(),
+        trace.silent(),
+    )  # fmt: skip
 
 
 def _divergence(program: Program, traces: Mapping[str, Trace], pair: tuple[str, str]) -> Difference | None:
@@ -159,6 +177,8 @@ def _join(name: str, parts: Sequence[_Part], labels: NDArray[np.int64] | None) -
         unseen=parts[0].unseen,
         power=power,
         incidents=dict(incidents),
+        ties=sum(part.ties for part in parts),
+        silent=sum(part.silent for part in parts),
     )
 
 
@@ -178,7 +198,7 @@ def _pairs(
             first=a.target,
             second=b.target,
             same=int((a.decisions == b.decisions).sum()),
-            total=a.total,
+            total=a.decisions.size,
             divergence=_counted(divergences.get((a.target, b.target)), apart.get((a.target, b.target), {})),
             unseen=tuple(dict.fromkeys((*a.unseen, *b.unseen))),
             layers=apart.get((a.target, b.target), {}),

@@ -52,6 +52,7 @@ def run_float(network: AnyNetwork | None, program: Program, frames: Integers) ->
         counts={name: LayerCounts(int(array.sum()), 0, 0) for name, array in spikes.items()},
         unseen={i: name for i, name in enumerate(program.layer_names) if name not in seen},
         uncounted=frozenset({"synops", "saturations"}),
+        deciding=program.deciding,
     )
 
 

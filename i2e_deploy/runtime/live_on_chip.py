@@ -136,7 +136,8 @@ class ChipLive:
         """Count the window's spikes; those after it wait for the next one."""
         trace, late = self._camera.window(start, end, self.spec.stream.steps)
         self._late += late
-        scores = trace.output.sum(axis=(0, 1))
+        scores = trace.scores()[0]
+        scores = scores[-1] if trace.deciding.kind == "step" else scores
         before, self._times = self._times[self._times < end], self._times[self._times >= end]
         self._decisions += 1
         return Decision(

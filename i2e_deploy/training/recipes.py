@@ -53,7 +53,7 @@ def recipe_of(name: str, seed: int, epochs: int | None = None) -> Recipe:
         build, config = slayer_networks.RECIPES[name]
         trained = slayer_networks.build_slayer(replace(build, seed=seed))
         read = require(get(SLAYER_CHIP), TakesIntegers, name).from_module
-        found = Recipe(trained, slayer.spike_counts, config, SLAYER_CHIP, lambda module, shape, _: read(module, shape))
+        found = Recipe(trained, slayer.spike_counts, config, SLAYER_CHIP, read)
     else:
         raise InputError(f"recipe {name!r}: choose one of sinabs, {', '.join(slayer_networks.RECIPES)}")
     return replace(found, config=replace(found.config, seed=seed, epochs=epochs or found.config.epochs))

@@ -132,10 +132,8 @@ def test_a_module_that_computes_on_after_its_last_layer_is_refused() -> None:
             self.row = module_of()
 
         def forward(self, frames: Any) -> Any:
-            return self.row(frames)
-
-        def __call__(self, *given: Any) -> Any:
-            return super().__call__(*given) + 1
+            made = self.row(frames)
+            return made if isinstance(made, torch.fx.Proxy) else made + 1  # hides from who traces it
 
     with pytest.raises(UnsupportedError, match=r"Net.forward returns something else than its layer 'row.9' gives"):
         from_sinabs(Net(), SHAPE, frames_of(np.random.default_rng(3), SHAPE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import Any
 
 import networks
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from i2e_deploy.errors import UnsupportedError
+from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network import (
     Add,
     Conv2d,
@@ -83,6 +84,52 @@ def test_a_graph_comes_back() -> None:
     module = to_sinabs(branched(), steps=4)
     assert_same(branched(), from_sinabs(module, (2, 8, 8)))
     assert module(torch.ones(4, 2, 8, 8)).shape == (4, 3, 4, 4)
+
+
+#: Names that torch's modules have, that become the same with underscores, or that a traced sum gets.
+NAMES = [
+    "type", "half", "forward", "training", "float", "_modules", "append", "__class__", "c.1", "c_1", "c_1_", "c..1",
+    ".", "_", "__", "a b", "add", "add_1", "add_", "0", "1", "class", "pool:2", "in.put", "T_destination",
+]  # fmt: skip
+
+
+def named(rng: np.random.Generator) -> Network:
+    """A row or a graph with a sum, each layer with weights of its own, under drawn names."""
+    names = list(rng.permutation(NAMES)[:6])
+    convs = [Conv2d(rng.normal(0.1, 0.4, (2, 2, 1, 1)).astype(np.float32)) for _ in range(3)]
+    neuron = IntegrateAndFire(0.5, -1.0)
+    ops: list[Op] = [convs[0], neuron, convs[1], neuron, convs[2], neuron]
+    inputs = ["input", *names[:-1]]
+    rows = [Layer(str(name), op, (str(source),)) for name, op, source in zip(names, ops, inputs, strict=True)]
+    if rng.random() < 0.5:  # the first neurons feed the sum too
+        rows.insert(4, Layer("sum", Add(), (rows[1].name, rows[3].name)))
+        rows[5] = Layer(rows[5].name, rows[5].op, ("sum",))
+    return Network((2, 3, 4), tuple(rows))
+
+
+def test_any_name_gives_a_module_with_weights_of_its_own_and_comes_back() -> None:
+    """`c.1` and `c_1` shared their weights; `type`, `half`, `forward` ended in KeyError."""
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        network = named(rng)
+        frames = rng.poisson(1.0, (2, 4, 2, 3, 4))
+        module = to_sinabs(network, steps=4)
+        again = from_sinabs(module, (2, 3, 4), example=frames)
+        assert_same(network, again)
+        assert [len(layer.inputs) for layer in network.layers] == [len(layer.inputs) for layer in again.layers]
+        for ours, theirs in zip(network.layers, again.layers, strict=True):
+            legal = "." not in ours.name and not hasattr(torch.nn.Sequential(), ours.name)
+            assert isinstance(ours.op, Add) or not legal or ours.name == theirs.name
+        with torch.no_grad():
+            theirs = module(torch.from_numpy(frames).float().flatten(0, 1)).reshape(2, 4, -1)
+        np.testing.assert_array_equal(network.run(frames).output, theirs)
+
+
+@pytest.mark.parametrize("steps", [0, -1, 2.5, None, True, "4"])
+def test_steps_are_a_whole_number(steps: Any) -> None:
+    with pytest.raises(InputError, match="number of steps is"):
+        to_sinabs(branched(), steps)
+    assert from_sinabs(to_sinabs(branched(), np.int64(4)), (2, 8, 8)).layers  # type: ignore[arg-type]
 
 
 def test_neurons_of_another_class_and_their_options() -> None:

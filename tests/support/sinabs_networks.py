@@ -27,10 +27,11 @@ def _draw(module: Any, generator: torch.Generator, gain: float) -> Any:
 
 
 def neurons(**kwargs: Any) -> Any:
-    """IAFSqueeze with a lower bound of -1."""
+    """IAFSqueeze with a lower bound of -1, and a threshold of its own: Sinabs' default is one tensor for all layers."""
     from sinabs.layers import IAFSqueeze
 
-    return IAFSqueeze(**{"batch_size": 1, "min_v_mem": -1.0, **kwargs})
+    own = {"spike_threshold": torch.tensor(1.0)}
+    return IAFSqueeze(**{"batch_size": 1, "min_v_mem": -1.0, **own, **kwargs})
 
 
 def oracle(module: nn.Module, input_shape: tuple[int, int, int], batch_size: int = 1, **kwargs: Any) -> Any:

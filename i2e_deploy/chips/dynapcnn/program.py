@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import prod
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from i2e_deploy.chips.deciding import COUNT, Deciding
 from i2e_deploy.chips.dynapcnn.peripherals import CLASSES, SPACING, EventFilter, Readout, spread
 from i2e_deploy.chips.trace import Integers
-from i2e_deploy.errors import UnsupportedError
+from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.events import Events
 from i2e_deploy.network import INPUT, ResetMode, Sensor
 from i2e_deploy.text import LayerLine, counted, listed, said, shape_text
@@ -91,6 +93,10 @@ class CoreNetwork:
         sensor: pre-processing between the pixels and the first layer; None: events reach it as they are.
         event_filter: noise filter after the pre-processing. Only `event` semantics know it.
         readout: the chip's own readout takes the output; see `with_readout`.
+        deciding: how the host reads the output.
+
+    Raises:
+        InputError: `deciding` reads what the network does not have.
     """
 
     input_shape: tuple[int, int, int]
@@ -99,6 +105,31 @@ class CoreNetwork:
     sensor: Sensor | None = None
     event_filter: EventFilter | None = None
     readout: Readout | None = None
+    deciding: Deciding = COUNT
+
+    def __post_init__(self) -> None:
+        if self.deciding.classes:
+            self.deciding.check(self._outputs())
+        read = (self.deciding.layer, self.deciding.variable)
+        late = self.deciding.kind != "state" or self.deciding.lag > 0
+        if self.deciding.of_state and (late or read not in self._membranes()):
+            raise InputError(
+                f"readout {self.deciding}: of the states, those of a single output layer at the end are read, variable "
+                "v_mem, without the chip's own readout: choose state, or count"
+            )
+
+    def _membranes(self) -> list[tuple[str, str]]:
+        """What a readout by state can read, by layer and variable."""
+        alone = len(self.outputs) == 1 and self.readout is None
+        return [(self.outputs[0].layer, "v_mem")] if alone else []
+
+    def _outputs(self) -> int:
+        """Values that leave the network in a step."""
+        if self.deciding.of_state:
+            return sum(prod(self.shapes()[source.layer]) for source in self.outputs)
+        pooled = [(self.shapes()[source.layer], source.pool) for source in self.outputs]
+        size = sum(c * (height // pool[0]) * (width // pool[1]) for (c, height, width), pool in pooled)
+        return len(range(0, size, 1 if self.readout is None else SPACING))
 
     def __repr__(self) -> str:
         cores = f"{counted(len(self.layers), 'core')}: {listed(self.layer_names)}"

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from i2e_deploy.chips.abilities import Part
 from i2e_deploy.chips.base import Program
+from i2e_deploy.chips.deciding import Deciding
 from i2e_deploy.chips.dynapcnn.formats.program_file import to_tensors
 from i2e_deploy.chips.dynapcnn.program import CoreNetwork
-from i2e_deploy.chips.frames import check_frames
+from i2e_deploy.chips.frames import check_array, check_frames
 from i2e_deploy.chips.options import Engine, Injection, Semantics, Target
 from i2e_deploy.chips.session import RunSession, Session
 from i2e_deploy.chips.trace import Integers, States, Trace
@@ -41,6 +42,12 @@ class DynapcnnProgram(CoreNetwork, Program):
     def layer_names(self) -> tuple[str, ...]:
         """See `Program.layer_names`."""
         return tuple(layer.name for layer in self.layers)
+
+    def decided_by(self, deciding: Deciding) -> DynapcnnProgram:
+        """See `Program.decided_by`."""
+        if deciding.of_state:
+            deciding = replace(deciding, layer=self.outputs[0].layer, variable=deciding.variable or "v_mem")
+        return replace(self, deciding=deciding)
 
     def run(
         self,
@@ -107,6 +114,7 @@ class DynapcnnProgram(CoreNetwork, Program):
 
     def in_steps(self, given: Integers | Events, step_us: int) -> Integers:
         """See `Program.in_steps`; a sensor that merges polarities takes them as one."""
+        check_array(given)
         return super().in_steps(given if given.dtype.names is None else self.merged(cast("Events", given)), step_us)
 
     def run_elsewhere(
@@ -125,6 +133,7 @@ class DynapcnnProgram(CoreNetwork, Program):
         """Run on a board, with all that can be said of it; see `targets.board.run.run_board`."""
         from i2e_deploy.chips.dynapcnn.targets.board.run import run_board
 
+        check_array(given)
         if given.dtype.names is None:
             check_frames(cast("Integers", given), self.input_shape)
         return run_board(self, given, options)

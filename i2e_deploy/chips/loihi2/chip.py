@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from i2e_deploy.chips.base import SPREAD, Chip, Program
 from i2e_deploy.chips.check import CheckReport, Finding, Severity, Slot, note_findings
+from i2e_deploy.chips.checked import yes_or_no
 from i2e_deploy.chips.costs import Costs
 from i2e_deploy.chips.integers import AnyNetwork, IntegerNetwork
 from i2e_deploy.chips.loihi2.checks.partition import Cut, place
@@ -34,9 +35,15 @@ class Loihi2Chip(Chip):
         InputError: no such profile.
     """
 
-    integer_suffixes: ClassVar[tuple[str, ...]] = (".net",)
+    integer_suffixes: ClassVar[tuple[str, ...]] = (".net", ".h5", ".hdf5")
+    read_options: ClassVar[Mapping[str, Callable[[str], Any]]] = {
+        "input_message_bits": int,
+        "spike_exp": int,
+        "reset_interval": int,
+        "reset_offset": int,
+        "reset_staggered": yes_or_no,
+    }
     integer_kind: ClassVar[str] = BlockNetwork.kind
-    read_options: ClassVar[Mapping[str, Callable[[str], Any]]] = {}
 
     def __init__(self, name: str) -> None:
         self.profile = load_profile(name)
@@ -103,16 +110,16 @@ class Loihi2Chip(Chip):
         return LoihiProgram(from_tensors(tensors, data))
 
     def read_integers(self, path: Path, input_shape: tuple[int, ...] | None = None, **options: Any) -> BlockNetwork:
-        """See `TakesIntegers`: a netx file."""
+        """See `TakesIntegers`: a netx file; options are those of `read_netx`."""
         from i2e_deploy.chips.loihi2.formats.netx_read import read_netx
 
         return read_netx(path, input_shape, **options)
 
-    def from_module(self, module: Any, input_shape: tuple[int, ...] | None = None) -> BlockNetwork:
+    def from_module(self, module: Any, input_shape: tuple[int, ...] | None = None, example: Any = None) -> BlockNetwork:
         """See `TakesIntegers`: a SLAYER network."""
         from i2e_deploy.chips.loihi2.formats.slayer import from_slayer
 
-        return from_slayer(module, input_shape)
+        return from_slayer(module, input_shape, example=example)
 
     def pack_integers(self, network: IntegerNetwork) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
         """See `TakesIntegers`."""

@@ -28,6 +28,8 @@ class Neuron:
 
     #: State variables, one value a neuron, in the order in which traces have them.
     variables: ClassVar[tuple[str, ...]]
+    #: The one of them that a readout by state looks at, where none is named.
+    membrane: ClassVar[str]
     #: Fields and what a file may hold in them: int64 [1] or [C] from least to largest, integers alike, words.
     arrays: ClassVar[Limits] = {}
     integers: ClassVar[Limits] = {}

@@ -12,6 +12,7 @@ from math import prod
 from typing import Any, ClassVar, Literal
 
 from i2e_deploy.chips.checked import checked_integer
+from i2e_deploy.chips.deciding import COUNT, Deciding
 from i2e_deploy.chips.integers import IntegerNetwork
 from i2e_deploy.chips.loihi2.neuron import Ints, Limits, Neuron
 from i2e_deploy.errors import InputError
@@ -21,6 +22,8 @@ from i2e_deploy.text import LayerLine, counted, layer_table, listed, record_repr
 
 #: Largest value of an integer in a file.
 MOST = 2**31 - 1
+#: A voltage is at most 2^23 - 1 and a neuron fires above threshold << 6: from this threshold on it never does.
+NEVER = 2**17
 #: Name by which a connection refers to the input of the network.
 SOURCE = "input"
 
@@ -44,7 +47,7 @@ class CubaLif(Neuron):
         reset: periodic reset of the whole population, or None.
     """
 
-    variables = ("u", "v")
+    variables, membrane = ("u", "v"), "v"
     arrays: ClassVar[Limits] = {"current_decay": (0, 4096), "voltage_decay": (0, 4096)}
     integers: ClassVar[Limits] = {"threshold": (0, MOST)}
 
@@ -73,7 +76,7 @@ class CubaLif(Neuron):
 class Delta(Neuron):
     """Sends the change of its input when it is at least `threshold << (spike_exp + 6)`, with `spike_exp` more bits."""
 
-    variables = ("act", "residue")
+    variables, membrane = ("act", "residue"), "act"
     integers: ClassVar[Limits] = {"threshold": (0, MOST), "spike_exp": (0, 7)}
 
     threshold: int
@@ -84,7 +87,7 @@ class Delta(Neuron):
 class SigmaDelta(Neuron):
     """Sums its input, adds the bias, rectifies, and sends changes as `Delta` does."""
 
-    variables = ("sigma", "act", "residue")
+    variables, membrane = ("sigma", "act", "residue"), "sigma"
     integers: ClassVar[Limits] = Delta.integers
 
     threshold: int
@@ -95,7 +98,7 @@ class SigmaDelta(Neuron):
 class Sigma(Neuron):
     """Sums its input and sends the sum in every step."""
 
-    variables = ("sigma",)
+    variables, membrane = ("sigma",), "sigma"
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ class Resonator(Neuron):
         threshold: in units of 64.
     """
 
-    variables = ("real", "imag")
+    variables, membrane = ("real", "imag"), "imag"
     integers: ClassVar[Limits] = {"sin_decay": (-4096, 4096), "cos_decay": (-4096, 4096), "threshold": (0, 2**24)}
     words: ClassVar[Mapping[str, tuple[str, ...]]] = {"kind": ("phase", "izhikevich")}
 
@@ -196,9 +199,10 @@ class BlockNetwork(IntegerNetwork):
         input_transform: (weight, bias): what the trained input layer makes of a frame x before it enters,
             `x * weight + bias`. Never applied here: neither Lava nor the chip does it.
         notes: see `Note`.
+        deciding: how the output is read.
 
     Raises:
-        InputError: a name twice, an unknown source, or shapes that do not fit.
+        InputError: a name twice, an unknown source, shapes that do not fit, or `deciding` reads what is not there.
     """
 
     kind: ClassVar[str] = "blocks"
@@ -209,6 +213,7 @@ class BlockNetwork(IntegerNetwork):
     input_message_bits: int = 0
     input_transform: tuple[int, int] | None = None
     notes: tuple[Note, ...] = ()
+    deciding: Deciding = COUNT
 
     def __post_init__(self) -> None:
         if not self.blocks:
@@ -224,6 +229,7 @@ class BlockNetwork(IntegerNetwork):
                 if connection.source not in shapes:
                     raise InputError(f"layer {block.name!r} takes its input from {connection.source!r}: no such layer")
                 _check_shapes(block, connection, shapes[connection.source])
+        _check_deciding(self.deciding, self.blocks[-1])
 
     def __repr__(self) -> str:
         blocks = f"{counted(len(self.blocks), 'block')}: {listed([block.name for block in self.blocks])}"
@@ -243,6 +249,13 @@ class BlockNetwork(IntegerNetwork):
     def bits(self, source: str) -> int:
         """Message bits of what leaves a block or the input."""
         return {SOURCE: self.input_message_bits, **{block.name: block.message_bits for block in self.blocks}}[source]
+
+    def decided_by(self, deciding: Deciding) -> BlockNetwork:
+        """See `Program.decided_by`: the membrane of CubaLif is `v`, of a Resonator `imag`, of Sigma-Delta its sum."""
+        if deciding.of_state:
+            last = self.blocks[-1]
+            deciding = replace(deciding, layer=last.name, variable=deciding.variable or last.neuron.membrane)
+        return replace(self, deciding=deciding)
 
     def with_reset(self, interval: int, offset: int, staggered: bool = True) -> BlockNetwork:
         """All CubaLif blocks reset every `interval` steps; `staggered`: each a step after the one before, as netx does.
@@ -283,6 +296,20 @@ def _parameters(block: Block) -> int:
     synapses = [connection.synapse for connection in block.connections if connection.synapse is not None]
     arrays = [array for synapse in synapses for array in (synapse.weight, synapse.delay)]
     return sum(array.size for array in (*arrays, block.bias) if array is not None)
+
+
+def _check_deciding(deciding: Deciding, last: Block) -> None:
+    deciding.check(prod(last.shape))
+    if deciding.of_state and (deciding.layer != last.name or deciding.variable not in last.neuron.variables):
+        raise InputError(
+            f"readout {deciding} of layer {deciding.layer!r}: the output layer {last.name!r} has the variables "
+            f"{', '.join(last.neuron.variables)}; choose one of them"
+        )
+
+
+def never_fires(block: Block) -> bool:
+    """Whether no voltage reaches the threshold: netx's integrators without neurons, SLAYER's Affine blocks."""
+    return isinstance(block.neuron, CubaLif) and block.neuron.threshold >= NEVER
 
 
 def conv_shape(synapse: ConvSynapse, shape: Shape) -> Shape:

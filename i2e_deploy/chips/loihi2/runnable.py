@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
+import numpy as np
+
 from i2e_deploy.chips.base import Program
+from i2e_deploy.chips.deciding import Deciding
 from i2e_deploy.chips.loihi2.formats.program_file import to_tensors
 from i2e_deploy.chips.loihi2.program import BlockNetwork
 from i2e_deploy.chips.options import Engine, Injection
@@ -33,6 +36,15 @@ class LoihiProgram(Program):
         return self.network.input_shape
 
     @property
+    def deciding(self) -> Deciding:
+        """See `Program.deciding`."""
+        return self.network.deciding
+
+    def decided_by(self, deciding: Deciding) -> LoihiProgram:
+        """See `Program.decided_by`."""
+        return replace(self, network=self.network.decided_by(deciding))
+
+    @property
     def layer_names(self) -> tuple[str, ...]:
         """See `Program.layer_names`."""
         return tuple(block.name for block in self.network.blocks)
@@ -57,9 +69,11 @@ class LoihiProgram(Program):
                 Lava's `fixed_pt` models make of them, bit for bit. They differ where `check` reports a defect.
             engine: see `Program.run`.
         """
+        from i2e_deploy.chips.loihi2.engine.reading import read_state
         from i2e_deploy.chips.loihi2.engine.run import run
 
-        return run(self.network, frames, semantics, engine, states)
+        trace = run(self.network, frames, semantics, engine, states)
+        return replace(trace, read=read_state(self.network, trace, frames, semantics, engine, states))
 
     def session(self, semantics: str = "timestep") -> Session:
         """See `Program.session`; semantics as in `run`."""
@@ -75,7 +89,12 @@ class LoihiProgram(Program):
         from i2e_deploy.chips.loihi2.targets.lava.run import run_lava
 
         frames = flat_frames(self.in_steps(given, injection.step_us), self.network)
-        return run_lava(self.network, frames, semantics_named(semantics), hardware=kind == "board")
+        trace = run_lava(self.network, frames, semantics_named(semantics), hardware=kind == "board")
+        if self.deciding.kind != "state" or not self.deciding.lag:
+            return trace
+        longer = np.pad(frames, ((0, 0), (0, self.deciding.lag), (0, 0)))
+        later = run_lava(self.network, longer, semantics_named(semantics), hardware=kind == "board")
+        return replace(trace, read=later.states[self.deciding.layer][self.deciding.variable])
 
     def to_tensors(self) -> tuple[dict[str, Integers], dict[str, Any]]:
         """See `Program.to_tensors`."""

@@ -127,7 +127,7 @@ def test_delays_of_a_convolution_act_and_no_file_carries_them(tmp_path: Path) ->
 def test_a_norms_exponent_is_folded_into_the_weights(tmp_path: Path) -> None:
     """Exact: 4 / 2^1 and 4 * 2^3 are integers; netx would use 4."""
     for exponent, weight in ((1.0, 2), (-3.0, 32)):
-        network = changed(tmp_path, put("layer/0/neuron/weight_exp", exponent))
+        network = changed(tmp_path, put("layer/0/neuron/weight_exp", exponent), put("layer/0/neuron/iDecay", 4096))
         assert (network.blocks[0].connections[0].synapse.weight == weight).all()  # type: ignore[union-attr]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from i2e_deploy.chips.check import CheckReport, Finding, note_findings
 from i2e_deploy.chips.dynapcnn.checks.activity import Activity
-from i2e_deploy.chips.dynapcnn.checks.network_rules import NETWORK_RULES, Whole
+from i2e_deploy.chips.dynapcnn.checks.network_rules import NETWORK_RULES, Whole, averages
 from i2e_deploy.chips.dynapcnn.checks.placement import holding, place
 from i2e_deploy.chips.dynapcnn.checks.rules import RULES
 from i2e_deploy.chips.dynapcnn.checks.split import halves, split_all, splits_that_fit
@@ -55,6 +55,7 @@ def examine(network: Network, profile: Profile, asked: Asked) -> CheckReport:
     whole = Whole(network.input_shape, stages, outputs, sensor, slots, profile, asked.activity)
     findings.append(_cores_finding(stages, without_core, profile))
     findings += [finding for network_rule in NETWORK_RULES for finding in network_rule(whole)]
+    findings += averages(network)
     return CheckReport(profile.name, tuple(s.name for s in stages), tuple(findings), slots)
 
 

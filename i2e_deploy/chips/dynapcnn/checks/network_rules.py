@@ -10,10 +10,10 @@ from i2e_deploy.chips.check import Finding, Severity, Slot
 from i2e_deploy.chips.dynapcnn.checks.activity import Activity
 from i2e_deploy.chips.dynapcnn.checks.placement import rate_of
 from i2e_deploy.chips.dynapcnn.checks.rules import pool_finding
-from i2e_deploy.chips.dynapcnn.lowering.stages import Stage
+from i2e_deploy.chips.dynapcnn.lowering.stages import Stage, averaged_outputs
 from i2e_deploy.chips.dynapcnn.program import Source
 from i2e_deploy.chips.profile import Limit, Profile
-from i2e_deploy.network import INPUT, Sensor
+from i2e_deploy.network import INPUT, Network, Sensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +155,17 @@ def slow_clock(whole: Whole) -> Iterator[Finding]:
     assert isinstance(low.value, int)
     if rate < low.value:
         yield _finding("slow clock for the bias", "", rate, low, "warning", fix, good=False)
+
+
+def averages(network: Network) -> Iterator[Finding]:
+    """A program adds events and never divides, so average pooling at the end gives sums."""
+    times = averaged_outputs(network)
+    for name, factor in times.items():
+        yield Finding(
+            "average at the output", name, factor, 1, "times the average", "warning",
+            f"divide what leaves the chip by {factor}; the largest stays the largest among outputs of equal windows",
+            "sinabs 3.1.3 backend/dynapcnn/dynapcnn_layer.py: sum pooling, the factor in the weights of the next layer",
+        )  # fmt: skip
 
 
 NETWORK_RULES: tuple[NetworkRule, ...] = (

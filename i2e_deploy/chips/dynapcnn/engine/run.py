@@ -12,7 +12,7 @@ from typing import cast
 from i2e_deploy.chips.dynapcnn.program import CoreNetwork
 from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.reference.preprocess import preprocess_frames
-from i2e_deploy.chips.frames import check_frames, check_states
+from i2e_deploy.chips.frames import check_array, check_frames, check_states
 from i2e_deploy.chips.options import Injection
 from i2e_deploy.chips.trace import Integers, States, Trace
 from i2e_deploy.errors import InputError, UnsupportedError
@@ -65,6 +65,7 @@ def run_as_events(
     options: Injection | None = None,
 ) -> Trace:
     """Frames, or a recording as one sample from its first event on; see `DynapcnnProgram.run_events`."""
+    check_array(given)
     if given.dtype.names is None:
         return run(network, cast("Integers", given), "event", engine, states, options)
     _check_engine(engine)

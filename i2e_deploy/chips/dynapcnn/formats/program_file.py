@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.checked import checked_integer
+from i2e_deploy.chips.deciding import COUNT, unpack_deciding
 from i2e_deploy.chips.dynapcnn.peripherals import EventFilter, Readout
 from i2e_deploy.chips.dynapcnn.program import CoreLayer, CoreNetwork, Pair, Source
 from i2e_deploy.chips.trace import Integers
@@ -36,6 +37,8 @@ def to_tensors(network: CoreNetwork) -> tuple[dict[str, Integers], dict[str, Any
     outputs = [asdict(source) for source in network.outputs]
     data = {"input_shape": list(network.input_shape), "layers": rows, "outputs": outputs}
     front = {"sensor": network.sensor, "event_filter": network.event_filter, "readout": network.readout}
+    if network.deciding != COUNT:
+        data["deciding"] = network.deciding.pack()
     return tensors, data | {name: asdict(record) for name, record in front.items() if record is not None}
 
 
@@ -54,6 +57,7 @@ def from_tensors(tensors: Mapping[str, Integers], data: Mapping[str, Any]) -> Co
             _record(Sensor, data.get("sensor")),
             _record(EventFilter, data.get("event_filter")),
             _record(Readout, data.get("readout")),
+            unpack_deciding(data.get("deciding")),
         )
         _check_graph(program)
     except InputError as error:

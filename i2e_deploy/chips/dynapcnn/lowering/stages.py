@@ -84,6 +84,13 @@ def arrange(network: Network) -> tuple[tuple[Stage, ...], tuple[Source, ...]]:
     return tuple(stages), tuple(map(source, outputs))
 
 
+def averaged_outputs(network: Network) -> dict[str, int]:
+    """Outputs that end in average pooling, by their neurons: how many times the average the chip's sum is."""
+    consumers, layers = network.consumers(), {layer.name: layer for layer in network.layers}
+    paths = [path for name in layers if not consumers[name] for path in _paths(name, layers)]
+    return {path.source: round(1 / path.factor) for path in paths if path.factor != 1}
+
+
 def sensor_of(network: Network) -> Sensor | None:
     """The pre-processing of the input with the pooling after it merged in; None when the network has none.
 

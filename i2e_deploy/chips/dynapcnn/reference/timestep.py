@@ -46,6 +46,7 @@ def run_reference(program: CoreNetwork, frames: AnyIntegers, before: States | No
         states=states,
         output=output.astype(np.int32),
         counts=counts,
+        deciding=program.deciding,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from i2e_deploy.chips.check import Finding, Severity
 from i2e_deploy.chips.loihi2.engine.run import run
-from i2e_deploy.chips.loihi2.program import BlockNetwork, CubaLif
+from i2e_deploy.chips.loihi2.program import SOURCE, BlockNetwork, CubaLif
 from i2e_deploy.chips.loihi2.reference.counts import LoihiCounts
 from i2e_deploy.chips.profile import Profile
 from i2e_deploy.chips.trace import Integers, Trace
@@ -23,7 +23,7 @@ def calibration_findings(network: BlockNetwork, frames: Integers, profile: Profi
         InputError: frames that the network does not take.
     """
     trace = run(network, frames)
-    findings = headroom(trace, profile)
+    findings = [*headroom(trace, profile), *beyond_bits(network, frames, trace)]
     try:
         on_lava = run(network, frames, "lava")
     except UnsupportedError as error:
@@ -40,6 +40,28 @@ def calibration_findings(network: BlockNetwork, frames: Integers, profile: Profi
         fix = "SLAYER's bias starts a step later: with_reset(T, 1, staggered=False), see docs/loihi2.md"
         findings += _differing("differ from SLAYER", trace, run(reset, frames), fix)
     return tuple(findings)
+
+
+def beyond_bits(network: BlockNetwork, frames: Integers, trace: Trace) -> list[Finding]:
+    """Frames and messages that hold more than what is declared of them."""
+    findings, fix = [], "read with input_message_bits, as SLAYER multiplies by the value"
+    if not network.input_message_bits:
+        many = int((frames > 1).sum())
+        findings.append(
+            Finding("values above 1", SOURCE, many, 0, f"of {frames.size} values, each taken as one spike",
+                    "warning" if many else "ok", fix if many else "")
+        )  # fmt: skip
+    sent = {SOURCE: frames, **trace.spikes}
+    declared = {SOURCE: network.input_message_bits, **{block.name: block.message_bits for block in network.blocks}}
+    for name, bits in declared.items():
+        if 0 < bits < 32:
+            beyond = int(((sent[name] < -(2 ** (bits - 1))) | (sent[name] >= 2 ** (bits - 1))).sum())
+            text = "Lava sends them whole, a chip may not: scale weights and thresholds down" if beyond else ""
+            findings.append(
+                Finding("beyond message bits", name, beyond, 0, f"of {sent[name].size} messages of {bits} bits",
+                        "warning" if beyond else "ok", text)
+            )  # fmt: skip
+    return findings
 
 
 def _differing(rule: str, trace: Trace, other: Trace, fix: str) -> list[Finding]:

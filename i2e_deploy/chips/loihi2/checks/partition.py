@@ -1,18 +1,20 @@
 """Place layers on cores: a model of what Intel's compiler does, fitted to the mappings that lava-dl's tutorials print.
 
 A core holds neurons of one layer. Images are cut into patches whose width is a power of two and whose height and
-channels are halved; dense layers are cut by neurons until their synapses fit. Everything here is an estimate.
+channels are halved; dense layers are cut by neurons until their synapses fit. Everything here is an estimate. The
+mappings show no layer of which no half fits before its size is odd: such a one is halved on, rounding up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
 from i2e_deploy.chips.check import Slot
 from i2e_deploy.chips.loihi2.neuron import Ints
 from i2e_deploy.chips.loihi2.program import ConvSynapse, DenseSynapse
+from i2e_deploy.chips.loihi2.reference.lava_weights import zeros_at_the_end
 from i2e_deploy.chips.loihi2.reference.layers import Layer, Wire
 from i2e_deploy.chips.profile import Profile
 
@@ -62,9 +64,9 @@ def conv_words(channels: int, bits: int) -> int:
 
 def weight_bits(weight: Ints) -> int:
     """Bits that netx would give these weights, 1..9 (lava-dl netx/utils.py:117-150)."""
-    magnitude = max(int(weight.max()), -int(weight.min()), 1)
-    signed = int(weight.min()) < 0 < int(weight.max())
-    even = next((n for n in range(8, 0, -1) if not (weight % 2**n).any()), 0)
+    low, high = int(weight.min()), int(weight.max())
+    magnitude, signed = max(high, -low, 1), low < 0 < high
+    even = min(8, zeros_at_the_end(weight))
     return max(1, (magnitude >> even).bit_length() + signed)
 
 
@@ -90,9 +92,13 @@ def _inputs(wire: Wire) -> int:
 
 def cut(demand: Demand, profile: Profile) -> Cut | None:
     """The cut with the fewest cores, or None when not even the smallest piece fits a core."""
+    return _best(demand, profile, _evenly) or _best(demand, profile, _rounding)
+
+
+def _best(demand: Demand, profile: Profile, halves: Callable[[int], list[int]]) -> Cut | None:
     memory = profile.cores[0].memory
     best: Cut | None = None
-    for cores, patch, channels in _pieces(demand, memory["synapse_memory"]):
+    for cores, patch, channels in _pieces(demand, memory["synapse_memory"], halves):
         neurons = patch[0] * (patch[1] * patch[2] if len(patch) == 3 else 1)
         words, axons = (
             _words(demand, neurons, channels),
@@ -111,13 +117,15 @@ def _words(demand: Demand, neurons: int, channels: int) -> int:
     )
 
 
-def _pieces(demand: Demand, memory: int) -> Iterator[tuple[int, tuple[int, ...], int]]:
+def _pieces(
+    demand: Demand, memory: int, halves: Callable[[int], list[int]]
+) -> Iterator[tuple[int, tuple[int, ...], int]]:
     """Ways to cut: (cores, patch, channels of a patch)."""
     if len(demand.shape) < 3:
         yield from _slices(demand, memory)
         return
     channels, height, width = demand.shape
-    for c, h, w in product(_halves(channels), _halves(height), _powers(width)):
+    for c, h, w in product(halves(channels), halves(height), _powers(width)):
         yield -(-channels // c) * -(-height // h) * -(-width // w), (c, h, w), c
 
 
@@ -130,10 +138,19 @@ def _slices(demand: Demand, memory: int) -> Iterator[tuple[int, tuple[int, ...],
         parts *= max(2, -(-_words(demand, neurons, neurons) // memory))
 
 
-def _halves(size: int) -> list[int]:
+def _evenly(size: int) -> list[int]:
+    """Halves as long as they are whole."""
     sizes = [size]
     while sizes[-1] % 2 == 0:
         sizes.append(sizes[-1] // 2)
+    return sizes
+
+
+def _rounding(size: int) -> list[int]:
+    """Halves down to 1, rounded up."""
+    sizes = [size]
+    while sizes[-1] > 1:
+        sizes.append(-(-sizes[-1] // 2))
     return sizes
 
 

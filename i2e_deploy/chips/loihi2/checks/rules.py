@@ -7,14 +7,27 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from i2e_deploy.chips.check import Finding, Severity
+from i2e_deploy.chips.deciding import COUNT
 from i2e_deploy.chips.loihi2.neuron import Ints
-from i2e_deploy.chips.loihi2.program import Block, BlockNetwork, ConvSynapse, CubaLif, DenseSynapse, Resonator
-from i2e_deploy.chips.loihi2.reference.lava_weights import lava_bias, lava_decay, lava_dense
+from i2e_deploy.chips.loihi2.program import (
+    Block,
+    BlockNetwork,
+    ConvSynapse,
+    CubaLif,
+    DenseSynapse,
+    Resonator,
+    never_fires,
+)
+from i2e_deploy.chips.loihi2.reference.lava_weights import lava_bias, lava_decay, lava_dense, zeros_at_the_end
 from i2e_deploy.chips.profile import Profile
 from i2e_deploy.errors import UnsupportedError
 
 Rule = Callable[[BlockNetwork, Block, Profile], Iterator[Finding]]
 _LAVA = "equal"
+#: Largest range of weights that is counted value by value.
+MOST_VALUES = 2**21
+#: Weights that are counted at once: half a MiB, which a cache holds.
+AT_ONCE = 2**16
 
 
 def _limit(
@@ -40,7 +53,7 @@ def weights(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[F
         value = f"{low}..{high}"
         limit = f"{least}..{profile.limit('weight_high')}"
         yield Finding("weights", block.name, value, limit, "", "ok" if good else "error", "" if good else fix)
-        if low < 0 < high and (weight % 2).any():
+        if low < 0 < high and zeros_at_the_end(weight) == 0:
             text = "weights of both signs are even on the chip (7 bits and a sign): train with SLAYER's quantiser"
             yield Finding("weight grid", block.name, "odd weights", "even", "", "warning", text)
 
@@ -51,7 +64,8 @@ def lava_weights(network: BlockNetwork, block: Block, profile: Profile) -> Itera
     recurrent = any(c.source == block.name for c in dense)
     groups = [dense] if recurrent and dense else [[c] for c in dense]
     for group in groups:
-        before: list[Ints] = [c.synapse.weight for c in group if c.synapse is not None]
+        found = [_values_of(c.synapse.weight) for c in group if c.synapse is not None]
+        before = [values[None] for values, _ in found]  # a weight alone says, beside the largest, what becomes of it
         try:
             after, shift = lava_dense(*before)
         except UnsupportedError:
@@ -65,7 +79,10 @@ def lava_weights(network: BlockNetwork, block: Block, profile: Profile) -> Itera
                 "netx cannot load it; `export` corrects it",
             )
             continue
-        changed = sum(int((b << max(shift, 0) != a).sum()) for b, a in zip(before, after, strict=True))
+        changed = sum(
+            int(counts[(b << max(shift, 0) != a)[0]].sum())
+            for b, a, (_, counts) in zip(before, after, found, strict=True)
+        )
         fix = "netx and Lava would use other weights (see docs/loihi2.md); `export` adds a neuron that prevents it"
         yield Finding(
             "Lava weights", block.name, f"{changed} changed" if changed else _LAVA, _LAVA, "",
@@ -73,19 +90,31 @@ def lava_weights(network: BlockNetwork, block: Block, profile: Profile) -> Itera
         )  # fmt: skip
 
 
+def _values_of(weight: Ints) -> tuple[Ints, Ints]:
+    """The different weights, and how often each is there; a row at a time, as a sort of 10^8 would take a minute."""
+    low, high = int(weight.min()), int(weight.max())
+    if high - low > MOST_VALUES:
+        values, counts = np.unique(weight, return_counts=True)
+        return values, counts
+    seen = np.zeros(high - low + 1, np.int64)
+    rows = max(1, AT_ONCE // weight.shape[1])
+    for start in range(0, len(weight), rows):
+        seen += np.bincount((weight[start : start + rows] - low).reshape(-1), minlength=len(seen))
+    return np.flatnonzero(seen) + low, seen[seen > 0]
+
+
 def neuron_words(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[Finding]:
     """Threshold, bias and decay in their fields."""
     threshold = getattr(block.neuron, "threshold", None)
     if threshold is not None:
         fix = "scale weights and threshold down together"
-        never = isinstance(block.neuron, CubaLif) and threshold >= 2**17
         yield _limit(
             profile,
             "threshold",
             "threshold",
             block,
             threshold,
-            "it never fires: read its state" if never else fix,
+            "it never fires: read its state" if never_fires(block) else fix,
             "warning",
         )
     if isinstance(block.neuron, CubaLif) and int(block.neuron.voltage_decay.max()) == 4096:
@@ -158,6 +187,19 @@ def image_width(network: BlockNetwork, block: Block, profile: Profile) -> Iterat
         )
 
 
+def readout(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[Finding]:
+    """How the output decides, where it is not by its spikes; and spikes that decide and never come."""
+    if block is not network.blocks[-1]:
+        return
+    deciding = network.deciding
+    if deciding != COUNT:
+        text = "the host reads it" if deciding.of_state else "the host adds it up"
+        yield Finding("readout", block.name, deciding.describe(), "", "", "info", text)
+    if deciding.of_spikes and never_fires(block):
+        fix = "spikes decide, and it never fires: read its state, --readout-kind state"
+        yield Finding("readout", block.name, deciding.describe(), "", "", "warning", fix)
+
+
 RULES: tuple[Rule, ...] = (
-    weights, lava_weights, neuron_words, resonator_decay, delays, messages, time_shift, image_width,
+    weights, lava_weights, neuron_words, resonator_decay, delays, messages, time_shift, image_width, readout,
 )  # fmt: skip

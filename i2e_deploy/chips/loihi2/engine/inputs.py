@@ -6,6 +6,7 @@ from math import prod
 
 import numpy as np
 
+from i2e_deploy.chips.frames import check_array
 from i2e_deploy.chips.loihi2.program import BlockNetwork
 from i2e_deploy.chips.loihi2.reference.layers import SEMANTICS
 from i2e_deploy.chips.trace import Integers
@@ -30,6 +31,7 @@ def flat_frames(frames: Integers, network: BlockNetwork) -> Integers:
     Raises:
         InputError: shape, dtype or range.
     """
+    check_array(frames)
     if frames.ndim < 3 or prod(frames.shape[2:]) != prod(network.input_shape):
         wanted = f"[B, T, {', '.join(map(str, network.input_shape))}]"
         raise InputError(f"frames have shape {list(frames.shape)}: this program takes {wanted}")

@@ -158,4 +158,4 @@ def run_engine(network: BlockNetwork, frames: Array, semantics: str, states: Sta
     record = {i: np.empty((samples, steps, *layer.shape), np.int32) for i, layer in enumerate(layers)}
     output = stream.advance(frames, record)
     spikes = {layer.name: record[i] for i, layer in enumerate(layers)}
-    return Trace(spikes, stream.states(), output, stream.counts())
+    return Trace(spikes, stream.states(), output, stream.counts(), deciding=network.deciding)

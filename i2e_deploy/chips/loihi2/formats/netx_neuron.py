@@ -31,7 +31,7 @@ def read_neuron(group: Guarded, shape: Shape, first: bool = False, spike_exp: in
     default = 16 if kind == "SDNN" else 0  # netx/hdf5.py:135-172
     bits = int(group.integers("messageBits", 0, 32).reshape(-1)[0]) if "messageBits" in keys else default
     if kind in ("LOIHI", "CUBA"):
-        return _cuba(group, shape), bits, _refractory(group, keys)
+        return _cuba(group, shape), bits, []
     if kind == "SDNN":
         return _sdnn(group, keys, first, spike_exp), bits, []
     if kind in ("RF_PHASE", "RF_IZHIKEVICH") and not first:
@@ -79,9 +79,3 @@ def _threshold(group: Guarded) -> int:
     if threshold.size != 1:
         raise group.error(f"has {threshold.size} values, expected 1", "vThMant")
     return int(threshold[0])
-
-
-def _refractory(group: Guarded, keys: set[str]) -> list[str]:
-    if "refDelay" in keys and (delay := int(group.integers("refDelay", 0, 2**15).reshape(-1)[0])) > 1:
-        return [f"refDelay {delay}: neither SLAYER's CUBA nor netx acts on it"]
-    return []

@@ -16,11 +16,14 @@ import numpy as np
 
 from i2e_deploy.chips.loihi2 import program as b
 from i2e_deploy.chips.loihi2.formats.netx_neuron import read_neuron
+from i2e_deploy.chips.loihi2.formats.netx_old import RECURRENT, refractory, with_weight_exponent
+from i2e_deploy.chips.loihi2.formats.netx_pool import pooling
+from i2e_deploy.chips.loihi2.formats.netx_readout import deciding_notes, deciding_of
 from i2e_deploy.chips.loihi2.formats.netx_synapse import (
     MAX_SIDE,
-    WEIGHT,
     bias_and_norm,
     delays_of,
+    kernel_of,
     matrix_of,
     pair_of,
     shape_of,
@@ -45,7 +48,13 @@ _REFUSED = {
 
 
 def read_netx(
-    path: str | Path, input_shape: Shape | None = None, input_message_bits: int = 0, spike_exp: int = 6
+    path: str | Path,
+    input_shape: Shape | None = None,
+    input_message_bits: int = 0,
+    spike_exp: int = 6,
+    reset_interval: int = 0,
+    reset_offset: int = 0,
+    reset_staggered: bool = True,
 ) -> b.BlockNetwork:
     """Read a `.net` file. The file is treated as hostile; see `hdf5_guard`.
 
@@ -54,6 +63,7 @@ def read_netx(
         input_shape: (C, H, W) or (N,), for a file whose first layer is a convolution.
         input_message_bits: of what enters a first layer that has synapses; 0 = plain spikes (as netx).
         spike_exp: fractional bits of Sigma-Delta messages (as netx).
+        reset_interval, reset_offset, reset_staggered: see `BlockNetwork.with_reset`; 0: no reset (as netx).
 
     Raises:
         FileFormatError: damaged, lying, or with links; the message names the place.
@@ -66,11 +76,14 @@ def read_netx(
         import h5py
 
         with h5py.File(path, "r") as file:
-            return _network(Guarded(file, path.name), input_shape, input_message_bits, spike_exp)
+            network = _network(Guarded(file, path.name), input_shape, input_message_bits, spike_exp)
     except (FileFormatError, UnsupportedError, InputError):
         raise
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError, OverflowError) as error:
         raise FileFormatError(f"{path.name}: damaged HDF5: {str(error).splitlines()[0][:200]}") from error
+    if not reset_interval and (reset_offset or not reset_staggered):
+        raise InputError("a reset needs reset_interval, in steps: give it too")
+    return network.with_reset(reset_interval, reset_offset, reset_staggered) if reset_interval else network
 
 
 def from_open_file(
@@ -98,6 +111,7 @@ class _Reader:
         self.blocks: list[b.Block] = []
         self.notes: list[Note] = []
         self.transform: tuple[int, int] | None = None
+        self.classes = 0
         self.refused: list[str] = []
         #: For each layer of the file the blocks that send what leaves it, and those that feed the layer to read.
         self.senders: dict[int, tuple[str, ...]] = {-1: (b.SOURCE,)}
@@ -110,6 +124,8 @@ class _Reader:
         """Shape of what feeds the layer to read."""
         shapes = self.stand_ins | {block.name: block.shape for block in self.blocks}
         found = {shapes.get(name, self.input_shape) for name in self.feeding}
+        if len(found) > 1 and None not in found and len({prod(shape or ()) for shape in found}) == 1:
+            return (prod(found.pop() or ()),)  # flattened on one way, with neurons of their own on the other
         if len(found) > 1:
             raise UnsupportedError(f"takes the sum of {', '.join(self.feeding)}, whose shapes differ: {found}")
         return found.pop()
@@ -130,6 +146,7 @@ def _network(
     if sorted(names) != sorted(map(str, range(len(names)))) or not names:
         raise layers.error(f"has entries {sorted(names)[:5]}..., expected the numbers from 0, one a layer")
     reader = _Reader(input_shape, input_bits, spike_exp)
+    root.cut.clear()
     for i in range(len(names)):
         group = layers.group(str(i))
         kind, before = group.text("type"), len(reader.blocks)
@@ -145,13 +162,29 @@ def _network(
             reader.stand_ins[str(i)], reader.senders[i] = shape_of(group), (str(i),)
             continue
         reader.senders[i] = reader.feeding if len(reader.blocks) == before else (reader.blocks[-1].name,)
+        reader.notes += _cut_notes(root, reader.senders[i][0])
     if reader.refused:
         raise UnsupportedError(f"{root.file}: " + " | ".join(reader.refused))
     if reader.input_shape is None or not reader.blocks:
         raise root.error("holds no layer with neurons")
-    return b.BlockNetwork(
-        reader.input_shape, tuple(reader.blocks), reader.input_bits, reader.transform, tuple(reader.notes)
-    )
+    blocks, notes = tuple(reader.blocks), (*reader.notes, *deciding_notes(reader.blocks))
+    deciding = deciding_of(blocks[-1], reader.classes)
+    return b.BlockNetwork(reader.input_shape, blocks, reader.input_bits, reader.transform, notes, deciding)
+
+
+def _cut_notes(root: Guarded, name: str) -> list[Note]:
+    """Fractions in what was read since the last call."""
+    notes = [
+        Note(
+            name,
+            f"{path}: {count} of {size} numbers are no integers and are cut toward zero, as netx does; the largest cut "
+            f"makes {int(value)} of {value:g}: the file is not as SLAYER's quantiser leaves it",
+            doubtful=True,
+        )
+        for path, count, size, value in root.cut
+    ]
+    root.cut.clear()
+    return notes
 
 
 def _input(reader: _Reader, group: Guarded, index: int, last: bool) -> None:
@@ -179,7 +212,12 @@ def _flatten(reader: _Reader, group: Guarded, index: int, last: bool) -> None:
 def _average(reader: _Reader, group: Guarded, index: int, last: bool) -> None:
     if not last:
         raise UnsupportedError("averages groups of outputs; it has no neurons, so only the host can do it, at the end")
-    reader.notes.append(Note(f"{index}.average", "the host averages groups of output neurons; not on the chip"))
+    given, classes = prod(reader.given or ()), prod(shape_of(group))
+    if given % classes or not reader.blocks:
+        raise group.error(f"is {classes} groups of {given} outputs: they do not divide", "shape")
+    reader.classes = classes
+    text = f"the host averages {classes} groups of outputs, whose means decide: the chip and netx lack this layer"
+    reader.notes.append(Note(f"{index}.average", text))
 
 
 def _dense(reader: _Reader, group: Guarded, index: int, last: bool) -> None:
@@ -201,8 +239,11 @@ def _dense(reader: _Reader, group: Guarded, index: int, last: bool) -> None:
     if given is None:
         reader.input_shape = (parts[0][0].weight.shape[1],)
     connections = [connection for synapse, part in parts for connection in reader.connect(synapse, part)]
-    if group.text("type") == "dense_rec":
-        recurrent = matrix_of(group, "weight_rec", shape[0], shape[0])
+    kind = group.text("type")
+    if kind == "recurrent":
+        reader.notes.append(Note(name, RECURRENT, doubtful=True))
+    if kind in ("dense_rec", "recurrent"):
+        recurrent = matrix_of(group, "weight_rec" if kind == "dense_rec" else "recWeight", shape[0], shape[0])
         delay = parts[0][0].delay
         if delay is not None:
             raise UnsupportedError(
@@ -210,8 +251,9 @@ def _dense(reader: _Reader, group: Guarded, index: int, last: bool) -> None:
                 "and fails on unequal sizes; SLAYER delays the output, so there is nothing exact to map to"
             )
         connections.append(b.Connection(name, b.DenseSynapse(recurrent)))
+    connections = with_weight_exponent(group, name, connections, reader.notes)
     bias, connections = bias_and_norm(group, shape, connections)
-    _add(reader, b.Block(name, neuron, shape, tuple(connections), bias, bits), notes)
+    _add(reader, group, b.Block(name, neuron, shape, tuple(connections), bias, bits), notes)
 
 
 def _conv(reader: _Reader, group: Guarded, index: int, last: bool) -> None:
@@ -224,37 +266,31 @@ def _conv(reader: _Reader, group: Guarded, index: int, last: bool) -> None:
     neuron, bits, notes = read_neuron(group.group("neuron"), shape, spike_exp=reader.spike_exp)
     if isinstance(neuron, b.Resonator) or group.is_group("weight"):
         raise UnsupportedError("complex convolution: netx reads real convolution weights only")
-    weight = group.integers("weight", -WEIGHT, WEIGHT)
-    if weight.ndim not in (4, 5) or weight.shape[4:] not in ((), (1,)):
-        raise group.error(f"has shape {list(weight.shape)}, expected [C_out, C_in / groups, kH, kW]", "weight")
-    weight = weight.reshape(weight.shape[:4])
-    groups = 1
+    geometry = pair_of(group, "stride", 1), pair_of(group, "padding", 0), pair_of(group, "dilation", 1)
     if name.endswith("pool"):
-        if tuple(weight.shape[:2]) != (1, 1):
-            raise group.error(f"has shape {list(weight.shape)}, expected [1, 1, kH, kW]", "weight")
-        weight, groups = np.repeat(weight, given[0], axis=0), given[0]
+        weight = kernel_of(group, 1, 1)
+        synapse = pooling(weight[0, 0], (given[0], given[1], given[2]), *geometry)
         notes.append("pooling becomes a convolution of one group a channel, which netx and Lava can run")
-    elif "groups" in group:
-        groups = int(group.integers("groups", 1, MAX_SIDE).reshape(-1)[0])
-    synapse = b.ConvSynapse(
-        weight, pair_of(group, "stride", 1), pair_of(group, "padding", 0), pair_of(group, "dilation", 1), groups
-    )
+    else:
+        groups = int(group.integers("groups", 1, MAX_SIDE).reshape(-1)[0]) if "groups" in group else 1
+        synapse = b.ConvSynapse(kernel_of(group, shape[0], max(given[0] // groups, 1)), *geometry, groups)
     if "delay" in group:
         delay = np.broadcast_to(group.integers("delay", 0, 2**31).reshape(-1), (shape[0],)).clip(0, 62)
         notes.append(
             "the file has delays of a convolution: netx ignores them, here they act, and no .net can carry them"
         )
         synapse = replace(synapse, delay=delay)
-    bias, connections = bias_and_norm(group, shape, reader.connect(synapse))
-    _add(reader, b.Block(name, neuron, shape, tuple(connections), bias, bits), notes)
+    connections = with_weight_exponent(group, name, reader.connect(synapse), reader.notes)
+    bias, connections = bias_and_norm(group, shape, connections)
+    _add(reader, group, b.Block(name, neuron, shape, tuple(connections), bias, bits), notes)
 
 
 _READERS: dict[str, Callable[[_Reader, Guarded, int, bool], None]] = {
     "input": _input, "flatten": _flatten, "average": _average,
-    "dense": _dense, "dense_rec": _dense, "conv": _conv, "pool": _conv,
+    "dense": _dense, "dense_rec": _dense, "recurrent": _dense, "conv": _conv, "pool": _conv,
 }  # fmt: skip
 
 
-def _add(reader: _Reader, block: b.Block, notes: list[str]) -> None:
+def _add(reader: _Reader, group: Guarded, block: b.Block, notes: list[str]) -> None:
     reader.blocks.append(block)
-    reader.notes += [Note(block.name, note) for note in notes]
+    reader.notes += [*(Note(block.name, note) for note in notes), *refractory(group, block.name)]

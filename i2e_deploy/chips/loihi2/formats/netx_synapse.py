@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from math import prod
 
@@ -45,6 +46,19 @@ def matrix_of(group: Guarded, key: str, rows: int, columns: int | None) -> Ints:
     return weight.reshape(rows, -1)
 
 
+def kernel_of(group: Guarded, outputs: int, inputs: int) -> Ints:
+    """Weights of a convolution [outputs, inputs, kH, kW]; the first SLAYER left out all sizes of one (`squeeze`)."""
+    weight = group.integers("weight", -WEIGHT, WEIGHT)
+    sizes = [n for n in weight.shape if n > 1]
+    size = pair_of(group, "kernelSize", 0)
+    kernel = tuple(weight.shape[2:4]) if weight.ndim >= 4 else size
+    wanted = (outputs, inputs, *kernel)
+    if weight.ndim > 5 or weight.shape[4:] not in ((), (1,)) or [n for n in wanted if n > 1] != sizes or 0 in wanted:
+        names = f"[{outputs}, {inputs}, kH, kW]"
+        raise group.error(f"has shape {list(weight.shape)}, expected {names}", "weight")
+    return weight.reshape(wanted)
+
+
 def delays_of(group: Guarded, weight: Ints, notes: list[str]) -> Ints | None:
     """netx/hdf5.py:425-448: clipped to 62; one a neuron of this layer, else one an input."""
     if "delay" not in group:
@@ -84,19 +98,48 @@ def bias_and_norm(
             raise group.error(f"has {bias.size} values, expected 1 or {shape[0]}", "bias")
         bias = np.broadcast_to(bias, (shape[0],)) if bias.size == 1 else bias
     if "neuron" in group and "weight_exp" in group.group("neuron"):
-        exponent = int(group.group("neuron").integers("weight_exp", -64, 64).reshape(-1)[0])
-        connections = [replace(c, synapse=_folded(c.synapse, exponent)) for c in connections]
+        neuron = group.group("neuron")
+        exponent = int(neuron.integers("weight_exp", -64, 64).reshape(-1)[0])
+        if abs(exponent) > MOST_EXPONENT:
+            raise UnsupportedError(
+                f"WgtScaleBatchNorm's exponent is {exponent} in the file, which SLAYER limits ({MOST_EXPONENT} if not "
+                "told otherwise), and the file does not say to what: read the module with from_slayer"
+            )
+        check_exponent(
+            exponent, set(neuron.integers("iDecay", 0, 4096).reshape(-1).tolist()) if "iDecay" in neuron else {0}
+        )
+        connections = [
+            c
+            if c.synapse is None
+            else replace(c, synapse=replace(c.synapse, weight=divided(c.synapse.weight, exponent)))
+            for c in connections
+        ]
+        bias = None if bias is None else divided(bias, exponent)
     return bias, connections
 
 
-def _folded(synapse: b.Synapse | None, exponent: int) -> b.Synapse | None:
-    """WgtScaleBatchNorm divides the current by 2^exponent (slayer/neuron/norm.py); netx forgets it."""
-    if synapse is None or exponent == 0:
-        return synapse
-    weight = synapse.weight * 2**-exponent if exponent < 0 else synapse.weight // 2**exponent
-    if (exponent > 0 and (weight * 2**exponent != synapse.weight).any()) or np.abs(weight).max() > 256:
+#: Most that WgtScaleBatchNorm's exponent is in `forward` (slayer/neuron/norm.py:158), where files have it unlimited.
+MOST_EXPONENT = 3
+
+
+def check_exponent(exponent: int, decays: Collection[int]) -> None:
+    """UnsupportedError where WgtScaleBatchNorm's division by 2^exponent cannot be folded into the weights.
+
+    It divides a current that has decayed, and SLAYER rounds both: exact only where the current keeps all or nothing.
+    """
+    if exponent and not set(decays) <= {0, 4096}:
         raise UnsupportedError(
-            f"WgtScaleBatchNorm divides the weights by 2^{exponent}, which leaves the integers or passes 256: netx "
-            "ignores it and gives other spikes; train with MeanOnlyBatchNorm"
+            f"WgtScaleBatchNorm divides the current by 2^{exponent}: the chip can only divide the weights, which "
+            "rounds a current that decays by parts otherwise; netx ignores it: use MeanOnlyBatchNorm or current_decay=1"
         )
-    return replace(synapse, weight=weight)
+
+
+def divided(numbers: Ints, exponent: int) -> Ints:
+    """Weights or biases divided by 2^exponent; UnsupportedError where they leave the integers or pass 256."""
+    result: Ints = np.rint(numbers * 2.0**-exponent).astype(np.int64)
+    if (result * 2.0**exponent != numbers).any() or (exponent and np.abs(result).max() > 256):
+        raise UnsupportedError(
+            f"WgtScaleBatchNorm divides weights and bias by 2^{exponent}, and they leave the integers or pass 256; "
+            "netx ignores it: train with MeanOnlyBatchNorm"
+        )
+    return result

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from i2e_deploy.chips.loihi2 import program as b
+from i2e_deploy.chips.loihi2.formats.netx_readout import deciding_of
 from i2e_deploy.chips.loihi2.neuron import Neuron
 from i2e_deploy.errors import InputError, UnsupportedError
 
@@ -25,16 +26,20 @@ def write_netx(network: b.BlockNetwork, path: str | Path) -> None:
     """Write `path`; it appears whole or not at all.
 
     What a file cannot hold stays an argument of `lava.lib.dl.netx.hdf5.Network`: resets, `input_message_bits`,
-    `spike_exp`.
+    `spike_exp`. Groups of outputs whose means decide become SLAYER's layer `average`, which netx does not load.
 
     Raises:
-        UnsupportedError: branches, delays of convolutions, message bits other than netx's; every layer is named.
+        UnsupportedError: branches, delays of convolutions, message bits other than netx's, a readout that a file does
+            not say; every layer is named.
         InputError: the file cannot be written.
     """
     path = Path(path)
     problems = [
         f"layer {block.name!r}: {text}" for i, block in enumerate(network.blocks) for text in _problems(network, i)
     ]
+    said = deciding_of(network.blocks[-1], network.deciding.classes)
+    if network.deciding.kind not in ("count", "mean") and network.deciding != said:
+        problems.append(f"it decides by {network.deciding}, and whoever reads the file takes {said}: see decided_by")
     if problems:
         raise UnsupportedError("a .net file cannot hold this network: " + " | ".join(problems))
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -64,6 +69,8 @@ def _problems(network: b.BlockNetwork, index: int) -> list[str]:
         found.append("has feedback that is not dense")
     if len(block.connections) > len(outside) and any(getattr(c.synapse, "delay", None) is not None for c in outside):
         found.append("has feedback and delays, which netx mixes up")
+    if block.bias is not None and block.bias.size not in (1, block.shape[0]):
+        found.append("has a bias of its own for each neuron; netx has one a channel")
     if block.message_bits != _DEFAULT_BITS.get(type(block.neuron), 0):
         found.append(f"sends {block.message_bits} message bits; netx cannot read that key (NetDict, hdf5.py:747)")
     direct = block.connections[0].synapse is None
@@ -82,6 +89,8 @@ def _layers(network: b.BlockNetwork, layers: h5py.Group) -> None:
             _describe(layers.create_group(str(len(layers))), "flatten", (int(np.prod(shape)), 1, 1))
         _block(network, block, layers.create_group(str(len(layers))))
         shape = block.shape
+    if network.deciding.classes:
+        _describe(layers.create_group(str(len(layers))), "average", (network.deciding.classes, 1, 1))
 
 
 def _describe(group: h5py.Group, kind: str, shape: tuple[int, ...]) -> None:

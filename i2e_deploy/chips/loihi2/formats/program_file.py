@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.checked import checked_array, checked_integer
+from i2e_deploy.chips.deciding import COUNT, unpack_deciding
 from i2e_deploy.chips.loihi2 import program as b
 from i2e_deploy.chips.loihi2.neuron import Neuron, kind_of
 from i2e_deploy.errors import FileFormatError, InputError
@@ -52,6 +54,8 @@ def to_tensors(network: b.BlockNetwork) -> tuple[dict[str, NDArray[Any]], dict[s
         "blocks": rows,
         "notes": pack_notes(network.notes),
     }
+    if network.deciding != COUNT:
+        data["deciding"] = network.deciding.pack()
     return {name: np.ascontiguousarray(array) for name, array in tensors.items()}, data
 
 
@@ -69,6 +73,7 @@ def from_tensors(tensors: Mapping[str, NDArray[Any]], data: Mapping[str, Any]) -
             checked_integer(data["input_message_bits"], 0, 32),
             None if transform is None else (checked_integer(transform[0]), checked_integer(transform[1])),
             unpack_notes(data["notes"]),
+            unpack_deciding(data.get("deciding")),
         )
     except InputError as error:
         raise FileFormatError(f"not a network of integer blocks: {error}") from error
@@ -80,7 +85,8 @@ def _block(row: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> b.Blo
     name, shape = str(row["name"]), _shape(row["shape"])
     bias = tensors.get(f"{name}.bias")
     if bias is not None:
-        bias = checked_array(bias, -(2**31), 2**31 - 1, (shape[0],))
+        each = (prod(shape),) if np.size(bias) != shape[0] else (shape[0],)
+        bias = checked_array(bias, -(2**31), 2**31 - 1, each)
     connections = tuple(_connection(c, f"{name}.{i}", tensors) for i, c in enumerate(row["connections"]))
     neuron, bits = _neuron(row, name, shape[0], tensors), checked_integer(row["message_bits"], 0, 32)
     return b.Block(name, neuron, shape, connections, bias, bits)

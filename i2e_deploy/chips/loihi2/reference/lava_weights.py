@@ -36,11 +36,17 @@ def lava_dense(*parts: Ints) -> tuple[tuple[Ints, ...], int]:
     one_sign = 255 / high if high > 0 else -256 / low
     scale = min(127 / high if high else np.inf, -128 / low) if mixed else one_sign
     up = int(np.floor(np.log2(scale))) + mixed
-    common = next((n for n in range(8, 0, -1) if not (weight % 2**n).any()), 0) - mixed
+    common = min(8, zeros_at_the_end(weight)) - mixed
     scaled = np.left_shift(weight.astype(np.int32), up)  # numpy: shifting by a negative count gives 0
     edges = np.cumsum([part.shape[1] for part in parts])[:-1]
     bits = 8 - up - common
     return tuple(_synapse(part, bits).astype(np.int64) for part in np.split(scaled, edges, axis=1)), up
+
+
+def zeros_at_the_end(values: Ints) -> int:
+    """How many bits at the low end are 0 in all values: the largest n for which 2^n divides them; 64 for all 0."""
+    together = int(np.bitwise_or.reduce(values, axis=None))
+    return (together & -together).bit_length() - 1 if together else 64
 
 
 def _synapse(weight: NDArray[Any], bits: int) -> NDArray[Any]:

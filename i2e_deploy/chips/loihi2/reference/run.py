@@ -49,6 +49,7 @@ def run_reference(network: BlockNetwork, frames: AnyIntegers, semantics: str, st
         states={x.name: final(x, s) for x, s in zip(layers, running, strict=True)},
         output=sent[-1].astype(np.int32),
         counts={x.name: _counts(x, i, s, sent, frames) for i, (x, s) in enumerate(zip(layers, running, strict=True))},
+        deciding=network.deciding,
     )
 
 

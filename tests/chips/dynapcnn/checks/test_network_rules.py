@@ -207,3 +207,27 @@ def test_a_readout_is_checked_with_its_spread_channels() -> None:
     assert found(report, "output features")[0].value == 57
     assert report.placement[0].used["kernel"] == 2 * 16 * 64
     assert report.fits
+
+
+def ending(*pools: tuple[str, Pool2d]) -> Network:
+    conv = Conv2d(weights(4, 2, 3, 3), padding=(1, 1))
+    return chain((2, 8, 8), {"conv": conv, "n": NEURON, **dict(pools)})
+
+
+def test_average_pooling_at_the_end_gives_sums_and_the_check_says_so() -> None:
+    """The output is the average of the float run, times the pixels of a window, when the layers before agree."""
+    network = ending(("a", Pool2d((2, 2))), ("b", Pool2d((2, 1))))
+    (warning,) = found(CHIP.check(network), "average at the output")
+    assert (warning.layer, warning.value, warning.severity) == ("n", 8, "warning")
+    assert "divide what leaves the chip by 8" in warning.fix
+    frames = np.random.default_rng(0).poisson(0.5, (2, 5, 2, 8, 8))
+    sums = CHIP.lower(ending(("a", Pool2d((4, 2), "sum")))).run(frames).output
+    assert sums.any()
+    np.testing.assert_array_equal(CHIP.lower(network).run(frames).output, sums)
+    for silent in (ending(("a", Pool2d((4, 2), "sum"))), ending()):
+        assert not found(CHIP.check(silent), "average at the output")
+    inside = chain((2, 8, 8), {
+        "conv": Conv2d(weights(4, 2, 3, 3)), "n": NEURON, "a": Pool2d((2, 2)),
+        "last": Conv2d(weights(3, 4, 3, 3)), "m": NEURON,
+    })  # fmt: skip
+    assert not found(CHIP.check(inside), "average at the output")

@@ -178,7 +178,7 @@ def _trace(program: CoreNetwork, runs: list[EventRun], lead: tuple[int, ...], op
             states[layer.name]["fired"] = np.array([end.fired for end in ends], np.int64)
     binned = Binned(events, {layer.name: layer.output_shape for layer in program.layers}, batch, steps, options.step_us)
     output = count_output(program, events, batch, steps, options)
-    return Trace(binned, states, output, counts, events)
+    return Trace(binned, states, output, counts, events, deciding=program.deciding)
 
 
 def count_output(

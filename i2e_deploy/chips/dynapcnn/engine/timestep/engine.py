@@ -71,6 +71,7 @@ def _run(program: CoreNetwork, frames: Integers, before: States | None) -> Trace
         states={name: {"v_mem": v} for name, v in states.items()},
         output=_joined([group.output for group in groups]),
         counts={name: sum_counts([group.counts[name] for group in groups]) for name in states},
+        deciding=program.deciding,
     )
 
 

@@ -52,6 +52,7 @@ def trace_of(
         unseen={i: name for i, name in enumerate(program.layer_names) if name not in cores},
         power=mean_power(rails),
         incidents={what: count for what, count in sorted(incidents.items()) if count},
+        deciding=program.deciding,
     )
 
 

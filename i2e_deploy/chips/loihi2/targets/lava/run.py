@@ -138,4 +138,5 @@ def _trace(network: BlockNetwork, mended: Mended, folder: Path, frames: Integers
         states[layer.name] = found
         counts[layer.name] = LoihiCounts(int((spikes[layer.name] != 0).sum()), 0, 0)
     output = spikes[network.blocks[-1].name].reshape(samples, steps, -1)
-    return Trace(spikes, states, output, counts, uncounted=frozenset({"synops", "saturations", "wraps"}))
+    uncounted = frozenset({"synops", "saturations", "wraps"})
+    return Trace(spikes, states, output, counts, uncounted=uncounted, deciding=network.deciding)
