@@ -148,7 +148,8 @@ class InOrder:
         rest: Callable[..., int] = mark_right
         self._last = int(rest(packet[first:], last, self._jitter, width, height, self._late, right[first:]))
         self.dropped += len(packet) - int(right.sum())
-        return packet[right]
+        kept: Events = packet[right]
+        return kept
 
     def _wrong(self, event: np.void, last: int, index: int) -> Wrong:
         width, height = self._size or (2**16, 2**16)

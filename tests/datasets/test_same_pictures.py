@@ -129,7 +129,7 @@ def test_pictures_are_turned_as_their_exif_says(kind: str, orientation: int, tmp
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = tmp_path / f"a.{kind.lower()}"
-    options = {"JPEG": {"subsampling": 0, "quality": 95}, "WEBP": {"lossless": True}}.get(kind, {})
+    options: dict[str, Any] = {"JPEG": {"subsampling": 0, "quality": 95}, "WEBP": {"lossless": True}}.get(kind, {})
     Image.fromarray(stored).save(path, kind, exif=exif.tobytes(), **options)
     upright = {
         1: stored, 2: stored[:, ::-1], 3: stored[::-1, ::-1], 4: stored[::-1], 5: stored.swapaxes(0, 1),

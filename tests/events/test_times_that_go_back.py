@@ -309,11 +309,12 @@ def test_evt2_and_dat_equal_faery_both_ways(seed: int, name: str, tmp_path: Path
 
 def test_wrong_words_are_refused(tmp_path: Path) -> None:
     path = raw(tmp_path, "evt2", one("evt2", 1, 1))
-    for options, message in (
+    wrong: tuple[tuple[dict[str, Any], str], ...] = (
         ({"unsorted": "guess"}, "choose one of error, sort, continue"),
         ({"damaged": "maybe"}, "choose 'error' or 'salvage'"),
         ({"stream": "0"}, "holds one camera"),
-    ):
+    )
+    for options, message in wrong:
         with pytest.raises(InputError, match=message):
             read_events(path, **options)
 

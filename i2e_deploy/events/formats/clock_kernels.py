@@ -119,8 +119,8 @@ def decode_evt3(words, state, events, limit):  # type: ignore[no-untyped-def]  #
                 state[BASE], state[POLARITY] = word & 2047, word >> 11 & 1
                 continue
             if kind == 2:
-                x, bits, width = word & 2047, 1, 1
-                p = word >> 11 & 1
+                x, p = np.int64(word & 2047), np.int64(word >> 11 & 1)
+                bits, width = np.int64(1), 1
             else:
                 width = 12 if kind == 4 else 8
                 x, bits, p = state[BASE], word & ((1 << width) - 1), state[POLARITY]
