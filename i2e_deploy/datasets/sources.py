@@ -128,7 +128,7 @@ class ZipSource:
     def __init__(self, path: Path) -> None:
         try:
             self._zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError, ValueError) as error:
+        except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
             raise FileFormatError(f"{path}: not a readable zip ({error})") from None
         self._path = path
         self._infos = {info.filename: info for info in self._zip.infolist() if _is_image(info.filename)}
@@ -213,7 +213,12 @@ class ParquetSource:
         count, first = file.metadata.row_group(group).num_rows, len(self._rows)
         labels = [None] * count
         if "label" in file.schema_arrow.names:
-            labels = file.read_row_group(group, columns=["label"]).column("label").to_pylist()
+            try:
+                labels = file.read_row_group(group, columns=["label"]).column("label").to_pylist()
+            except Exception as error:  # pyarrow: OSError, ArrowInvalid, ...
+                raise FileFormatError(f"{path}: damaged row group {group} ({reason_of(error)})") from None
+        if len(labels) != count:
+            raise FileFormatError(f"{path}: row group {group} has {len(labels)} labels for {count} rows")
         for row in range(count):
             name = f"{path.stem}-{first + row:08d}.img"
             self._rows[name if labels[row] is None else f"{labels[row]}/{name}"] = (index, group, row)
@@ -234,7 +239,9 @@ class ParquetSource:
             try:
                 column = file.read_row_group(group, columns=["image"]).column("image").to_pylist()
             except Exception as error:  # pyarrow: OSError, ArrowInvalid, ...
-                raise FileFormatError(f"{path}: damaged row group {group} ({str(error).splitlines()[0]})") from None
+                raise FileFormatError(f"{path}: damaged row group {group} ({reason_of(error)})") from None
+            if len(column) != file.metadata.row_group(group).num_rows:
+                raise FileFormatError(f"{path}: row group {group} has {len(column)} images, it states more or fewer")
             self._held = ((index, group), column)
         cell = self._held[1][row]
         data = cell.get("bytes") if isinstance(cell, dict) else cell
@@ -262,6 +269,11 @@ def parquet_module(needed_for: str) -> Any:
     return pyarrow.parquet
 
 
+def reason_of(error: BaseException) -> str:
+    """The first line of what an error of a library says, or its name where it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def open_parquet(path: Path) -> Any:
     """A `pyarrow.parquet.ParquetFile`.
 
@@ -273,7 +285,7 @@ def open_parquet(path: Path) -> Any:
     except (MissingDependency, UnsupportedError):
         raise
     except Exception as error:  # pyarrow: ArrowInvalid, OSError, ...
-        raise FileFormatError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]})") from None
+        raise FileFormatError(f"{path}: not a readable Parquet file ({reason_of(error)})") from None
 
 
 def check_row_group(file: Any, group: int, path: Path) -> None:

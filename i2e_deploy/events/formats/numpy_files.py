@@ -49,7 +49,7 @@ def _npy_header(file: IO[bytes], what: str) -> tuple[np.dtype[Any], tuple[int, .
 def _open_npz(path: Path, stream: str | None) -> Opened:
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
         raise Damaged(f"not a whole .npz file ({error})", 0) from error
     try:
         missing = [name for name in _FIELDS if f"{name}.npy" not in archive.namelist()]
