@@ -54,7 +54,7 @@ def test_the_report_is_one_file_that_asks_nothing_of_the_network(demo: Path) -> 
     assert not re.findall(r"(?:src|href)\s*=\s*[\"'](?!#|data:image/png;base64,)", page)
     assert not re.search(r"@import|url\((?!#)", page)
     assert page.count("<svg") == 6
-    for words in ("not verified on silicon", "Does it fit?", "of 1000 right", "Synaptic", "sha256"):
+    for words in ("not run on a chip", "Does it fit?", "of 1000 right", "Synaptic", "sha256"):
         assert words.lower() in page.lower()
 
 

@@ -1,7 +1,8 @@
 """What a network is expected to cost on a chip: power, energy, load, latency, in the same words for all chips.
 
-No figure here was measured by this project. Each says how certain it is: `documented`, `inferred` or `unverified` as in
-the profiles, or `calibrated` where it rests on readings of the user's own board.
+No figure here was measured by this project. Each says how certain it is: `record` where others measured it on a chip
+of this kind, `documented`, `inferred` or `unverified` as in the profiles, or `calibrated` where it rests on readings of
+the user's own board. What rests on no measurement of that chip is marked so in every table.
 """
 
 from __future__ import annotations
@@ -12,6 +13,14 @@ from typing import Any
 
 from i2e_deploy.chips.profile import Published
 from i2e_deploy.text import aligned, counted, record_repr, said
+
+#: Certainties behind which a measurement of this kind of chip stands.
+MEASURED = ("record", "calibrated")
+
+
+def how_certain(certainty: str) -> str:
+    """`certainty` as tables print it: marked where no measurement of this chip stands behind it."""
+    return certainty if certainty in MEASURED else f"{certainty}, no measurement of this chip"
 
 
 @dataclass(frozen=True)
@@ -92,7 +101,7 @@ class Costs:
     def __str__(self) -> str:
         """The figures with their certainty, the load of every core, and what is not known."""
         lines = [f"estimate, {self.basis}"]
-        lines += [f"  {figure.name}: {figure} [{figure.certainty}]" for figure in self.figures]
+        lines += [f"  {figure.name}: {figure} [{how_certain(figure.certainty)}]" for figure in self.figures]
         if self.loads:
             rows = [
                 (load.layer, load.core, f"{load.synops_per_s / 1e6:,.1f}", f"{load.limit / 1e6:g}", f"{load.load:.0%}")
@@ -100,6 +109,7 @@ class Costs:
             ]
             head = ("layer", "core", "M synops/s", "limit", "load")
             lines.append(aligned([head, *rows], right=range(1, 5)))
+            lines += [f"  limits [{how_certain(text)}]" for text in dict.fromkeys(row.certainty for row in self.loads)]
         return "\n".join([*lines, *(f"  not known: {text}" for text in self.unknown)])
 
     def to_dict(self) -> dict[str, Any]:

@@ -20,7 +20,9 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-CERTAINTIES = ("documented", "inferred", "unverified")
+#: How well a figure is known, the strongest first. `record`: somebody measured it on a real chip of this kind, and
+#: `measured_on` says on which; every other word means that no measurement of this chip stands behind it.
+CERTAINTIES = ("record", "documented", "inferred", "unverified")
 #: The package with our own profiles.
 OURS = "hardware_profiles"
 
@@ -82,13 +84,57 @@ class Board:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A cost as a range: of one operation, or at rest."""
+    """A cost as a range that its sources span: of one operation, or at rest.
+
+    Args:
+        measured_on: chip, board and revision where a source names them, on which it was measured; empty where no
+            measurement of this chip stands behind it.
+    """
 
     low: float
     high: float
     unit: str
     certainty: str
     source: str
+    measured_on: str = ""
+
+    __repr__ = record_repr
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a real chip gave for a known network and input, beside what we compute: the highest evidence.
+
+    Args:
+        id: a short name.
+        chip: with board and revision where the source names them.
+        source: who ran it, and where that is published.
+        compared: what stands beside what.
+        figure: what came of it.
+        settles: points of the chip's behaviour that rest on it, each in a few words; none where it only measures.
+    """
+
+    id: str
+    chip: str
+    source: str
+    compared: str
+    figure: str
+    settles: tuple[str, ...] = ()
+
+    __repr__ = record_repr
+
+
+@dataclass(frozen=True)
+class OpenPoint:
+    """A point of the chip's behaviour that neither a public text nor a record settles.
+
+    Args:
+        name: of the option that stands for it, where the simulation has one.
+        text: what is not known, and when that matters.
+    """
+
+    name: str
+    text: str
 
     __repr__ = record_repr
 
@@ -112,6 +158,8 @@ class Profile:
         exact: what its simulation equals, in a sentence for reports.
         open: what it does not equal, or nobody could check.
         sha256: of the file it was read from.
+        records: of real chips of this kind.
+        open_points: of its behaviour, that no record settles.
     """
 
     name: str
@@ -128,6 +176,8 @@ class Profile:
     boards: tuple[Board, ...] = ()
     estimates: Mapping[str, Estimate] = field(default_factory=dict)
     published: tuple[Published, ...] = ()
+    records: tuple[Record, ...] = ()
+    open_points: tuple[OpenPoint, ...] = ()
 
     def __repr__(self) -> str:
         counts = (len(self.cores), "core"), (len(self.limits), "limit")
@@ -199,8 +249,10 @@ def parse_profile(data: bytes, file: str) -> Profile:
             exact=raw["agreement"]["exact"],
             open=raw["agreement"]["open"],
             boards=tuple(Board(**row) for row in raw.get("boards", [])),
-            estimates={key: Estimate(**row) for key, row in raw.get("estimates", {}).items()},
+            estimates={key: _estimate(key, row) for key, row in raw.get("estimates", {}).items()},
             published=tuple(Published(**row) for row in raw.get("published", [])),
+            records=tuple(_record(row) for row in raw.get("records", [])),
+            open_points=tuple(OpenPoint(**row) for row in raw.get("open_points", [])),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise FileFormatError(f"hardware profile {file}: {error!s} is missing or wrong") from error
@@ -211,6 +263,22 @@ def _limit(key: str, row: dict[str, Any]) -> Limit:
         raise ValueError(f"limit {key!r} needs a unit, a source and a certainty of {CERTAINTIES}: {row}")
     value = row["value"]
     return Limit(tuple(value) if isinstance(value, list) else int(value), row["unit"], row["certainty"], row["source"])
+
+
+def _estimate(key: str, row: dict[str, Any]) -> Estimate:
+    found = Estimate(**row)
+    if found.certainty not in CERTAINTIES or not found.source or not found.unit or not found.low <= found.high:
+        raise ValueError(f"estimate {key!r} needs low <= high, a unit, a source, a certainty of {CERTAINTIES}: {row}")
+    if (found.certainty == "record") != bool(found.measured_on):
+        raise ValueError(f"estimate {key!r}: measured_on and certainty record stand together or not at all")
+    return found
+
+
+def _record(row: dict[str, Any]) -> Record:
+    found = Record(**{**row, "settles": tuple(row.get("settles", ()))})
+    if not all((found.id, found.chip, found.source, found.compared, found.figure)):
+        raise ValueError(f"record {found.id!r} needs an id, a chip, a source, what was compared and the figure")
+    return found
 
 
 def _cores(table: dict[str, Any]) -> tuple[Core, ...]:

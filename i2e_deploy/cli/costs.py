@@ -15,15 +15,17 @@ COEFFICIENTS_HELP = "DYNAP-CNN: energy per operation of your board, as `calibrat
 
 def print_costs(costs: Costs, out: Console) -> None:
     """Figures with certainty and source, the load of every core, and what no figure covers."""
+    from i2e_deploy.chips.costs import how_certain
+
     named = [source for figure in costs.figures for source in figure.sources] + [row.source for row in costs.loads]
     numbers = {source: i + 1 for i, source in enumerate(dict.fromkeys(named))}
     out.print(f"estimate, {costs.basis}; in brackets how certain a figure is, and its sources")
     for figure in costs.figures:
         sources = ", ".join(str(numbers[source]) for source in dict.fromkeys(figure.sources))
-        out.print(f"  {figure.name}: {figure} [{figure.certainty}, {sources}]")
+        out.print(f"  {figure.name}: {figure} [{how_certain(figure.certainty)}; {sources}]")
     if costs.loads:
         _print_loads(costs, out)
-        out.print(f"  limits [{costs.loads[0].certainty}, {numbers[costs.loads[0].source]}]")
+        out.print(f"  limits [{how_certain(costs.loads[0].certainty)}; {numbers[costs.loads[0].source]}]")
     for source, number in numbers.items():
         out.print(f"  source {number}: {source}")
     for row in costs.loads:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from itertools import groupby
 from typing import TYPE_CHECKING, Annotated
@@ -44,7 +45,7 @@ def command(
 
 
 def _print_profile(profile: Profile, out: Console) -> None:
-    """Limits with the number of their source, cores, sources, errata."""
+    """Limits with the number of their source, costs, cores, records, open points, sources, errata."""
     from rich.table import Column
 
     from i2e_deploy.cli.common import new_table
@@ -59,9 +60,12 @@ def _print_profile(profile: Profile, out: Console) -> None:
     out.print(table)
     if profile.estimates:
         low, high = (Column(word, justify="right") for word in ("low", "high"))
-        table = new_table(Column("cost", no_wrap=True), low, high, "unit", "certainty", "source", title="costs")
+        table = new_table(
+            Column("cost", no_wrap=True), low, high, "unit", "certainty", "measured on", "source", title="costs"
+        )
         for key, cost in profile.estimates.items():
-            table.add_row(key, f"{cost.low:,g}", f"{cost.high:,g}", cost.unit, cost.certainty, sources[cost.source])
+            on = cost.measured_on or "no chip of this kind"
+            table.add_row(key, f"{cost.low:,g}", f"{cost.high:,g}", cost.unit, cost.certainty, on, sources[cost.source])
         out.print(table)
     if profile.cores:
         kinds = list(dict.fromkeys(kind for core in profile.cores for kind in core.memory))
@@ -76,6 +80,7 @@ def _print_profile(profile: Profile, out: Console) -> None:
         out.print("\npublished figures", style="bold")
     for each in profile.published:
         out.print(f"{each.text} [{each.certainty}, source {sources[each.source]}]", markup=False)
+    _print_evidence(profile, sources, out)
     out.print("\nsources", style="bold")
     for source, place in sources.items():
         out.print(f"{place:>2}  {source}")
@@ -85,8 +90,24 @@ def _print_profile(profile: Profile, out: Console) -> None:
         out.print(f"{erratum.id}: {erratum.text} To do: {erratum.workaround} (source {sources[erratum.source]})")
 
 
+def _print_evidence(profile: Profile, sources: Mapping[str, str], out: Console) -> None:
+    """The records of real chips with what they settle, and the points that are open."""
+    if profile.records:
+        out.print("\nrecords of real chips", style="bold")
+    for record in profile.records:
+        out.print(f"{record.id}: {record.chip}, source {sources[record.source]}. {record.compared}.", markup=False)
+        out.print(f"  {record.figure}", markup=False)
+        if record.settles:
+            out.print(f"  settles: {'; '.join(record.settles)}", markup=False)
+    if profile.open_points:
+        out.print("\nopen: neither a public text nor a record settles it", style="bold")
+    for point in profile.open_points:
+        out.print(f"{point.name}: {point.text}", markup=False)
+
+
 def _sources(profile: Profile) -> list[str]:
-    """Where limits, cores, costs, published figures and errata come from, in the order of the tables."""
+    """Where limits, cores, costs, published figures, records and errata come from, in the order of the tables."""
     cores = [profile.cores_source] if profile.cores else []
     costs = [*(x.source for x in profile.estimates.values()), *(x.source for x in profile.published)]
-    return [*(x.source for x in profile.limits.values()), *cores, *costs, *(x.source for x in profile.errata)]
+    records, errata = [x.source for x in profile.records], [x.source for x in profile.errata]
+    return [*(x.source for x in profile.limits.values()), *cores, *costs, *records, *errata]

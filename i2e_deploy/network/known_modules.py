@@ -44,7 +44,7 @@ def kind_of(module: Any, leaves: Collection[str]) -> str:
             if not changed:
                 return base.__name__
             return f"{_title(own)}, a {classes[base]} with {' and '.join(changed)} of its own"
-        if base.__name__ in leaves and base.forward is own.forward:
+        if base.__name__ in leaves and getattr(base, "forward", None) is own.forward:
             return base.__name__
     return _title(own)
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from i2e_deploy.lazy import offer
 
 if TYPE_CHECKING:
+    from i2e_deploy.reporting.chip_picture import save_chip_picture as save_chip_picture
     from i2e_deploy.reporting.evaluation import write_evaluation as write_evaluation
     from i2e_deploy.reporting.gap_plot import PlotKind as PlotKind
     from i2e_deploy.reporting.gap_plot import save_gap_plot as save_gap_plot
@@ -14,6 +15,7 @@ else:
     __getattr__, __dir__, __all__ = offer(
         __name__,
         {
+            "chip_picture": "save_chip_picture",
             "evaluation": "write_evaluation",
             "gap_plot": "PlotKind save_gap_plot",
             "html": "write_report",

@@ -7,6 +7,8 @@ from i2e_deploy.lazy import offer
 if TYPE_CHECKING:
     from i2e_deploy.runtime.agreement import Agreement as Agreement
     from i2e_deploy.runtime.backlog import Policy as Policy
+    from i2e_deploy.runtime.beside import BesideChip as BesideChip
+    from i2e_deploy.runtime.beside import beside_chip as beside_chip
     from i2e_deploy.runtime.comparison import Difference as Difference
     from i2e_deploy.runtime.comparison import EventDifference as EventDifference
     from i2e_deploy.runtime.comparison import compare as compare
@@ -36,6 +38,7 @@ else:
         {
             "agreement": "Agreement",
             "backlog": "Policy",
+            "beside": "BesideChip beside_chip",
             "comparison": "Difference EventDifference compare compare_events",
             "decider": "Decision LiveSpec StateMode",
             "eval_data": "read_samples",

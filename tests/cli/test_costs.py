@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from pathlib import Path
@@ -16,6 +17,7 @@ from i2e_deploy import bundle as bundles
 from i2e_deploy.chips import get
 from i2e_deploy.chips.dynapcnn.estimates import costs as dynapcnn_costs
 from i2e_deploy.chips.loihi2.formats.netx_write import write_netx
+from i2e_deploy.chips.profile import Record
 from i2e_deploy.cli.app import run
 from i2e_deploy.events.files import write_events
 from i2e_deploy.network import Conv2d, IntegrateAndFire, chain
@@ -60,7 +62,12 @@ def test_simulate_tells_power_load_and_latency(folder: Path, capsys: Captured) -
     estimate, layers = told["estimate"], told["layers"]
     figures = {figure["name"]: figure for figure in estimate["figures"]}
     assert all(figure.keys() == FIGURE_KEYS for figure in figures.values())
-    assert figures["power at rest, processor"]["text"] == "0.48 mW"
+    rest, energy = (figures[name] for name in ("power at rest, processor", "dynamic power, synaptic operations"))
+    assert (rest["low"], rest["high"]) == pytest.approx((0.3706, 0.5016))
+    assert energy["certainty"] == rest["certainty"] == "record"
+    synops = sum(row["synops"] for row in layers.values()) / (3 * 5e-3)
+    known = get("speck2f").profile.estimate("synop_energy")
+    assert (energy["low"], energy["high"]) == pytest.approx((1e-9 * known.low * synops, 1e-9 * known.high * synops))
     assert figures["latency from stimulus to output spike, mean"]["certainty"] == "unverified"
     assert estimate["seconds"] == pytest.approx(5e-3)
     assert [row["core"] for row in estimate["loads"]] == [2, 5]  # as the bundle places them
@@ -71,7 +78,7 @@ def test_simulate_tells_power_load_and_latency(folder: Path, capsys: Captured) -
         assert "secondary" in row["source"]
     assert estimate["loads"][0]["events_in_per_s"] == pytest.approx(FRAMES.sum() / (3 * 5e-3))
     assert estimate["loads"][1]["events_in_per_s"] == pytest.approx(estimate["loads"][0]["events_out_per_s"])
-    assert "no energy per operation of this chip is public" in estimate["unknown"][0]
+    assert "dynamic power of your own board" in estimate["unknown"][0]
     assert any("3.36 us for one event" in each["text"] for each in estimate["published"])
     assert run(simulate(folder, "bundle", "--json")) == 0
     assert json.loads(capsys.readouterr().out)["estimate"] is None  # time steps have no load and no latency
@@ -80,12 +87,13 @@ def test_simulate_tells_power_load_and_latency(folder: Path, capsys: Captured) -
 def test_and_so_for_people(folder: Path, capsys: Captured) -> None:
     assert run(simulate(folder, "net.safetensors", "--semantics", "event", "--step-us", "2")) == 0
     out = capsys.readouterr().out
-    assert "power at rest, rail logic: 0.367 mW [documented, 1]" in out
+    assert "power at rest, rail logic: 0.279 to 0.367 mW [record; 1]" in out
     assert "source 1: sinabs documentation, speck/notebooks/power_monitoring.ipynb" in out
-    assert "limits [unverified, 3]" in out
-    assert "source 3: secondary: public SANA-FE notes" in out
+    assert re.search(r"power, processor: .* mW \[record; 1, 2\]", out)
+    assert "limits [unverified, no measurement of this chip; 4]" in out
+    assert "source 4: secondary: public SANA-FE notes" in out
     assert "layer 'a' is more work than core" in out  # as fast as that no core can
-    assert "not known: dynamic power: no energy per operation of this chip is public" in out
+    assert "not known: dynamic power of your own board" in out
 
 
 def test_check_with_inputs_and_a_recording(folder: Path, capsys: Captured) -> None:
@@ -110,12 +118,17 @@ def test_evaluate_and_the_report(folder: Path, capsys: Captured) -> None:
     assert "all that a core can do" in golden  # the picture
     assert "Work per layer" in golden
     assert golden.count("<svg") == 3  # spikes and operations a layer, load of the cores, spikes of a sample
+    profile = get("speck2f").profile
+    for told in (*profile.records, *profile.open_points):
+        assert (told.compared if isinstance(told, Record) else told.text) in html.unescape(golden)
+    assert "[unverified, no measurement of this chip]" in golden
+    assert "[record]" in golden
     capsys.readouterr()
-    html = folder / "page.html"
-    assert run(["evaluate", bundle, str(folder / "data.npz"), "--step-us", "500", "--json", "--html", str(html)]) == 0
+    other = folder / "page.html"
+    assert run(["evaluate", bundle, str(folder / "data.npz"), "--step-us", "500", "--json", "--html", str(other)]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["sample_seconds"], told["estimate"]["seconds"]) == pytest.approx((2.5e-3, 2.5e-3))
-    assert "Load of the cores" in html.read_text()
+    assert "Load of the cores" in other.read_text()
     assert run(["report", bundle]) == 0
     assert "3 samples of 2.5 ms" in page.read_text()
     assert "golden inputs (" not in page.read_text()
@@ -175,13 +188,20 @@ def test_loihi_speaks_the_same_words(tmp_path: Path, capsys: Captured) -> None:
     assert run([*command, "--json"]) == 0
     estimate = json.loads(capsys.readouterr().out)["estimate"]
     names = [figure["name"] for figure in estimate["figures"]]
-    assert names == ["dynamic energy a sample", "time of a step", "latency of a decision"]
+    dynamic = "dynamic energy a sample"
+    assert names[:3] == [f"{dynamic}, synaptic operations", f"{dynamic}, neuron updates", dynamic]
+    assert names[3:] == ["power at rest", "energy a sample, at rest alone", "time of a step", "latency of a decision"]
+    certain = {figure["name"]: figure["certainty"] for figure in estimate["figures"]}
+    assert (certain[names[0]], certain["power at rest"]) == ("record", "record")
+    assert (certain[names[1]], certain[dynamic]) == ("unverified", "unverified")
     assert all(figure.keys() == FIGURE_KEYS for figure in estimate["figures"])
-    step, decision = estimate["figures"][1:]
+    step, decision = estimate["figures"][-2:]
     assert decision["high"] == pytest.approx(10 * step["high"])
-    assert any("power at rest" in text for text in estimate["unknown"])
+    assert any("input and output are not in the times" in text for text in estimate["unknown"])
     assert run(command) == 0
-    assert "dynamic energy a sample: " in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert re.search(r"dynamic energy a sample, synaptic operations: .* \[record;", out)
+    assert re.search(r"dynamic energy a sample, neuron updates: .* \[unverified, no measurement of this chip;", out)
     (tmp_path / "power.json").write_text("{}")
     assert run([*command, "--semantics", "event", "--power-coefficients", str(tmp_path / "power.json")]) == 2
     assert "loihi2 does not offer that" in capsys.readouterr().err
@@ -193,3 +213,32 @@ def test_profiles_show_costs_and_what_is_published(capsys: Captured) -> None:
         out = " ".join(capsys.readouterr().out.split())
         assert cost in out
         assert text in out.partition("published figures")[2]
+
+
+def test_profiles_list_records_and_open_points(capsys: Captured) -> None:
+    """Every record with chip, source, what was compared and the figure; every point that none of them settles."""
+    for name in ("speck2f", "speck2e", "dynapcnn", "loihi2"):
+        profile = get(name).profile
+        assert run(["profiles", name]) == 0
+        out = " ".join(capsys.readouterr().out.split())
+        for record in profile.records:
+            for text in (record.chip, record.compared, record.figure, record.source, *record.settles):
+                assert " ".join(text.split()) in out
+        for point in profile.open_points:
+            assert f"{point.name}: {point.text}" in out
+        assert run(["profiles", name, "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)[0]
+        assert len(told["records"]) == len(profile.records)
+        assert [point["name"] for point in told["open_points"]] == [point.name for point in profile.open_points]
+    assert len(get("speck2f").profile.records) >= 5
+    assert not get("dynapcnn").profile.records
+
+
+def test_check_names_the_records_and_what_is_open_for_this_network(folder: Path, capsys: Captured) -> None:
+    """Two layers without biases, merges or a rest of pooling: their open points are not told."""
+    assert run(["check", str(folder / "net.safetensors"), "--chip", "speck2f"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "records of a real chip: first-layer, four-layers" in out
+    told = out.partition("open on silicon: ")[2].partition(";")[0].split(", ")
+    assert {"sweep", "rates", "overflow", "last-spikes"} <= set(told)
+    assert not {"merge", "outside_pool", "tick", "leak_fires"} & set(told)

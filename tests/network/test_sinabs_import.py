@@ -26,11 +26,15 @@ from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network import IntegrateAndFire, Network, from_sinabs
 from i2e_deploy.training.fused_iaf import FusedIAF
 
+#: Untyped parts of torch.
+PRUNE: Any = prune
+QUANTIZATION: Any = torch.ao.quantization
+QUANTIZED: Any = torch.ao.nn.quantized
 SHAPE = (2, 8, 8)
 FRAMES = torch.from_numpy(np.random.default_rng(0).poisson(0.7, (6, *SHAPE))).float()  # one sample of 6 steps
 
 
-def conv(seed: int = 0) -> nn.Conv2d:
+def conv(seed: int = 0) -> Any:
     torch.manual_seed(seed)
     return nn.Conv2d(2, 3, 3)
 
@@ -119,8 +123,8 @@ IMPOSTORS = _impostors()
         (IMPOSTORS["Dropout"], "is a Dropout of "),
         (IMPOSTORS["Identity"], "a torch.nn.Identity with forward of its own"),
         (lambda: IMPOSTORS["BatchNorm2d"](2), "a torch.nn.BatchNorm2d with forward of its own"),
-        (lambda: torch.ao.nn.quantized.Conv2d(2, 3, 3), "is a Conv2d of torch.ao.nn.quantized"),
-        (lambda: torch.ao.nn.quantized.dynamic.Linear(8, 3), "is a Linear of torch.ao.nn.quantized.dynamic"),
+        (lambda: QUANTIZED.Conv2d(2, 3, 3), "is a Conv2d of torch.ao.nn.quantized"),
+        (lambda: QUANTIZED.dynamic.Linear(8, 3), "is a Linear of torch.ao.nn.quantized.dynamic"),
         (lambda: nn.LazyConv2d(3, 3), "has the forward pre-hook LazyModuleMixin._infer_parameters"),
         (lambda: nn.SyncBatchNorm(2), "is a SyncBatchNorm"),
     ],
@@ -147,15 +151,15 @@ def test_a_merge_of_ones_own_is_refused() -> None:
 
 def test_a_convolution_that_quantises_its_weights_is_refused_and_what_stands_for_it_is_read() -> None:
     """The issue's case: 61 % of the spikes were off."""
-    config = torch.ao.quantization.get_default_qat_qconfig("fbgemm")
+    config = QUANTIZATION.get_default_qat_qconfig("fbgemm")
     quantising = torch.ao.nn.qat.Conv2d(2, 3, 3, qconfig=config)
     with pytest.raises(UnsupportedError, match=r"'0' is a Conv2d of torch.ao.nn.qat.*stands_for = 'NAME'"):
         read(quantising, neurons())
     quantising(FRAMES)  # sets the scale
-    plain = nn.Conv2d(2, 3, 3)
+    plain = conv()
     with torch.no_grad():
         plain.weight.copy_(quantising.weight_fake_quant(quantising.weight))
-        plain.bias.copy_(quantising.bias)  # type: ignore[union-attr]
+        plain.bias.copy_(quantising.bias)
     assert differing(read(plain, neurons()), nn.Sequential(quantising, neurons())) == 0
 
 
@@ -239,11 +243,12 @@ def test_a_sensor_layer_with_parts_of_ones_own_is_refused() -> None:
 
     layer = DVSLayer(input_shape=(8, 8), pool=(2, 2))
     assert read(layer, nn.Conv2d(2, 3, 3), neurons()).shapes()["0"] == (2, 4, 4)
-    for change, words in (
+    changes: list[tuple[Callable[[], None], str]] = [
         (lambda: setattr(layer, "pool_layer", nn.AvgPool2d(2)), "has a AvgPool2d as its pool_layer"),
         (lambda: setattr(layer, "pool_layer", sl.SumPool2d(2, 1)), "sum-pools"),
         (lambda: setattr(layer, "forward", lambda x: x), "has forward of its own"),
-    ):
+    ]
+    for change, words in changes:
         change()
         with pytest.raises(UnsupportedError, match=words):
             read(layer, nn.Conv2d(2, 3, 3), neurons())
@@ -280,7 +285,7 @@ def test_hooks_are_refused_by_name_on_layers_and_on_what_holds_them(part: str, k
 @pytest.mark.parametrize("part", ["", "0", "0.0", "0.1"])
 def test_a_forward_of_one_instance_is_refused(part: str) -> None:
     module = nn.Sequential(nn.Sequential(conv(), neurons()))
-    module.get_submodule(part).forward = lambda x: x  # type: ignore[method-assign]
+    module.get_submodule(part).forward = lambda x: x
     with pytest.raises(UnsupportedError, match="has forward of its own"):
         from_sinabs(module, SHAPE)
 
@@ -302,14 +307,14 @@ def test_sinabs_own_counters_are_no_reason_to_refuse() -> None:
     "wrap", [torch.jit.script, torch.compile, nn.DataParallel, torch.optim.swa_utils.AveragedModel]
 )
 def test_what_wraps_a_network_is_refused(wrap: Callable[[nn.Module], nn.Module]) -> None:
-    with pytest.raises(UnsupportedError, match="is made from another module .*give that one"):
+    with pytest.raises(UnsupportedError, match=r"is made from another module .*give that one"):
         from_sinabs(wrap(nn.Sequential(conv())), SHAPE)
 
 
 def test_what_torch_fx_made_is_read_and_what_is_no_module_is_refused() -> None:
     module = torch.fx.symbolic_trace(nn.Sequential(conv(), nn.Identity()))
     assert differing(from_sinabs(module, SHAPE), module) == 0
-    with pytest.raises(InputError, match="a layer is called 'input'.*rename it"):
+    with pytest.raises(InputError, match=r"a layer is called 'input'.*rename it"):
         from_sinabs(nn.Sequential(OrderedDict(input=conv(), fire=neurons())), SHAPE)
     with pytest.raises(InputError, match="dict is no torch module"):
         from_sinabs({}, SHAPE)  # type: ignore[arg-type]
@@ -319,13 +324,14 @@ def test_what_torch_fx_made_is_read_and_what_is_no_module_is_refused() -> None:
 
 
 def _pruned(module: nn.Module) -> None:
-    prune.random_unstructured(module, "weight", 0.4)
-    prune.l1_unstructured(module, "weight", 0.3)  # a container of two
-    prune.random_unstructured(module, "bias", 0.5)
+    PRUNE.random_unstructured(module, "weight", 0.4)
+    PRUNE.l1_unstructured(module, "weight", 0.3)  # a container of two
+    PRUNE.random_unstructured(module, "bias", 0.5)
 
 
-def _weight_norm(module: nn.Module) -> None:
+def _pruned_weight_norm(module: nn.Module) -> None:
     nn.utils.weight_norm(module)
+    PRUNE.random_unstructured(module, "weight_v", 0.4)
 
 
 class Shrunk(nn.Module):
@@ -335,9 +341,9 @@ class Shrunk(nn.Module):
 
 WRAPPED: dict[str, Callable[[Any], Any]] = {
     "prune": _pruned,
-    "weight norm": _weight_norm,
+    "weight norm": nn.utils.weight_norm,
     "spectral norm": nn.utils.spectral_norm,
-    "pruned weight norm": lambda m: (_weight_norm(m), prune.random_unstructured(m, "weight_v", 0.4)),
+    "pruned weight norm": _pruned_weight_norm,
     "parametrized weight norm": parametrizations.weight_norm,
     "parametrized spectral norm": parametrizations.spectral_norm,
     "parametrized by a user": lambda m: parametrize.register_parametrization(m, "weight", Shrunk()),
@@ -354,7 +360,7 @@ def test_weights_are_those_that_the_next_forward_would_use(wrap: str, training: 
     other = nn.Sequential(conv(1), neurons())
     WRAPPED[wrap](other[0])
     with torch.no_grad():
-        for parameter in other.parameters():
+        for parameter in other[0].parameters():  # not the threshold: Sinabs' layers share their default in memory
             parameter.mul_(1.5)
     other.train()(FRAMES)
     module[0].load_state_dict(other[0].state_dict())
@@ -418,16 +424,27 @@ def test_evaluation_mode_is_read_whatever_mode_the_module_is_in() -> None:
     ],
 )
 def test_other_precisions_are_read_with_a_note(dtype: torch.dtype, words: str, doubtful: bool) -> None:
-    module = nn.Sequential(conv().to(dtype), neurons())
-    network = from_sinabs(module, SHAPE)
+    given, same = conv().to(dtype), conv()
+    network = read(given, neurons())
     note = network.notes[0]
     assert (note.layer, note.doubtful) == ("0", doubtful)
     assert note.text.startswith(words)
-    twin = nn.Sequential(nn.Conv2d(2, 3, 3), neurons())
     with torch.no_grad():
-        twin[0].weight.copy_(module[0].weight)
-        twin[0].bias.copy_(module[0].bias)
-    assert differing(network, twin) == 0
+        same.weight.copy_(given.weight)
+        same.bias.copy_(given.bias)
+    assert differing(network, nn.Sequential(same, neurons())) == 0
+
+
+def test_thresholds_of_another_precision_leave_a_note_where_torch_computes_in_it() -> None:
+    many = neurons(spike_threshold=torch.full((3, 6, 6), 0.7, dtype=torch.float64))
+    notes = read(conv(), many).notes
+    assert [note.text for note in notes if note.layer == "1"] == [
+        "spike_threshold is torch.float64: rounded to float32, in which the network computes"
+    ]
+    one = nn.Sequential(conv(), neurons(spike_threshold=torch.tensor(0.7, dtype=torch.float64)))
+    network = from_sinabs(one, SHAPE)
+    assert not [note for note in network.notes if note.layer]
+    assert differing(network, one) == 0
 
 
 class Wrapped(torch.Tensor):
@@ -456,10 +473,10 @@ def test_weights_that_are_no_plain_floats_are_refused(change: Callable[[Any], An
 
 
 def test_layout_and_gradients_of_weights_do_not_matter() -> None:
-    module = nn.Sequential(conv().to(memory_format=torch.channels_last), neurons())
-    with torch.no_grad():
-        module[0].weight = nn.Parameter(module[0].weight.transpose(2, 3), requires_grad=False)
-    assert not module[0].weight.is_contiguous()
+    turned = conv().to(memory_format=torch.channels_last)
+    turned.weight = nn.Parameter(turned.weight.detach().transpose(2, 3), requires_grad=False)
+    assert not turned.weight.is_contiguous()
+    module = nn.Sequential(turned, neurons())
     assert differing(from_sinabs(module, SHAPE), module) == 0
 
 
@@ -487,7 +504,7 @@ def test_equal_thresholds_one_a_neuron_are_that_one() -> None:
         ({"spike_threshold": torch.ones(0)}, "'1': the threshold is empty"),
         ({"spike_threshold": None}, "'1': it has no spike_threshold"),
         ({"spike_threshold": torch.tensor(1.0, device="meta")}, "'1': .*'meta'"),
-        ({"spike_fn": MaxSpike(2.5)}, "'1': the largest number of spikes is 2.5"),  # type: ignore[arg-type]
+        ({"spike_fn": MaxSpike(2.5)}, "'1': the largest number of spikes is 2.5"),
         ({"spike_fn": None}, "'1' spikes by NoneType"),
         ({"spike_fn": type("MultiSpike", (MultiSpike,), {})}, "'1' spikes by MultiSpike of .*: use MultiSpike"),
         ({"reset_fn": type("MembraneReset", (), {"reset_value": 0.0})()}, "'1' resets by .*of sinabs"),
@@ -499,8 +516,9 @@ def test_values_of_neurons_are_right_or_one_line(options: Any, words: str) -> No
 
 
 def test_numpy_integers_in_shapes_are_integers() -> None:
-    two, layer = np.int64(2), conv()
-    layer.stride, layer.padding, layer.groups = (two, np.int32(1)), (np.int8(1), two), np.int64(1)  # type: ignore[assignment]
+    two: Any = np.int64(2)
+    layer = conv()
+    layer.stride, layer.padding, layer.groups = (two, np.int32(1)), (np.int8(1), two), np.int64(1)
     module = nn.Sequential(layer, neurons(), nn.AvgPool2d(two), sl.SumPool2d([two, 1]))
     for shape in (np.array(SHAPE), torch.Size(SHAPE), list(SHAPE), tuple(np.int64(side) for side in SHAPE)):
         network = from_sinabs(module, shape)  # type: ignore[arg-type]
@@ -519,7 +537,9 @@ def test_neurons_take_for_time_what_the_other_layers_do() -> None:
     with pytest.raises(UnsupportedError, match="batch_size is 1 in layer '1' and 2 in layer '3'"):
         read(conv(), neurons(), nn.Conv2d(3, 3, 3), neurons(batch_size=2))
     torch.manual_seed(0)
-    flat = nn.Sequential(nn.Linear(6, 5), sl.IAF(min_v_mem=-1.0), nn.Linear(5, 4), sl.IAF(spike_threshold=0.3))
+    flat = nn.Sequential(
+        nn.Linear(6, 5), sl.IAF(min_v_mem=-1.0, spike_threshold=0.2), nn.Linear(5, 4), sl.IAF(spike_threshold=0.1)
+    )
     frames: NDArray[np.int64] = np.random.default_rng(0).poisson(1.0, (3, 7, 6))
     with torch.no_grad():
         theirs = flat(torch.from_numpy(frames).float()).numpy()

@@ -38,3 +38,14 @@ def case(name: str) -> Path:
     if CASES is None or not (Path(CASES) / name).exists():
         pytest.skip(f"needs {name} in the folder that I2E_DEPLOY_CASES names")
     return Path(CASES) / name
+
+
+#: Folder with trained networks of others, `nir/` and `netx/`.
+NETWORKS = os.environ.get("I2E_DEPLOY_NETWORKS")
+
+
+def trained(name: str) -> Path:
+    """Path of a trained network, or skip."""
+    if NETWORKS is None or not (Path(NETWORKS) / name).exists():
+        pytest.skip(f"needs {name} in the folder that I2E_DEPLOY_NETWORKS names")
+    return Path(NETWORKS) / name

@@ -11,6 +11,7 @@ from i2e_deploy.chips.base import SPREAD, Chip, Program
 from i2e_deploy.chips.check import CheckReport, Finding, Severity, Slot, note_findings
 from i2e_deploy.chips.checked import yes_or_no
 from i2e_deploy.chips.costs import Costs
+from i2e_deploy.chips.evidence import evidence_findings
 from i2e_deploy.chips.integers import AnyNetwork, IntegerNetwork
 from i2e_deploy.chips.loihi2.checks.partition import Cut, place
 from i2e_deploy.chips.loihi2.checks.rules import RULES
@@ -54,6 +55,8 @@ class Loihi2Chip(Chip):
         if not isinstance(network, BlockNetwork):
             finding = Finding("structure", "", _refusal(network), "integer blocks", "", "error")
             return CheckReport(self.profile.name, (), (finding,), ())
+        if isinstance(program, LoihiProgram):
+            network = program.network
         layers = layers_of(network, "chip")
         findings = [f for block in network.blocks for rule in RULES for f in rule(network, block, self.profile)]
         findings += note_findings(network.notes)
@@ -65,6 +68,7 @@ class Loihi2Chip(Chip):
             )
         slots, cuts, unplaced = place(layers, self.profile)
         findings += _core_findings(cuts, unplaced, self.profile)
+        findings += evidence_findings(self.profile)
         return CheckReport(self.profile.name, tuple(b.name for b in network.blocks), tuple(findings), slots)
 
     def lower(self, network: AnyNetwork, options: LowerOptions = PLAIN) -> LoihiProgram:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from i2e_deploy.chips.check import CheckReport, Finding, note_findings
 from i2e_deploy.chips.dynapcnn.checks.activity import Activity
+from i2e_deploy.chips.dynapcnn.checks.evidence import touched
 from i2e_deploy.chips.dynapcnn.checks.network_rules import NETWORK_RULES, Whole, averages
 from i2e_deploy.chips.dynapcnn.checks.placement import holding, place
 from i2e_deploy.chips.dynapcnn.checks.rules import RULES
@@ -15,6 +16,7 @@ from i2e_deploy.chips.dynapcnn.lowering.quantise import Quantised, core_layer, o
 from i2e_deploy.chips.dynapcnn.lowering.stages import Stage, arrange, sensor_of, words
 from i2e_deploy.chips.dynapcnn.peripherals import spread
 from i2e_deploy.chips.dynapcnn.program import CoreNetwork, Source
+from i2e_deploy.chips.evidence import evidence_findings
 from i2e_deploy.chips.profile import Profile
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network import Network
@@ -56,6 +58,7 @@ def examine(network: Network, profile: Profile, asked: Asked) -> CheckReport:
     findings.append(_cores_finding(stages, without_core, profile))
     findings += [finding for network_rule in NETWORK_RULES for finding in network_rule(whole)]
     findings += averages(network)
+    findings += evidence_findings(profile, touched(network.input_shape, stages, integers))
     return CheckReport(profile.name, tuple(s.name for s in stages), tuple(findings), slots)
 
 

@@ -1,7 +1,8 @@
 """How far the output of an asynchronous chip can move where nothing public, or nothing at all, fixes the order.
 
-`bound` runs the same frames under every alternative of `EventOptions` and under many injection orders. The spread
-of what comes out is a bound that was observed, not a proof; it is honest about the runs it came from.
+`bound` runs the same frames under every alternative of `EventOptions` and under many injection orders. What records of
+real chips settled (the profile's `records`) is no alternative any more. The spread of what comes out is a bound that
+was observed, not a proof; it is honest about the runs it came from.
 """
 
 from __future__ import annotations

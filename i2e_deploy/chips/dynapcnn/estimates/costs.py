@@ -15,7 +15,7 @@ from i2e_deploy.chips.dynapcnn.checks.placement import place, rate_of
 from i2e_deploy.chips.dynapcnn.engine.event.run import core_inputs
 from i2e_deploy.chips.dynapcnn.engine.run import run_as_events
 from i2e_deploy.chips.dynapcnn.estimates.congestion import Congestion, congestion
-from i2e_deploy.chips.dynapcnn.estimates.power import NO_COEFFICIENTS, Coefficients, power_figures
+from i2e_deploy.chips.dynapcnn.estimates.power import NO_COEFFICIENTS, NOT_YOUR_BOARD, Coefficients, power_figures
 from i2e_deploy.chips.dynapcnn.program import CoreNetwork
 from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.reference.spikes import SPIKE, Spikes, Stimuli
@@ -46,7 +46,7 @@ def costs(
         given: frames [B, T, C, H, W] of steps of `options.step_us`, or a recording.
         trace: of `given` with these options, where it was run before.
         cores: of every layer; None: as `placement.place` chooses them by load.
-        coefficients: of a board; None: only the power at rest is given.
+        coefficients: of a board; None: the profile's, see `power_figures`.
 
     Raises:
         InputError: see `DynapcnnProgram.run_events`.
@@ -63,7 +63,8 @@ def costs(
     if cores is None or not set(cores.values()) <= {core.index for core in profile.cores}:
         cores = {slot.layer: slot.core for slot in place(program.layers, profile, per_second)[0]}
     figures = power_figures(trace.counts, samples, seconds, profile, coefficients)
-    unknown: tuple[str, ...] = () if coefficients is not None else (NO_COEFFICIENTS,)
+    without = NOT_YOUR_BOARD if "synop_energy" in profile.estimates else NO_COEFFICIENTS
+    unknown: tuple[str, ...] = () if coefficients is not None else (without,)
     loads: tuple[CoreLoad, ...] = ()
     if set(cores) >= set(program.layer_names):
         limits = {name: _limit(cores[name], profile) for name in program.layer_names}

@@ -2,27 +2,31 @@
 
     P = P_rest + E_synop * synaptic operations / s + E_spike * spikes / s
 
-P_rest is in the profile, per rail, as the vendor's notebook shows it. For E_synop and E_spike nothing public could be
-verified, so there is no default: without coefficients the estimate is the power at rest and says so; `calibrate_power`
-fits them to readings of a board's own power monitor.
+P_rest, per rail, and E_synop are in the profile, as ranges that public measurements span; what a spike costs is in
+E_synop there, since they cannot be told apart. `calibrate_power` fits all three to readings of a board's own power
+monitor, which then replace the profile's. A profile without E_synop gives the power at rest and says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from i2e_deploy.chips.costs import Figure
-from i2e_deploy.chips.profile import Profile
+from i2e_deploy.chips.profile import CERTAINTIES, Profile
 from i2e_deploy.chips.trace import LayerCounts, Power
 from i2e_deploy.errors import InputError
 
 #: The processor's part of a board's rails; the pixels have two more.
 PROCESSOR_RAILS = ("io", "ram", "logic")
 PIXEL_RAILS = ("pixel_digital", "pixel_analog")
-#: Said where no coefficients are given.
+#: Said where no coefficients are given: for a profile with an energy of an operation, and for one without.
+NOT_YOUR_BOARD = (
+    "dynamic power of your own board: fit it to the board's power monitor with `i2e-deploy calibrate-power` and give "
+    "the file with --power-coefficients; ticks of the slow clock, camera and readout are in no figure"
+)
 NO_COEFFICIENTS = (
     "dynamic power: no energy per operation of this chip is public; fit it to your board's power monitor with "
     "`i2e-deploy calibrate-power` and give the file with --power-coefficients"
@@ -84,11 +88,12 @@ def power_figures(
     profile: Profile,
     coefficients: Coefficients | None = None,
 ) -> tuple[Figure, ...]:
-    """Average power, and energy of a sample: at rest only, or with coefficients the whole processor's.
+    """Average power, and energy of a sample, of the processor: by the coefficients of a board, else by the profile.
 
     Args:
         counts: of all samples.
         seconds: of the sensor's time, a sample.
+        coefficients: of a board; None: the profile's ranges, and where it has no energy of an operation, rest alone.
 
     Raises:
         InputError: the duration is not positive.
@@ -99,11 +104,9 @@ def power_figures(
     pixels = _sum("power at rest, the chip's own pixels", [rails[name] for name in PIXEL_RAILS])
     if coefficients is None:
         rest = _sum("power at rest, processor", [rails[name] for name in PROCESSOR_RAILS])
-        floor = Figure(
-            "energy a sample, at rest alone", 1e3 * rest.low * seconds, 1e3 * rest.high * seconds, "uJ", rest.certainty,
-            rest.sources,
-        )  # fmt: skip
-        return (*(rails[name] for name in PROCESSOR_RAILS), rest, pixels, floor)
+        synops_per_s = sum(count.synops for count in counts.values()) / (samples * seconds)
+        told = _dynamic(rest, synops_per_s, seconds, profile)
+        return (*(rails[name] for name in PROCESSOR_RAILS), rest, pixels, *told)
 
     def of(name: str, value: float, unit: tuple[str, float] = ("mW", 1e3), off: float = 0.0) -> Figure:
         low, high = unit[1] * max(value - off, 0.0), unit[1] * (value + off)
@@ -123,6 +126,26 @@ def power_figures(
     )
 
 
+def _dynamic(rest: Figure, synops_per_s: float, seconds: float, profile: Profile) -> tuple[Figure, ...]:
+    """Figures of a processor at work, from the profile's energy of an operation; of one at rest where it has none."""
+    if "synop_energy" not in profile.estimates:
+        return (_scaled("energy a sample, at rest alone", rest, 1e3 * seconds, "uJ"),)
+    energy = profile.estimate("synop_energy")
+    ends = (1e-9 * energy.low * synops_per_s, 1e-9 * energy.high * synops_per_s)  # pJ / s in mW
+    work = Figure("dynamic power, synaptic operations", *ends, "mW", energy.certainty, (energy.source,))
+    power = _sum("power, processor", [rest, work])
+    return (
+        work,
+        power,
+        _scaled("energy a sample", power, 1e3 * seconds, "uJ"),
+        _scaled("dynamic energy a sample", work, 1e3 * seconds, "uJ"),
+    )
+
+
+def _scaled(name: str, figure: Figure, factor: float, unit: str) -> Figure:
+    return replace(figure, name=name, low=factor * figure.low, high=factor * figure.high, unit=unit)
+
+
 def _rail(name: str, profile: Profile) -> Figure:
     found = profile.estimate(f"idle_{name}")
     title = f"power at rest, rail {name.replace('_', ' ')}"
@@ -130,8 +153,11 @@ def _rail(name: str, profile: Profile) -> Figure:
 
 
 def _sum(name: str, parts: Sequence[Figure]) -> Figure:
+    """Of figures in one unit, with the weakest certainty among them."""
     low, high = sum(part.low for part in parts), sum(part.high for part in parts)
-    return Figure(name, low, high, parts[0].unit, parts[0].certainty, parts[0].sources)
+    certainty = max((part.certainty for part in parts), key=CERTAINTIES.index)
+    sources = dict.fromkeys(source for part in parts for source in part.sources)
+    return Figure(name, low, high, parts[0].unit, certainty, tuple(sources))
 
 
 def calibrate_power(readings: Sequence[Reading], source: str) -> Coefficients:

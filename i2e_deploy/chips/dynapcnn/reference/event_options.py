@@ -1,7 +1,10 @@
-"""What the public texts on the asynchronous chip leave open, as named options with a default.
+"""What public texts and records of the asynchronous chip leave open, as named options with a default.
 
-The documented part is in `reference.event`. Each option here is a point that no public text settles; `bound`
-runs the alternatives and reports how far the output moves.
+What a text documents or a record of a real chip settles has no option and is in `reference.event`: a neuron fires at
+v >= threshold and subtracts it once, at most one spike an event, the lower bound at every event, weights as Sinabs
+discretises them, a bias once a tick. The profile lists those records. Each option here is open: its values give the
+public records alike, or differ by no more than the chip does from them (`benchmarks/silicon.py`). `bound` runs the
+alternatives and reports how far the output moves.
 """
 
 from __future__ import annotations
@@ -27,15 +30,19 @@ class EventOptions(Injection):
 
     Args:
         sweep: order in which one event visits neurons, so the order of the spikes it causes: `"pixel"` (y, x,
-            feature innermost), `"feature"` (feature, y, x), `"reverse"` (pixel, backwards).
+            feature innermost), `"feature"` (feature, y, x), `"reverse"` (pixel, backwards). Open: on the record of four
+            layers the orders are 10 spikes in 12,900 apart, as far as the chip is from them.
         zero_weights: whether a weight of 0 updates its neuron. It matters only for a neuron left at or above
-            threshold, which fires when touched. `"skip"` is what secondary literature reports.
-        overflow: a 16-bit state that overflows stays at its end, or wraps.
+            threshold, which fires when touched. `"skip"` is what secondary literature reports. Open: the records
+            are the same either way.
+        overflow: a 16-bit state that overflows stays at its end, or wraps. Open: no record overflows.
         outside_pool: an event in the rest that pooling windows do not cover is dropped, or goes on with its
-            coordinate divided.
-        merge: which source comes first when one input event reaches a core from several sources.
-        leak_fires: whether a bias tick can make a neuron fire.
+            coordinate divided. Open: no record has such a rest.
+        merge: which source comes first when one input event reaches a core from several sources. Open: the recorded
+            networks are chains.
+        leak_fires: whether a bias tick can make a neuron fire. Open: the recorded leak is negative.
         tick: the slow clock ticks before, among, or after the events of its period: its phase, which is not ours.
+            Open: the recorded leak had no events.
         step_us: duration of a step and period of the slow clock, microseconds, 1 to 10^9.
 
     Raises:

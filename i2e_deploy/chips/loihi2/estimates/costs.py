@@ -12,8 +12,8 @@ from i2e_deploy.chips.trace import Trace
 
 #: What no public figure covers.
 UNKNOWN = (
-    "power at rest, routing between cores and input are not in the energy: no figure of Loihi 2 is public",
-    "input and output are not in the times",
+    "input and output are not in the energy: no figure of Loihi 2 is public",
+    "input and output are not in the times: a network that is fed every step may take many times as long",
 )
 
 
@@ -26,6 +26,7 @@ def costs(trace: Trace, layers: Sequence[Layer], profile: Profile) -> Costs:
     samples, steps = trace.output.shape[:2]
     step = step_time(trace, layers, profile)
     whole = Figure("latency of a decision", step.low * steps, step.high * steps, "us", step.certainty, step.sources)
+    rest = _rest(profile, whole)
     activity = {
         name: {"spikes": counts.spikes / samples, "synops": counts.synops / samples}
         for name, counts in trace.counts.items()
@@ -34,7 +35,7 @@ def costs(trace: Trace, layers: Sequence[Layer], profile: Profile) -> Costs:
         f"{samples} samples of {steps} steps, run as fast as the chip can",
         samples,
         None,
-        (dynamic_energy(trace, layers, profile), step, whole),
+        (*_parts(trace, layers, profile), dynamic_energy(trace, layers, profile), *rest, step, whole),
         activity=activity,
         unknown=UNKNOWN,
         published=profile.published,
@@ -42,14 +43,37 @@ def costs(trace: Trace, layers: Sequence[Layer], profile: Profile) -> Costs:
 
 
 def dynamic_energy(trace: Trace, layers: Sequence[Layer], profile: Profile) -> Figure:
-    """Energy of synaptic operations and neuron updates of a sample, nJ. Power at rest, routing, input are left out."""
+    """Energy of synaptic operations and neuron updates of a sample, nJ. Power at rest and input are left out.
+
+    The measured energy of an operation has updates and routing of its own network in it. Updates are added all the
+    same, or a network of many quiet neurons would cost nothing; on PilotNet that counts 1 to 19 % twice.
+    """
+    synops, updates = _parts(trace, layers, profile)
+    estimates = profile.estimate("synop_energy"), profile.estimate("update_energy")
+    return _figure("dynamic energy a sample", synops.low + updates.low, synops.high + updates.high, "nJ", *estimates)
+
+
+def _parts(trace: Trace, layers: Sequence[Layer], profile: Profile) -> tuple[Figure, Figure]:
+    """Energy of the synaptic operations and of the neuron updates of a sample, nJ."""
     samples, steps = trace.output.shape[:2]
     synops = sum(counts.synops for counts in trace.counts.values()) / samples
     updates = sum(layer.size for layer in layers) * steps
     synop, update = profile.estimate("synop_energy"), profile.estimate("update_energy")
-    low = (synops * synop.low + updates * update.low) / 1000
-    high = (synops * synop.high + updates * update.high) / 1000
-    return _figure("dynamic energy a sample", low, high, "nJ", synop, update)
+    name = "dynamic energy a sample, {}"
+    return (
+        _figure(name.format("synaptic operations"), synops * synop.low / 1000, synops * synop.high / 1000, "nJ", synop),
+        _figure(name.format("neuron updates"), updates * update.low / 1000, updates * update.high / 1000, "nJ", update),
+    )
+
+
+def _rest(profile: Profile, decision: Figure) -> tuple[Figure, Figure]:
+    """Power at rest, mW, and what it comes to while a decision is made, nJ."""
+    rest = profile.estimate("static_power")
+    power = _figure("power at rest", rest.low, rest.high, rest.unit, rest)
+    low, high = rest.low * decision.low, rest.high * decision.high  # mW us are nJ
+    certainty = max(rest.certainty, decision.certainty, key=CERTAINTIES.index)
+    sources = (rest.source, *decision.sources)
+    return power, Figure("energy a sample, at rest alone", low, high, "nJ", certainty, sources)
 
 
 def step_time(trace: Trace, layers: Sequence[Layer], profile: Profile) -> Figure:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -38,16 +40,39 @@ def test_no_coefficient_is_negative() -> None:
     assert fitted.spike_j == 0
 
 
-def test_without_coefficients_only_the_power_at_rest_is_told() -> None:
-    figures = {f.name: f for f in power_figures(COUNTS, 4, 0.25, load_profile("speck2f"))}
+def test_without_coefficients_public_measurements_stand() -> None:
+    profile = load_profile("speck2f")
+    figures = {f.name: f for f in power_figures(COUNTS, 4, 0.25, profile)}
     rails = [figures[f"power at rest, rail {name}"] for name in ("io", "ram", "logic")]
-    assert sum(rail.low for rail in rails) == figures["power at rest, processor"].low == pytest.approx(0.4804)
-    assert figures["power at rest, the chip's own pixels"].low == pytest.approx(0.6898)
-    assert figures["energy a sample, at rest alone"].low == pytest.approx(0.4804 * 0.25 * 1e3)  # mW s in uJ
-    assert not [name for name in figures if "dynamic" in name]
-    assert {f.certainty for f in figures.values()} == {"documented"}
-    assert all("power_monitoring" in source for f in figures.values() for source in f.sources)
-    assert {f.certainty for f in power_figures(COUNTS, 1, 1.0, load_profile("speck2e"))} == {"unverified"}
+    rest, work = figures["power at rest, processor"], figures["dynamic power, synaptic operations"]
+    power = figures["power, processor"]
+    energy = profile.estimate("synop_energy")
+    for end in ("low", "high"):
+        watts = {name: getattr(figure, end) for name, figure in figures.items()}
+        assert sum(getattr(rail, end) for rail in rails) == pytest.approx(getattr(rest, end))
+        assert getattr(work, end) == pytest.approx(60_000 * getattr(energy, end) * 1e-9)  # 60,000 a second, pJ in mW
+        assert getattr(power, end) == pytest.approx(getattr(rest, end) + getattr(work, end))
+        assert watts["energy a sample"] == pytest.approx(watts["power, processor"] * 0.25 * 1e3)  # mW s in uJ
+        assert watts["dynamic energy a sample"] == pytest.approx(getattr(work, end) * 0.25 * 1e3)
+    assert {f.certainty for f in figures.values()} == {"record"}
+    assert power.sources == (*rest.sources, *work.sources)
+
+
+def test_what_was_measured_on_another_chip_is_marked() -> None:
+    """Speck2e: its own rest, the energy of an operation of Speck2f; the old kit: nothing of its own."""
+    told = {f.name: f for f in power_figures(COUNTS, 1, 1.0, load_profile("speck2e"))}
+    assert told["power at rest, processor"].certainty == "record"
+    assert told["dynamic power, synaptic operations"].certainty == told["power, processor"].certainty == "unverified"
+    assert "taken over from Speck2f" in told["dynamic power, synaptic operations"].sources[0]
+    assert {f.certainty for f in power_figures(COUNTS, 1, 1.0, load_profile("dynapcnn"))} == {"unverified"}
+
+
+def test_a_profile_without_an_energy_of_an_operation_tells_the_rest_alone() -> None:
+    profile = load_profile("speck2f")
+    rest = replace(profile, estimates={k: v for k, v in profile.estimates.items() if k != "synop_energy"})
+    names = [f.name for f in power_figures(COUNTS, 4, 0.25, rest)]
+    assert names[-1] == "energy a sample, at rest alone"
+    assert not [name for name in names if "dynamic" in name]
 
 
 def test_with_coefficients_operations_and_spikes_add_to_it() -> None:
