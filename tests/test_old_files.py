@@ -26,7 +26,9 @@ SAID = sorted((FOLDER / "said").glob("*.json"))
 BUNDLES = ("speck2f_bundle", "speck2f_event_bundle", "speck2e_split_bundle", "filter_bundle", "loihi2_bundle")
 
 #: What no version need say alike: times, versions, checksums (libraries order and compress bytes), paths.
-LEFT_OUT = frozenset({"latency_ms", "versions", "sha256", "bytes", "bundle", "report", "trace", "file", "files"})
+LEFT_OUT = frozenset(
+    {"latency_ms", "versions", "sha256", "bytes", "bundle", "report", "trace", "file", "files", "content"}
+)
 #: Sentences for people may be said better: held against the old ones is only whether there is one, or how many.
 SENTENCES = frozenset({"fix", "text", "basis", "unknown", "workaround", "exact", "open"})
 #: What public records of chips say changes as they come in: figures of estimates, and what a profile and a check say of
