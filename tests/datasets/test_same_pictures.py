@@ -129,8 +129,8 @@ def test_pictures_are_turned_as_their_exif_says(kind: str, orientation: int, tmp
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = tmp_path / f"a.{kind.lower()}"
-    options: dict[str, Any] = {"JPEG": {"subsampling": 0, "quality": 95}, "WEBP": {"lossless": True}}.get(kind, {})
-    Image.fromarray(stored).save(path, kind, exif=exif.tobytes(), **options)
+    options: dict[str, dict[str, Any]] = {"JPEG": {"subsampling": 0, "quality": 95}, "WEBP": {"lossless": True}}
+    Image.fromarray(stored).save(path, kind, exif=exif.tobytes(), **options.get(kind, {}))
     upright = {
         1: stored, 2: stored[:, ::-1], 3: stored[::-1, ::-1], 4: stored[::-1], 5: stored.swapaxes(0, 1),
         6: np.rot90(stored, -1), 7: stored[::-1, ::-1].swapaxes(0, 1), 8: np.rot90(stored),
