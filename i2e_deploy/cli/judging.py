@@ -53,9 +53,9 @@ def judged(
 def choices(model: Path, network: AnyNetwork, inputs: Path, read: Sequence[str], step_us: int) -> list[Finding]:
     """What each way to read the neurons of a NIR file gives on the input; none where the file or an option says it."""
     from i2e_deploy.chips.check import Finding
-    from i2e_deploy.network.nir_choices import nir_choices
+    from i2e_deploy.network.nir_choices import nir_readings
 
-    found = nir_choices(model, _frames(inputs, network.input_shape, step_us), **_options(model, read))
+    found = nir_readings(model, _frames(inputs, network.input_shape, step_us), **_options(model, read))
     findings = []
     for choice in found:
         options = " ".join(f"--read {name}={value}" for name, value in choice.options.items())

@@ -30,7 +30,7 @@ class NirChoice:
     spikes: int
 
 
-def nir_choices(
+def nir_readings(
     path: str | Path, frames: Any, *, outputs: Sequence[str] | None = None, **given: Any
 ) -> tuple[NirChoice, ...]:
     """Run every reading that the file allows, in float; the one that `read_nir` assumes comes first.

@@ -18,7 +18,7 @@ from public_data import record
 
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network import IntegrateAndFire, Linear, chain, read_nir, write_nir
-from i2e_deploy.network.nir_choices import nir_choices
+from i2e_deploy.network.nir_choices import nir_readings
 from i2e_deploy.network.nir_read import READ_OPTIONS
 
 nir = pytest.importorskip("nir")
@@ -193,21 +193,21 @@ def test_each_choice_is_what_read_nir_gives_with_it(tmp_path: Path) -> None:
     for given, expected in (({}, 8), ({"reset": "zero"}, 4), ({"reset": "zero", "max_spikes": 1}, 2)):
         path = one_layer(tmp_path / "n.nir", drawn(rng, 6, 3) - np.float32(0.25))
         frames = rng.integers(0, 4, (2, 20, 3))
-        choices = nir_choices(path, frames, **given)
+        choices = nir_readings(path, frames, **given)
         assert len({tuple(choice.options.items()) for choice in choices}) == expected
         assert [choice.assumed for choice in choices] == [True, *[False] * (expected - 1)]
         for choice in choices:
             run = read_nir(path, **given, **choice.options).run(frames)  # type: ignore[arg-type]
             assert (choice.output, choice.spikes) == (run.output.sum(), run.layers["n"].sum())
         assert choices[0].output == read_nir(path, **given).run(frames).output.sum()
-    assert nir_choices(path, frames, reset="zero", max_spikes=1, min_v="none") == ()
+    assert nir_readings(path, frames, reset="zero", max_spikes=1, min_v="none") == ()
 
 
 def test_choices_differ_on_a_published_network() -> None:
     """The files of others say nothing of resets, and the readings are far apart."""
     path = record("speck2f_nmnist/cnn_sinabs.nir")
     frames = np.random.default_rng(7).poisson(0.3, (1, 10, 2, 34, 34))
-    outputs = [choice.output for choice in nir_choices(path, frames, reset=None)]
+    outputs = [choice.output for choice in nir_readings(path, frames, reset=None)]
     assert max(outputs) > 1.2 * min(outputs)
 
 
@@ -223,4 +223,4 @@ def test_neurons_of_nodes_that_say_different_things(tmp_path: Path) -> None:
     assert [layer.op for layer in network.layers[1::2]] == [op, IntegrateAndFire(1.0, -1.0)]
     assert "1 layer of neurons (m)" in doubtful(network)[0]
     frames = rng.integers(0, 3, (1, 8, 3))
-    assert nir_choices(tmp_path / "n.nir", frames)[0].output == network.run(frames).output.sum()
+    assert nir_readings(tmp_path / "n.nir", frames)[0].output == network.run(frames).output.sum()
