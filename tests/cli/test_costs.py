@@ -17,7 +17,6 @@ from i2e_deploy import bundle as bundles
 from i2e_deploy.chips import get
 from i2e_deploy.chips.dynapcnn.estimates import costs as dynapcnn_costs
 from i2e_deploy.chips.loihi2.formats.netx_write import write_netx
-from i2e_deploy.chips.profile import Record
 from i2e_deploy.cli.app import run
 from i2e_deploy.events.files import write_events
 from i2e_deploy.network import Conv2d, IntegrateAndFire, chain
@@ -119,8 +118,8 @@ def test_evaluate_and_the_report(folder: Path, capsys: Captured) -> None:
     assert "Work per layer" in golden
     assert golden.count("<svg") == 3  # spikes and operations a layer, load of the cores, spikes of a sample
     profile = get("speck2f").profile
-    for told in (*profile.records, *profile.open_points):
-        assert (told.compared if isinstance(told, Record) else told.text) in html.unescape(golden)
+    sentences = [record.compared for record in profile.records] + [point.text for point in profile.open_points]
+    assert all(sentence in html.unescape(golden) for sentence in sentences)
     assert "[unverified, no measurement of this chip]" in golden
     assert "[record]" in golden
     capsys.readouterr()
