@@ -8,7 +8,7 @@ STAMP := $(VENV)/installed-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys
 # The Lava stack declares Python < 3.11 and old pins; it runs without them (i2e_deploy/lava_shim.py says why).
 LAVA := lava-nc==0.10.0 lava-dl==0.6.0
 
-.PHONY: demo test install lint types bench-check clean
+.PHONY: demo test install lint types bench-check oracles clean
 
 demo: install
 	$(BIN)/i2e-deploy demo
@@ -26,6 +26,12 @@ types: install
 # By hand and before a release, on a quiet machine: speeds beside the committed ones (benchmarks/README.md).
 bench-check: install
 	$(BIN)/python benchmarks/check.py
+
+# NIR's tests with the current nir and nirtorch, and with SpikingJelly; `make test` has the pinned ones.
+ORACLES := nir==1.0.8 nirtorch==2.6 spikingjelly==2.0.0 loguru
+oracles: install
+	$(BIN)/pip install -q --no-deps --upgrade --target $(VENV)/oracles $(ORACLES)
+	PYTHONPATH=$(VENV)/oracles $(BIN)/pytest tests/network -k nir
 
 install: $(STAMP)
 

@@ -17,11 +17,18 @@ from i2e_deploy.errors import FileFormatError
 if TYPE_CHECKING:
     import h5py
 
-#: Largest file, largest data set once unpacked, most unpacked bytes for a stored byte (gzip reaches about 1000).
+#: Largest file, largest data set once unpacked, all that is read of one file.
 MAX_FILE = 2**30
 MAX_BYTES = 2**28
-MAX_RATIO = 200
+MAX_TOTAL = 2**30
+#: Most values of a data set: they become float64 or int64, whatever they are stored as.
+MAX_VALUES = 2**26
+#: Most unpacked bytes for a stored byte: deflate reaches 1,032, as for thresholds that are all equal; what is larger
+#: than 8 million numbers is no such array.
+MAX_RATIO, SMALL, MAX_RATIO_SMALL = 200, 2**23, 1032
 MAX_TEXT = 64
+#: Most entries of a group where all are looked at.
+MAX_ENTRIES = 2**16
 #: Path of a data set with fractions that were cut, how many numbers, of how many, and the one with most cut off.
 Cut = tuple[str, int, int, float]
 
@@ -29,10 +36,13 @@ Cut = tuple[str, int, int, float]
 class Guarded:
     """One group of an open file. Every error names the file and the path in it."""
 
-    def __init__(self, group: h5py.Group, file: str, cut: list[Cut] | None = None) -> None:
+    def __init__(
+        self, group: h5py.Group, file: str, cut: list[Cut] | None = None, taken: dict[str, int] | None = None
+    ) -> None:
         self._group, self.file = group, file
         #: Where `integers` has cut fractions off since this list was emptied: one for a file and all its groups.
         self.cut: list[Cut] = [] if cut is None else cut
+        self._taken = {"bytes": 0} if taken is None else taken  # of the whole file: two links may lead to one data set
 
     def error(self, text: str, name: str = "") -> FileFormatError:
         """The error to raise for the entry `name`."""
@@ -55,7 +65,7 @@ class Guarded:
         entry = self._entry(name)
         if not isinstance(entry, h5py.Group):
             raise self.error("is not a group", name)
-        return Guarded(entry, self.file, self.cut)
+        return Guarded(entry, self.file, self.cut, self._taken)
 
     def is_group(self, name: str) -> bool:
         """Whether the entry is a group (False: a data set)."""
@@ -70,8 +80,11 @@ class Guarded:
             raise self.error(f"holds {len(values)} strings, expected one", name)
         return values[0]
 
-    def texts(self, name: str, width: int = 1) -> tuple[str, ...]:
-        """Short ASCII strings, row by row; of more than one dimension only with `width` strings in the last."""
+    def texts(self, name: str, width: int = 1, longest: int | None = None) -> tuple[str, ...]:
+        """Short strings, row by row: ASCII, or with `longest` UTF-8 of that many bytes at most.
+
+        Of more than one dimension only with `width` strings in the last.
+        """
         import h5py
 
         data = self._dataset(name)
@@ -82,18 +95,27 @@ class Guarded:
         values = []
         for value in np.asarray(data[()]).reshape(-1).tolist():
             raw = value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
-            if len(raw) > MAX_TEXT or not raw.isascii():
-                raise self.error(f"is a string of {len(raw)} bytes, expected at most {MAX_TEXT} of ASCII", name)
-            values.append(raw.decode("ascii"))
+            if len(raw) > (longest or MAX_TEXT) or not (longest or raw.isascii()):
+                most = f"{longest} of UTF-8" if longest else f"{MAX_TEXT} of ASCII"
+                raise self.error(f"is a string of {len(raw)} bytes, expected at most {most}", name)
+            values.append(raw.decode("utf-8", "replace"))
         return tuple(values)
 
-    def numbers(self, name: str) -> NDArray[np.float64]:
-        """Finite numbers of any shape, not empty."""
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of a data set."""
+        return tuple(self._dataset(name).shape)
+
+    def is_bool(self, name: str) -> bool:
+        """Whether a data set holds booleans, as h5py stores them."""
+        return bool(self._dataset(name).dtype.kind == "b")
+
+    def numbers(self, name: str, finite: bool = True) -> NDArray[np.float64]:
+        """Numbers of any shape, not empty; all finite, or with `finite=False` infinity and NaN too."""
         data = self._dataset(name)
         if data.dtype.kind not in "biuf" or data.dtype.itemsize > 8 or not data.size:
             raise self.error(f"is {data.dtype} {list(data.shape)}, expected numbers", name)
         values = np.asarray(data[()], np.float64)
-        if not np.isfinite(values).all():
+        if finite and not np.isfinite(values).all():
             raise self.error("holds NaN or infinity", name)
         return values
 
@@ -130,6 +152,43 @@ class Guarded:
             self.cut.append((str(data.name), int((fractions > 0).sum()), values.size, worst))
         return whole
 
+    def attribute(self, name: str) -> str | float:
+        """An attribute of the group: one short ASCII string, or one finite number.
+
+        Raises:
+            FileFormatError: it is missing, or something else.
+        """
+        import h5py
+
+        where = f"attribute {name!r} "
+        if name not in self._group.attrs:
+            raise self.error(f"{where}is missing")
+        held = self._group.attrs.get_id(name)
+        if prod(held.shape) != 1 or held.get_storage_size() > MAX_TEXT:
+            raise self.error(f"{where}is {held.dtype} {list(held.shape)}, expected one short string or number")
+        value = np.asarray(self._group.attrs[name]).reshape(-1)[0]
+        if held.dtype.kind in "biuf" and held.dtype.itemsize <= 8 and np.isfinite(value):
+            return float(value)
+        if held.dtype.kind == "S" or h5py.check_string_dtype(held.dtype):
+            raw = value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
+            if len(raw) <= MAX_TEXT and raw.isascii():
+                return raw.decode("ascii")
+        raise self.error(f"{where}is {held.dtype} {str(value)[:MAX_TEXT]!r}, expected a short string or a number")
+
+    def check_all(self, depth: int = 8) -> None:
+        """Check every entry in the group, for programs that read the file without a guard.
+
+        Raises:
+            FileFormatError: a link, a size, or more groups in groups than `depth`.
+        """
+        if not depth:
+            raise self.error("has too many groups in groups")
+        for name in self.names(MAX_ENTRIES):
+            if self.is_group(name):
+                self.group(name).check_all(depth - 1)
+            else:
+                self._dataset(name)
+
     def _entry(self, name: str) -> Any:
         import h5py
 
@@ -148,13 +207,29 @@ class Guarded:
             raise self.error("is not a data set", name)
         if data.is_virtual or data.external:
             raise self.error("keeps its data in another file: refused, store the data itself", name)
-        size, stored = prod(data.shape) * data.dtype.itemsize, data.id.get_storage_size()
-        if size > MAX_BYTES:
-            raise self.error(f"claims {size} bytes ({list(data.shape)} of {data.dtype}), at most {MAX_BYTES}", name)
+        count, stored = prod(data.shape), data.id.get_storage_size()
+        size = count * data.dtype.itemsize
+        if size > MAX_BYTES or count > MAX_VALUES:
+            raise self.error(
+                f"claims {size} bytes ({list(data.shape)} of {data.dtype}), at most {MAX_BYTES}, "
+                f"in {MAX_VALUES} values",
+                name,
+            )
+        if data.chunks is not None and prod(data.chunks) * data.dtype.itemsize > MAX_BYTES:
+            raise self.error(f"is stored in pieces of {list(data.chunks)}, at most {MAX_BYTES} bytes", name)
         packed = data.id.get_create_plist().get_nfilters() > 0
-        if stored * (MAX_RATIO if packed else 1) < size:
+        ratio = MAX_RATIO_SMALL if count <= SMALL and data.dtype.itemsize <= 8 else MAX_RATIO
+        if stored * (ratio if packed else 1) < size:
             raise self.error(f"claims {size} bytes and stores {stored}", name)
+        self._taken["bytes"] += size
+        if self._taken["bytes"] > MAX_TOTAL:
+            raise self.error(f"is beyond the {MAX_TOTAL} bytes that are read of one file", name)
         return data
+
+
+def one_line(error: Exception) -> str:
+    """What an error of libhdf5 or h5py says first; some say nothing but their kind."""
+    return (str(error) or type(error).__name__).splitlines()[0][:200]
 
 
 def check_file(path: Path) -> None:

@@ -168,6 +168,9 @@ def test_networks_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.manual_seed(0)
     model = build_digit_network(8, torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for parameter in model.parameters():  # so that outputs fire: without, `evaluate` says that nothing decides
+            parameter.mul_(2 if parameter.ndim > 1 else 1)
     frames = (np.random.default_rng(0).random((4, 8, 2, 32, 32)) < 0.3).astype(np.uint8)
     write_network(from_sinabs(model, (2, 32, 32)), Path("small.safetensors"))
     names = run("networks.md", {"model": model, "frames": frames})

@@ -80,6 +80,7 @@ def settings() -> list[Any]:
         i2e.chips.loihi2.Reset(1000, 1000),
         i2e.chips.loihi2.Resonator("izhikevich", -4096, -4096, 10**6),
         i2e.chips.get("loihi2"),
+        i2e.chips.Deciding("state-mean", 2**20, 1000, NAME, "v"),
         *i2e.conversion.saccades(),
         i2e.conversion.first_layer_energy(0.0956),
         *i2e.conversion.PRESETS.values(),
@@ -115,7 +116,8 @@ def results(folder: Path) -> list[Any]:
     return [
         evaluation, *evaluation.results, *evaluation.agreements, PROGRAM.run(FRAMES), PROGRAM, *PROGRAM.layers, live,
         reader, blocks, i2e.chips.loihi2.LoihiProgram(blocks), deep_network(), *deep_network().layers,
-        deep_network().run(np.zeros((1, 1, *deep_network().input_shape))), i2e.network.Note("", "read as it is"),
+        deep_network().run(np.zeros((1, 1, *deep_network().input_shape))),
+        i2e.network.Note("", "read as it is"), i2e.chips.Deciding(),
         i2e.runtime.beside_chip(FRAMES, FRAMES),
     ]  # fmt: skip
 

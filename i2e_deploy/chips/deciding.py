@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from i2e_deploy.chips.checked import checked_integer
 from i2e_deploy.errors import InputError
-from i2e_deploy.text import counted
+from i2e_deploy.text import counted, record_repr
 
 #: Of classes: int64, float64 for the target `float`.
 Scores = NDArray[Any]
@@ -38,8 +38,8 @@ class Deciding:
             decision. `mean`: the same of outputs that send values: 0 is a value. `state`: a state variable of the
             output layer after the last step. `state-mean`: its mean over the steps. `step`: what was sent in each
             step, a decision a step.
-        lag: steps that run on without input before a state is read, so that what is on its way arrives; its mean is
-            then over the steps from this one on.
+        lag: steps that the network runs on without input, so that what is on its way arrives; steps are then counted
+            from this one on, as many as there are frames.
         classes: outputs are averaged in so many groups of neighbours of equal size; 0: each output is a class.
         layer, variable: of the state; "" = the program's own choice.
 
@@ -53,6 +53,8 @@ class Deciding:
     layer: str = ""
     variable: str = ""
 
+    __repr__ = record_repr
+
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
             raise InputError(f"readout kind {self.kind!r}: choose one of {', '.join(get_args(Kind))}")
@@ -60,8 +62,8 @@ class Deciding:
             raise InputError(f"readout of {self.classes} classes: give 1 to {MAX_CLASSES}, or 0 for a class an output")
         if not 0 <= self.lag <= MAX_LAG:
             raise InputError(f"readout after {self.lag} more steps: give 0 to {MAX_LAG}")
-        if (self.layer or self.variable or self.lag) and not self.of_state:
-            raise InputError(f"readout kind {self.kind!r} reads no state: leave out the variable and the lag")
+        if (self.layer or self.variable) and not self.of_state:
+            raise InputError(f"readout kind {self.kind!r} reads no state: leave out the variable {self.variable!r}")
 
     def __str__(self) -> str:
         variable = f":{self.variable}" if self.variable else ""
@@ -108,8 +110,8 @@ def unpack_deciding(data: Any) -> Deciding:
     """
     if data is None:
         return COUNT
-    numbers = (checked_integer(data[key], 0) for key in ("classes", "lag"))
-    return Deciding(data["kind"], *numbers, str(data["layer"]), str(data["variable"]))
+    classes, lag = checked_integer(data["classes"], 0), checked_integer(data["lag"], 0)
+    return Deciding(data["kind"], classes, lag, str(data["layer"]), str(data["variable"]))
 
 
 def parse_deciding(text: str) -> Deciding:

@@ -37,19 +37,19 @@ def read_model(
     if path.suffix in takers:
         taker = takers[path.suffix]
         if isinstance(taker, ReadsWithOptions):
-            return taker.read_integers(path, input_shape, **_parsed(asked, taker.read_options, path))
-        _parsed(asked, {}, path)
+            return taker.read_integers(path, input_shape, **parsed_options(asked, taker.read_options, path))
+        parsed_options(asked, {}, path)
         return taker.read_integers(path, input_shape)
     if input_shape is not None:
         raise InputError(f"--input-shape is for netx files: {path} says itself what it takes; leave it out")
     if path.suffix == NIR:
         from i2e_deploy.network.nir_read import READ_OPTIONS, read_nir
 
-        return read_nir(path, **_parsed(asked, READ_OPTIONS, path))
+        return read_nir(path, **parsed_options(asked, READ_OPTIONS, path))
     if path.suffix != NETWORK and path.exists():
         suffixes = ", ".join((NETWORK, NIR, *sorted(takers)))
         raise FileFormatError(f"{path} is no model: give a bundle folder or a file of a network ({suffixes})")
-    _parsed(asked, {}, path)
+    parsed_options(asked, {}, path)
     tensors, content = read_content(path)
     for taker in () if "layers" in content else _takers():
         if taker.integer_kind in content:
@@ -66,7 +66,7 @@ def write_model(network: AnyNetwork, path: Path | str, notes: Mapping[str, str] 
     write_content(Path(path), tensors, {network.kind: data}, notes)
 
 
-def _parsed(given: Mapping[str, str], known: Mapping[str, Callable[[str], Any]], path: Path) -> dict[str, Any]:
+def parsed_options(given: Mapping[str, str], known: Mapping[str, Callable[[str], Any]], path: Path) -> dict[str, Any]:
     """Options of a reader from their text.
 
     Raises:

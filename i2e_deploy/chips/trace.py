@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.deciding import COUNT, Deciding, Scores, scores_of, tied
+from i2e_deploy.errors import InputError
 from i2e_deploy.text import counted, said
 
 Integers = NDArray[np.integer[Any]]
@@ -94,7 +95,8 @@ class Trace:
         power: where the target has a power monitor.
         incidents: irregularities of the run, counted by kind (e.g. events injected late).
         deciding: how the output is read.
-        read: for a readout by a state that `states` does not have (its sum over the steps, or later), int64 [B, N].
+        read: what a readout reads that is not above: a state later, or its sum over the steps, int64 [B, N]; of a
+            readout with a lag that is of no state the output from there on, int32 [B, T, N].
     """
 
     spikes: Mapping[str, Integers]
@@ -121,10 +123,14 @@ class Trace:
         Raises:
             InputError: `deciding` reads what this target does not report.
         """
-        state = self.read
-        if self.deciding.kind == "state" and not self.deciding.lag:
-            state = self.states.get(self.deciding.layer, {}).get(self.deciding.variable)
-        return scores_of(self.deciding, self.output, state)
+        deciding, state, output = self.deciding, self.read, self.output
+        if deciding.kind == "state" and not deciding.lag:
+            state = self.states.get(deciding.layer, {}).get(deciding.variable)
+        elif deciding.lag and not deciding.of_state:
+            if self.read is None:
+                raise InputError(f"readout {deciding}: this target does not run on; use simulator or reference")
+            output = self.read
+        return scores_of(deciding, output, state)
 
     def decisions(self) -> NDArray[np.int64]:
         """Class with the largest score, the lowest number on a tie: int64 [B], for `step` [B, T]; see `scores`."""
@@ -136,7 +142,9 @@ class Trace:
 
     def silent(self) -> int:
         """Samples on which no output sent anything, where `deciding` needs spikes."""
-        return int((~self.output.any(axis=(1, 2))).sum()) if self.deciding.of_spikes else 0
+        lagged = self.deciding.lag > 0 and self.read is not None
+        output = self.read if lagged and self.read is not None else self.output
+        return int((~output.any(axis=(1, 2))).sum()) if self.deciding.of_spikes else 0
 
     def activity(self) -> dict[str, dict[str, int]]:
         """What was counted, totals per layer that was seen: spikes, and where the target counts them the rest."""

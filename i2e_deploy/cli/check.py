@@ -33,6 +33,9 @@ def command(
         Optional[Path],  # noqa: UP045
         typer.Option(help="DYNAP-CNN: make the smallest changes after which it fits, in this new .safetensors file."),
     ] = None,
+    against: Annotated[
+        str, typer.Option(help="A .nir file's judge: sinabs, spikingjelly (with --input), or a file of recorded data.")
+    ] = "",
     step_us: Annotated[int, typer.Option(min=1, help="DYNAP-CNN, with --input: duration of a step.")] = 1000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
@@ -46,6 +49,9 @@ def command(
     With --apply the smallest set of changes found (layers split, fewer channels, smaller kernels, pooling earlier) is
     made and written, and the changed network is what is checked; all but splits need training again. With --input the
     channels that fire most on it are kept, and the decisions that the changes moved are counted.
+
+    A .nir file does not say how its neurons reset: with --input the check shows what each reading gives. With --against
+    another program that reads the file, or recorded data of one, is compared with what was read, layer by layer.
 
     Example: i2e-deploy check demo_output/network.safetensors --chip speck2f
     """
@@ -61,8 +67,11 @@ def command(
         working,
     )
     from i2e_deploy.cli.costs import print_costs
+    from i2e_deploy.cli.judging import choices, judged
 
     target, network, program, applied = get(chip), read_network_of(model, input_shape, read), None, None
+    if against:
+        network = judged(model, network, against, inputs, read, step_us)
     options = LowerOptions(split=split)
     target.refuse_unknown(options)
     if apply is not None:
@@ -74,6 +83,8 @@ def command(
         program, options = own
     with working("checking"):
         report, costs = _check(target, network, program, options, inputs, step_us)
+        if model.suffix == ".nir" and inputs is not None and apply is None:
+            report = replace(report, findings=(*report.findings, *choices(model, network, inputs, read, step_us)))
     if as_json:
         estimate = {"estimate": None if costs is None else costs.to_dict()}
         print_json(report.to_dict() | estimate | ({} if applied is None else {"applied": applied.to_dict()}))

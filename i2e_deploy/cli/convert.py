@@ -24,9 +24,11 @@ def command(
     fit: Annotated[str, typer.Option(help="How pictures get there: crop, squash or imagenet.")] = "crop",
     steps: Annotated[int, typer.Option(help="Time steps, 1 to 8.")] = 8,
     fps: Annotated[
-        float | None, typer.Option(help="Events: pictures are frames of a video at this rate (a video: its own).")
+        float | None, typer.Option(help="Events: pictures are frames of a video at this rate (a video: its own times).")
     ] = None,
-    broken: Annotated[str, typer.Option(help="A broken picture: fail, or (shards only) skip and report.")] = "fail",
+    broken: Annotated[
+        str, typer.Option(help="A broken picture or cut video: fail, or (shards, videos) skip and report.")
+    ] = "fail",
     executor: Annotated[str, typer.Option(help="Shards: process, ray or dask.")] = "process",
     workers: Annotated[int, typer.Option(help="Shards: processes; 0 = one a core.")] = 0,
     address: Annotated[str | None, typer.Option(help="Shards: a running Ray or Dask cluster.")] = None,
@@ -82,11 +84,18 @@ def _picture_frames(source: ImageSource, name: str, settings: Settings) -> Any:
 
 
 def _names(source: ImageSource) -> list[str]:
+    """Names of the pictures; how many there are of kinds that are not read goes to standard error."""
+    from i2e_deploy.cli.common import console
+    from i2e_deploy.datasets.picture import ENDINGS
     from i2e_deploy.errors import InputError
 
-    names = source.names()
+    names, left_out = source.names(), source.left_out()
+    said = ", ".join(f"{count} {ending}" for ending, count in left_out.items())
     if not names:
-        raise InputError("no image found: files must end in .jpg, .png, .webp, .bmp, .ppm or .gif")
+        also = f"; there are {said}" if said else ""
+        raise InputError(f"no image found: files must end in {', '.join(ENDINGS)}{also}")
+    if said:
+        console(stderr=True).print(f"left out, as they are not read: {said}; save them as PNG or JPEG", style="yellow")
     return names
 
 
@@ -123,15 +132,19 @@ def _write_events(images: Path, out: Path, settings: Settings, fps: float | None
     from i2e_deploy.events.files import write_events
 
     size = (settings.resize.size or 0, settings.resize.size or 0)
+    said: list[str] = []
     if images.suffix.lower() in VIDEOS:
         with progress_bar("converting", None) as advance:
-            count = write_events(out, video_events(images, settings, fps, advance), size)
+            events = video_events(images, settings, fps, advance, said.append if settings.on_broken == "skip" else None)
+            count = write_events(out, events, size)
     else:
         source = open_source(str(images))
         with progress_bar("converting", len(_names(source))) as advance:
             count = write_events(out, sequence_events(source, settings, fps, advance), size)
+    for line in said:
+        console(stderr=True).print(line, style="yellow")
     if as_json:
-        print_json({"events": str(out), "count": count, "sensor": size})
+        print_json({"events": str(out), "count": count, "sensor": size, **({"cut_off": said[0]} if said else {})})
         return
     console().print(f"wrote {out}: {count:,} events on {size[0]} x {size[1]} pixels")
 

@@ -188,8 +188,8 @@ def _print(result: Evaluation, out: Any) -> None:
             _print_partings(agreement, out)
     for name, row in data["targets"].items():
         rails = ", ".join(f"{rail} {value:.3f}" for rail, value in row["power_rails_mw"].items())
-        power = [f"power in mW: {rails}"] if rails else []
-        for line in (*power, *(f"{what}: {count}" for what, count in row["incidents"].items()), *row["remarks"]):
+        read = [f"power in mW: {rails}"] if rails else []
+        for line in (*read, *(f"{what}: {count}" for what, count in row["incidents"].items()), *row["remarks"]):
             out.print(f"{name}: {line}")
     if result.costs is not None:
         print_costs(result.costs, out)

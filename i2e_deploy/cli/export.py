@@ -79,8 +79,7 @@ def command(
         notes[UNTRAINED] = about[UNTRAINED]
         console(stderr=True).print(f"{model} was changed and not trained since: {about[UNTRAINED]}")
     with working("lowering, then golden vectors from the slow reference"):
-        lowered = _lower(target, network, options, None if inputs is None else frames)
-        lowered = lowered[0], decided(lowered[1], readout_kind)
+        lowered = _lower(target, network, options, None if inputs is None else frames, readout_kind)
         provenance = bundle.Provenance(seeds=seeds, notes=notes)
         written = bundle.write(
             out, target, network, frames, provenance=provenance, semantics=semantics, lowered=lowered
@@ -120,7 +119,7 @@ def _golden_inputs(network: AnyNetwork, inputs: Path | None, seed: int) -> tuple
 
 
 def _lower(
-    chip: Chip, network: AnyNetwork, options: LowerOptions, frames: Integers | None
+    chip: Chip, network: AnyNetwork, options: LowerOptions, frames: Integers | None, readout_kind: str
 ) -> tuple[CheckReport, Program]:
     """The check, which must pass, and the program; with frames of the user's, cores are chosen by load."""
     from i2e_deploy.chips import Injection
@@ -131,10 +130,10 @@ def _lower(
     if options.calibration is None:  # else the integers are others than those that this check would look at
         report = chip.check(network, options)
         report.raise_if_unfit()
-    program = chip.lower(network, options)
+    program = decided(chip.lower(network, options), readout_kind)
     if frames is not None and isinstance(chip, PlacesByLoad):
         report, _ = chip.check_under_load(network, program, frames, options, Injection(step_us=STEP_US))
-    elif report is None or options.given():
+    elif report is None or options.given() or readout_kind:
         report = chip.check(network, options, program)
     report.raise_if_unfit()
     return report, program

@@ -186,6 +186,7 @@ def _run(
 ) -> Any:
     """Run to the end, the time limit or Ctrl-C; returns the counters."""
     import json
+    import threading
     import time
     from contextlib import ExitStack
 
@@ -207,6 +208,11 @@ def _run(
 
             watchers.append(RerunLog().decided)
         stack.enter_context(live)
+        if seconds:  # a silent source gives no decision after which to look at the clock
+            timer = threading.Timer(seconds, live.stop)
+            timer.daemon = True
+            timer.start()
+            stack.callback(timer.cancel)
         start, said = time.monotonic(), 0.0
         try:
             for decision in live:
@@ -218,8 +224,6 @@ def _run(
                 elif elapsed >= said:
                     _line(live.stats(), decision.choice, say)
                     said = elapsed + 1
-                if seconds and elapsed > seconds:
-                    break
         except KeyboardInterrupt:
             say.print("stopped")
     stats = live.stats()

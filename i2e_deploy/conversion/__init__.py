@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from i2e_deploy.conversion.vectors import Saccade as Saccade
     from i2e_deploy.conversion.vectors import saccades as saccades
     from i2e_deploy.conversion.video import read_video as read_video
+    from i2e_deploy.conversion.video import timed_video_to_events as timed_video_to_events
     from i2e_deploy.conversion.video import video_rate as video_rate
     from i2e_deploy.conversion.video import video_to_events as video_to_events
 else:
@@ -39,6 +40,6 @@ else:
             "threshold": "RATIO as_ratio",
             "torch_i2e": "I2E i2e_torch",
             "vectors": "Saccade saccades",
-            "video": "read_video video_rate video_to_events",
+            "video": "read_video timed_video_to_events video_rate video_to_events",
         },
     )

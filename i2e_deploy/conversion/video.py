@@ -14,11 +14,9 @@ linearly, in integers. Two frames are held at a time, however long the video is.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from fractions import Fraction
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +25,8 @@ from i2e_deploy.conversion.reference import OFF, ON
 from i2e_deploy.conversion.stream import Spread, frames_to_events
 from i2e_deploy.conversion.threshold import as_ratio, grey_threshold
 from i2e_deploy.conversion.vectors import Kernels, as_table
-from i2e_deploy.errors import FileFormatError, InputError, MissingDependency
+from i2e_deploy.conversion.video_file import MAX_PIXELS, stated_rate, timed_pictures
+from i2e_deploy.errors import InputError
 from i2e_deploy.events.array import Events
 
 
@@ -66,14 +65,53 @@ def video_to_events(
         raise InputError(
             f"a step would take {1e6 / frames_per_second / steps_per_frame:.2f} us: it must take at least 1"
         )
+    times = (int(shown * 1e6 / frames_per_second) for shown in count())
+    yield from _intervals(zip(times, pictures), ratio, steps_per_frame, kernels, spread, rng, step_us)  # noqa: B905
+
+
+def timed_video_to_events(
+    pictures: Iterable[tuple[int, NDArray[np.uint8]]],
+    ratio: Fraction | float | str,
+    steps_per_frame: int = 8,
+    kernels: Kernels | None = None,
+    spread: Spread = "even",
+    rng: np.random.Generator | None = None,
+) -> Iterator[Events]:
+    """As `video_to_events`, for pictures that each have a time of their own.
+
+    Args:
+        pictures: (us at which it is shown first, uint8 picture), times rising; the steps between two pictures share
+            the time between them.
+        ratio, steps_per_frame, kernels, spread, rng: as there.
+
+    Raises:
+        InputError: as there, or times that go back or leave less than 1 us to a step.
+    """
+    yield from _intervals(pictures, ratio, steps_per_frame, kernels, spread, rng, None)
+
+
+def _intervals(
+    pictures: Iterable[tuple[int, NDArray[np.uint8]]],
+    ratio: Fraction | float | str,
+    steps: int,
+    kernels: Kernels | None,
+    spread: Spread,
+    rng: np.random.Generator | None,
+    step_us: int | None,
+) -> Iterator[Events]:
+    """A packet between two pictures; `step_us` None: the steps share the time between them."""
     table, fraction, done = as_table(kernels, 1)[0], as_ratio(ratio), 0
-    for shown, (first, second) in enumerate(pairwise(map(value_plane, pictures))):
+    planes = ((time, value_plane(picture)) for time, picture in pictures)
+    for (start, first), (end, second) in pairwise(planes):
         if first.shape != second.shape:
             raise InputError(f"pictures change size from {list(first.shape)} to {list(second.shape)}")
-        cells = [table[(done + step) % len(table)] for step in range(steps_per_frame)]
+        length = (end - start) // steps if step_us is None else step_us
+        if length < 1:
+            raise InputError(f"pictures are shown at {start} and {end} us: {steps} steps between them need 1 us each")
+        cells = [table[(done + step) % len(table)] for step in range(steps)]
         frames = interval_frames(first, second, fraction, np.array(cells))
-        yield frames_to_events(frames, step_us, int(shown * 1e6 / frames_per_second), spread, rng)
-        done += steps_per_frame
+        yield frames_to_events(frames, length, start, spread, rng)
+        done += steps
 
 
 def value_plane(picture: NDArray[np.uint8]) -> NDArray[np.int64]:
@@ -106,101 +144,27 @@ def interval_frames(
     return frames
 
 
-def read_video(path: str | Path, max_pixels: int = 64_000_000) -> Iterator[NDArray[np.uint8]]:
+def read_video(path: str | Path, max_pixels: int = MAX_PIXELS) -> Iterator[NDArray[np.uint8]]:
     """Pictures of a video, uint8 RGB [H, W, 3], one at a time: animated GIF and WebP with Pillow, all else with PyAV.
 
     Raises:
         InputError: no such file.
-        FileFormatError: not a video, damaged, or pictures above `max_pixels`.
+        FileFormatError: not a video, damaged, cut off, or pictures above `max_pixels`.
         MissingDependency: pillow or av is not installed.
     """
-    path = _existing(path)
-    opened = _pillow_frames if path.suffix.lower() in PILLOW else _av_frames
-    with _faults(path):
-        for picture in opened(path, max_pixels):
-            yield np.asarray(picture.convert("RGB"))
+    for _, picture in timed_pictures(path, max_pixels):
+        yield picture
 
 
 def video_rate(path: str | Path) -> float | None:
     """Pictures a second, as the file states (a GIF: from how long it shows its first picture); None: it does not.
 
+    Each picture's own time is what `convert` uses; see `video_file.timed_pictures`.
+
     Raises:
         As `read_video`.
     """
-    path = _existing(path)
-    with _faults(path):
-        if path.suffix.lower() in PILLOW:
-            with _pillow_file(path) as file:
-                shown_ms = file.info.get("duration", 0)
-                return 1000 / shown_ms if shown_ms else None
-        with _av_file(path) as container:
-            rate = container.streams.video[0].average_rate
-            return float(rate) if rate else None
-
-
-#: Animations that Pillow reads.
-PILLOW = (".gif", ".webp")
-
-
-def _existing(path: str | Path) -> Path:
-    path = Path(path)
-    if not path.is_file():
-        raise InputError(f"no such file: {path}")
-    return path
-
-
-@contextmanager
-def _faults(path: Path) -> Iterator[None]:
-    """What the libraries raise on a broken file, as one error of ours."""
-    try:
-        yield
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise FileFormatError(f"{path}: cannot be read as a video ({error})") from None
-
-
-def _pillow_file(path: Path) -> Any:
-    try:
-        from PIL import Image
-    except ImportError:
-        raise MissingDependency("pillow", "reading a GIF", "pip install 'i2e-deploy[data]'") from None
-    return Image.open(path, formats=("GIF", "WEBP"))
-
-
-def _pillow_frames(path: Path, max_pixels: int) -> Iterator[Any]:
-    with _pillow_file(path) as file:
-        from PIL import ImageSequence
-
-        _check_pixels(path, file.width, file.height, max_pixels)
-        yield from ImageSequence.Iterator(file)
-
-
-@contextmanager
-def _av_file(path: Path) -> Iterator[Any]:
-    try:
-        import av
-    except ImportError:
-        raise MissingDependency("av", f"reading {path.suffix} videos", "pip install 'i2e-deploy[video]'") from None
-    # An open file and no protocols: a playlist cannot make FFmpeg open other files or addresses.
-    with path.open("rb") as file, av.open(file, options={"protocol_whitelist": ""}) as container:
-        if not container.streams.video:
-            raise FileFormatError(f"{path}: has no video stream")
-        yield container
-
-
-def _av_frames(path: Path, max_pixels: int) -> Iterator[Any]:
-    with _av_file(path) as container:
-        stream = container.streams.video[0]
-        _check_pixels(path, stream.codec_context.width, stream.codec_context.height, max_pixels)
-        for frame in container.decode(stream):
-            _check_pixels(path, frame.width, frame.height, max_pixels)
-            yield frame.to_image()
-
-
-def _check_pixels(path: Path, width: int, height: int, limit: int) -> None:
-    if width * height > limit:
-        raise FileFormatError(f"{path}: {width} x {height} pixels, the limit is {limit}")
+    return stated_rate(path)
 
 
 def _shifted(value: NDArray[np.int64], cell: int) -> NDArray[np.int64]:

@@ -13,9 +13,14 @@ from numpy.typing import NDArray
 from i2e_deploy.errors import FileFormatError, InputError, MissingDependency
 
 #: Pillow's names of the formats that are read; its other decoders stay closed.
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "PPM", "GIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "PPM", "GIF", "TIFF")
 #: Endings of file names that count as images.
-ENDINGS = (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".ppm", ".pgm", ".gif")
+ENDINGS = (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".ppm", ".pgm", ".gif", ".tif", ".tiff")
+#: Endings of pictures that are not read: their number is said.
+UNREAD = (
+    ".arw", ".avif", ".cr2", ".cr3", ".dng", ".eps", ".exr", ".heic", ".heif", ".hif", ".ico", ".j2k", ".jfif", ".jp2",
+    ".jxl", ".nef", ".orf", ".pbm", ".pcx", ".pfm", ".pnm", ".psd", ".raf", ".rw2", ".svg", ".tga", ".xcf",
+)  # fmt: skip
 #: Largest image file in bytes, and largest picture in pixels.
 MAX_FILE_BYTES = 128 << 20
 MAX_PIXELS = 64_000_000
@@ -58,7 +63,7 @@ class Resize:
 
 
 def decode_picture(data: bytes, resize: Resize, where: str = "image") -> NDArray[np.uint8]:
-    """Bytes of an image file to uint8 RGB [H, W, 3].
+    """Bytes of an image file to uint8 RGB [H, W, 3], upright: turned as its EXIF orientation says.
 
     Raises:
         MissingDependency: Pillow is not installed.
@@ -75,7 +80,9 @@ def decode_picture(data: bytes, resize: Resize, where: str = "image") -> NDArray
             width, height = picture.size
             if width * height > MAX_PIXELS:
                 raise FileFormatError(f"{where}: {width} x {height} pixels, the limit is {MAX_PIXELS}")
-            return np.asarray(_resized(_rgb(picture, image_module), resize, image_module))
+            if picture.format == "TIFF" and getattr(picture, "n_frames", 1) > 1:
+                raise FileFormatError(f"{where}: holds {picture.n_frames} pictures: save each as a file")
+            return np.asarray(_resized(_rgb(_upright(picture), image_module), resize, image_module))
         except FileFormatError:
             raise
         except image_module.UnidentifiedImageError:  # its text holds an address in memory: it would differ in each run
@@ -107,6 +114,12 @@ def pillow() -> Any:
     except ImportError:
         raise MissingDependency("pillow", "reading image files", "pip install 'i2e-deploy[data]'") from None
     return Image
+
+
+def _upright(picture: Any) -> Any:
+    from PIL import ImageOps
+
+    return ImageOps.exif_transpose(picture)
 
 
 def _rgb(picture: Any, image_module: Any) -> Any:

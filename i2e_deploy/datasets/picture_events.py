@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from i2e_deploy.conversion.engine import convert
 from i2e_deploy.conversion.stream import SACCADE_US, frames_to_events
 from i2e_deploy.conversion.vectors import saccades
-from i2e_deploy.conversion.video import read_video, video_rate, video_to_events
+from i2e_deploy.conversion.video import timed_video_to_events, video_to_events
+from i2e_deploy.conversion.video_file import OnCut, timed_pictures
 from i2e_deploy.datasets.picture import decode_picture, resize_pixels
 from i2e_deploy.datasets.plan import Settings
 from i2e_deploy.datasets.sources import ImageSource
@@ -24,24 +25,42 @@ VIDEOS = (".avi", ".gif", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".web
 Show = Callable[[int, str], None]
 
 
-def video_events(path: Path, settings: Settings, fps: float | None, show: Show) -> Iterator[Events]:
-    """A video file, resized as `settings` says; `fps` pictures a second, default the file's own rate.
+def video_events(
+    path: Path, settings: Settings, fps: float | None, show: Show, on_cut: OnCut | None = None
+) -> Iterator[Events]:
+    """A video file, resized as `settings` says; each picture at its own time, or `fps` pictures a second.
+
+    Args:
+        path: the file.
+        settings: how to convert.
+        fps: pictures a second; None: each has its own time in the file.
+        show: told of each picture.
+        on_cut: told why a file that was cut off ends; None: that is an error.
 
     Raises:
-        InputError: no such file, or its rate is unknown and not given.
-        FileFormatError: not a video, or damaged.
+        InputError: no such file, or it gives its pictures no times and `fps` is not given.
+        FileFormatError: not a video, damaged, or cut off.
         MissingDependency: pillow or av is not installed.
     """
-    rate = video_rate(path) if fps is None else fps
-    if rate is None:
-        raise InputError(f"{path} does not say how many pictures it shows a second: give --fps")
 
-    def pictures() -> Iterator[NDArray[np.uint8]]:
-        for number, picture in enumerate(read_video(path), 1):
+    def pictures() -> Iterator[tuple[int | None, NDArray[np.uint8]]]:
+        for number, (time, picture) in enumerate(timed_pictures(path, on_cut=on_cut), 1):
             show(number, path.name)
-            yield resize_pixels(picture, settings.resize)
+            yield time, resize_pixels(picture, settings.resize)
 
-    return _moving(pictures(), rate, settings)
+    def timed() -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        last = -1
+        for number, (time, picture) in enumerate(pictures(), 1):
+            if time is None or time <= last:
+                when = "at no known time" if time is None else f"at {time} us, not after the one before ({last} us)"
+                raise InputError(f"{path} shows picture {number} {when}: give --fps")
+            yield time, picture
+            last = time
+
+    if fps is not None:
+        return _moving((picture for _, picture in pictures()), fps, settings)
+    kernels = saccades(settings.order, settings.steps)
+    return timed_video_to_events(timed(), settings.ratio, settings.steps, kernels)
 
 
 def sequence_events(source: ImageSource, settings: Settings, fps: float | None, show: Show) -> Iterator[Events]:

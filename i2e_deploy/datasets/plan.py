@@ -1,7 +1,8 @@
 """What a conversion at scale will write, decided before anything is written.
 
 The plan depends on the sorted names and the settings only: not on workers, executor or time. So any
-process may write any shard, and a second run finds out what is missing by looking.
+process may write any shard, and a second run finds out what is missing by looking. What the pictures hold is hashed
+shard by shard while they are read (`shard.content_of`), and compared before a shard counts as finished.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any, Literal
 
 from i2e_deploy.conversion.threshold import as_ratio
 from i2e_deploy.conversion.vectors import DEFAULT_ORDER, saccades
-from i2e_deploy.datasets.picture import Resize
+from i2e_deploy.datasets.picture import ENDINGS, Resize
 from i2e_deploy.errors import InputError
 
 #: What to do with a picture that cannot be read.
@@ -112,34 +113,47 @@ def make_plan(names: list[str], settings: Settings) -> Plan:
     """
     ordered = sorted(names)
     if not ordered:
-        raise InputError("no image found: files must end in .jpg, .png, .webp, .bmp, .ppm or .gif")
+        raise InputError(f"no image found: files must end in {', '.join(ENDINGS)}")
     if len(set(ordered)) != len(ordered):
         raise InputError("two images have the same name")
-    classes = tuple(sorted({_class_of(name) for name in ordered} - {""}, key=_class_order))
+    divided = _split_folders(ordered)
+    class_of = {name: _class_of(name, divided) for name in ordered}
+    classes = tuple(sorted(set(class_of.values()) - {""}, key=_class_order))
     labels = {"": UNLABELLED, **{name: index for index, name in enumerate(classes)}}
     splits: dict[str, list[str]] = {}
     for name in ordered:
-        splits.setdefault(_split_of(name), []).append(name)
+        splits.setdefault(_split_of(name, divided), []).append(name)
     shards = []
     for split, members in splits.items():
         count = -(-len(members) // settings.shard_items)
         for index in range(count):
             part = tuple(members[index * settings.shard_items : (index + 1) * settings.shard_items])
             file = f"{split}-{index:05d}-of-{count:05d}.parquet"
-            shards.append(Shard(file, part, tuple(labels[_class_of(name)] for name in part)))
+            shards.append(Shard(file, part, tuple(labels[class_of[name]] for name in part)))
     text = json.dumps([FORMAT, settings.record(), ordered])
     return Plan(settings, classes, tuple(shards), hashlib.sha256(text.encode()).hexdigest())
 
 
-def _split_of(name: str) -> str:
+def _split_folders(names: list[str]) -> frozenset[str]:
+    """First folders that are splits: called train, test, ... and holding folders, or with none but such beside them.
+
+    A folder `train` of pictures beside `bus` and `car` is a class.
+    """
+    folders = [name.split("/")[:-1] for name in names]
+    firsts = {parts[0] for parts in folders if parts}
+    holding = {parts[0] for parts in folders if len(parts) > 1}
+    return frozenset(firsts & set(SPLITS) if firsts <= set(SPLITS) else firsts & set(SPLITS) & holding)
+
+
+def _split_of(name: str, splits: frozenset[str]) -> str:
     first, _, rest = name.partition("/")
-    return first if rest and first in SPLITS else "all"
+    return first if rest and first in splits else "all"
 
 
-def _class_of(name: str) -> str:
+def _class_of(name: str, splits: frozenset[str]) -> str:
     """The last folder, unless it is the split."""
     folders = name.split("/")[:-1]
-    if len(folders) == 1 and folders[0] in SPLITS:
+    if len(folders) == 1 and folders[0] in splits:
         return ""
     return folders[-1] if folders else ""
 

@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from i2e_deploy.datasets.class_folders import find_recordings
 from i2e_deploy.errors import InputError
-from i2e_deploy.events.array import EVENT_DTYPE, Events, check_events
+from i2e_deploy.events.array import EVENT_DTYPE, FAR, Events, check_events
 from i2e_deploy.events.formats import SUFFIXES
 from i2e_deploy.events.frames import FrameSpec, to_frames
 from i2e_deploy.events.windows import into_steps
@@ -108,19 +109,42 @@ def read_recording(path: Path) -> Events:
     return read_events(path).events
 
 
+#: Least and greatest value of each field that `from_tonic` takes.
+_LIMITS = {"t": (-FAR, FAR), "x": (0, 2**16 - 1), "y": (0, 2**16 - 1), "p": (0, 1)}
+_HINTS = {"t": " us: are times in seconds? multiply by 1e6 and round", "p": ": 0 is OFF, 1 is ON"}
+
+
 def from_tonic(events: Any) -> Events:
     """tonic's structured array (any order and dtype of x, y, t, p) to ours, sorted by time.
 
     Raises:
-        InputError: fields are missing.
+        InputError: fields are missing, or a value is no whole number or does not fit (t in us, x and y 0 to 65535,
+            p 0 or 1).
     """
     names = set(getattr(getattr(events, "dtype", None), "names", None) or ())
     if not {"t", "x", "y", "p"} <= names:
         raise InputError(f"events have fields {sorted(names)}: expected t, x, y, p")
     ours = np.empty(len(events), EVENT_DTYPE)
     for name in ("t", "x", "y", "p"):
-        ours[name] = events[name]
+        ours[name] = _whole(name, np.asarray(events[name]))
     return ours[np.argsort(ours["t"], kind="stable")]
+
+
+def _whole(name: str, values: NDArray[Any]) -> NDArray[Any]:
+    """`values` [N] if all are whole numbers within the limits of the field."""
+    if values.dtype.kind not in "biuf" or values.ndim != 1:
+        raise InputError(f"field {name} is {values.dtype} {list(values.shape)}: expected numbers [N]")
+    least, most = _LIMITS[name]
+    wrong = ~((values >= least) & (values <= most))  # NaN is neither
+    if values.dtype.kind == "f":
+        wrong |= np.floor(values) != values
+    if wrong.any():
+        first = int(wrong.argmax())
+        raise InputError(
+            f"event {first} has {name} = {values[first]}: expected a whole number from {least} to {most}"
+            f"{_HINTS.get(name, '')}"
+        )
+    return values
 
 
 def to_tonic(events: Events) -> Any:

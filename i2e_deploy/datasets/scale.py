@@ -16,11 +16,21 @@ from typing import Any
 
 from i2e_deploy.datasets.executors import Executor, run_tasks
 from i2e_deploy.datasets.plan import Plan, Settings, make_plan
-from i2e_deploy.datasets.shard import PROGRESS, ShardReport, ShardTask, read_report, write_json, write_shard
-from i2e_deploy.datasets.sources import open_source, parquet_module
+from i2e_deploy.datasets.shard import (
+    PROGRESS,
+    ShardReport,
+    ShardTask,
+    check_shard,
+    read_report,
+    write_json,
+    write_shard,
+)
+from i2e_deploy.datasets.sources import ImageSource, open_source, parquet_module
 from i2e_deploy.errors import FileFormatError, InputError
 
 MANIFEST = "manifest.json"
+#: Executor, workers and address, see `executors.run_tasks`.
+How = tuple[Executor, int, "str | None"]
 
 
 @dataclass(frozen=True)
@@ -58,24 +68,29 @@ def convert_dataset(
         progress: called after each shard.
 
     Returns:
-        The manifest: plan, shards with rows, bytes and SHA-256, skipped images with reasons.
+        The manifest: plan, shards with rows, bytes and SHA-256, skipped images with reasons, and `left_out`, the
+        number of pictures of each kind that is not read, where there are some.
 
     Raises:
-        InputError: no images, `out` belongs to another conversion or is in use.
+        InputError: no images, `out` belongs to another conversion, was made of other pictures, or is in use.
         FileFormatError: a broken image with `on_broken="fail"`, or a broken archive.
         MissingDependency: pillow, pyarrow, or the executor's package is not installed.
     """
     parquet_module("writing Parquet shards")
     folder, origin = Path(out), str(Path(source).resolve())
-    plan = make_plan(open_source(origin).names(), settings)
+    images = open_source(origin)
+    plan = make_plan(images.names(), settings)
     folder.mkdir(parents=True, exist_ok=True)
     with _sole_writer(folder):
+        how = executor, workers, address
         if (folder / MANIFEST).exists():
-            return _finished(folder, plan)
+            return _finished(folder, origin, plan, how)
         _start(folder, plan)
-        finished = [report for shard in plan.shards if (report := read_report(folder, shard.file))]
-        _run(folder, origin, plan, finished, progress, (executor, workers, address))
-        manifest = _manifest(folder, plan)
+        reports = [read_report(folder, shard.file) for shard in plan.shards]
+        finished = [report for report in reports if report and report.content]  # else of 0.1.0: written again
+        _require_content(folder, origin, plan, {report.file: report.content for report in finished}, how)
+        _run(folder, origin, plan, finished, progress, how)
+        manifest = _manifest(folder, plan, images)
         write_json(folder / MANIFEST, manifest, folder / PROGRESS)
         shutil.rmtree(folder / PROGRESS)
     return manifest
@@ -87,7 +102,7 @@ def _run(
     plan: Plan,
     finished: list[ShardReport],
     progress: Callable[[Progress], None] | None,
-    how: tuple[Executor, int, str | None],
+    how: How,
 ) -> None:
     """Write the shards that are not in `finished`."""
     complete = {report.file for report in finished}
@@ -119,10 +134,12 @@ def _start(folder: Path, plan: Plan) -> None:
     write_json(path, plan.record(), path.parent)
 
 
-def _finished(folder: Path, plan: Plan) -> dict[str, Any]:
-    """The manifest of a complete folder."""
+def _finished(folder: Path, origin: str, plan: Plan, how: How) -> dict[str, Any]:
+    """The manifest of a complete folder, whose pictures are still the same."""
     manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     _require_same(manifest.get("plan", {}), plan, folder)
+    contents = {shard["file"]: str(shard.get("content", "")) for shard in manifest.get("shards", [])}
+    _require_content(folder, origin, plan, contents, how)
     shutil.rmtree(folder / PROGRESS, ignore_errors=True)
     return manifest
 
@@ -139,7 +156,23 @@ def _require_same(found: dict[str, Any], plan: Plan, folder: Path) -> None:
         )
 
 
-def _manifest(folder: Path, plan: Plan) -> dict[str, Any]:
+def _require_content(folder: Path, origin: str, plan: Plan, contents: dict[str, str], how: How) -> None:
+    """Raise InputError if a finished shard was made of other pictures than those that are there now."""
+    shards = [shard for shard in plan.shards if shard.file in contents]
+    tasks = [
+        (ShardTask(origin, str(folder.resolve()), plan.settings, plan.classes, shard), contents[shard.file])
+        for shard in shards
+    ]
+    for file, fault in run_tasks(_checked, tasks, *how) if tasks else ():
+        if fault:
+            raise InputError(f"{folder}: {file} {fault}: give a new folder, or delete this one")
+
+
+def _checked(task: tuple[ShardTask, str]) -> tuple[str, str]:
+    return task[0].shard.file, check_shard(*task)
+
+
+def _manifest(folder: Path, plan: Plan, images: ImageSource) -> dict[str, Any]:
     """From the reports, which name the bytes that were renamed into place."""
     reports = [read_report(folder, shard.file) for shard in plan.shards]
     missing = [shard.file for shard, report in zip(plan.shards, reports, strict=True) if report is None]
@@ -149,7 +182,8 @@ def _manifest(folder: Path, plan: Plan) -> dict[str, Any]:
     skipped = [pair for shard in shards for pair in shard.pop("skipped")]
     for shard in shards:
         del shard["error"]
-    return {"plan": plan.record(), "shards": shards, "skipped": [list(pair) for pair in skipped]}
+    left_out = {"left_out": images.left_out()} if images.left_out() else {}
+    return {"plan": plan.record(), "shards": shards, "skipped": [list(pair) for pair in skipped], **left_out}
 
 
 @contextlib.contextmanager

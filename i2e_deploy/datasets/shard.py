@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import tempfile
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +20,19 @@ from i2e_deploy.conversion.vectors import kernel_table, saccades
 from i2e_deploy.datasets.item import encode_item
 from i2e_deploy.datasets.picture import decode_picture
 from i2e_deploy.datasets.plan import Settings, Shard
-from i2e_deploy.datasets.sources import ImageSource, open_source, parquet_module
+from i2e_deploy.datasets.sources import ImageSource, open_source, parquet_module, reason_of
 from i2e_deploy.errors import FileFormatError
 
 #: Folder inside the output that holds unfinished work; gone when the conversion is complete.
 PROGRESS = ".progress"
+
+
+class Readable(Protocol):
+    """The part of `ImageSource` that gives bytes."""
+
+    def read(self, name: str) -> bytes:
+        """See `ImageSource.read`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -38,7 +48,18 @@ class ShardTask:
 
 @dataclass(frozen=True)
 class ShardReport:
-    """What was written. `skipped`: (name, reason) of each broken image. `error`: why nothing was written."""
+    """What was written.
+
+    Args:
+        file: name of the shard.
+        rows: pictures in it.
+        bytes: of the file.
+        sha256: of the file.
+        skipped: (name, reason) of each broken image.
+        error: why nothing was written.
+        content: SHA-256 of the names and bytes of the pictures that it was made of, see `content_of`; empty in what
+            version 0.1.0 wrote.
+    """
 
     file: str
     rows: int = 0
@@ -46,6 +67,7 @@ class ShardReport:
     sha256: str = ""
     skipped: tuple[tuple[str, str], ...] = ()
     error: str = ""
+    content: str = ""
 
 
 def write_shard(task: ShardTask) -> ShardReport:
@@ -57,12 +79,14 @@ def write_shard(task: ShardTask) -> ShardReport:
     folder, progress = Path(task.out), Path(task.out) / PROGRESS
     temporary = progress / f"{task.shard.file}.{os.getpid()}.tmp"
     try:
-        rows, skipped = _write_rows(task, open_source(task.source), temporary)
+        source = _Hashed(open_source(task.source))
+        rows, skipped = _write_rows(task, source, temporary)
     except FileFormatError as error:
         temporary.unlink(missing_ok=True)
         return ShardReport(task.shard.file, error=str(error))
     digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
-    report = ShardReport(task.shard.file, rows, temporary.stat().st_size, digest, tuple(skipped))
+    size, content = temporary.stat().st_size, source.hash.hexdigest()
+    report = ShardReport(task.shard.file, rows, size, digest, tuple(skipped), content=content)
     write_json(progress / f"{task.shard.file}.json", asdict(report), progress)
     os.replace(temporary, folder / task.shard.file)
     return report
@@ -89,7 +113,53 @@ def write_json(path: Path, record: Any, progress: Path) -> None:
     os.replace(temporary, path)
 
 
-def _write_rows(task: ShardTask, source: ImageSource, path: Path) -> tuple[int, list[tuple[str, str]]]:
+class _Hashed:
+    """A source that hashes what is read of it, in order.
+
+    Args:
+        source: what is read.
+    """
+
+    def __init__(self, source: ImageSource) -> None:
+        self._source, self.hash = source, hashlib.sha256()
+
+    def read(self, name: str) -> bytes:
+        """See `ImageSource.read`; a picture that cannot be read counts as one without a length."""
+        self.hash.update(f"{len(name.encode())} {name} ".encode())
+        data = self._source.read(name)
+        self.hash.update(f"{len(data)} ".encode() + data)
+        return data
+
+
+def content_of(source: ImageSource, names: tuple[str, ...]) -> str:
+    """SHA-256 of the names and bytes of pictures, in order."""
+    hashed = _Hashed(source)
+    for name in names:
+        with contextlib.suppress(FileFormatError):
+            hashed.read(name)
+    return hashed.hash.hexdigest()
+
+
+def check_shard(task: ShardTask, content: str) -> str:
+    """Why a finished shard is not of the pictures that are there now, or "".
+
+    A shard of version 0.1.0 has no `content`: its pictures are converted again and its rows compared.
+    """
+    source = open_source(task.source)
+    if content:
+        return "" if content_of(source, task.shard.names) == content else "was made of other pictures of the same names"
+    parquet = parquet_module("reading Parquet shards")
+    with tempfile.TemporaryDirectory() as folder:
+        anew = Path(folder) / task.shard.file
+        try:
+            _write_rows(task, source, anew)
+            same = parquet.read_table(anew).equals(parquet.read_table(Path(task.out) / task.shard.file))
+        except (FileFormatError, OSError, ValueError) as error:
+            return f"cannot be compared with what its pictures give now ({reason_of(error)})"
+    return "" if same else "does not hold what its pictures give now (version 0.1.0 noted no content)"
+
+
+def _write_rows(task: ShardTask, source: Readable, path: Path) -> tuple[int, list[tuple[str, str]]]:
     """All row groups of a shard; returns the number of rows and what was skipped."""
     import pyarrow as pa
 
@@ -120,7 +190,7 @@ def _write_rows(task: ShardTask, source: ImageSource, path: Path) -> tuple[int, 
     return rows, skipped
 
 
-def _convert_one(source: ImageSource, name: str, settings: Settings) -> bytes:
+def _convert_one(source: Readable, name: str, settings: Settings) -> bytes:
     """One image to an item."""
     pixels = decode_picture(source.read(name), settings.resize, name)
     table = _table(settings.order, settings.steps)

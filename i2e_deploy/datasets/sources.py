@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import tarfile
 import zipfile
+from collections import Counter
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from i2e_deploy.datasets.picture import ENDINGS, MAX_FILE_BYTES
+from i2e_deploy.datasets.picture import ENDINGS, MAX_FILE_BYTES, UNREAD
 from i2e_deploy.errors import FileFormatError, InputError, MissingDependency, UnsupportedError
 
 #: Largest row group of a Parquet file, uncompressed, that is read into memory.
@@ -26,6 +28,10 @@ class ImageSource(Protocol):
 
     def names(self) -> list[str]:
         """All names, sorted; the order is part of what makes a conversion reproducible."""
+        ...
+
+    def left_out(self) -> dict[str, int]:
+        """Number of pictures of each kind that is not read, by ending, e.g. {".heic": 3}."""
         ...
 
     def read(self, name: str) -> bytes:
@@ -82,6 +88,10 @@ class SingleSource:
         """Its file name."""
         return [self._path.name]
 
+    def left_out(self) -> dict[str, int]:
+        """See `ImageSource.left_out`."""
+        return {}
+
     def read(self, name: str) -> bytes:
         """See `ImageSource.read`."""
         if name != self._path.name:
@@ -103,6 +113,10 @@ class FolderSource:
             found += [(relative / file).as_posix() for file in files if _is_image(file)]
         return sorted(found)
 
+    def left_out(self) -> dict[str, int]:
+        """See `ImageSource.left_out`."""
+        return _unread(file for _, _, files in os.walk(self._root) for file in files)
+
     def read(self, name: str) -> bytes:
         """See `ImageSource.read`."""
         return _read_file(self._root / name)
@@ -114,14 +128,19 @@ class ZipSource:
     def __init__(self, path: Path) -> None:
         try:
             self._zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError, ValueError) as error:
+        except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
             raise FileFormatError(f"{path}: not a readable zip ({error})") from None
         self._path = path
         self._infos = {info.filename: info for info in self._zip.infolist() if _is_image(info.filename)}
+        self._left_out = _unread(self._zip.namelist())
 
     def names(self) -> list[str]:
         """See `ImageSource.names`."""
         return _checked_names(self._infos, self._path)
+
+    def left_out(self) -> dict[str, int]:
+        """See `ImageSource.left_out`."""
+        return self._left_out
 
     def read(self, name: str) -> bytes:
         """See `ImageSource.read`."""
@@ -143,14 +162,20 @@ class TarSource:
     def __init__(self, path: Path) -> None:
         try:
             with tarfile.open(path, "r:") as archive:
-                self._places = {m.name: (m.offset_data, m.size) for m in archive if m.isreg() and _is_image(m.name)}
+                files = {m.name: (m.offset_data, m.size) for m in archive if m.isreg()}
         except (tarfile.TarError, OSError, ValueError) as error:
             raise FileFormatError(f"{path}: not a readable tar ({error})") from None
         self._path = path
+        self._places = {name: place for name, place in files.items() if _is_image(name)}
+        self._left_out = _unread(files)
 
     def names(self) -> list[str]:
         """See `ImageSource.names`."""
         return _checked_names(self._places, self._path)
+
+    def left_out(self) -> dict[str, int]:
+        """See `ImageSource.left_out`."""
+        return self._left_out
 
     def read(self, name: str) -> bytes:
         """See `ImageSource.read`."""
@@ -188,7 +213,12 @@ class ParquetSource:
         count, first = file.metadata.row_group(group).num_rows, len(self._rows)
         labels = [None] * count
         if "label" in file.schema_arrow.names:
-            labels = file.read_row_group(group, columns=["label"]).column("label").to_pylist()
+            try:
+                labels = file.read_row_group(group, columns=["label"]).column("label").to_pylist()
+            except Exception as error:  # pyarrow: OSError, ArrowInvalid, ...
+                raise FileFormatError(f"{path}: damaged row group {group} ({reason_of(error)})") from None
+        if len(labels) != count:
+            raise FileFormatError(f"{path}: row group {group} has {len(labels)} labels for {count} rows")
         for row in range(count):
             name = f"{path.stem}-{first + row:08d}.img"
             self._rows[name if labels[row] is None else f"{labels[row]}/{name}"] = (index, group, row)
@@ -196,6 +226,10 @@ class ParquetSource:
     def names(self) -> list[str]:
         """See `ImageSource.names`."""
         return sorted(self._rows)
+
+    def left_out(self) -> dict[str, int]:
+        """See `ImageSource.left_out`."""
+        return {}
 
     def read(self, name: str) -> bytes:
         """See `ImageSource.read`; holds one row group."""
@@ -205,7 +239,9 @@ class ParquetSource:
             try:
                 column = file.read_row_group(group, columns=["image"]).column("image").to_pylist()
             except Exception as error:  # pyarrow: OSError, ArrowInvalid, ...
-                raise FileFormatError(f"{path}: damaged row group {group} ({str(error).splitlines()[0]})") from None
+                raise FileFormatError(f"{path}: damaged row group {group} ({reason_of(error)})") from None
+            if len(column) != file.metadata.row_group(group).num_rows:
+                raise FileFormatError(f"{path}: row group {group} has {len(column)} images, it states more or fewer")
             self._held = ((index, group), column)
         cell = self._held[1][row]
         data = cell.get("bytes") if isinstance(cell, dict) else cell
@@ -233,6 +269,11 @@ def parquet_module(needed_for: str) -> Any:
     return pyarrow.parquet
 
 
+def reason_of(error: BaseException) -> str:
+    """The first line of what an error of a library says, or its name where it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def open_parquet(path: Path) -> Any:
     """A `pyarrow.parquet.ParquetFile`.
 
@@ -244,7 +285,7 @@ def open_parquet(path: Path) -> Any:
     except (MissingDependency, UnsupportedError):
         raise
     except Exception as error:  # pyarrow: ArrowInvalid, OSError, ...
-        raise FileFormatError(f"{path}: not a readable Parquet file ({str(error).splitlines()[0]})") from None
+        raise FileFormatError(f"{path}: not a readable Parquet file ({reason_of(error)})") from None
 
 
 def check_row_group(file: Any, group: int, path: Path) -> None:
@@ -261,6 +302,12 @@ def check_row_group(file: Any, group: int, path: Path) -> None:
 def _is_image(name: str) -> bool:
     base = name.rsplit("/", 1)[-1]
     return base.lower().endswith(ENDINGS) and not base.startswith("._") and "__MACOSX/" not in name
+
+
+def _unread(names: Iterable[str]) -> dict[str, int]:
+    """Number of pictures of each kind that is not read, by ending."""
+    endings = (os.path.splitext(name)[1].lower() for name in names if not name.rsplit("/", 1)[-1].startswith("._"))
+    return dict(sorted(Counter(ending for ending in endings if ending in UNREAD).items()))
 
 
 def _checked_names(names: Any, path: Path) -> list[str]:

@@ -2,7 +2,8 @@
 
 `read_events` and `write_events` pick the format by suffix (`.raw`: by the header). `open_events` reads the same
 files in packets, so that a file may be larger than memory. What cannot be true is an error that names the event and
-the byte; with `damaged="salvage"` everything up to there is given and `damage` says where and why it ended.
+the byte; with `damaged="salvage"` everything else is given and `damage` says where, why and how many. Times that go
+back are such an error too, unless `unsorted` says what they mean.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.events.array import EVENT_DTYPE, Events, check_events
 from i2e_deploy.events.formats import find_format
 from i2e_deploy.events.formats.base import PACKET_EVENTS, Damaged, Format, Opened, SensorSize
+from i2e_deploy.events.in_order import UNSORTED, InOrder, Unsorted, WrongEvent
 from i2e_deploy.files import replacing
 from i2e_deploy.text import record_repr, said
 
@@ -30,17 +32,19 @@ OnDamage = Literal["error", "salvage"]
 
 @dataclass(frozen=True)
 class Damage:
-    """Where a file stopped being readable.
+    """What is wrong with a file, and where first.
 
     Args:
         reason: what is wrong.
-        events: how many good events came before.
+        events: how many events came before.
         position: byte offset (CSV: line) of the trouble, None where the format's library does not tell.
+        dropped: impossible events that were left out.
     """
 
     reason: str
     events: int
     position: int | None
+    dropped: int = 0
 
     __repr__ = record_repr
 
@@ -53,11 +57,13 @@ class Recording:
         events: [N], sorted by time.
         sensor_size: (width, height), or None if neither the file nor the caller says.
         damage: None for a whole file.
+        notes: what the reader assumed, put in order or left out, a sentence each.
     """
 
     events: Events
     sensor_size: SensorSize | None
     damage: Damage | None = None
+    notes: tuple[str, ...] = ()
 
     __repr__ = record_repr
 
@@ -68,13 +74,24 @@ class EventReader:
     Attributes:
         sensor_size: (width, height) or None.
         format: name of the format.
-        damage: set when a damaged file was read to its damage with `damaged="salvage"`.
+        damage: set at the end when a damaged file was read with `damaged="salvage"`.
+        notes: set at the end: what was assumed, put in order or left out, a sentence each.
     """
 
-    def __init__(self, path: Path, format_: Format, opened: Opened, size: SensorSize | None, damaged: OnDamage) -> None:
+    def __init__(
+        self,
+        path: Path,
+        format_: Format,
+        opened: Opened,
+        size: SensorSize | None,
+        damaged: OnDamage,
+        unsorted: Unsorted = "error",
+    ) -> None:
         self.path, self.format, self.sensor_size = path, format_.name, size
         self.damage: Damage | None = None
+        self.notes: tuple[str, ...] = ()
         self._opened, self._unit, self._salvage = opened, format_.unit, damaged == "salvage"
+        self._order = InOrder(size, format_.jitter, unsorted, self._salvage)
 
     def __repr__(self) -> str:
         return said(self, repr(str(self.path)), self.format, f"sensor {self.sensor_size}")
@@ -90,56 +107,52 @@ class EventReader:
         self._opened.close()
 
     def __iter__(self) -> Iterator[Events]:
-        count, last = 0, -(2**63)
-        packets = iter(self._opened.packets)
+        count, packets = 0, iter(self._opened.packets)
+        ended: tuple[str, int | None] | None = None
         while True:
             try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except Damaged as trouble:
-                self._report(trouble.reason, count, trouble.position)
-                return
-            good, reason = _good_events(packet, last, self.sensor_size)
-            if good:
-                last = int(packet["t"][good - 1])
-                count += good
-                yield packet[:good]
-            if reason:
-                self._report(reason, count, None)
-                return
+                packet = next(packets, None)
+                ready = self._order.flush() if packet is None else self._order.push(packet)
+            except Damaged as trouble:  # kept would be a cycle with this frame, and hold files open
+                ready, packet, ended = self._order.flush(), None, (trouble.reason, trouble.position)
+            except WrongEvent:
+                ready, packet = self._order.flush(), None
+            for events in ready:
+                count += len(events)
+                if len(events):
+                    yield events
+            if packet is None:
+                break
+        self.notes = (*self._opened.notes, *self._order.notes)
+        self._report(ended, count)
 
-    def _report(self, reason: str, events: int, position: int | None) -> None:
-        self.damage = Damage(reason, events, position)
+    def _report(self, ended: tuple[str, int | None] | None, count: int) -> None:
+        """Set `damage` from what was left out and from what `ended` the file, and raise it unless it is salvaged."""
+        first = self._order.trouble
+        if first is not None:
+            position = self._opened.locate(first.index) if self._opened.locate else None
+            reason = first.reason if ended is None else f"{first.reason}; later {ended[0]}"
+            self.damage = Damage(reason, first.index, position, self._order.dropped)
+        elif ended is not None:
+            self.damage = Damage(ended[0], count, ended[1])
+        else:
+            return
         if not self._salvage:
-            raise FileFormatError(describe(self.path, self.format, self.damage, self._unit))
+            way_out = _PUT_IN_ORDER if first is not None and first.goes_back else _SALVAGE
+            raise FileFormatError(f"{describe(self.path, self.format, self.damage, self._unit)}; {way_out}")
+
+
+_SALVAGE = 'what can be read of it is with damaged="salvage"'
+_PUT_IN_ORDER = (
+    'unsorted="sort" puts all events in order, unsorted="continue" goes on where a clock restarted, '
+    'damaged="salvage" leaves out the events that go back'
+)
 
 
 def describe(path: Path, format_name: str, damage: Damage, unit: str = "byte") -> str:
     """One line on a damaged file."""
     where = "" if damage.position is None else f", {unit} {damage.position}"
-    return (
-        f"{path} is damaged ({format_name}) after {damage.events} events{where}: {damage.reason}; "
-        'what comes before can be read with damaged="salvage"'
-    )
-
-
-def _good_events(packet: Events, last: int, size: SensorSize | None) -> tuple[int, str]:
-    """How many events from the front are possible, and what is wrong with the next one."""
-    if not len(packet):
-        return 0, ""
-    from i2e_deploy.events.kernels import first_wrong
-
-    width, height = size or (2**16, 2**16)
-    t = packet["t"]
-    first = int(first_wrong(packet, last, width, height))
-    if first == len(packet):
-        return first, ""
-    event = packet[first]
-    before = int(t[first - 1]) if first else last
-    if event["t"] < before:
-        return first, f"time goes back from {before} to {event['t']} us"
-    return first, f"event x={event['x']} y={event['y']} p={event['p']} does not fit a sensor of {size}"
+    return f"{path} is damaged ({format_name}) after {damage.events} events{where}: {damage.reason}"
 
 
 def open_events(
@@ -147,6 +160,8 @@ def open_events(
     format: str | None = None,  # noqa: A002
     sensor_size: SensorSize | None = None,
     damaged: OnDamage = "error",
+    unsorted: Unsorted = "error",
+    stream: str | None = None,
 ) -> EventReader:
     """Open an event file to read it in packets, in constant memory.
 
@@ -154,7 +169,11 @@ def open_events(
         path: the file.
         format: name of the format, e.g. `"evt2"`; None: by suffix, for `.raw` by the header.
         sensor_size: (width, height) for files that do not say; where a file says another, the file's counts.
-        damaged: `"error"`, or `"salvage"` to get everything up to the damage.
+        damaged: `"error"`, or `"salvage"` to get everything but impossible events, up to where a file is cut.
+        unsorted: what is done with times that go back further than the format's own cameras do: `"error"`; `"sort"`
+            puts all events of the file in order, in memory; `"continue"` takes it for a clock that restarted, and goes
+            on from the latest time.
+        stream: name or number of a camera, for a file that holds several.
 
     Raises:
         InputError: no such file, unknown suffix or format.
@@ -166,11 +185,15 @@ def open_events(
         raise InputError(f"no such file: {path}")
     if damaged not in ("error", "salvage"):
         raise InputError(f"damaged={damaged!r}: choose 'error' or 'salvage'")
+    if unsorted not in UNSORTED:
+        raise InputError(f"unsorted={unsorted!r}: choose one of {', '.join(UNSORTED)}")
     name = format or path.suffix
     try:
         format_ = find_format(path, format, writing=False)
         name = format_.name
-        opened = format_.open(path)
+        if stream is not None and not format_.streams:
+            raise InputError(f"{path}: stream={stream!r}, but a file of {name} holds one camera")
+        opened = format_.open(path, stream)
     except Damaged as trouble:
         where = "" if trouble.position is None else f" at byte {trouble.position}"
         raise FileFormatError(f"{path} cannot be read as {name}{where}: {trouble.reason}") from trouble
@@ -178,7 +201,7 @@ def open_events(
     if size is not None and not all(1 <= side <= 2**16 for side in size):
         opened.close()
         raise FileFormatError(f"{path}: sensor size {size} is not within 1..65536")
-    return EventReader(path, format_, opened, size, damaged)
+    return EventReader(path, format_, opened, size, damaged, unsorted)
 
 
 def read_events(
@@ -186,16 +209,18 @@ def read_events(
     format: str | None = None,  # noqa: A002
     sensor_size: SensorSize | None = None,
     damaged: OnDamage = "error",
+    unsorted: Unsorted = "error",
+    stream: str | None = None,
 ) -> Recording:
     """Read a whole event file; arguments and errors as `open_events`, and InputError beyond `MAX_EVENTS` events."""
     packets, count = [np.empty(0, EVENT_DTYPE)], 0
-    with open_events(path, format, sensor_size, damaged) as reader:
+    with open_events(path, format, sensor_size, damaged, unsorted, stream) as reader:
         for packet in reader:
             count += len(packet)
             if count > MAX_EVENTS:
                 raise InputError(f"{path} holds more than {MAX_EVENTS} events: iterate open_events() instead")
             packets.append(packet)
-        return Recording(np.concatenate(packets), reader.sensor_size, reader.damage)
+        return Recording(np.concatenate(packets), reader.sensor_size, reader.damage, reader.notes)
 
 
 def write_events(

@@ -9,20 +9,73 @@ from i2e_deploy.events.array import FAR
 
 
 @numba.njit(cache=True, nogil=True)
-def first_wrong(events, last, width, height):  # type: ignore[no-untyped-def]
-    """Index of the first event that goes back in time, has p > 1 or lies outside the sensor; N if none does.
+def first_wrong(events, last, jitter, width, height, late):  # type: ignore[no-untyped-def]
+    """(Index of the first event that is further back in time than `jitter`, has p > 1 or lies outside; latest time).
 
     Args:
-        events: [N].
-        last: time of the event before the first, us.
+        events: [N]; the index is N if none is wrong.
+        last: latest time before the first, us.
+        jitter: us that an event may be earlier than the latest.
         width, height: of the sensor, pixels.
+        late: int64 [2], events that were earlier than the latest, and the most us by which.
     """
     for i in range(len(events)):
         event = events[i]
-        if event.t < last or event.p > 1 or event.x >= width or event.y >= height:
-            return i
-        last = event.t
-    return len(events)
+        if event.p > 1 or event.x >= width or event.y >= height:
+            return i, last
+        if event.t < last:
+            if event.t < last - jitter:
+                return i, last
+            late[0] += 1
+            late[1] = max(late[1], last - event.t)
+        else:
+            last = event.t
+    return len(events), last
+
+
+@numba.njit(cache=True, nogil=True)
+def mark_right(events, last, jitter, width, height, late, right):  # type: ignore[no-untyped-def]
+    """Set `right` bool [N] for the events that `first_wrong` allows when those before that it does not are left out."""
+    for i in range(len(events)):
+        event = events[i]
+        right[i] = (
+            event.p <= 1 and event.x < width and event.y < height and (event.t >= last or event.t >= last - jitter)
+        )
+        if right[i]:
+            if event.t < last:
+                late[0] += 1
+                late[1] = max(late[1], last - event.t)
+            last = max(last, event.t)
+    return last
+
+
+@numba.njit(cache=True, nogil=True)
+def follow_restarts(events, last, jitter, shift):  # type: ignore[no-untyped-def]
+    """Add to the times of `events` [N] in place so that none is further back than `jitter`: the clock restarted there.
+
+    Returns:
+        (What is added to the times after them, number of restarts, index of the first or N).
+    """
+    restarts, first = 0, len(events)
+    for i in range(len(events)):
+        t = events[i].t + shift
+        if t < last - jitter:
+            shift, t = shift + last - t, last
+            restarts, first = restarts + 1, min(first, i)
+        events[i].t = t
+        last = max(last, t)
+    return shift, restarts, first
+
+
+@numba.njit(cache=True, nogil=True)
+def copy_aedat4(theirs, events):  # type: ignore[no-untyped-def]
+    """AEDAT4's records [N] to `events` [N]; False if a pixel is negative."""
+    fits = True
+    for i in range(len(theirs)):
+        record, event = theirs[i], events[i]
+        fits &= record.x >= 0 and record.y >= 0
+        event.t, event.x, event.y, event.p = record.t, record.x, record.y, record.p
+    return fits
 
 
 @numba.njit(cache=True, nogil=True)

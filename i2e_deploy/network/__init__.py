@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from i2e_deploy.network.layers import Pool2d as Pool2d
     from i2e_deploy.network.layers import Pooling as Pooling
     from i2e_deploy.network.layers import ResetMode as ResetMode
+    from i2e_deploy.network.nir_choices import nir_readings as nir_readings
+    from i2e_deploy.network.nir_frameworks import judge_nir_with as judge_nir_with
+    from i2e_deploy.network.nir_judge import judge_nir as judge_nir
     from i2e_deploy.network.nir_read import read_nir as read_nir
     from i2e_deploy.network.nir_write import write_nir as write_nir
     from i2e_deploy.network.op import Op as Op
@@ -35,6 +38,9 @@ else:
             "file": "read read_notes write",
             "graph": "INPUT Layer Network Note chain",
             "layers": "Add Conv2d Flatten IntegrateAndFire Linear Pool2d Pooling ResetMode",
+            "nir_choices": "nir_readings",
+            "nir_frameworks": "judge_nir_with",
+            "nir_judge": "judge_nir",
             "nir_read": "read_nir",
             "nir_write": "write_nir",
             "op": "Op",

@@ -30,22 +30,19 @@ def kind_of(module: Any, leaves: Collection[str]) -> str:
         leaves: classes with their package, e.g. `torch.nn.Conv2d`. A subclass is one of them if everything that a
             forward pass calls is that class's own. A class whose forward computes in other ways what one of them does
             says so, `stands_for = "Conv2d"`: that is the user's word, and holds for the methods that this class has.
-            A name without package is that of any class with this name, whose forward the module has.
     """
     own, kinds = type(module), {leaf.rpartition(".")[2]: leaf for leaf in leaves}
     saying = next((base for base in own.__mro__ if "stands_for" in vars(base)), None)
     if saying is not None and not _overridden(module, saying):
         word = str(saying.__dict__["stands_for"])
         return word if word in kinds else f"{_title(own)}, which stands for {word!r}"
-    classes = {class_at(leaf): leaf for leaf in leaves if "." in leaf}
+    classes = {class_at(leaf): leaf for leaf in leaves}
     for base in own.__mro__:
         if base in classes:
             changed = changes(module, base)
             if not changed:
                 return base.__name__
             return f"{_title(own)}, a {classes[base]} with {' and '.join(changed)} of its own"
-        if base.__name__ in leaves and base.forward is own.forward:
-            return base.__name__
     return _title(own)
 
 

@@ -45,7 +45,8 @@ def _measured(result: Mapping[str, Any]) -> list[str]:
     """Power and irregularities, one a line."""
     rails = ", ".join(f"{name} {value:.4f}" for name, value in result["power_rails_mw"].items())
     power = [] if result["power_mw"] is None else [f"power {result['power_mw']:.4f} mW ({rails})"]
-    return power + [f"{what}: {count}" for what, count in result["incidents"].items()] + result["remarks"]
+    incidents = [f"{what}: {count}" for what, count in result["incidents"].items()]
+    return [*power, *incidents, *result["remarks"]]
 
 
 def _outcome(case: ElementTree.Element, text: str, failed: bool) -> int:

@@ -49,7 +49,7 @@ class Agreement:
     Args:
         first, second: their names.
         same: samples with the same decision.
-        total: samples.
+        total: decisions.
         divergence: where the spikes of a layer that both report part first; None where every spike was equal.
         unseen: layers that were not compared, as one of the two does not report them.
         layers: of each layer that both report, and of `output`, how far they differ.

@@ -188,13 +188,11 @@ class Decider:
 
     def _scores(self) -> Scores:
         """Of the window whose steps have all run; the session may run on."""
-        deciding = self._deciding
-        found = scores_of(deciding, np.stack(self._outputs)[None], self._read_state() if deciding.of_state else None)[0]
-        return found[-1] if deciding.kind == "step" else found
-
-    def _read_state(self) -> Integers:
-        steps, none = len(self._outputs), np.zeros(self._spec.frame.shape, np.int32)
-        for _ in range(self._deciding.lag):
+        deciding, none = self._deciding, np.zeros(self._spec.frame.shape, np.int32)
+        for _ in range(deciding.lag):
             self._step(none)
-        del self._outputs[steps:]
-        return sum(self._read[self._deciding.lag :]) if self._read else self._state()
+        state = None
+        if deciding.of_state:
+            state = np.sum(self._read[deciding.lag :], axis=0) if self._read else self._state()
+        found = scores_of(deciding, np.stack(self._outputs[deciding.lag :])[None], state)[0]
+        return np.asarray(found[-1] if deciding.kind == "step" else found)

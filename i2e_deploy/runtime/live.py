@@ -196,6 +196,10 @@ class Live:
                     raise
                 pause = min(2 * pause, LAST_RETRY)
                 continue
+            width, height = self.spec.frame.sensor_size
+            if tuple(self._source.sensor_size) != (width, height):
+                found = " x ".join(map(str, self._source.sensor_size))
+                raise SourceLost(f"the source came back with {found} pixels, it had {width} x {height}: start again")
             self.windower.restart()
             if self._recorder is not None:
                 self._recorder.restart()

@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
+from numpy.typing import NDArray
 
 from i2e_deploy.errors import InputError, MissingDependency
 from i2e_deploy.events.array import Events
@@ -40,29 +41,41 @@ class ViewState:
         scale = max(1, -(-max(sensor_size) // MOST_PIXELS))
         width, height = (-(-side // scale) for side in sensor_size)
         self._spec = FrameSpec(sensor_size, (2, height, width))
-        self._picture = np.zeros((2, height, width), np.int32)
+        self._pages: dict[int, tuple[NDArray[np.int32], int]] = {}
+        self._empty = np.zeros((2, height, width), np.int32)
         self._lock = threading.Lock()
         self._decision: Decision | None = None
-        self._decided, self._events = 0, 0
+        self._decided, self._joined = 0, 0
         self.title, self.classes = title, classes
 
     def watch(self, packet: Events) -> None:
-        """Add a packet to the picture."""
+        """Add a packet to the picture of each page."""
         picture = to_frames(packet, np.array([[0, len(packet)]], np.int64), self._spec)[0]
         with self._lock:
-            self._picture += picture
-            self._events += len(packet)
+            self._pages = {page: (seen + picture, count + len(packet)) for page, (seen, count) in self._pages.items()}
+
+    def join(self) -> int:
+        """A new page; its number is for `take` and `leave`."""
+        with self._lock:
+            self._joined += 1
+            self._pages[self._joined] = (self._empty, 0)
+            return self._joined
+
+    def leave(self, page: int) -> None:
+        """The page was closed."""
+        with self._lock:
+            self._pages.pop(page, None)
 
     def decided(self, decision: Decision) -> None:
         """Show this decision."""
         self._decision = decision
         self._decided += 1
 
-    def take(self) -> tuple[dict[str, Any], bytes]:
-        """What happened since the last call: numbers, and the picture as two planes of uint8 [2, H, W]."""
+    def take(self, page: int) -> tuple[dict[str, Any], bytes]:
+        """What happened since the page's last call: numbers, and the picture as two planes of uint8 [2, H, W]."""
         with self._lock:
-            picture, self._picture = self._picture, np.zeros_like(self._picture)
-            events, self._events = self._events, 0
+            picture, events = self._pages[page]
+            self._pages[page] = (self._empty, 0)
         decision = self._decision
         numbers = {
             "title": self.title,
@@ -175,19 +188,22 @@ class _Application:
                 await websocket.close(1008)
                 return
             await websocket.accept()
+            number = self._state.join()
             try:
                 while not self.closing:
-                    await websocket.send_bytes(self._message())
+                    await websocket.send_bytes(self._message(number))
                     await asyncio.sleep(1 / FRAME_RATE)
                 await websocket.close()
             except (WebSocketDisconnect, RuntimeError):  # the page was closed
                 return
+            finally:
+                self._state.leave(number)
 
         routes = [Route("/", page), WebSocketRoute("/stream", stream)]
         return FastAPI(routes=routes, openapi_url=None, docs_url=None, redoc_url=None)
 
-    def _message(self) -> bytes:
+    def _message(self, page: int) -> bytes:
         """`length: uint32, JSON, ON and OFF picture`."""
-        numbers, picture = self._state.take()
+        numbers, picture = self._state.take(page)
         text = json.dumps({**numbers, "stats": self._stats(), "time": time.time()}).encode()
         return struct.pack("<I", len(text)) + text + picture

@@ -35,6 +35,10 @@ class FusedIAF(IAFSqueeze):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._check()
+
+    def _check(self) -> None:
+        """Sinabs' layers may be given other options later: these would be read, and not computed."""
         plain = (
             self.spike_fn is MultiSpike
             and self.reset_fn == MembraneSubtract()
@@ -50,6 +54,7 @@ class FusedIAF(IAFSqueeze):  # type: ignore[misc]
 
     def forward(self, input_data: Tensor) -> Tensor:
         """See the class; starts from `v_mem` and leaves the final state there, as IAFSqueeze does."""
+        self._check()
         batch = self.batch_size if self.batch_size > 0 else len(input_data) // self.num_timesteps
         shape = (batch, *input_data.shape[1:])
         if not self.is_state_initialised() or not self.state_has_shape(shape):

@@ -49,7 +49,8 @@ def test_lists_and_tensors_for_events_and_calibration_too() -> None:
     def board(given: Any) -> Any:
         return program.run_on_board(given, BoardOptions())
 
-    for given in (frames, frames.tolist()):
+    others: list[Any] = [frames, frames.tolist()]
+    for given in others:
         for run in (program.run, program.run_events, program.simulate, board):
             with pytest.raises(InputError, match=r"frames are a .*: give a NumPy array"):
                 run(given)

@@ -132,3 +132,46 @@ def test_tonic_item_beyond_its_sensor(tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match=r"Recordings item 0: event \d+ has x"):
         FromTonic(Recordings())[0]
+
+
+def tonic_like(**columns: Any) -> Any:
+    """A structured array as tonic has them, with these columns in place of good ones."""
+    good: dict[str, Any] = {"x": [1, 2, 3], "y": [4, 5, 6], "t": [7, 8, 9], "p": [0, 1, 1]}
+    arrays = {name: np.asarray(values) for name, values in {**good, **columns}.items()}
+    made = np.empty(3, [(name, array.dtype) for name, array in arrays.items()])
+    for name, array in arrays.items():
+        made[name] = array
+    return made
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("t", [0.25, 1.5, 2.0], r"event 0 has t = 0.25: .*times in seconds"),
+        ("t", [1.0, np.nan, 2.0], "event 1 has t = nan"),
+        ("t", [1.0, 2.0, np.inf], "event 2 has t = inf"),
+        ("t", [1, 2, 2**63 - 1], "event 2 has t = 9223372036854775807"),
+        ("x", [1, 70_000, 2], "event 1 has x = 70000: expected a whole number from 0 to 65535"),
+        ("y", [1, -1, 2], "event 1 has y = -1"),
+        ("x", [0.5, 1, 2], "event 0 has x = 0.5"),
+        ("p", [1, -1, 1], "event 1 has p = -1: expected a whole number from 0 to 1: 0 is OFF"),
+        ("p", ["ON", "OFF", "ON"], "field p is <U3"),
+    ],
+)
+def test_from_tonic_refuses_what_a_cast_would_change(column: str, values: list[Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        from_tonic(tonic_like(**{column: values}))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_from_tonic_takes_every_dtype_that_holds_the_values(seed: int) -> None:
+    """And gives the same back through `to_tonic`."""
+    random = np.random.default_rng(seed)
+    t = np.sort(random.integers(0, 100, 3))
+    kinds = random.choice(["<i2", "<u4", "<i8", "<f4", "<f8", "u1"], 3)
+    made = tonic_like(
+        t=t.astype(kinds[0]), x=np.array([1, 2, 3], kinds[1]), y=np.array([4, 5, 6], kinds[2]), p=[False, True, True]
+    )
+    ours = from_tonic(made)
+    assert ours.tolist() == [(int(t[i]), i + 1, i + 4, int(i > 0)) for i in range(3)]
+    np.testing.assert_array_equal(from_tonic(to_tonic(ours)), ours)

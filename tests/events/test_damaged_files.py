@@ -231,3 +231,49 @@ def test_a_file_of_lies_takes_no_memory(tmp_path: Path) -> None:
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (3 * 2**30, 3 * 2**30)),
     )  # fmt: skip
     assert done.stdout.count("refused") == 2, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("t_offset", np.bool_(True)),
+        ("t_offset", np.uint64(2**64 - 1)),
+        ("t_offset", np.int64(2**62)),
+        ("width", np.array([640, 640])),
+        ("width", np.float64(640.5)),
+        ("width", "640"),
+        ("height", np.int64(0)),
+        ("height", np.int64(70_000)),
+    ],
+)
+def test_dsec_with_odd_types_and_ranges(name: str, value: Any, tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    path = written("dsec", tmp_path)
+    with h5py.File(path, "r+") as file:
+        if name == "t_offset":
+            del file[name]
+            file[name] = value
+        else:
+            file.attrs[name] = value
+    with pytest.raises(FileFormatError, match=r"not a whole number|is not within 1\.\.65536"):
+        read_events(path)
+
+
+@pytest.mark.parametrize("place", ["central", "end"])
+def test_a_zip_of_a_version_of_the_future(place: str, tmp_path: Path) -> None:
+    """Python's zipfile raises NotImplementedError."""
+    path = written("npz", tmp_path)
+    data = bytearray(path.read_bytes())
+    at = data.rfind(b"PK\x01\x02") if place == "end" else data.find(b"PK\x01\x02")
+    data[at + 6] = 200
+    path.write_bytes(data)
+    with pytest.raises(FileFormatError, match="zip file version 20"):
+        read_events(path)
+
+
+@pytest.mark.parametrize("side", [b"\x1e80", b"\xb2", b"1e3", b"0", b" ", b"70000"])
+def test_a_raw_header_with_a_side_that_is_no_number(side: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "a.raw"
+    path.write_bytes(b"% evt 3.0\n% format EVT3;height=" + side + b"x;width=640\n% end\n")
+    with pytest.raises(FileFormatError, match=r"each is 1\.\.65536"):
+        read_events(path)

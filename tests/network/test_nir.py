@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 import torch
+from nir_files import nir_read
 
 from i2e_deploy.chips import get
 from i2e_deploy.cli.app import run
@@ -74,7 +76,7 @@ def assert_equal(found: Network, wanted: Network) -> None:
 def test_round_trip(tmp_path: Path) -> None:
     write_nir(every_kind(), tmp_path / "n.nir")
     assert_equal(read_nir(tmp_path / "n.nir"), every_kind())
-    assert set(nir.read(tmp_path / "n.nir").nodes) >= {"a", "b", "neurons", "last"}
+    assert set(nir_read(tmp_path / "n.nir").nodes) >= {"a", "b", "neurons", "last"}
 
 
 def test_what_sinabs_writes(tmp_path: Path) -> None:
@@ -160,7 +162,7 @@ def node(path: Path, name: str, **values: Any) -> Path:
     ("name", "values", "error", "text"),
     [
         ("neurons", {"type": "LIF"}, UnsupportedError, "'neurons' is a LIF"),
-        ("neurons", {"r": np.full((4, 12, 12), 2.0)}, UnsupportedError, "neurons/r is not 1"),
+        ("neurons", {"r": np.full((4, 12, 12), 2.0)}, UnsupportedError, "neurons/r is 2, not 1.*dt=0.5"),
         ("neurons", {"v_threshold": np.arange(1.0, 577).reshape(4, 12, 12)}, UnsupportedError, "576 different values"),
         ("neurons", {"v_threshold": np.full(3, np.nan)}, FileFormatError, "NaN"),
         ("neurons", {"v_threshold": np.full(3, -1.0)}, FileFormatError, "above 0"),
@@ -171,7 +173,6 @@ def node(path: Path, name: str, **values: Any) -> Path:
         ("dense", {"weight": h5py.SoftLink("/node/nodes/a/weight")}, FileFormatError, "links are refused"),
         ("a", {"padding": "same"}, FileFormatError, "takes its input|adds inputs|'same'"),
         ("a", {"padding": "wide"}, FileFormatError, "'wide'"),
-        ("alone", {"type": "IF"}, UnsupportedError, "'alone' are in a loop or get no input"),
     ],
 )  # fmt: skip
 def test_refused(tmp_path: Path, name: str, values: dict[str, Any], error: type[Exception], text: str) -> None:
@@ -226,11 +227,21 @@ def test_command_line_takes_nir(tmp_path: Path, capsys: pytest.CaptureFixture[st
 
 def test_what_cannot_be_written(tmp_path: Path) -> None:
     conv = Conv2d(weights(2, 2, 3, 3))
-    two = Network((2, 8, 8), (Layer("a", conv, ("input",)), Layer("b", conv, ("input",))))
-    for network, text in ((two, "2 outputs"), (chain((2, 8, 8), {"output": conv}), "rename it")):
-        with pytest.raises((UnsupportedError, InputError), match=text):
-            write_nir(network, tmp_path / "n.nir")
+    twice = Network((2, 8, 8), (Layer("a", conv, ("input",)), Layer("b", Add(), ("a", "a"))))
+    with pytest.raises(UnsupportedError, match="'b' adds an input twice"):
+        write_nir(twice, tmp_path / "n.nir")
+    for name in ("a/b", ".", "", "ä" * 128, "a\0b", "\udcff"):
+        with pytest.raises(InputError, match="a name that no node of NIR can have"):
+            write_nir(chain((2, 8, 8), {name: conv}), tmp_path / "n.nir")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["output", "output_2", "features.0.conv", "größe 3", "ä" * 127, "type", "..", "2"])
+def test_names_that_are_written_are_read(tmp_path: Path, name: str) -> None:
+    network = chain((2, 8, 8), {name: Conv2d(weights(2, 2, 3, 3)), "n": IntegrateAndFire(1.0)})
+    write_nir(network, tmp_path / "n.nir")
+    assert [layer.name for layer in read_nir(tmp_path / "n.nir").layers] == [name, "n"]
+    assert set(nir_read(tmp_path / "n.nir").nodes) >= {name, "n"}
 
 
 def test_a_sensor_has_no_node(tmp_path: Path) -> None:
@@ -238,3 +249,14 @@ def test_a_sensor_has_no_node(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="'camera' is a Sensor: NIR has no node for it"):
         write_nir(network, tmp_path / "a.nir")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every block of Python of docs/nir.md, one after the other."""
+    page = (Path(__file__).parents[2] / "docs" / "nir.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"np": np}
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(block, names)
+    assert names["network"].layers[-1].op == IntegrateAndFire(20.0, -20.0)
+    capsys.readouterr()

@@ -179,6 +179,17 @@ def test_a_source_that_stays_lost_ends_the_session_with_its_error() -> None:
             list(live)
 
 
+def test_a_source_that_comes_back_with_another_sensor_ends_the_session() -> None:
+    """Its events would be cropped and counted as those of the old one."""
+
+    def reopen() -> Any:
+        return open_source("fake://32x24?rate=2e5&seconds=0.2&realtime=0")
+
+    live = Live(open_source(CAMERA + "&realtime=0&faults=unplug@0.1"), PROGRAM, SPEC, reopen=reopen)
+    with live, pytest.raises(SourceLost, match=r"came back with 32 x 24 pixels, it had 64 x 48"):
+        list(live)
+
+
 def test_silence_closes_windows_by_the_clock() -> None:
     """Half a second of nothing: windows keep coming, with no events in them."""
     decisions, _ = run(CAMERA + "&seconds=0.7&faults=silence@0.1:0.5")

@@ -133,3 +133,12 @@ def test_ctrl_c_and_kill_stop_cleanly(model: str, stop: signal.Signals) -> None:
     assert child.returncode == 0, error
     assert '"end"' in out
     assert "Traceback" not in error
+
+
+def test_seconds_end_a_session_whose_source_is_silent(model: str, capsys: Any) -> None:
+    """No decision comes after which the time could be looked at."""
+    uri = "fake://64x64?rate=1e5&seconds=1000&faults=silence@0:1000"
+    assert run(["live", model, "--source", uri, "--seconds", "0.5", "--window", "1000000", "--json"]) == 0
+    end = json.loads(capsys.readouterr().out.splitlines()[-1])["end"]
+    assert end["decisions"] == 0
+    assert 0.4 < end["seconds"] < 30

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from chromium import Page
+from event_strategies import random_events
 from tiny_programs import tiny_program
 
 from i2e_deploy.errors import InputError
@@ -112,3 +113,25 @@ def test_beyond_loopback_only_with_a_flag_and_a_token() -> None:
         assert fetch(address + "stream") in (403, 404)
         with pytest.raises(InputError, match="cannot serve the view"):
             ViewServer(page, dict, host="0.0.0.0", port=int(address.rstrip("/").rpartition(":")[2]), allow_remote=True)
+
+
+def test_each_page_has_all_events() -> None:
+    """Two pages shared one picture: each took what the other then lacked."""
+    page = ViewState((128, 96), "two")
+    first = page.join()
+    packets = [random_events(50, 128, 96, seed=seed) for seed in range(6)]
+    seen: dict[int, int] = {}
+    for number, packet in enumerate(packets):
+        page.watch(packet)
+        if number == 2:
+            second = page.join()
+        for reader in [first, second] if number > 2 else [first]:
+            numbers, picture = page.take(reader)
+            assert numbers["events"] == 50
+            assert sum(picture) == 50
+            seen[reader] = seen.get(reader, 0) + numbers["events"]
+    assert seen == {first: 300, second: 150}
+    page.leave(second)
+    page.watch(packets[0])
+    with pytest.raises(KeyError):
+        page.take(second)

@@ -15,6 +15,9 @@ from torch.nn.utils import parametrizations, parametrize, prune
 
 from i2e_deploy.training.fused_iaf import FusedIAF
 
+#: Untyped parts of torch.
+PRUNE: Any = prune
+QUANTIZATION: Any = torch.ao.quantization
 SHAPE, BATCH, STEPS = (2, 7, 7), 2, 5
 Generator = np.random.Generator
 
@@ -37,7 +40,7 @@ class Change:
 def row(rng: Generator) -> nn.Sequential:
     """Two layers with weights and neurons, pooling or not. Weights are multiples of 1/8, no threshold is near one."""
     pool = [nn.AvgPool2d(2), sl.SumPool2d(2), sl.SumPool2d(3), nn.Identity()][rng.integers(4)]
-    side = {nn.Identity: 5, nn.AvgPool2d: 2}.get(type(pool)) or 5 // pool.kernel_size  # type: ignore[operator]
+    side = {nn.Identity: 5, nn.AvgPool2d: 2}.get(type(pool)) or 5 // pool.kernel_size
     layers = [nn.Conv2d(2, 3, 3), _neurons(rng), pool, nn.Dropout(0.5)]
     layers += [nn.Conv2d(3, 4, 1)] if rng.random() < 0.5 else [nn.Flatten(), nn.Linear(3 * side**2, 4)]
     made = nn.Sequential(*layers, _neurons(rng))
@@ -84,7 +87,7 @@ def _pruned(rng: Generator, module: nn.Sequential) -> None:
         plain = getattr(layer, name).is_contiguous() and not hasattr(layer, f"{name}_v")
         if plain and not parametrize.is_parametrized(layer, name):
             torch.manual_seed(int(rng.integers(2**31)))
-            prune.random_unstructured(layer, name, float(rng.uniform(0.2, 0.6)))
+            PRUNE.random_unstructured(layer, name, float(rng.uniform(0.2, 0.6)))
     _retrained(rng, layer)
 
 
@@ -146,7 +149,7 @@ def _class(**members: Any) -> Callable[[type], type]:
 
 
 def _quantising(_: Generator, module: nn.Sequential) -> nn.Module:
-    config = torch.ao.quantization.get_default_qat_qconfig("fbgemm")
+    config = QUANTIZATION.get_default_qat_qconfig("fbgemm")
     made = torch.ao.nn.qat.Conv2d(2, 3, 3, qconfig=config)
     made.weight_fake_quant(made.weight)
     return nn.Sequential(made, *list(module)[1:])
@@ -198,7 +201,9 @@ class Reversed(nn.Sequential):
     """A row that runs twice what its layers say."""
 
     def forward(self, x: Any) -> Any:
-        return super().forward(x) * 2
+        for part in self:
+            x = part(x)
+        return x * 2
 
 
 def _used(rng: Generator, module: nn.Sequential) -> None:

@@ -29,6 +29,17 @@ def record(name: str) -> Path:
     return Path(RECORDS) / name
 
 
+#: Folder with files that were once read wrongly.
+CASES = os.environ.get("I2E_DEPLOY_CASES")
+
+
+def case(name: str) -> Path:
+    """Path of a file, or skip."""
+    if CASES is None or not (Path(CASES) / name).exists():
+        pytest.skip(f"needs {name} in the folder that I2E_DEPLOY_CASES names")
+    return Path(CASES) / name
+
+
 #: Folder with trained networks of others, `nir/` and `netx/`.
 NETWORKS = os.environ.get("I2E_DEPLOY_NETWORKS")
 

@@ -48,6 +48,13 @@ def test_the_fused_layer_equals_sinabs(seed: int, threshold: float, min_v: float
         torch.testing.assert_close(our_gradient, gradient, rtol=1e-4, atol=1e-5)
 
 
+def test_options_that_are_set_later_are_refused_in_the_next_pass() -> None:
+    layer = FusedIAF(num_timesteps=STEPS, min_v_mem=-1.0, surrogate_grad_fn=Heaviside())
+    layer.spike_fn = SingleSpike
+    with pytest.raises(UnsupportedError, match="the fused layer does MultiSpike"):
+        layer(torch.ones(STEPS, 2, 3, 3))
+
+
 def test_it_is_a_sinabs_layer_to_everybody_else() -> None:
     layer = FusedIAF(num_timesteps=STEPS, min_v_mem=-1.0, surrogate_grad_fn=Heaviside())
     network = from_sinabs(nn.Sequential(nn.Conv2d(1, 1, 1, bias=False), layer), (1, 2, 2))

@@ -111,8 +111,9 @@ class CoreNetwork:
         if self.deciding.classes:
             self.deciding.check(self._outputs())
         read = (self.deciding.layer, self.deciding.variable)
-        late = self.deciding.kind != "state" or self.deciding.lag > 0
-        if self.deciding.of_state and (late or read not in self._membranes()):
+        if self.deciding.lag:
+            raise InputError(f"readout {self.deciding}: spikes here need no steps to arrive; leave out the lag")
+        if self.deciding.of_state and (self.deciding.kind != "state" or read not in self._membranes()):
             raise InputError(
                 f"readout {self.deciding}: of the states, those of a single output layer at the end are read, variable "
                 "v_mem, without the chip's own readout: choose state, or count"

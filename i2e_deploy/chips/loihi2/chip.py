@@ -55,6 +55,8 @@ class Loihi2Chip(Chip):
         if not isinstance(network, BlockNetwork):
             finding = Finding("structure", "", _refusal(network), "integer blocks", "", "error")
             return CheckReport(self.profile.name, (), (finding,), ())
+        if isinstance(program, LoihiProgram):
+            network = program.network
         layers = layers_of(network, "chip")
         findings = [f for block in network.blocks for rule in RULES for f in rule(network, block, self.profile)]
         findings += note_findings(network.notes)

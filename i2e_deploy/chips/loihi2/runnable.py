@@ -69,11 +69,11 @@ class LoihiProgram(Program):
                 Lava's `fixed_pt` models make of them, bit for bit. They differ where `check` reports a defect.
             engine: see `Program.run`.
         """
-        from i2e_deploy.chips.loihi2.engine.reading import read_state
+        from i2e_deploy.chips.loihi2.engine.reading import read_late
         from i2e_deploy.chips.loihi2.engine.run import run
 
         trace = run(self.network, frames, semantics, engine, states)
-        return replace(trace, read=read_state(self.network, trace, frames, semantics, engine, states))
+        return replace(trace, read=read_late(self.network, trace, frames, semantics, engine, states))
 
     def session(self, semantics: str = "timestep") -> Session:
         """See `Program.session`; semantics as in `run`."""
@@ -90,11 +90,13 @@ class LoihiProgram(Program):
 
         frames = flat_frames(self.in_steps(given, injection.step_us), self.network)
         trace = run_lava(self.network, frames, semantics_named(semantics), hardware=kind == "board")
-        if self.deciding.kind != "state" or not self.deciding.lag:
+        deciding = self.deciding
+        if deciding.kind == "state-mean" or not deciding.lag:
             return trace
-        longer = np.pad(frames, ((0, 0), (0, self.deciding.lag), (0, 0)))
+        longer = np.pad(frames, ((0, 0), (0, deciding.lag), (0, 0)))
         later = run_lava(self.network, longer, semantics_named(semantics), hardware=kind == "board")
-        return replace(trace, read=later.states[self.deciding.layer][self.deciding.variable])
+        state = later.states[deciding.layer][deciding.variable] if deciding.of_state else None
+        return replace(trace, read=later.output[:, deciding.lag :] if state is None else state)
 
     def to_tensors(self) -> tuple[dict[str, Integers], dict[str, Any]]:
         """See `Program.to_tensors`."""

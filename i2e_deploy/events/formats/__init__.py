@@ -5,14 +5,30 @@ from __future__ import annotations
 from pathlib import Path
 
 from i2e_deploy.errors import InputError
-from i2e_deploy.events.formats import aedat31, dsec, evt3, evt21, nmnist, numpy_files, with_faery
+from i2e_deploy.events.formats import (
+    aedat4,
+    aedat31,
+    csv_file,
+    dat,
+    dsec,
+    evt2,
+    evt3,
+    evt21,
+    nmnist,
+    numpy_files,
+    with_faery,
+)
 from i2e_deploy.events.formats.base import Damaged, Format
 from i2e_deploy.events.formats.raw_header import read_raw_header
 
 FORMATS: dict[str, Format] = {
     format_.name: format_
     for format_ in (
-        *with_faery.FORMATS,
+        aedat4.FORMAT,
+        evt2.FORMAT,
+        dat.FORMAT,
+        with_faery.FORMAT,
+        csv_file.FORMAT,
         evt21.FORMAT,
         evt3.FORMAT,
         nmnist.FORMAT,

@@ -8,6 +8,7 @@ Source: docs.inivation.com, "AEDAT 3.1".
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -26,7 +27,7 @@ _MAX_PACKET = 2**26
 _MAX_HEADER = 2**20
 
 
-def _open(path: Path) -> Opened:
+def _open(path: Path, stream: str | None) -> Opened:
     with path.open("rb") as file:
         head = file.read(_MAX_HEADER)
     if not head.startswith(_MAGIC):
@@ -34,10 +35,45 @@ def _open(path: Path) -> Opened:
     end = head.find(_END)
     if end < 0:
         raise Damaged("its header has no '#!END-HEADER'", 0)
-    return Opened(None, _packets(path, end + len(_END)))
+    start = end + len(_END)
+    return Opened(None, _packets(path, start, _choose(head[:end], _cameras(path, start), stream)))
 
 
-def _packets(path: Path, position: int) -> Iterator[Events]:
+def _cameras(path: Path, position: int) -> list[int]:
+    """Numbers of the cameras that gave changes of pixels, as far as the packets can be followed."""
+    found, total = set(), path.stat().st_size
+    with path.open("rb") as file:
+        while position + _HEADER.size <= total:
+            file.seek(position)
+            kind, source, size, _, _, _, number, _ = _HEADER.unpack(file.read(_HEADER.size))
+            if size * number > _MAX_PACKET:
+                break
+            if kind == _POLARITY and number:
+                found.add(source)
+            position += _HEADER.size + size * number
+    return sorted(found)
+
+
+def _choose(header: bytes, cameras: list[int], stream: str | None) -> int | None:
+    """The camera that is read; None: there is only one.
+
+    Raises:
+        Damaged: there are several and none is named, or there is none of that name.
+    """
+    lines = re.findall(rb"^#Source (\d+): ([^\r\n]*)", header, re.MULTILINE)
+    names = {int(number[:9]): name.decode("latin-1").strip()[:40] for number, name in lines}
+    said = ", ".join(f"{camera} ({names.get(camera, 'not named')})" for camera in cameras)
+    if stream is None:
+        if len(cameras) > 1:
+            raise Damaged(f'it holds {len(cameras)} cameras: {said}; choose one, e.g. stream="{cameras[0]}"', None)
+        return None
+    chosen = [camera for camera in cameras if stream in (str(camera), names.get(camera))]
+    if len(chosen) != 1:
+        raise Damaged(f"stream {stream!r} names {len(chosen)} of its cameras: {said}", None)
+    return chosen[0]
+
+
+def _packets(path: Path, position: int, camera: int | None) -> Iterator[Events]:
     total = path.stat().st_size
     with path.open("rb") as file:
         while position < total:
@@ -45,10 +81,12 @@ def _packets(path: Path, position: int) -> Iterator[Events]:
             head = file.read(_HEADER.size)
             if len(head) < _HEADER.size:
                 raise Damaged("it is cut off inside a packet header", position)
-            kind, _, size, offset, overflow, _, number, _ = _HEADER.unpack(head)
+            kind, source, size, offset, overflow, _, number, _ = _HEADER.unpack(head)
             length = size * number
             if length > _MAX_PACKET:
                 raise Damaged(f"a packet claims {number} events of {size} bytes, at most {_MAX_PACKET} bytes", position)
+            if camera is not None and source != camera:
+                kind = -1
             if position + _HEADER.size + length > total:
                 if kind == _POLARITY and size == 8:
                     yield _decode(file.read(length // 8 * 8), overflow)
@@ -91,4 +129,4 @@ def _encode(events: Events) -> bytes:
     return header + words.tobytes()
 
 
-FORMAT = Format("aedat3.1", (".aedat",), _open, _write, (2**62, 2**15 - 1, 2**15 - 1))
+FORMAT = Format("aedat3.1", (".aedat",), _open, _write, (2**62, 2**15 - 1, 2**15 - 1), streams=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,9 @@ from i2e_deploy.events.array import Events
 
 #: (width, height) of the sensor in pixels.
 SensorSize = tuple[int, int]
+
+#: Place of an event, by its number.
+Locate = Callable[[int], "int | None"]
 
 #: Most events that one packet of a reader holds: 2^20 events are 13 MiB.
 PACKET_EVENTS = 2**20
@@ -37,11 +40,15 @@ class Opened:
         sensor_size: (width, height) as the header says, or None.
         packets: arrays of `EVENT_DTYPE`, at most `PACKET_EVENTS` each; raises `Damaged` where the file is.
         close: called once when reading ends, also after an error.
+        notes: what was assumed or left out, a sentence each; complete when `packets` end.
+        locate: number of an event, counted over `packets`, to its place in `Format.unit`; None: not known.
     """
 
     sensor_size: SensorSize | None
     packets: Iterator[Events]
     close: Callable[[], Any] = lambda: None
+    notes: list[str] = field(default_factory=list)
+    locate: Locate | None = None
 
 
 @dataclass(frozen=True)
@@ -51,15 +58,21 @@ class Format:
     Args:
         name: e.g. `"evt3"`.
         suffixes: file name endings, lower case.
-        open: path -> `Opened`; raises `Damaged` for a bad header.
+        open: path and name of a stream (None: the only one) -> `Opened`; raises `Damaged` for a bad header, and where
+            a file holds several streams and none is named.
         write: writes packets to a path; they are valid events in order.
         limits: greatest `t`, `x`, `y` that the format can hold (inclusive).
         unit: what a damage position counts.
+        jitter: us that an event may come after a later one, because the camera's own stream does so. Such events are
+            put in order and counted.
+        streams: whether a file can hold several cameras.
     """
 
     name: str
     suffixes: tuple[str, ...]
-    open: Callable[[Path], Opened]
+    open: Callable[[Path, str | None], Opened]
     write: Callable[[Path, Iterable[Events], SensorSize], None]
     limits: tuple[int, int, int]
     unit: str = "byte"
+    jitter: int = 0
+    streams: bool = False

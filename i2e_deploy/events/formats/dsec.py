@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from i2e_deploy.errors import MissingDependency
-from i2e_deploy.events.array import EVENT_DTYPE, Events
+from i2e_deploy.events.array import EVENT_DTYPE, FAR, Events
 from i2e_deploy.events.formats.base import PACKET_EVENTS, Damaged, Format, Opened, SensorSize
 
 _FIELDS = ("t", "x", "y", "p")
@@ -24,7 +24,7 @@ _DSEC_SIZE = (640, 480)
 _MAX_CHUNK = 2**26
 
 
-def _open(path: Path) -> Opened:
+def _open(path: Path, stream: str | None) -> Opened:
     import h5py
 
     with suppress(ImportError):
@@ -35,8 +35,10 @@ def _open(path: Path) -> Opened:
         raise Damaged(f"not a whole HDF5 file ({error})", 0) from error
     try:
         columns = [_column(file, f"events/{name}", 1) for name in _FIELDS]
-        offset = int(_column(file, "t_offset", 0)[()]) if "t_offset" in file else 0
-        size = (int(file.attrs.get("width", _DSEC_SIZE[0])), int(file.attrs.get("height", _DSEC_SIZE[1])))
+        offset = _whole("t_offset", _column(file, "t_offset", 0)[()], FAR) if "t_offset" in file else 0
+        sides = zip(("width", "height"), _DSEC_SIZE, strict=True)
+        width, height = (_whole(name, file.attrs.get(name, side), 2**16) for name, side in sides)
+        size = (width, height)
     except (KeyError, OSError, RuntimeError, ValueError, TypeError) as error:
         file.close()
         raise Damaged(f"not DSEC's layout ({error})", None) from error
@@ -44,6 +46,14 @@ def _open(path: Path) -> Opened:
         file.close()
         raise
     return Opened(size, _packets(columns, offset), file.close)
+
+
+def _whole(name: str, value: Any, most: int) -> int:
+    """A single integer between -most and most."""
+    array = np.asarray(value)
+    if array.shape or array.dtype.kind not in "iu" or not -most <= int(array) <= most:
+        raise Damaged(f"{name} is {' '.join(str(value).split())[:40]} ({array.dtype}), not a whole number", None)
+    return int(array)
 
 
 def _column(file: Any, name: str, ndim: int) -> Any:
@@ -88,6 +98,8 @@ def _packets(columns: list[Any], offset: int) -> Iterator[Events]:
             if int(values.min()) < limit.min or int(values.max()) > limit.max:
                 raise Damaged(f"array {name!r} holds values from {values.min()} to {values.max()}", None)
             events[name] = values
+        if len(events) and not -FAR <= int(events["t"].min()) <= int(events["t"].max()) <= FAR:
+            raise Damaged(f"times from {events['t'].min()} to {events['t'].max()} us are no times", None)
         events["t"] += offset
         yield events
 

@@ -1,8 +1,9 @@
-"""EVT3: read by faery, written by us.
+"""EVT3, our own.
 
 EVT3 counts time in 24 bits, and a reader sees a wrap by TIME_HIGH falling. faery 0.7.1 reads a wrap only from 0xFFF to
-0, and writes one TIME_HIGH a change: a pause of 2^24 us (16.8 s) or more, or a first event later than that, comes back
-too early (measured: 5 us, then 16,777,221 us, reads as 5, 5). Here every TIME_HIGH is written, as cameras do.
+0, holds times that go back at the latest, and writes one TIME_HIGH a change: a pause of 2^24 us (16.8 s) or more, or a
+first event later than that, comes back too early (measured: 5 us, then 16,777,221 us, reads as 5, 5). Here every
+TIME_HIGH is written, as cameras do.
 
 Words of 16 bits, type in the top four (docs.prophesee.ai, "EVT 3.0 Format"): ADDR_Y 0 (y: 11), ADDR_X 2 (polarity:
 1, x: 11), TIME_LOW 6 (12), TIME_HIGH 8 (12). Vectors (types 3 to 5) are not written: they cannot keep the order of
@@ -12,17 +13,22 @@ events within a microsecond.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.events.array import Events
-from i2e_deploy.events.formats.base import Format, SensorSize
-from i2e_deploy.events.formats.with_faery import open_evt
+from i2e_deploy.events.formats.base import Format, Opened, SensorSize
+from i2e_deploy.events.formats.raw_header import read_raw_header
+from i2e_deploy.events.formats.words import CAMERA_JITTER, WordFile
 
 _ADDR_Y, _ADDR_X, _TIME_LOW, _TIME_HIGH = 0x0000, 0x2000, 0x6000, 0x8000
+
+
+def _open(path: Path, stream: str | None) -> Opened:
+    header = read_raw_header(path)
+    return WordFile(path, header.size, "<u2", "decode_evt3").open(header.sensor_size, [])
 
 
 def encode(events: Events, high: int) -> tuple[NDArray[np.uint16], int]:
@@ -68,4 +74,4 @@ def _write(path: Path, packets: Iterable[Events], size: SensorSize) -> None:
             file.write(words.astype("<u2").tobytes())
 
 
-FORMAT = Format("evt3", (), partial(open_evt, "evt3", 2), _write, (2**34 - 1, 2**11 - 1, 2**11 - 1))
+FORMAT = Format("evt3", (), _open, _write, (2**34 - 1, 2**11 - 1, 2**11 - 1), jitter=CAMERA_JITTER)

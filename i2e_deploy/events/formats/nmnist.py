@@ -46,6 +46,8 @@ def _write(path: Path, packets: Iterable[Events], size: SensorSize) -> None:
             file.write(np.stack([column.astype(np.uint8) for column in columns], axis=1).tobytes())
 
 
-FORMAT = Format(
-    "nmnist", (".bin",), lambda path: Opened(SENSOR_SIZE, _packets(path)), _write, (2**23 - 1, 255, _OVERFLOW_ROW - 1)
-)
+def _open(path: Path, stream: str | None) -> Opened:
+    return Opened(SENSOR_SIZE, _packets(path))
+
+
+FORMAT = Format("nmnist", (".bin",), _open, _write, (2**23 - 1, 255, _OVERFLOW_ROW - 1))

@@ -46,10 +46,10 @@ def _npy_header(file: IO[bytes], what: str) -> tuple[np.dtype[Any], tuple[int, .
     return dtype, shape
 
 
-def _open_npz(path: Path) -> Opened:
+def _open_npz(path: Path, stream: str | None) -> Opened:
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
         raise Damaged(f"not a whole .npz file ({error})", 0) from error
     try:
         missing = [name for name in _FIELDS if f"{name}.npy" not in archive.namelist()]
@@ -71,7 +71,13 @@ def _open_npz(path: Path) -> Opened:
     except Damaged:
         archive.close()
         raise
-    return Opened(size, _npz_packets(members, heads), archive.close)
+
+    def close() -> None:
+        for member in members:  # the archive holds the file open as long as one of them is
+            member.close()
+        archive.close()
+
+    return Opened(size, _npz_packets(members, heads), close)
 
 
 def _npz_packets(members: list[IO[bytes]], heads: list[tuple[np.dtype[Any], tuple[int, ...]]]) -> Iterator[Events]:
@@ -127,7 +133,7 @@ def _write_npz(path: Path, packets: Iterable[Events], size: SensorSize) -> None:
                 np.lib.format.write_array(member, np.array(size, np.int64), allow_pickle=False)  # type: ignore[no-untyped-call, unused-ignore]
 
 
-def _open_npy(path: Path) -> Opened:
+def _open_npy(path: Path, stream: str | None) -> Opened:
     with path.open("rb") as file:
         dtype, (count,) = _npy_header(file, "the file")
         start = file.tell()

@@ -79,7 +79,7 @@ def _version(text: str, position: int) -> str:
 
 
 def _size(width: str, height: str, position: int) -> SensorSize:
-    sides = [int(side) if re.fullmatch(r"\d{1,6}", side.strip()) else 0 for side in (width, height)]
+    sides = [int(side) if re.fullmatch("[0-9]{1,6}", side) else 0 for side in (width.strip(), height.strip())]
     if not all(1 <= side <= 2**16 for side in sides):
         raise Damaged(f"the header gives sensor size {width[:12]!r} x {height[:12]!r}: each is 1..65536", position)
     return sides[0], sides[1]

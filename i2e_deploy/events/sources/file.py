@@ -19,14 +19,16 @@ class FileSource:
 
     Options: `realtime` 1 = at the pace of the recording (0: as fast as it is read), `speed` times that pace,
     `loop` 1 = again and again, times going on, `packet` us a packet with `realtime`, `format`,
-    `width` and `height` where the file does not say, `damaged=salvage` to play up to the damage.
+    `width` and `height` where the file does not say, `damaged=salvage` to play what is not damaged, `unsorted=sort` or
+    `unsorted=continue` where times go back, `stream` for one of several cameras; see `open_events`.
     """
 
     def __init__(self, uri: SourceUri) -> None:
-        uri.only("realtime", "speed", "loop", "packet", "format", "width", "height", "damaged")
+        uri.only("realtime", "speed", "loop", "packet", "format", "width", "height", "damaged", "unsorted", "stream")
         # file://name.aedat4 (two slashes) makes the name a host: meant is a relative path
         self._path = Path(uri.host + uri.path if uri.host not in ("", "localhost") else uri.path)
         self._format, self._damaged = uri.options.get("format"), uri.options.get("damaged", "error")
+        self._unsorted, self._stream = uri.options.get("unsorted", "error"), uri.options.get("stream")
         size = int(uri.number("width", 0, 0, 2**16)), int(uri.number("height", 0, 0, 2**16))
         self._size = size if all(size) else None
         self._loop, self._speed = uri.flag("loop"), uri.number("speed", 1, 1e-3, 1e6)
@@ -65,7 +67,7 @@ class FileSource:
         self._reader.close()
 
     def _open(self) -> EventReader:
-        return open_events(self._path, self._format, self._size, self._damaged)  # type: ignore[arg-type]
+        return open_events(self._path, self._format, self._size, self._damaged, self._unsorted, self._stream)  # type: ignore[arg-type]  # it checks
 
     def _measure(self) -> tuple[int, int]:
         """The smallest sensor that holds all events of a file that does not say."""

@@ -13,6 +13,7 @@ from i2e_deploy.errors import InputError, SourceLost
 from i2e_deploy.events.array import EVENT_DTYPE, Events, empty_events
 from i2e_deploy.events.sources import wire
 from i2e_deploy.events.sources.base import SourceUri
+from i2e_deploy.events.sources.datagrams import Numbers
 
 _RECEIVE_BUFFER = 2**23
 
@@ -21,11 +22,11 @@ class UdpSource:
     """Receives datagrams.
 
     Options: `wait` = seconds to wait for the first datagram (10), which says the sensor's size; `remote` 1 = listen on
-    an address other than this machine's own. Datagrams that are not of this protocol, or out of order, are dropped.
+    an address other than this machine's own. Datagrams that are not of this protocol, or late, are dropped. A sender
+    that starts again is followed (`Numbers`); one with another sensor is a source that was lost.
 
     Attributes:
-        lost: datagrams that never came or came too late.
-        foreign: datagrams that are not of this protocol.
+        foreign: datagrams that are not of this protocol, or of another sensor.
     """
 
     def __init__(self, uri: SourceUri) -> None:
@@ -34,7 +35,7 @@ class UdpSource:
         if not is_loopback(host) and not uri.flag("remote"):
             raise InputError(f"source {uri.text!r} would listen to the network: add remote=1 if that is meant")
         self._name = f"udp://{host}:{port}"
-        self.lost, self.foreign, self._next = 0, 0, 0
+        self.foreign, self._numbers, self._strange = 0, Numbers(), (0, 0)
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
@@ -81,14 +82,31 @@ class UdpSource:
         _, number, *size = wire.DATAGRAM.unpack_from(data)
         if self._size == (0, 0):
             self._size = self.sensor_size = (size[0], size[1])
-        if tuple(size) != self._size or not all(size):
+        if (size[0], size[1]) != self._size or not all(size):
             self.foreign += 1
+            before, self._strange = self._strange, (size[0], size[1])
+            if before == self._strange and all(size):  # one alone may be garbage
+                raise SourceLost(f"{self._name}: a sensor of {size[0]} x {size[1]} sends now, it was {self._size}")
             return empty_events()
-        if number < self._next:
-            return empty_events()  # it was counted as lost when its successor came
-        self.lost += number - self._next
-        self._next = number + 1
+        self._strange = (0, 0)
+        if not self._numbers.take(number):
+            return empty_events()
         return wire.parse_events(data[header:]) if len(data) > header else None
+
+    @property
+    def lost(self) -> int:
+        """Datagrams that never came or came too late."""
+        return self._numbers.lost
+
+    @property
+    def late(self) -> int:
+        """Datagrams that came after a later one; they are among those that are `lost`."""
+        return self._numbers.late
+
+    @property
+    def restarts(self) -> int:
+        """How often the sender began to count anew."""
+        return self._numbers.restarts
 
     def close(self) -> None:
         """See `Source.close`."""
@@ -116,7 +134,7 @@ class UdpSender:
     def _send(self, payload: bytes) -> None:
         header = wire.DATAGRAM.pack(wire.DATAGRAM_MAGIC, self._number, *self._size)
         self._socket.sendto(header + payload, self._address)
-        self._number += 1
+        self._number = (self._number + 1) % 2**32
 
 
 def is_loopback(host: str) -> bool:

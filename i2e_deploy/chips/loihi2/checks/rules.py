@@ -167,7 +167,8 @@ def time_shift(network: BlockNetwork, block: Block, profile: Profile) -> Iterato
     if not together:
         text = (
             "SLAYER starts to integrate a bias one step later than the chip: reset all layers together at t = 2, "
-            "with_reset(T, 1, staggered=False); see docs/loihi2.md"
+            "with_reset(T, 1, staggered=False); resets that from_slayer(reset_interval=T) set are right as they are, also "
+            "where blocks have delay_shift=False and start one after the other; see docs/loihi2.md"
         )
         yield Finding("SLAYER start", block.name, "bias from t = 1", "bias from t = 2", "", "warning", text)
     eager = int((block.bias > block.neuron.threshold).sum())

@@ -1,4 +1,4 @@
-"""What a readout by a state reads where a trace does not have it: a later state, or its sum over the steps."""
+"""What a readout reads that a trace does not have: a later state, its sum over the steps, a later output."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ import numpy as np
 
 from i2e_deploy.chips.deciding import Deciding
 from i2e_deploy.chips.loihi2.engine.inputs import flat_frames, semantics_named
+from i2e_deploy.chips.loihi2.engine.run import run
 from i2e_deploy.chips.loihi2.engine.simulator import Stream
 from i2e_deploy.chips.loihi2.program import BlockNetwork
 from i2e_deploy.chips.loihi2.reference.run import run_reference
 from i2e_deploy.chips.trace import Integers, States, Trace
 
 
-def read_state(
+def read_late(
     network: BlockNetwork, trace: Trace, frames: Integers, semantics: str, engine: str, states: States | None
 ) -> Integers | None:
-    """Of the output layer, int64 [B, N]: None where `trace.states` has it.
+    """See `Trace.read`: None where the trace has all that is read.
 
     Args:
         trace: of `frames`, a run that began from `states`.
@@ -28,9 +29,12 @@ def read_state(
     if deciding.kind == "state-mean":
         rest = _values(network, deciding, np.concatenate([flat, none], axis=1), semantics, engine, states)
         return np.asarray(sum(value for t, value in enumerate(rest) if t >= deciding.lag), np.int64)
-    if deciding.kind == "state" and deciding.lag:
-        return list(_values(network, deciding, none, semantics, engine, trace.states))[-1]
-    return None
+    if not deciding.lag:
+        return None
+    if not deciding.of_state:
+        on = run(network, none, semantics, engine, trace.states)
+        return np.concatenate([trace.output, on.output], axis=1)[:, deciding.lag :]
+    return list(_values(network, deciding, none, semantics, engine, trace.states))[-1]
 
 
 def _values(

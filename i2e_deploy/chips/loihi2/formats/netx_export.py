@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from i2e_deploy.chips.loihi2.formats.netx_readout import deciding_of
+from i2e_deploy.chips.loihi2.formats.netx_readout import without_readout
 from i2e_deploy.chips.loihi2.formats.netx_write import write_netx
 from i2e_deploy.chips.loihi2.neuron import Ints
 from i2e_deploy.chips.loihi2.program import Block, BlockNetwork, Connection, CubaLif, DenseSynapse
@@ -40,8 +40,8 @@ def export_netx(network: BlockNetwork, path: Path) -> Mended:
 
 
 def mend(network: BlockNetwork) -> Mended:
-    """Add a neuron to each dense layer whose weights netx and Lava would change; the readout stays with the caller."""
-    network = replace(network, deciding=deciding_of(network.blocks[-1]))
+    """Add a neuron to each dense layer whose weights netx and Lava would change."""
+    network = without_readout(network)
     added: dict[str, int] = {}
     blocks: list[Block] = []
     for block in network.blocks:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from i2e_deploy.chips.deciding import COUNT, Deciding
-from i2e_deploy.chips.loihi2.program import Block, CubaLif, Sigma, never_fires
+from i2e_deploy.chips.loihi2.program import Block, BlockNetwork, CubaLif, Sigma, never_fires
 from i2e_deploy.network.graph import Note
 
 
@@ -24,6 +25,11 @@ def deciding_of(block: Block, classes: int = 0) -> Deciding:
     if never_fires(block):
         return Deciding("state" if _sums_up(block) else "state-mean", classes, 1, block.name, "v")
     return Deciding("mean" if isinstance(block.neuron, Sigma) else COUNT.kind, classes)
+
+
+def without_readout(network: BlockNetwork) -> BlockNetwork:
+    """The network as netx takes it: it loads no groups of outputs, and how they decide stays with the caller."""
+    return replace(network, deciding=deciding_of(network.blocks[-1]))
 
 
 def deciding_notes(blocks: Sequence[Block]) -> list[Note]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,8 @@ def write_netx(network: b.BlockNetwork, path: str | Path) -> None:
     """Write `path`; it appears whole or not at all.
 
     What a file cannot hold stays an argument of `lava.lib.dl.netx.hdf5.Network`: resets, `input_message_bits`,
-    `spike_exp`. Groups of outputs whose means decide become SLAYER's layer `average`, which netx does not load.
+    `spike_exp`. Nor does it say from which step on the output counts. Groups of outputs whose means decide become
+    SLAYER's layer `average`, which netx does not load.
 
     Raises:
         UnsupportedError: branches, delays of convolutions, message bits other than netx's, a readout that a file does
@@ -38,7 +40,7 @@ def write_netx(network: b.BlockNetwork, path: str | Path) -> None:
         f"layer {block.name!r}: {text}" for i, block in enumerate(network.blocks) for text in _problems(network, i)
     ]
     said = deciding_of(network.blocks[-1], network.deciding.classes)
-    if network.deciding.kind not in ("count", "mean") and network.deciding != said:
+    if network.deciding.kind not in ("count", "mean") and replace(network.deciding, lag=said.lag) != said:
         problems.append(f"it decides by {network.deciding}, and whoever reads the file takes {said}: see decided_by")
     if problems:
         raise UnsupportedError("a .net file cannot hold this network: " + " | ".join(problems))

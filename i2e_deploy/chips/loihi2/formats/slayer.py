@@ -56,6 +56,8 @@ def from_slayer(
     from i2e_deploy.chips.loihi2.formats.slayer_block import exported
     from i2e_deploy.chips.loihi2.formats.slayer_judge import judged, message_bits, program_frames
 
+    if not hasattr(module, "blocks") and isinstance(module, Iterable):
+        module = module if hasattr(module, "named_modules") else list(module)
     blocks = _checked(module)
     notes = _own_code(module, blocks, example is not None)
     frames = _frames(blocks, input_shape, example)
@@ -67,15 +69,26 @@ def from_slayer(
         facts = exported(done.blocks, file.create_group("layer"))
         network = from_open_file(file, tuple(frames.shape[1:-1]), input_message_bits, spike_exp, done.sources)
     network, timings = time.timed(network, facts, done.sources)
+    late = max(0, int(timings[network.blocks[-1].name].late[0]))  # the output is read when SLAYER's would come
+    network = network.decided_by(replace(network.deciding, lag=late))
     notes += [Note("", text) for text in done.notes] + [Note("", text, example is None) for text in done.doubts]
-    notes += time.notes(network, timings, reset_interval)
+    if reset_interval is not None:
+        network = time.started(network, timings, _checked_interval(reset_interval, frames, example))
+    notes += time.notes(network, timings)
     if given is None:
         notes += _assumed(network, spike_exp)
     else:
         notes.append(judged(network, facts, timings, done, given, f"{type(module).__name__}.forward"))
-    if reset_interval is not None:
-        network = time.started(network, timings, reset_interval)
     return replace(network, notes=(*notes, *network.notes))
+
+
+def _checked_interval(interval: int, frames: Any, example: Any) -> int:
+    """Steps between resets: within a sample there is one, at its start."""
+    least = 1 if example is None else int(frames.shape[-1])
+    if interval < least:
+        steps = "" if example is None else f" and the example has {least} steps"
+        raise InputError(f"reset_interval is {interval}{steps}: give the steps of a sample, {least} or more")
+    return interval
 
 
 def _assumed(network: BlockNetwork, spike_exp: int) -> list[Note]:
@@ -158,7 +171,9 @@ def _frames(blocks: list[tuple[str, Any]], input_shape: Shape | None, example: A
 
 def _first_shape(block: Any) -> Shape:
     """Of what the first block takes, where it says so."""
-    kind = type(block).__name__
+    from i2e_deploy.chips.loihi2.formats.slayer_block import block_kind
+
+    kind = block_kind(block)
     if kind in ("Input", "Flatten") and block.shape is not None:
         shape = tuple(block.shape)
         return shape[:1] if kind == "Flatten" else shape

@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from i2e_deploy.chips.loihi2.formats.netx_synapse import check_exponent, divided
+from i2e_deploy.chips.loihi2.formats.slayer_norm import cuba_bias, current_decays, exponent_of, norm_bias, scaled
 from i2e_deploy.chips.loihi2.neuron import Ints
 from i2e_deploy.errors import InputError, UnsupportedError
 
 #: Integers of a program for a message of 1.0 of a Sigma-Delta block, and of weights and biases.
 MESSAGE, WEIGHT = 4096, 64
+#: Longest delay of a synapse, steps (lava proc/dense/models.py:331, netx/hdf5.py:425).
+LONGEST = 62
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,8 +71,7 @@ def _facts_or_reason(block: Any, group: Any, title: str) -> Facts | str:
 
 
 def _facts(block: Any, group: Any, title: str) -> Facts:
-    kind, neuron = _kind(block), getattr(block, "neuron", None)
-    name = type(neuron).__module__.rpartition(".")[2]  # cuba, sigma_delta, rf, ...
+    kind, neuron = block_kind(block), getattr(block, "neuron", None)
     if kind == "Average":  # its own export asks for neurons that it does not have (block/base.py:232)
         group.create_dataset("type", (1,), "S10", [b"average"])
         group["shape"] = np.array([block.num_outputs, 1, 1])
@@ -82,24 +83,32 @@ def _facts(block: Any, group: Any, title: str) -> Facts:
         shifted = kind == "Input" and block.delay_shift is True
         return Facts(title, "pass", int(shifted))
     shift = int(block.delay_shift is True) if kind not in ("Affine", "Output") else 0
-    if name == "sigma_delta":
+    if _family(neuron) == "sigma_delta":
         return _sigma_delta(block, kind, group, title, 0 if kind == "Input" else shift)
     if getattr(neuron, "graded_spike", False) is not False:
         raise UnsupportedError("graded CUBA or RF spikes; netx makes them binary, use graded_spike=False")
+    if kind != "Affine":
+        _check_threshold(neuron)
     _check_decays(neuron)
-    bias = _cuba_bias(block, kind)
+    silent = kind == "Affine" and block.dynamics is not True
+    bias = None if silent else cuba_bias(block, kind)
     delay = _kept_delay(block, kind, bias)
-    exponent = _exponent(getattr(neuron, "norm", None))
+    exponent = 0 if silent else exponent_of(getattr(neuron, "norm", None))
     _export(block, group, title)
     _check_weights(block, group)
-    bias = _scaled(group, bias, exponent, _decays(neuron)) if exponent else bias
+    bias = scaled(group, bias, exponent, current_decays(neuron)) if exponent else bias
     _left_to_facts(group, delay)
     if kind == "Affine":
-        return Facts(title, "membrane", 0, bias, None, neuron.s_scale, summed=block.dynamics is not True)
+        return Facts(title, "membrane", 0, bias, None, neuron.s_scale, summed=silent)
     return Facts(title, "input" if kind == "Input" else "neurons", shift, bias, delay)
 
 
-def _kind(block: Any) -> str:
+def _family(neuron: Any) -> str:
+    """cuba, sigma_delta, rf, ...; of a derived class too."""
+    return next(m.rpartition(".")[2] for kind in type(neuron).__mro__ if (m := kind.__module__).startswith("lava."))
+
+
+def block_kind(block: Any) -> str:
     """Name of SLAYER's block, of a derived class too."""
     return next(kind.__name__ for kind in type(block).__mro__ if kind.__module__.startswith("lava."))
 
@@ -118,12 +127,12 @@ def _sigma_delta(block: Any, kind: str, group: Any, title: str, shift: int) -> F
     neuron.delta.threshold = torch.nn.Parameter(torch.tensor([(threshold or 0) / WEIGHT]), requires_grad=False)
     if kind in ("Input", "Output"):  # neither uses them (block/sigma_delta.py:59, :210)
         neuron.norm, neuron.bias_is_set = None, False
-    exponent, bias = _exponent(neuron.norm), _sigma_delta_bias(neuron)
+    exponent, bias = exponent_of(neuron.norm), _sigma_delta_bias(neuron)
     delay = _kept_delay(block, kind, bias)
     _export(block, group, title)
     if kind != "Input":
         _check_weights(block, group)
-    bias = _scaled(group, bias, exponent, (0,)) if exponent else bias
+    bias = scaled(group, bias, exponent, (0,)) if exponent else bias
     _left_to_facts(group, delay)
     unit = MESSAGE * WEIGHT if kind == "Output" else MESSAGE
     if kind == "Input":
@@ -151,7 +160,7 @@ def _threshold(neuron: Any, first: bool) -> int:
 
 def _sigma_delta_bias(neuron: Any) -> Ints | None:
     """What neuron/sigma_delta.py:177-190 adds to the sum: of `norm`, and of `set_bias`."""
-    bias = _norm_bias(neuron)
+    bias = norm_bias(neuron)
     if not neuron.bias_is_set:
         return bias
     shape = tuple(neuron.shape)
@@ -168,78 +177,49 @@ def _sigma_delta_bias(neuron: Any) -> Ints | None:
     return np.ascontiguousarray(total.reshape(-1))
 
 
-def _norm_bias(neuron: Any) -> Ints | None:
-    """Of neuron/norm.py, int64 [C]: what `forward` subtracts, before it divides; None: no norm."""
-    norm = neuron.norm
-    if norm is None:
-        return None
-    if type(norm).__name__ not in ("MeanOnlyBatchNorm", "WgtScaleBatchNorm"):
-        raise UnsupportedError(f"norm {type(norm).__name__}: known are SLAYER's MeanOnlyBatchNorm, WgtScaleBatchNorm")
-    mean = norm.pre_hook_fx(norm.running_mean).detach().double().numpy().reshape(-1) * neuron.w_scale
-    if (mean != np.round(mean)).any():
-        raise UnsupportedError("the norm's mean is not rounded to the chip's integers: leave its pre_hook_fx alone")
-    bias: Ints = np.broadcast_to(-np.rint(mean).astype(np.int64), (neuron.shape or neuron.delta.shape)[:1]).copy()
-    return bias
-
-
-def _cuba_bias(block: Any, kind: str) -> Ints | None:
-    """Where SLAYER integrates it as the chip does: on the voltage."""
-    neuron = block.neuron
-    if neuron.complex and (neuron.real_norm is not None or neuron.imag_norm is not None):
-        raise UnsupportedError("a norm of resonators: netx drops it; train without")
-    bias = None if neuron.complex else _norm_bias(neuron)
-    if bias is None:
-        return None
-    if kind == "Input":
-        raise UnsupportedError("a norm in an input block: put it into the first block with synapses")
-    if kind == "Recurrent" and (_exponent(neuron.norm) or bias.any()) and set(_decays(neuron)) != {4096}:
-        # neuron/cuba.py:345-357: with one step a call, the current that is kept for the next has the bias in it.
+def _check_threshold(neuron: Any) -> None:
+    """SLAYER fires from a step above the threshold on (neuron/cuba.py:134), the chip above it: if float32 holds it."""
+    step = getattr(neuron, "threshold_eps", None)
+    if step is not None and np.float32(neuron.threshold + step) == np.float32(neuron.threshold):
         raise UnsupportedError(
-            "a norm in a recurrent block: SLAYER keeps its bias in the current from step to step, the chip adds it to "
-            "the voltage; they agree only where the current decays fully: use current_decay=1 or no norm"
+            f"threshold {neuron.threshold:g}: so high, SLAYER's float32 fires at the threshold too, and the chip only "
+            f"above it: scale weights, bias and threshold down together, the threshold below {4096 / neuron.w_scale:g}"
         )
-    return bias
-
-
-def _exponent(norm: Any) -> int:
-    """WgtScaleBatchNorm divides by this power of two, whose exponent it limits (neuron/norm.py:158)."""
-    if type(norm).__name__ != "WgtScaleBatchNorm":
-        return 0
-    return int(torch.log2(norm.std(norm.running_var)).item())
-
-
-def _decays(neuron: Any) -> tuple[int, ...]:
-    """Of the current, of 4096 parts; what `forward` rounds to."""
-    decay = neuron.current_decay.detach().round().clamp(0, 4096)
-    return tuple(sorted({int(value) for value in decay.reshape(-1)}))
 
 
 def _check_decays(neuron: Any) -> None:
-    """neuron/dynamics/leaky_integrator.py:220 multiplies a state [B, C, H, W] with decays [C], so W counts, not C."""
-    for name in ("current_decay", "voltage_decay"):
-        decay = getattr(neuron, name, None)
-        if decay is not None and len(neuron.shape) > 1 and len(set(decay.detach().round().reshape(-1).tolist())) > 1:
+    """UnsupportedError where `forward` uses other decays than the export says, or uses them otherwise."""
+    names = [n for n in ("current_decay", "voltage_decay", "sin_decay", "cos_decay") if hasattr(neuron, n)]
+    used = {name: getattr(neuron, name).detach().round().clone() for name in names}
+    neuron.clamp()  # `forward` does so only with requires_grad (neuron/cuba.py:353), the export always
+    for name, before in used.items():
+        outside = before != getattr(neuron, name).detach().round()
+        if outside.any():
+            raise UnsupportedError(
+                f"{name} is {float(before[outside][0]):g} of 4096 parts, which SLAYER computes with and the chip "
+                "cannot: call neuron.clamp(), which changes what the module computes, and train on"
+            )
+        # neuron/dynamics/leaky_integrator.py:220 multiplies a state [B, C, H, W] with decays [C], so W counts, not C.
+        if len(neuron.shape) > 1 and len(set(before.reshape(-1).tolist())) > 1:
             raise UnsupportedError(
                 f"{name} of its own for each channel of an image (shared_param=False): SLAYER applies the values to "
                 "the columns of the image, the chip to its channels; train with shared_param=True"
             )
 
 
-def _scaled(group: Any, bias: Ints | None, exponent: int, decays: tuple[int, ...]) -> Ints | None:
-    """Weights and bias divided by 2^exponent, as WgtScaleBatchNorm divides the current that both make."""
-    check_exponent(exponent, decays)
-    for name in [name for name in ("weight", "weight_rec") if name in group]:
-        weight = divided(np.rint(group[name][()]).astype(np.int64), exponent)
-        del group[name]
-        group[name] = weight
-    return None if bias is None else divided(bias, exponent)
-
-
 def _kept_delay(block: Any, kind: str, bias: Ints | None) -> Ints | None:
     """Delays that must not move from the output to the input, which netx does: the block is active from its start."""
-    if block.delay is None or not ((bias is not None and bias.any()) or kind == "Recurrent"):
+    if block.delay is None:
         return None
-    delay: Ints = block.delay.delay.detach().floor().clamp(0, 62).numpy().astype(np.int64).reshape(-1)
+    longest = float(block.delay.delay.detach().max())
+    if longest >= LONGEST + 1 or block.delay.sampling_time != 1:
+        raise UnsupportedError(
+            f"a delay of {longest:g} steps with sampling_time={block.delay.sampling_time}: the chip holds whole "
+            f"steps up to {LONGEST}, as delay=True of the block builds them"
+        )
+    if not ((bias is not None and bias.any()) or kind == "Recurrent"):
+        return None
+    delay: Ints = block.delay.delay.detach().floor().clamp(0, LONGEST).numpy().astype(np.int64).reshape(-1)
     return delay
 
 
@@ -261,10 +241,19 @@ def _export(block: Any, group: Any, title: str) -> None:
         raise UnsupportedError("exports nothing; the chip has no counterpart (k-winners-take-all)")
 
 
+#: Data sets of weights, and the synapses that have them.
+_WEIGHTS = (
+    ("weight", "synapse"), ("weight", "input_synapse"), ("weight_rec", "recurrent_synapse"),
+    ("weight/real", "synapse.real"), ("weight/imag", "synapse.imag"),
+)  # fmt: skip
+
+
 def _check_weights(block: Any, group: Any) -> None:
     """The exported weights are those that the next `forward` multiplies with."""
-    for key, name in (("weight", "synapse"), ("weight", "input_synapse"), ("weight_rec", "recurrent_synapse")):
-        synapse = getattr(block, name, None)
+    for key, name in _WEIGHTS:
+        synapse = block
+        for part in name.split("."):
+            synapse = getattr(synapse, part, None)
         if synapse is None or hasattr(synapse, "imag"):
             continue
         hook = synapse.pre_hook_fx

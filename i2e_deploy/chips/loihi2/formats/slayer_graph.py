@@ -256,6 +256,8 @@ def _copied(module: Any) -> tuple[nn.Module, Callable[[Any], Any]]:
     """A copy in a fresh state and in evaluation mode, and what runs it."""
     own = isinstance(module, nn.Module) and getattr(module.forward, "__func__", None) is not nn.Module.forward
     row = module if own else list(getattr(module, "blocks", module))
+    if not own and not all(isinstance(block, nn.Module) for block in row):
+        raise InputError(f"{type(module).__name__} holds things that are no modules: give its blocks in order")
     parts = list(module.modules()) if own else [part for block in row for part in block.modules()]
     memo: dict[int, Any] = {}
     for part in parts:  # weight norm leaves tensors that only their graph may copy

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from i2e_deploy.chips.loihi2.engine.run import run
-from i2e_deploy.chips.loihi2.formats.slayer_block import Facts
+from i2e_deploy.chips.loihi2.formats.slayer_block import Facts, block_kind
 from i2e_deploy.chips.loihi2.formats.slayer_graph import Run
 from i2e_deploy.chips.loihi2.formats.slayer_time import Timing, biased, started
 from i2e_deploy.chips.loihi2.neuron import Ints
@@ -34,6 +34,7 @@ def judged(
     """Compare every layer; say what was compared.
 
     Args:
+        network: with its resets, if it was read with any; else one reset is tried for what has a bias.
         frames: of the program, int64 [B, T, *input_shape].
         done: what the module's blocks gave for the same frames.
         title: of what was run, e.g. "Net.forward".
@@ -51,8 +52,7 @@ def judged(
     longer = np.concatenate([frames, silence], axis=1)
     early = biased(network, timings)
     interval = longer.shape[1] + 1 + max(timing.start for timing in timings.values())
-    with_starts = started(network, timings, interval) if early else network
-    trace = run(with_starts, longer)
+    trace = run(started(network, timings, interval) if early else network, longer)
     total, silent = 0, []
     for block in network.blocks:
         timing, fact = timings[block.name], facts[timings[block.name].index]
@@ -69,7 +69,7 @@ def judged(
         silent += [] if theirs.any() else [block.name]
     what = f"{counted(len(network.blocks), 'layer')}, {total:,} values, all equal"
     on = f"from a fresh state on {counted(len(frames), 'sample')} of {counted(steps, 'step')}"
-    reset = f"; compared with layers reset as reset_interval=T does, for the bias of {listed(early)}" if early else ""
+    reset = f"; compared with layers reset as reset_interval does, for the bias of {listed(early)}" if early else ""
     quiet = f"; nothing fired in {listed(silent)}: a livelier example says more" if silent else ""
     return Note("", f"compared with {title} {on}: {what}{reset}{quiet}")
 
@@ -136,11 +136,13 @@ def program_frames(blocks: Sequence[Any], frames: Tensor) -> Ints:
     """
     block = blocks[0]
     values, scale = frames.detach().double(), 1
-    if type(block).__name__ == "Input" and block.neuron is not None:  # block/base.py:104, block/sigma_delta.py:59
+    if block_kind(block) == "Input" and block.neuron is not None:  # block/base.py:104, block/sigma_delta.py:59
         values, scale = block.pre_hook_fx(frames), block.neuron.w_scale
         values = values if block.weight is None else values * block.pre_hook_fx(block.weight)
         values = values if block.bias is None else values + block.pre_hook_fx(block.bias)
         values = values.detach().double() * scale
+    if bool((values.abs() >= 2**31).any()):
+        raise InputError(f"example has values up to {float(values.abs().max()):.3g}: the chip takes signed 32 bits")
     if bool((values != values.round()).any()):
         fix = "train the input block without a weight" if scale != 1 else "round them, or begin with an Input block"
         raise InputError(f"example has values that are no whole numbers of 1/{scale} for the chip: {fix}")

@@ -33,6 +33,9 @@ def own_code(block: Any) -> str:
             changed = sorted(set(vars(kind)) - _HARMLESS)
             if changed and not kind.__module__.startswith(_KNOWN):
                 return f"{kind.__name__}.{changed[0]}{where} of its own"
+        drop = getattr(part, "drop", None)
+        if drop is not None and not hasattr(drop, "training"):
+            return f"a dropout{where} that evaluation does not switch off"
         hooks = [*part._forward_pre_hooks.values(), *part._forward_hooks.values()] if name else []
         for hook in hooks:
             function = getattr(hook, "__func__", hook)

@@ -14,14 +14,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from i2e_deploy.chips.loihi2 import program as b
-from i2e_deploy.chips.loihi2.formats.slayer_block import Facts
+from i2e_deploy.chips.loihi2.formats.slayer_block import LONGEST, Facts
 from i2e_deploy.chips.loihi2.neuron import Ints
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network.graph import Note
 from i2e_deploy.text import counted
-
-#: Longest delay of a synapse, steps (lava proc/dense/models.py:331, netx/hdf5.py:425).
-LONGEST = 62
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +89,11 @@ def _check_fed(index: int, facts: Sequence[Facts], sources: Sequence[tuple[int, 
     while waiting:
         source = waiting.pop()
         before = facts[source] if source >= 0 else None
+        if before is None and fact.kind != "input" and any(other.kind == "input" for other in facts):
+            raise UnsupportedError(
+                f"{fact.title} takes the frames that feed an Input block with neurons too, whose numbers are "
+                "other ones: feed it from the Input block alone"
+            )
         if before is not None and before.kind == "pass":
             waiting += sources[source]
         elif before is not None and before.kind == "membrane":
@@ -152,7 +154,7 @@ def biased(network: b.BlockNetwork, timings: Mapping[str, Timing]) -> list[str]:
         block.name
         for block in network.blocks
         if isinstance(block.neuron, b.CubaLif) and block.bias is not None and block.bias.any()
-        and timings[block.name].start > 0
+        and timings[block.name].start > 0 and block.neuron.reset is None
     ]  # fmt: skip
 
 
@@ -170,15 +172,12 @@ def started(network: b.BlockNetwork, timings: Mapping[str, Timing], interval: in
     return replace(network, blocks=blocks)
 
 
-def notes(network: b.BlockNetwork, timings: Mapping[str, Timing], interval: int | None) -> list[Note]:
+def notes(network: b.BlockNetwork, timings: Mapping[str, Timing]) -> list[Note]:
     """What a user must know of the time."""
-    found = []
-    early = biased(network, timings)
-    if early and interval is None:
-        found += [
-            Note(name, "its bias acts before SLAYER's does: read with reset_interval=T, the steps of a sample", True)
-            for name in early
-        ]
+    found = [
+        Note(name, "its bias acts before SLAYER's does: read with reset_interval=T, the steps of a sample", True)
+        for name in biased(network, timings)
+    ]
     for name, timing in timings.items():
         if timing.eager:
             kind = "fires" if isinstance(_block(network, name).neuron, b.CubaLif) else "sends"

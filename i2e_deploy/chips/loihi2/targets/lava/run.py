@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from i2e_deploy.chips.loihi2.formats.netx_export import Mended, export_netx
+from i2e_deploy.chips.loihi2.formats.netx_readout import without_readout
 from i2e_deploy.chips.loihi2.formats.netx_write import write_netx
 from i2e_deploy.chips.loihi2.program import BlockNetwork, CubaLif
 from i2e_deploy.chips.loihi2.reference.counts import LoihiCounts
@@ -60,7 +61,7 @@ def run_lava(
     with tempfile.TemporaryDirectory(prefix="i2e-lava-") as name:
         folder = Path(name)
         if semantics == "lava":
-            write_netx(network, folder / "program.net")
+            write_netx(without_readout(network), folder / "program.net")
             mended = Mended(network, {})
         else:
             mended = export_netx(network, folder / "program.net")
