@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from i2e_deploy.bundle.bundle import Bundle, make_golden
+from i2e_deploy.bundle.bundle import Bundle, Golden, make_golden
+from i2e_deploy.chips.base import Program
 from i2e_deploy.chips.options import Target
 from i2e_deploy.chips.trace import Trace
 from i2e_deploy.errors import ComparisonFailed
@@ -24,6 +25,7 @@ class Verification:
         differences: empty when everything agreed; one entry an array that differs.
         not_reported: golden arrays that the target does not report, so that they were not compared.
         semantics: of the run; where it is not the bundle's, the reference was run again for it.
+        silent: layers, and `output`, in which nothing fires on the golden inputs: agreement there proves little.
     """
 
     target: str
@@ -33,6 +35,7 @@ class Verification:
     differences: tuple[Difference, ...]
     not_reported: tuple[str, ...] = ()
     semantics: str = "timestep"
+    silent: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         verdict = "exact" if self.exact else f"{counted(len(self.differences), 'array')} differ"
@@ -44,7 +47,7 @@ class Verification:
         left = f"; not reported by it: {', '.join(self.not_reported)}" if self.not_reported else ""
         return (
             f"exact: {self.values:,} values of {self.samples} samples over {self.steps} steps agree on {self.target} "
-            f"(semantics {self.semantics}){left}"
+            f"(semantics {self.semantics}){left}{self._vacuous()}"
         )
 
     @property
@@ -56,6 +59,11 @@ class Verification:
         """Raise ComparisonFailed naming the first layer, step and neuron that differ."""
         if self.differences:
             raise ComparisonFailed(self._first())
+
+    def _vacuous(self) -> str:
+        if not self.silent:
+            return ""
+        return f"; nothing fires in {', '.join(self.silent)} on these inputs, so that it proves little there"
 
     def _first(self) -> str:
         return f"{self.target}: {self.differences[0]}; {len(self.differences)} arrays differ"
@@ -86,7 +94,19 @@ def verify(bundle: Bundle, target: Target = "simulator") -> Verification:
     differences = tuple(compare(expected, actual, labels))
     values = sum(array.size for array in expected.values())
     samples, steps = golden.inputs.shape[:2]
-    return Verification(target, samples, steps, values, differences, missing, semantics)
+    silent = silent_layers(golden, bundle.program)
+    return Verification(target, samples, steps, values, differences, missing, semantics, silent)
+
+
+def silent_layers(golden: Golden, program: Program) -> tuple[str, ...]:
+    """Names of the layers, and `output`, in which nothing fires on the golden inputs.
+
+    An output that is read by its state need not fire: its states are compared.
+    """
+    names = {**{f"layer{i}": name for i, name in enumerate(program.layer_names)}, "output": "output"}
+    silent = [name for array, name in names.items() if not golden.expected[array].any()]
+    quiet = () if program.deciding.of_spikes else ("output", program.deciding.layer or program.layer_names[-1])
+    return tuple(name for name in silent if name not in quiet)
 
 
 def _unseen(name: str, trace: Trace) -> bool:

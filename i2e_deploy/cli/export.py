@@ -60,6 +60,7 @@ def command(
     Example: i2e-deploy export demo_output/network.safetensors --chip speck2f --out my_bundle
     """
     from i2e_deploy import bundle
+    from i2e_deploy.bundle.verification import silent_layers
     from i2e_deploy.chips import LowerOptions, get
     from i2e_deploy.cli.common import console, print_json, read_frames, read_network_of, working
     from i2e_deploy.network.file import UNTRAINED, read_notes
@@ -84,8 +85,11 @@ def command(
         written = bundle.write(
             out, target, network, frames, provenance=provenance, semantics=semantics, lowered=lowered
         )
-    if not any(written.golden.expected[f"layer{i}"].any() for i in range(len(written.program.layer_names))):
-        console(stderr=True).print("no neuron fires on the golden inputs: give frames that it responds to with --input")
+    if silent := silent_layers(written.golden, written.program):
+        console(stderr=True).print(
+            f"nothing fires in {', '.join(silent)} on the golden inputs, so that they prove little there: "
+            "give frames that the network responds to with --input"
+        )
     report = _report(written)
     if as_json:
         print_json({"bundle": str(out), "report": report, "manifest": dict(written.manifest)})

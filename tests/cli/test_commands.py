@@ -55,7 +55,10 @@ def test_export_says_when_its_golden_vectors_prove_little(tmp_path: Path, capsys
     path = tmp_path / "silent.safetensors"
     write_network(single_neuron(0.01, 100.0), path)
     assert run(["export", str(path), "--chip", "speck2f", "--out", str(tmp_path / "b")]) == 0
-    assert "no neuron fires on the golden inputs" in capsys.readouterr().err
+    layer = single_neuron(0.01, 100.0).layers[0].name
+    assert f"nothing fires in {layer}, output on the golden inputs" in capsys.readouterr().err
+    assert run(["verify", str(tmp_path / "b")]) == 0
+    assert f"nothing fires in {layer}, output on these inputs" in capsys.readouterr().out
 
 
 def test_verify_exits_with_1_and_names_the_place(network_file: Path, tmp_path: Path, capsys: Captured) -> None:
