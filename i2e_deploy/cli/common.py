@@ -243,6 +243,8 @@ def read_frames(path: Path, shape: Sequence[int]) -> Integers:
 def read_input(path: Path, shape: Sequence[int]) -> Integers | Events:
     """Frames as `read_frames`, or a recording: an event file of any kind, or `.npy` with fields t, x, y, p.
 
+    What the reader assumed, put in order or left out is said on standard error.
+
     Raises:
         InputError: no such file, an unknown kind, or see `read_frames`.
     """
@@ -251,7 +253,10 @@ def read_input(path: Path, shape: Sequence[int]) -> Integers | Events:
 
     if path.suffix == ".npy" and not read_array(path).dtype.names:
         return read_frames(path, shape)
-    return read_events(path).events
+    recording = read_events(path)
+    for note in recording.notes:
+        console(stderr=True).print(f"{path}: {note}")
+    return recording.events
 
 
 def new_table(*columns: Column | str, title: str = "") -> Table:

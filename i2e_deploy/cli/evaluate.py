@@ -80,7 +80,8 @@ def command(
     if scene:
         result, semantics = evaluate_scene(deployed.program, data, target, steps), "event"
     else:
-        frames, labels = read_samples(Path(data), tuple(deployed.program.input_shape), steps, limit)
+        say = console(stderr=True).print
+        frames, labels = read_samples(Path(data), tuple(deployed.program.input_shape), steps, limit, say)
         result = _evaluate(deployed, frames, labels, target, semantics, step_us)
     if html is not None:
         write_evaluation(result, html)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from itertools import islice
 from math import prod
 from pathlib import Path
@@ -17,6 +18,7 @@ from i2e_deploy.events.files import read_events
 from i2e_deploy.events.frames import FrameSpec, to_frames
 from i2e_deploy.events.windows import into_steps
 from i2e_deploy.files import check_exists, read_arrays
+from i2e_deploy.text import counted
 
 #: Most windows of a session and most files of a folder that are taken into memory.
 MAX_SAMPLES = 100_000
@@ -25,7 +27,7 @@ MAX_VALUES = 2**31
 
 
 def read_samples(
-    path: Path | str, shape: tuple[int, ...], steps: int, limit: int = 0
+    path: Path | str, shape: tuple[int, ...], steps: int, limit: int = 0, say: Callable[[str], None] | None = None
 ) -> tuple[Integers, NDArray[np.int64] | None]:
     """Frames [N, T, C, H, W] and labels int64 [N] (None for a session).
 
@@ -34,6 +36,7 @@ def read_samples(
         shape: (C, H, W) of the program's input.
         steps: T for event files: each is cut into that many steps of equal time.
         limit: at most so many samples; 0 = all.
+        say: called with each sentence on what the readers of event files assumed, put in order or left out.
 
     Raises:
         InputError: nothing there, or frames of another shape.
@@ -41,7 +44,7 @@ def read_samples(
     """
     path, most = Path(path), min(limit or MAX_SAMPLES, MAX_SAMPLES)
     if path.is_dir():
-        return _read_folder(path, shape, steps, most)
+        return _read_folder(path, shape, steps, most, say)
     check_exists(path)
     if path.suffix == ".npy":
         raise InputError(f"{path} holds frames without labels: give an .npz with `frames` and `labels`")
@@ -65,7 +68,9 @@ def _read_npz(path: Path, most: int) -> tuple[Integers, NDArray[np.int64] | None
     return arrays["frames"][:most], labels
 
 
-def _read_folder(path: Path, shape: tuple[int, ...], steps: int, most: int) -> tuple[Integers, NDArray[np.int64]]:
+def _read_folder(
+    path: Path, shape: tuple[int, ...], steps: int, most: int, say: Callable[[str], None] | None
+) -> tuple[Integers, NDArray[np.int64]]:
     """The first recording of each class, the second of each, ..., so that `most` takes evenly from the classes."""
     place, ranked = Counter[int](), []
     for file, label in find_recordings(path)[1]:
@@ -78,11 +83,15 @@ def _read_folder(path: Path, shape: tuple[int, ...], steps: int, most: int) -> t
         raise InputError(
             f"{len(rows)} recordings of {steps} steps are {values} counts, at most {MAX_VALUES}: take fewer"
         )
-    frames = np.empty((len(rows), steps, *shape), np.int32)
+    frames, notes = np.empty((len(rows), steps, *shape), np.int32), Counter[str]()
     for sample, (file, _) in zip(frames, rows, strict=True):
         recording = read_events(file)
+        notes.update(recording.notes)
         if recording.sensor_size is None:
             raise InputError(f"{file} does not state the sensor's size: convert it to a format that does")
         spec = FrameSpec(recording.sensor_size, (shape[0], shape[1], shape[2]))
         sample[:] = to_frames(recording.events, into_steps(recording.events, steps), spec)
+    if say is not None:
+        for note, files in notes.items():
+            say(f"{counted(files, 'recording')}: {note}")
     return frames, np.array([label for _, label in rows], np.int64)
