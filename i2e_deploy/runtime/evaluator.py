@@ -61,6 +61,8 @@ def evaluate(
         raise InputError(f"targets {list(targets)}: name at least one, each once")
     if "simulator" in targets:
         program.run_on("simulator", frames[:1], semantics)  # compiled before the first batch is timed
+    if FLOAT in targets:
+        run_float(network, program, frames[:1])  # torch is imported before, likewise
     parts: dict[str, list[_Part]] = {name: [] for name in targets}
     divergences: dict[tuple[str, str], Difference] = {}
     apart: dict[tuple[str, str], dict[str, Parting]] = {}
