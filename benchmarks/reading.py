@@ -1,4 +1,4 @@
-"""What the judge costs: `from_sinabs` with an example beside reading alone and beside one pass of the module.
+"""What the judge costs: reading a module with an example beside reading alone and beside one pass of the module.
 
     python benchmarks/reading.py [--turns 15] > benchmarks/results/reading.txt
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,7 +53,7 @@ def main() -> None:
     rng = np.random.default_rng(0)
     print(f"{machine()}, one thread")
     heads = f"{'network':10}{'samples x steps':>16}{'forward ms':>12}{'read ms':>9}"
-    print(f"{heads}{'read and judged ms':>20}{'judge / forward':>17}")
+    print(f"{heads}{'read and judged ms':>20}{'judged / forward':>17}")
     cases = (
         ("digits", build_digit_network(8, torch.Generator().manual_seed(0)), (2, 32, 32), (2, 8)),
         ("gesture", gesture_network(), (2, 128, 128), (1, 20)),
@@ -74,9 +74,38 @@ def main() -> None:
             )
             if turn:  # the first one warms up
                 rows.append((forward, read, judged))
-        forward, read, judged = np.median(rows, axis=0)
-        size = f"{samples} x {steps}"
-        print(f"{name:10}{size:>16}{forward:12.2f}{read:9.2f}{judged:20.2f}{(judged - read) / forward:17.2f}")
+        tell(name, f"{samples} x {steps}", rows)
+    slayer(turns)
+
+
+def slayer(turns: int) -> None:
+    """The same of two SLAYER recipes, where lava-dl is installed."""
+    from i2e_deploy.chips.loihi2 import from_slayer
+    from i2e_deploy.errors import MissingDependency
+    from i2e_deploy.training.slayer import slayer_output
+    from i2e_deploy.training.slayer_networks import RECIPES, build_slayer
+
+    frames = (np.random.default_rng(0).random((4, 8, 2, 32, 32)) < 0.1).astype(np.uint8)
+    for name in ("dense", "conv"):
+        try:
+            module = build_slayer(RECIPES[name][0]).eval()
+        except MissingDependency as error:
+            print(f"{name:10}not run: {error}")
+            return
+        rows = []
+        for turn in range(turns + 1):
+            forward = milliseconds(lambda module=module: slayer_output(module, frames))  # type: ignore[misc]
+            read = milliseconds(lambda module=module: from_slayer(module, (2, 32, 32)))  # type: ignore[misc]
+            judged = milliseconds(lambda module=module: from_slayer(module, (2, 32, 32), example=frames))  # type: ignore[misc]
+            if turn:
+                rows.append((forward, read, judged))
+        tell(f"L2 {name}", "4 x 8", rows)
+
+
+def tell(name: str, size: str, rows: Sequence[tuple[float, float, float]]) -> None:
+    """A line of the table."""
+    forward, read, judged = np.median(rows, axis=0)
+    print(f"{name:10}{size:>16}{forward:12.2f}{read:9.2f}{judged:20.2f}{judged / forward:17.2f}")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from typing import IO, Any
 import numpy as np
 
 from i2e_deploy.errors import FileFormatError, InputError
+from i2e_deploy.text import one_line
 
 #: Largest file that is read into memory.
 MAX_BYTES = 4 * 2**30
@@ -127,7 +128,7 @@ def read_array(path: Path) -> Any:
     try:
         shape, fortran, dtype, offset = _npy_header(path)
     except Exception as error:  # NumPy parses the header as Python: SyntaxError, TokenError, MemoryError, ...
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = one_line(error)
         raise FileFormatError(f"{path} is not a whole .npy file of numbers: {reason}") from error
     wanted = prod(shape) * dtype.itemsize
     if dtype.hasobject or min(shape, default=0) < 0 or wanted != path.stat().st_size - offset:
@@ -167,7 +168,7 @@ def read_arrays(path: Path) -> dict[str, Any]:
     except InputError:
         raise
     except Exception as error:  # zipfile and NumPy's header parser raise a dozen kinds
-        reason = (str(error) or type(error).__name__).splitlines()[0]
+        reason = one_line(error)
         raise FileFormatError(f"{path} is not a whole .npz file of numbers: {reason}") from error
     return arrays
 

@@ -227,11 +227,6 @@ class Guarded:
         return data
 
 
-def one_line(error: Exception) -> str:
-    """What an error of libhdf5 or h5py says first; some say nothing but their kind."""
-    return (str(error) or type(error).__name__).splitlines()[0][:200]
-
-
 def check_file(path: Path) -> None:
     """Raise FileFormatError unless `path` is an ordinary file that starts as HDF5 does and is not too large."""
     if not path.is_file():

@@ -73,3 +73,8 @@ def _value(value: Any) -> str:
     if hasattr(value, "dtype"):
         return f"{value.dtype} {list(value.shape)}"
     return cut(" ".join(repr(value).split()), LONGEST_VALUE)
+
+
+def one_line(error: BaseException) -> str:
+    """What an error of a library says first, for a message of ours; its name where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -13,6 +13,7 @@ from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP
 if TYPE_CHECKING:
     from i2e_deploy.chips import AnyNetwork, CheckReport, Chip, LowerOptions, Program
     from i2e_deploy.chips.costs import Costs
+    from i2e_deploy.cli.applying import Applied
 
 
 def command(
@@ -57,16 +58,7 @@ def command(
     """
     from i2e_deploy.chips import LowerOptions, get
     from i2e_deploy.cli.applying import apply_to_file
-    from i2e_deploy.cli.common import (
-        console,
-        own_program,
-        print_check,
-        print_json,
-        read_input,
-        read_network_of,
-        working,
-    )
-    from i2e_deploy.cli.costs import print_costs
+    from i2e_deploy.cli.common import own_program, print_json, read_input, read_network_of, working
     from i2e_deploy.cli.judging import choices, judged
 
     target, network, program, applied = get(chip), read_network_of(model, input_shape, read), None, None
@@ -89,12 +81,19 @@ def command(
         estimate = {"estimate": None if costs is None else costs.to_dict()}
         print_json(report.to_dict() | estimate | ({} if applied is None else {"applied": applied.to_dict()}))
     else:
-        if applied is not None:
-            applied.print(console())
-        if costs is not None:
-            print_costs(costs, console())
-        print_check(report, console())
+        _tell(report, costs, applied)
     raise typer.Exit(0 if report.fits else 1)
+
+
+def _tell(report: CheckReport, costs: Costs | None, applied: Applied | None) -> None:
+    from i2e_deploy.cli.common import console, print_check
+    from i2e_deploy.cli.costs import print_costs
+
+    if applied is not None:
+        applied.print(console())
+    if costs is not None:
+        print_costs(costs, console())
+    print_check(report, console())
 
 
 def _check(

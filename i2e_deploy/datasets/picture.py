@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.errors import FileFormatError, InputError, MissingDependency
+from i2e_deploy.text import one_line
 
 #: Pillow's names of the formats that are read; its other decoders stay closed.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "PPM", "GIF", "TIFF")
@@ -88,7 +89,7 @@ def decode_picture(data: bytes, resize: Resize, where: str = "image") -> NDArray
         except image_module.UnidentifiedImageError:  # its text holds an address in memory: it would differ in each run
             raise FileFormatError(f"{where}: is not a whole picture (none of {', '.join(FORMATS)})") from None
         except Exception as error:  # Pillow's decoders raise OSError, ValueError, SyntaxError, struct.error, ...
-            reason = (str(error) or type(error).__name__).splitlines()[0]
+            reason = one_line(error)
             raise FileFormatError(f"{where}: is not a whole picture ({reason})") from None
 
 

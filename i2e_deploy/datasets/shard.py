@@ -20,8 +20,9 @@ from i2e_deploy.conversion.vectors import kernel_table, saccades
 from i2e_deploy.datasets.item import encode_item
 from i2e_deploy.datasets.picture import decode_picture
 from i2e_deploy.datasets.plan import Settings, Shard
-from i2e_deploy.datasets.sources import ImageSource, open_source, parquet_module, reason_of
+from i2e_deploy.datasets.sources import ImageSource, open_source, parquet_module
 from i2e_deploy.errors import FileFormatError
+from i2e_deploy.text import one_line
 
 #: Folder inside the output that holds unfinished work; gone when the conversion is complete.
 PROGRESS = ".progress"
@@ -155,7 +156,7 @@ def check_shard(task: ShardTask, content: str) -> str:
             _write_rows(task, source, anew)
             same = parquet.read_table(anew).equals(parquet.read_table(Path(task.out) / task.shard.file))
         except (FileFormatError, OSError, ValueError) as error:
-            return f"cannot be compared with what its pictures give now ({reason_of(error)})"
+            return f"cannot be compared with what its pictures give now ({one_line(error)})"
     return "" if same else "does not hold what its pictures give now (version 0.1.0 noted no content)"
 
 

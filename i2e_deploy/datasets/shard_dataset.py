@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
 from i2e_deploy.datasets.item import decode_item
-from i2e_deploy.datasets.sources import check_row_group, open_parquet, reason_of
+from i2e_deploy.datasets.sources import check_row_group, open_parquet
 from i2e_deploy.errors import FileFormatError, InputError
+from i2e_deploy.text import one_line
 
 #: What a sample goes through before it is returned: uint8 [T, 2, H, W] to anything.
 Transform = Callable[[Tensor], Any]
@@ -66,7 +67,7 @@ class Shards:
             table = self._files[index].read_row_group(group, columns=["data", "label"], use_threads=False)
             pairs = list(zip(table.column("data").to_pylist(), table.column("label").to_pylist(), strict=True))
         except Exception as error:  # pyarrow: OSError, ArrowInvalid, ...
-            raise FileFormatError(f"{self.paths[index]}: damaged row group {group} ({reason_of(error)})") from None
+            raise FileFormatError(f"{self.paths[index]}: damaged row group {group} ({one_line(error)})") from None
         if len(pairs) != self._files[index].metadata.row_group(group).num_rows:
             raise FileFormatError(
                 f"{self.paths[index]}: row group {group} has {len(pairs)} rows, it states another number"

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from i2e_deploy.datasets.picture import ENDINGS, MAX_FILE_BYTES, UNREAD
 from i2e_deploy.errors import FileFormatError, InputError, MissingDependency, UnsupportedError
+from i2e_deploy.text import one_line
 
 #: Largest row group of a Parquet file, uncompressed, that is read into memory.
 MAX_ROW_GROUP_BYTES = 2 << 30
@@ -150,7 +151,7 @@ class ZipSource:
             with self._zip.open(info) as member:
                 data = member.read(info.file_size + 1)
         except Exception as error:  # zipfile: BadZipFile, NotImplementedError, RuntimeError, zlib.error, EOFError
-            raise FileFormatError(f"{self._path}:{name}: damaged member ({error})") from None
+            raise FileFormatError(f"{self._path}:{name}: damaged member ({one_line(error)})") from None
         if len(data) != info.file_size:
             raise FileFormatError(f"{self._path}:{name}: {len(data)} bytes, the zip says {info.file_size}")
         return data
@@ -216,7 +217,7 @@ class ParquetSource:
             try:
                 labels = file.read_row_group(group, columns=["label"]).column("label").to_pylist()
             except Exception as error:  # pyarrow: OSError, ArrowInvalid, ...
-                raise FileFormatError(f"{path}: damaged row group {group} ({reason_of(error)})") from None
+                raise FileFormatError(f"{path}: damaged row group {group} ({one_line(error)})") from None
         if len(labels) != count:
             raise FileFormatError(f"{path}: row group {group} has {len(labels)} labels for {count} rows")
         for row in range(count):
@@ -239,7 +240,7 @@ class ParquetSource:
             try:
                 column = file.read_row_group(group, columns=["image"]).column("image").to_pylist()
             except Exception as error:  # pyarrow: OSError, ArrowInvalid, ...
-                raise FileFormatError(f"{path}: damaged row group {group} ({reason_of(error)})") from None
+                raise FileFormatError(f"{path}: damaged row group {group} ({one_line(error)})") from None
             if len(column) != file.metadata.row_group(group).num_rows:
                 raise FileFormatError(f"{path}: row group {group} has {len(column)} images, it states more or fewer")
             self._held = ((index, group), column)
@@ -269,11 +270,6 @@ def parquet_module(needed_for: str) -> Any:
     return pyarrow.parquet
 
 
-def reason_of(error: BaseException) -> str:
-    """The first line of what an error of a library says, or its name where it says nothing."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
 def open_parquet(path: Path) -> Any:
     """A `pyarrow.parquet.ParquetFile`.
 
@@ -285,7 +281,7 @@ def open_parquet(path: Path) -> Any:
     except (MissingDependency, UnsupportedError):
         raise
     except Exception as error:  # pyarrow: ArrowInvalid, OSError, ...
-        raise FileFormatError(f"{path}: not a readable Parquet file ({reason_of(error)})") from None
+        raise FileFormatError(f"{path}: not a readable Parquet file ({one_line(error)})") from None
 
 
 def check_row_group(file: Any, group: int, path: Path) -> None:

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
-from i2e_deploy.hdf5_guard import Guarded, check_file, one_line
+from i2e_deploy.hdf5_guard import Guarded, check_file
+from i2e_deploy.text import one_line
 
 SPIKES = "spikes"
 #: Nodes, and observables of a node, at most.

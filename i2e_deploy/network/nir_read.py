@@ -24,14 +24,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
-from i2e_deploy.hdf5_guard import Guarded, check_file, one_line
+from i2e_deploy.hdf5_guard import Guarded, check_file
 from i2e_deploy.network.graph import INPUT, Layer, Network, Note
 from i2e_deploy.network.layers import Add, Flatten, ResetMode
 from i2e_deploy.network.nir_graph import NirGraph, free_name, read_graph
 from i2e_deploy.network.nir_neurons import NeuronChoices, ReadNeurons, notes_of, read_neurons
 from i2e_deploy.network.nir_nodes import READERS, check_shapes, whole
 from i2e_deploy.network.op import Op, Shape
-from i2e_deploy.text import listed
+from i2e_deploy.text import listed, one_line
 
 #: Sides of the input.
 MAX_SIDE = 2**16

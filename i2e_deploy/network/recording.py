@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network.torch_graph import Call
+from i2e_deploy.text import one_line
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -63,7 +64,7 @@ def record(module: nn.Module, calls: Sequence[Call], given: Tensor, start: Calla
             try:
                 returned = module(given)
             except Exception as error:  # whatever a user's forward raises
-                raise UnsupportedError(f"{title}.forward fails on the example: {error}") from error
+                raise UnsupportedError(f"{title}.forward fails on the example: {one_line(error)}") from error
     for number, expected in ((runs[key], called) for key, called in names.items()):
         if number != len(expected):
             raise UnsupportedError(

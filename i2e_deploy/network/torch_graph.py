@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network.graph import INPUT
 from i2e_deploy.network.known_modules import changes, kind_of
+from i2e_deploy.text import one_line
 
 if TYPE_CHECKING:
     from torch import nn
@@ -105,7 +106,8 @@ def _traced(module: nn.Module, leaves: Collection[str]) -> tuple[list[Call], tup
         graph = Tracer().trace(module)
     except Exception as error:  # whatever a user's `forward` does with a symbol in place of a tensor
         raise UnsupportedError(
-            f"{type(module).__name__}.forward cannot be traced ({error}): compose it of layers, `+` and Merge alone"
+            f"{type(module).__name__}.forward cannot be traced ({one_line(error)}): "
+            "compose it of layers, `+` and Merge alone"
         ) from error
     names: dict[str, str] = {}
     found: list[Call] = []

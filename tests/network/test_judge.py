@@ -148,6 +148,19 @@ def test_a_forward_that_fails_on_the_example_is_one_line() -> None:
         from_sinabs(module_of(), SHAPE, frames_of(np.random.default_rng(3), (2, 12, 11)))
 
 
+def test_a_forward_that_fails_in_several_lines_is_one_line() -> None:
+    class Talkative(nn.Identity):
+        stands_for = "Identity"
+
+        def forward(self, _: Any) -> Any:
+            raise RuntimeError("first\nsecond\nthird")
+
+    module = nn.Sequential(*module_of(), Talkative())
+    with pytest.raises(UnsupportedError, match=r"fails on the example: first$") as caught:
+        from_sinabs(module, SHAPE, frames_of(np.random.default_rng(7), SHAPE))
+    assert "\n" not in str(caught.value)
+
+
 def test_several_outputs_and_shared_pooling_in_any_order() -> None:
     class Two(nn.Module):
         def __init__(self) -> None:

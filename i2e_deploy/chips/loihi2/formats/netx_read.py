@@ -33,6 +33,7 @@ from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
 from i2e_deploy.hdf5_guard import Guarded, check_file
 from i2e_deploy.network.graph import Note
 from i2e_deploy.network.op import Shape
+from i2e_deploy.text import one_line
 
 if TYPE_CHECKING:
     import h5py
@@ -80,7 +81,7 @@ def read_netx(
     except (FileFormatError, UnsupportedError, InputError):
         raise
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError, OverflowError) as error:
-        raise FileFormatError(f"{path.name}: damaged HDF5: {str(error).splitlines()[0][:200]}") from error
+        raise FileFormatError(f"{path.name}: damaged HDF5: {one_line(error)}") from error
     if not reset_interval and (reset_offset or not reset_staggered):
         raise InputError("a reset needs reset_interval, in steps: give it too")
     return network.with_reset(reset_interval, reset_offset, reset_staggered) if reset_interval else network

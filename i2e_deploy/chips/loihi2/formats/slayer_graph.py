@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from i2e_deploy.errors import I2EDeployError, InputError, UnsupportedError
+from i2e_deploy.text import one_line
 
 #: Package of SLAYER's blocks.
 _BLOCKS = "lava.lib.dl.slayer.block"
@@ -163,9 +164,9 @@ def ran(module: Any, frames: Tensor) -> Run:
         except I2EDeployError:
             raise
         except Exception as error:  # whatever a user's `forward` raises
-            text = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
             raise InputError(
-                f"{title} fails on frames {list(frames.shape)} ([B, ..., T]): {text}; give example=frames that it takes"
+                f"{title} fails on frames {list(frames.shape)} ([B, ..., T]): {one_line(error)}; "
+                "give example=frames that it takes"
             ) from error
     notes = watch.check(returned, title)
     read = (
@@ -267,7 +268,9 @@ def _copied(module: Any) -> tuple[nn.Module, Callable[[Any], Any]]:
     try:
         copied: Any = copy.deepcopy(row, memo)
     except Exception as error:  # whatever an attribute of the user's refuses
-        raise InputError(f"{type(module).__name__} cannot be copied, and is not run itself: {error}") from error
+        raise InputError(
+            f"{type(module).__name__} cannot be copied, and is not run itself: {one_line(error)}"
+        ) from error
     network: nn.Module = copied if own else nn.ModuleList(copied)
     for part in network.eval().cpu().modules():
         _freshen(part)

@@ -6,7 +6,6 @@ Usage: `python fuzz_lava.py FIRST COUNT FOLDER`. Prints one line of JSON.
 from __future__ import annotations
 
 import json
-import os
 import sys
 import traceback
 import warnings
@@ -14,6 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from lava_child import run_and_exit
 from lava_models import load, run_models
 from loihi_nets import draw_frames, draw_network
 
@@ -90,12 +90,4 @@ def main(first: int, count: int, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    code = 1
-    try:
-        main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
-        code = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
+    run_and_exit(lambda: main(int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])))

@@ -6,15 +6,14 @@ Usage: `old_files.py COUNT FOLDER`, in a process of its own. Agreement: exact, e
 from __future__ import annotations
 
 import json
-import os
 import sys
-import traceback
 import warnings
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from lava_child import run_and_exit
 from lava_models import load, run_models
 from netx_files import add_layer
 
@@ -70,12 +69,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    code = 1
-    try:
-        main()
-        code = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
+    run_and_exit(main)

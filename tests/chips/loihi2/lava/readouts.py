@@ -6,10 +6,8 @@ Agreement: exact, integers. Usage: `readouts.py DRAWS`. Prints one line of JSON.
 from __future__ import annotations
 
 import json
-import os
 import sys
 import tempfile
-import traceback
 import warnings
 from dataclasses import replace
 from importlib import import_module
@@ -19,6 +17,7 @@ from typing import Any
 import h5py
 import numpy as np
 import torch
+from lava_child import run_and_exit
 
 from i2e_deploy.chips import Engine
 from i2e_deploy.chips.deciding import Deciding
@@ -172,12 +171,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    code = 1
-    try:
-        main()
-        code = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
+    run_and_exit(main)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import traceback
 import warnings
 from pathlib import Path
 
 import numpy as np
+from lava_child import run_and_exit
 from lava_models import load, run_models
 from shipped_nets import NETWORKS, find, frames_of
 
@@ -33,12 +32,4 @@ def main(folder: Path, jobs: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    code = 1
-    try:
-        main(Path(sys.argv[1]), sys.argv[2:])
-        code = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
+    run_and_exit(lambda: main(Path(sys.argv[1]), sys.argv[2:]))

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
-import traceback
 import warnings
 from importlib import import_module
 from typing import Any
 
 import numpy as np
 import torch
+from lava_child import run_and_exit
 
 from i2e_deploy.chips.loihi2 import from_slayer
 from i2e_deploy.chips.loihi2.runnable import LoihiProgram
@@ -186,12 +184,4 @@ def sdnn(blocks: Any, frames: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    code = 1
-    try:
-        main()
-        code = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
+    run_and_exit(main)

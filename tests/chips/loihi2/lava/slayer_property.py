@@ -7,17 +7,16 @@ reason, `doubtful` (differs, and a doubtful note says why), `wrong` (differs in 
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 import time
-import traceback
 import warnings
 from collections import Counter
 from typing import Any
 
 import numpy as np
 import torch
+from lava_child import run_and_exit
 from slayer_beside import STEPS, agrees, frames_of
 from slayer_draws import drawn
 
@@ -69,12 +68,4 @@ def main(first: int, count: int) -> None:
 
 
 if __name__ == "__main__":
-    code = 1
-    try:
-        main(int(sys.argv[1]), int(sys.argv[2]))
-        code = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
+    run_and_exit(lambda: main(int(sys.argv[1]), int(sys.argv[2])))

@@ -7,9 +7,7 @@ hang. Prints one line of JSON and leaves by `os._exit`, because Lava's exit hand
 from __future__ import annotations
 
 import json
-import os
 import sys
-import traceback
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
@@ -17,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from lava_child import run_and_exit
 from numpy.typing import NDArray
 
 from i2e_deploy.lava_shim import import_lava
@@ -114,12 +113,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    code = 1
-    try:
-        main(Path(sys.argv[1]))
-        code = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
+    run_and_exit(lambda: main(Path(sys.argv[1])))
