@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from i2e_deploy.network.layers import Pool2d as Pool2d
     from i2e_deploy.network.layers import Pooling as Pooling
     from i2e_deploy.network.layers import ResetMode as ResetMode
-    from i2e_deploy.network.nir_choices import nir_readings as nir_readings
-    from i2e_deploy.network.nir_frameworks import judge_nir_with as judge_nir_with
-    from i2e_deploy.network.nir_judge import judge_nir as judge_nir
-    from i2e_deploy.network.nir_read import read_nir as read_nir
-    from i2e_deploy.network.nir_write import write_nir as write_nir
+    from i2e_deploy.network.nir.choices import nir_readings as nir_readings
+    from i2e_deploy.network.nir.frameworks import judge_nir_with as judge_nir_with
+    from i2e_deploy.network.nir.judge import judge_nir as judge_nir
+    from i2e_deploy.network.nir.read import read_nir as read_nir
+    from i2e_deploy.network.nir.write import write_nir as write_nir
     from i2e_deploy.network.op import Op as Op
     from i2e_deploy.network.run import FloatTrace as FloatTrace
     from i2e_deploy.network.sensor import Sensor as Sensor
-    from i2e_deploy.network.sinabs_export import to_sinabs as to_sinabs
-    from i2e_deploy.network.sinabs_import import from_sinabs as from_sinabs
+    from i2e_deploy.network.sinabs.export import to_sinabs as to_sinabs
+    from i2e_deploy.network.sinabs.read import from_sinabs as from_sinabs
 else:
     __getattr__, __dir__, __all__ = offer(
         __name__,
@@ -38,15 +38,15 @@ else:
             "file": "read read_notes write",
             "graph": "INPUT Layer Network Note chain",
             "layers": "Add Conv2d Flatten IntegrateAndFire Linear Pool2d Pooling ResetMode",
-            "nir_choices": "nir_readings",
-            "nir_frameworks": "judge_nir_with",
-            "nir_judge": "judge_nir",
-            "nir_read": "read_nir",
-            "nir_write": "write_nir",
+            "nir.choices": "nir_readings",
+            "nir.frameworks": "judge_nir_with",
+            "nir.judge": "judge_nir",
+            "nir.read": "read_nir",
+            "nir.write": "write_nir",
             "op": "Op",
             "run": "FloatTrace",
             "sensor": "Sensor",
-            "sinabs_export": "to_sinabs",
-            "sinabs_import": "from_sinabs",
+            "sinabs.export": "to_sinabs",
+            "sinabs.read": "from_sinabs",
         },
     )

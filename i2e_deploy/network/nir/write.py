@@ -1,4 +1,4 @@
-"""Write a float network as a NIR file (`.nir`); `nir_read` has the table of nodes.
+"""Write a float network as a NIR file (`.nir`); `read` has the table of nodes.
 
 Straight to HDF5: the constructors of the `nir` package differ from release to release (1.0.6 takes no metadata, 1.0.5
 and later refuse convolutions with groups). The layout is that of nir 1.0.4, which every later release reads; 1.0.5 and
@@ -19,7 +19,7 @@ from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.files import replacing
 from i2e_deploy.network.graph import INPUT, Layer, Network
 from i2e_deploy.network.layers import Add, Conv2d, Flatten, IntegrateAndFire, Linear, Pool2d
-from i2e_deploy.network.nir_graph import MAX_NAME, MAX_NODES, PLACE, free_name
+from i2e_deploy.network.nir.graph import MAX_NAME, MAX_NODES, PLACE, free_name
 from i2e_deploy.network.op import Shape
 
 if TYPE_CHECKING:

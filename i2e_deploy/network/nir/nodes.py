@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from i2e_deploy.errors import FileFormatError, UnsupportedError
 from i2e_deploy.hdf5_guard import Guarded
 from i2e_deploy.network.layers import Conv2d, Flatten, Linear, Pool2d, Pooling
-from i2e_deploy.network.nir_graph import NirGraph
+from i2e_deploy.network.nir.graph import NirGraph
 from i2e_deploy.network.op import Array, Op, Pair, Shape
 
 #: Strides, paddings, sides.
