@@ -26,7 +26,8 @@ from typing import Any, Literal
 from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
 from i2e_deploy.hdf5_guard import Guarded, check_file
 from i2e_deploy.network.graph import INPUT, Layer, Network, Note
-from i2e_deploy.network.layers import Add, Flatten, ResetMode
+from i2e_deploy.network.layers import Add, Flatten
+from i2e_deploy.network.neurons import ResetMode
 from i2e_deploy.network.nir.graph import NirGraph, free_name, read_graph
 from i2e_deploy.network.nir.neurons import NeuronChoices, ReadNeurons, notes_of, read_neurons
 from i2e_deploy.network.nir.nodes import READERS, check_shapes, whole
