@@ -10,7 +10,7 @@ import numpy as np
 
 from i2e_deploy.chips.loihi2.engine import neuron_kernels
 from i2e_deploy.chips.loihi2.engine.plan import Array, LayerPlan, WirePlan
-from i2e_deploy.chips.loihi2.engine.programmable_kernel import options_of, programmable
+from i2e_deploy.chips.loihi2.engine.programmable_kernel import options_of, programmable, shifted
 from i2e_deploy.chips.loihi2.engine.workers import Workers, worthwhile
 from i2e_deploy.chips.loihi2.program import CubaLif, Delta, Resonator, Sigma, SigmaDelta
 from i2e_deploy.chips.loihi2.programmable import ProgrammableLif
@@ -55,7 +55,7 @@ class Population:
         if isinstance(neuron, ProgrammableLif):
             keep = [self._kept(4096 - decay) for decay in (neuron.current_decay, neuron.voltage_decay)]
             adapts = self._kept(4096 - neuron.adaptation_decay)
-            threshold, step = (self._by_neuron(x << 6) for x in (neuron.threshold, neuron.adaptation_step))
+            threshold, step = (self._kept(shifted(x)) for x in (neuron.threshold, neuron.adaptation_step))
             return *self.state.values(), *keep, threshold, adapts, step, bias, options_of(neuron)
         if isinstance(neuron, Resonator):
             return ()
@@ -63,12 +63,10 @@ class Population:
         threshold = ((getattr(neuron, "threshold", 0) << shift) + 2**31) % 2**32 - 2**31
         return *(self.state.get(name, none) for name in _SIGMA), threshold, bias, _MODES[type(neuron)], shift
 
-    def _by_neuron(self, values: Any) -> Any:
-        """[1], or [N] in the order of the engine."""
-        return values if values.size == 1 else self.plan.layer.per_neuron(values)[self.plan.order]
-
     def _kept(self, values: Any) -> Any:
-        return np.ascontiguousarray(self._by_neuron(values).astype(np.int32))
+        if values.size > 1:
+            values = self.plan.layer.per_neuron(values)[self.plan.order]
+        return np.ascontiguousarray(values.astype(np.int32))
 
     def currents(self, imag: bool) -> Array:
         """[B, T + depth, N]: row t arrives in step t of the block."""

@@ -172,7 +172,7 @@ def _programmable(layer: Layer, neuron: ProgrammableLif, state: State, t: int, a
     variables["v"] = v
     if neuron.sends == "voltage":
         return v
-    kept = decay(variables["adaptation"], layer.per_neuron(neuron.adaptation_decay)).clip(0)  # no run goes below 0
+    kept = decay(variables["adaptation"], layer.per_neuron(neuron.adaptation_decay)).clip(0, WORD - 1)
     threshold = (layer.per_neuron(neuron.threshold) << 6) + kept
     spikes = _spikes(neuron, v, threshold)
     grown = kept + spikes * (layer.per_neuron(neuron.adaptation_step) << 6)
