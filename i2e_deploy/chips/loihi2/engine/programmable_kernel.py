@@ -27,23 +27,21 @@ _NEVER = 2**30
 
 def options_of(neuron: ProgrammableLif) -> Array:
     """The options as the kernel reads them: int64, see the names above."""
-    lowest = -(_WORD - 1) if neuron.lowest is None else neuron.lowest << 6
-    most = 2**31 - 1 if neuron.max_spikes == "any" else neuron.max_spikes
     found = {
         REACHED: neuron.fires == ">=",
-        MOST: most,
+        MOST: 2**31 - 1 if neuron.max_spikes == "any" else neuron.max_spikes,
         SUBTRACTS: neuron.after_spike == "subtract",
         SETS: neuron.after_spike == "set",
         VALUE: neuron.reset_value << 6,
         LATE: neuron.reset_step == "next",
-        LOWEST: lowest,
+        LOWEST: -(_WORD - 1) if neuron.lowest is None else neuron.lowest << 6,
         VOLTAGE: neuron.sends == "voltage",
     }
     return np.array([found[i] for i in range(8)], np.int64)
 
 
 def shifted(values: Array) -> Array:
-    """Thresholds as the kernel takes them."""
+    """Parameters in units of 64 as the kernel takes them."""
     return np.minimum(values << 6, _NEVER)
 
 
