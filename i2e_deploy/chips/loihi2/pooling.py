@@ -30,8 +30,8 @@ def max_pool_block(
     """
     if bits:
         raise UnsupportedError(
-            f"layer {name!r} pools the maximum of {source!r}, whose messages carry values ({bits} bits): synapses of the "
-            "chip add up, so the largest is lost. Let it send one spike a step (max_spikes=1), or use average pooling"
+            f"layer {name!r} pools the maximum of {source!r}, whose messages carry values ({bits} bits): synapses add "
+            "up, so the largest is lost. Let it send one spike a step without a value, or use average pooling"
         )
     if len(shape) != 3:
         raise InputError(f"layer {name!r} pools {source!r} of shape {shape}: pooling takes (C, H, W)")

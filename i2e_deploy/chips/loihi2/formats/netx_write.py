@@ -34,8 +34,8 @@ def refuse_programmable(network: b.BlockNetwork) -> None:
     if found:
         layers = "; ".join(f"{name!r}: {', '.join(n.beyond_standard()) or 'what CubaLif does'}" for name, n in found)
         raise UnsupportedError(
-            f"programmable neurons (layer {layers}): no .net file holds them and no fixed_pt model of Lava 0.10 computes "
-            "them. Run targets simulator or reference, or use CubaLif neurons (reset to 0, one spike a step, v > threshold)"
+            f"programmable neurons (layer {layers}): no .net file holds them and no fixed_pt model of Lava 0.10 "
+            "computes them. Run targets simulator or reference, or use CubaLif (reset to 0, one spike a step, v > threshold)"
         )
 
 
@@ -47,8 +47,8 @@ def write_netx(network: b.BlockNetwork, path: str | Path) -> None:
     SLAYER's layer `average`, which netx does not load.
 
     Raises:
-        UnsupportedError: programmable neurons, branches, delays of convolutions, message bits other than netx's, a readout that a file does
-            not say; every layer is named.
+        UnsupportedError: programmable neurons, branches, delays of convolutions, message bits other than netx's, a
+            readout that a file does not say; every layer is named.
         InputError: the file cannot be written.
     """
     refuse_programmable(network)
