@@ -49,10 +49,8 @@ def _programs(layers: Sequence[Layer]) -> tuple[str, ...]:
     names = [layer.name for layer in layers if isinstance(layer.neuron, ProgrammableLif)]
     if not names:
         return ()
-    text = (
-        "an update of a programmable neuron takes more time and energy than the standard one's, which is counted here"
-    )
-    return (f"{text}; how much more no public figure says: layers {listed(names)}",)
+    text = "what an update of a programmable neuron costs: no public figure says, it is counted as a standard neuron's"
+    return (f"{text} (layers {listed(names)})",)
 
 
 def dynamic_energy(trace: Trace, layers: Sequence[Layer], profile: Profile) -> Figure:

@@ -35,7 +35,7 @@ def refuse_programmable(network: b.BlockNetwork) -> None:
         layers = "; ".join(f"{name!r}: {', '.join(n.beyond_standard()) or 'what CubaLif does'}" for name, n in found)
         raise UnsupportedError(
             f"programmable neurons (layer {layers}): no .net file holds them and no fixed_pt model of Lava 0.10 "
-            "computes them. Run targets simulator or reference, or use CubaLif (reset to 0, one spike a step, v > threshold)"
+            "computes them. Run targets simulator or reference, or use CubaLif: reset to 0, one spike, v > threshold"
         )
 
 
