@@ -24,6 +24,10 @@ LARGEST = 2**17 - 1
 MOST = 2**31 - 1
 
 
+def _within(value: Any, low: int, high: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
 def _none() -> Ints:
     return np.zeros(1, np.int64)
 
@@ -90,19 +94,20 @@ class ProgrammableLif(Neuron):
     def __post_init__(self) -> None:
         for name, (low, high) in self.arrays.items():
             values = getattr(self, name)
-            if values.ndim != 1 or values.dtype.kind not in "iu" or values.min(initial=0) < low or values.max() > high:
+            fits = values.ndim == 1 and values.size and values.dtype.kind in "iu"
+            if not fits or values.min() < low or values.max() > high:
                 raise InputError(f"{name} is {values}: give integers [1], [C] or [N] in {low}..{high}")
         for name, allowed in self.words.items():
             if getattr(self, name) not in allowed:
                 raise InputError(f"{name} is {getattr(self, name)!r}: choose one of {', '.join(allowed)}")
-        if self.max_spikes != "any" and not 1 <= self.max_spikes <= LARGEST:
+        if self.max_spikes != "any" and not _within(self.max_spikes, 1, LARGEST):
             raise InputError(f"max_spikes is {self.max_spikes!r}: give 1..{LARGEST}, or 'any'")
         if self.max_spikes != 1 and int(self.threshold.min()) < 1:
             raise InputError("the threshold is 0 and several spikes may be sent: give a threshold of at least 1")
-        if self.lowest is not None and not -LARGEST <= self.lowest <= 0:
+        if self.lowest is not None and not _within(self.lowest, -LARGEST, 0):
             raise InputError(f"the lower bound of the voltage is {self.lowest}: give {-LARGEST}..0, or None")
         least = -LARGEST if self.lowest is None else self.lowest
-        if not least <= self.reset_value <= LARGEST:
+        if not _within(self.reset_value, least, LARGEST):
             raise InputError(f"the reset value is {self.reset_value}: give {least}..{LARGEST}")
 
     @property
