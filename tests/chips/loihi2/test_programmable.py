@@ -70,7 +70,7 @@ def course(program: LoihiProgram, given: list[int], variable: str = "v") -> tupl
     return sent, found
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(seed=SEEDS, samples=st.integers(1, 3))
 def test_the_engine_equals_the_definition(seed: int, samples: int) -> None:
     """Agreement: exact, every message, state and count, any option with any other, in any network."""
@@ -102,7 +102,7 @@ def test_what_was_drawn_holds_every_option() -> None:
     assert sum(c.saturations for c in counts) > 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=SEEDS)
 def test_with_the_parameters_of_cuba_it_is_cuba(seed: int) -> None:
     """Agreement: exact, spikes and voltages, on both engines; thresholds that CubaLif has, resets too."""

@@ -1,7 +1,7 @@
-"""Programmable neurons beside the programs whose neurons they stand for: Lava's ATRLIF, Sinabs, snnTorch, torch's pooling.
+"""Programmable neurons beside the programs whose neurons they stand for: Lava's ATRLIF, Sinabs, snnTorch; pooling.
 
-Where decays are 0, 1/2 or 1 and inputs are multiples of 2^8, twelve steps leave no rest below a state's unit of 1/64, and
-floats are exact too: then equal means equal.
+Where decays are 0, 1/2 or 1 and inputs are multiples of 2^8, twelve steps leave no rest below a state's unit of 1/64,
+and floats are exact too: then equal means equal.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def floats(given: Any) -> Any:
 @needs_lava_run
 @pytest.mark.slow
 def test_the_adaptive_threshold_is_lavas() -> None:
-    """Agreement: exact, spikes, current, voltage and threshold of ATRLIF whose refractory state is forgotten at once."""
+    """Agreement: exact, spikes, current, voltage and threshold of ATRLIF, its refractory state forgotten at once."""
     found = json.loads(run_script(Path(__file__).parent / "lava" / "adaptive.py", "40").splitlines()[-1])
     assert [case for case in found if case["different spikes"] or case["different states"]] == []
     assert sum(case["spikes"] for case in found) > 2000
@@ -170,10 +170,8 @@ def test_max_pooling_of_spikes_is_torchs_a_step_later() -> None:
         try:
             block = max_pool_block("pool", SOURCE, shape, 0, kernel, stride, padding, dilation)  # type: ignore[arg-type]
         except InputError:
-            assert (
-                min(n + 2 * p - d * (k - 1) for n, p, d, k in zip(shape[1:], padding, dilation, kernel, strict=True))
-                < 1
-            )
+            sides = zip(shape[1:], padding, dilation, kernel, strict=True)
+            assert min(n + 2 * p - d * (k - 1) for n, p, d, k in sides) < 1
             continue
         trace = LoihiProgram(BlockNetwork(shape, (block,))).run(frames)
         images = torch.tensor(frames.reshape(-1, *shape), dtype=torch.float32)
@@ -185,7 +183,7 @@ def test_max_pooling_of_spikes_is_torchs_a_step_later() -> None:
 
 
 def test_max_pooling_of_values_is_refused_with_the_way_out() -> None:
-    with pytest.raises(UnsupportedError, match="synapses add up, so the largest is lost. Let it send one spike a step"):
+    with pytest.raises(UnsupportedError, match=r"add up, so the largest is lost\. Let it send one spike a step"):
         max_pool_block("pool", "a", (2, 8, 8), 24, (2, 2), (2, 2))
     with pytest.raises(InputError, match="no window"):
         max_pool_block("pool", "a", (2, 2, 2), 0, (3, 3), (2, 2))
