@@ -41,6 +41,11 @@ def _limit(
     )
 
 
+def _without_lava(network: BlockNetwork) -> bool:
+    """Whether it holds neurons that neither Lava nor SLAYER has: what these would compute is no question then."""
+    return any(isinstance(block.neuron, ProgrammableLif) for block in network.blocks)
+
+
 def weights(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[Finding]:
     """Range and grid of the weights."""
     for connection in block.connections:
@@ -61,7 +66,7 @@ def weights(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[F
 
 def lava_weights(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[Finding]:
     """Whether netx and Lava keep dense weights as they are; where Lava lacks a neuron, it computes none."""
-    if any(isinstance(b.neuron, ProgrammableLif) for b in network.blocks):
+    if _without_lava(network):
         return
     dense = [c for c in block.connections if isinstance(c.synapse, DenseSynapse)]
     recurrent = any(c.source == block.name for c in dense)
@@ -170,7 +175,7 @@ def delays(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[Fi
         if connection.synapse is None or connection.synapse.delay is None:
             continue
         yield _limit(profile, "delay", "delay", block, int(connection.synapse.delay.max()), "shorten the delays")
-        if isinstance(connection.synapse, ConvSynapse):
+        if isinstance(connection.synapse, ConvSynapse) and not _without_lava(network):
             text = "netx ignores delays of convolutions: train them without, or only simulate"
             yield Finding("Lava delay", block.name, "acts here", "ignored", "", "warning", text)
 
@@ -188,7 +193,7 @@ def messages(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[
 
 def time_shift(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[Finding]:
     """What SLAYER computes otherwise than the chip (docs/loihi2.md has the cases)."""
-    if not isinstance(block.neuron, CubaLif) or block.bias is None or not block.bias.any():
+    if not isinstance(block.neuron, CubaLif) or block.bias is None or not block.bias.any() or _without_lava(network):
         return
     if any(c.synapse is None for b in network.blocks for c in b.connections):
         return  # with an input layer SLAYER's time starts as the chip's
