@@ -44,14 +44,15 @@ def findings(of: BlockNetwork, profile: Any = PROFILE) -> dict[str, Finding]:
     [
         ({}, "reset by subtraction"),
         ({"after_spike": "none"}, "no reset"),
-        ({"after_spike": "set", "reset_value": -2}, "reset to -2"),
+        ({"after_spike": "set", "reset_value": np.array([-2])}, "reset to a value"),
+        ({"after_spike": "amount", "reset_value": np.array([2])}, "reset by an amount"),
         ({"reset_step": "next"}, "reset in the next step"),
         ({"max_spikes": 4}, "up to 4 spikes a step"),
         ({"max_spikes": "any"}, "any number of spikes a step"),
         ({"fires": ">="}, "fires at the threshold"),
         ({"adaptation_step": np.array([3])}, "adaptive threshold"),
         ({"threshold": np.array([3, 4])}, "several thresholds"),
-        ({"lowest": -4}, "lower bound of the voltage"),
+        ({"lowest": np.array([-4])}, "lower bound of the voltage"),
         ({"sends": "voltage"}, "sends its voltage in every step"),
     ],
 )

@@ -16,14 +16,17 @@ from children import needs_lava_run, run_script
 
 from i2e_deploy.chips.loihi2.pooling import max_pool_block
 from i2e_deploy.chips.loihi2.program import SOURCE, Block, BlockNetwork, Connection
-from i2e_deploy.chips.loihi2.programmable import ProgrammableLif
+from i2e_deploy.chips.loihi2.programmable import UNBOUNDED, ProgrammableLif
 from i2e_deploy.chips.loihi2.runnable import LoihiProgram
 from i2e_deploy.chips.trace import Trace
 from i2e_deploy.errors import InputError, UnsupportedError
+from i2e_deploy.network.neurons import LeakyIntegrateAndFire, parameter
 
 torch = pytest.importorskip("torch")
 STEPS, SIZE, GRID = 12, 16, 2**8
 HALVES = (0, 2048, 4096)
+#: Of the float network's neurons, in units of the grid.
+DRAWN = {"threshold": (1, 8), "reset_value": (-2, 3), "min_v": (-4, 1), "adaptation_step": (0, 4)}
 
 
 def kept(decay: int) -> Any:
@@ -56,7 +59,7 @@ def test_the_adaptive_threshold_is_lavas() -> None:
 
 @pytest.mark.parametrize("adapts", [False, True])
 @pytest.mark.parametrize("most", [1, 2, "any"])
-@pytest.mark.parametrize("resets", ["subtract", "set"])
+@pytest.mark.parametrize("resets", ["subtract", "amount", "set"])
 def test_sinabs(adapts: bool, most: Any, resets: Any) -> None:
     """Agreement: exact, spikes and voltages of LIF and ALIF: several spikes, `>=`, both resets, the lower bound."""
     activation = pytest.importorskip("sinabs.activation")
@@ -68,6 +71,7 @@ def test_sinabs(adapts: bool, most: Any, resets: Any) -> None:
         current, voltage = int(rng.choice(HALVES[1:])), int(rng.choice(HALVES))
         threshold, scale = (int(n) * GRID for n in rng.integers(1, 6, 2))
         lowest = None if rng.random() < 0.5 else -int(rng.integers(0, 4)) * GRID
+        amount = int(rng.integers(1, 8)) * GRID
         given = draw_given(rng)
         state = {name: torch.zeros(1, SIZE, dtype=torch.float64) for name in ("v_mem", "b", "i_syn")}
         state["spike_threshold"] = torch.full((1, SIZE), float(threshold), dtype=torch.float64)
@@ -77,7 +81,8 @@ def test_sinabs(adapts: bool, most: Any, resets: Any) -> None:
         common: dict[str, Any] = {
             "input_data": floats(given), "alpha_mem": kept(voltage), "alpha_syn": synaptic, "state": state,
             "spike_fn": spike, "reset_fn": {
-                "subtract": activation.MembraneSubtract(), "set": activation.MembraneReset()}[resets],
+                "subtract": activation.MembraneSubtract(), "set": activation.MembraneReset(),
+                "amount": activation.MembraneSubtract(float(amount))}[resets],
             "surrogate_grad_fn": activation.SingleExponential(), "min_v_mem": lowest, "norm_input": False,
         }  # fmt: skip
         if adapts:
@@ -88,8 +93,10 @@ def test_sinabs(adapts: bool, most: Any, resets: Any) -> None:
         else:
             spikes, after, _ = functional.lif_forward(**common, spike_threshold=float(threshold))
         neuron = ProgrammableLif(
-            np.array([current]), np.array([voltage]), np.array([threshold]), resets, max_spikes=most, fires=">=",
-            lowest=lowest, adaptation_decay=np.array([2048]), adaptation_step=np.array([scale if adapts else 0]),
+            np.array([current]), np.array([voltage]), np.array([threshold]), resets,
+            np.array([amount if resets == "amount" else 0]), max_spikes=most, fires=">=",
+            lowest=np.array([UNBOUNDED if lowest is None else lowest]),
+            adaptation_decay=np.array([2048]), adaptation_step=np.array([scale if adapts else 0]),
         )  # fmt: skip
         trace = ours(neuron, given if synaptic is None else given // 2)
         np.testing.assert_array_equal(trace.output[0], spikes[0].numpy())
@@ -156,6 +163,56 @@ def _steps(module: Any, given: Any, states: int) -> tuple[Any, Any]:
         spikes.append(spike[0].detach().numpy())
         shown.append(held[-1][0].detach().numpy())
     return np.stack(spikes), np.stack(shown)
+
+
+def test_the_float_networks_leaky_neurons() -> None:
+    """Agreement: exact, spikes and voltages of `network.neurons`, any option with any other.
+
+    Its adaptation fades after the comparison, ours before it: of the same step 1/2 is left, so ours is twice as large.
+    """
+    total = several = 0
+    for seed in range(120):
+        rng = np.random.default_rng([seed, 7])
+        given = draw_given(rng)[:9]
+        words: dict[str, Any] = {
+            "max_spikes": [1, 1, 3, None][rng.integers(4)], "strict": bool(rng.random() < 0.5),
+            "late_reset": bool(rng.random() < 0.5), "reset": str(rng.choice(["subtract", "value", "none"])),
+        }  # fmt: skip
+        numbers = {name: rng.integers(low, high, SIZE) * GRID for name, (low, high) in DRAWN.items()}
+        decays = {name: rng.choice(HALVES, SIZE) for name in ("decay", "current_decay")}
+        drawn = {name: values for name, values in numbers.items() if name == "threshold" or rng.random() < 0.5}
+        if words["reset"] == "none":
+            drawn.pop("reset_value", None)
+        if words["reset"] == "subtract" and "reset_value" in drawn:
+            drawn["reset_value"] = abs(drawn["reset_value"])  # a negative amount leads out of 24 bits
+        if "adaptation_step" in drawn:
+            drawn["adaptation_decay"] = np.array(0.5)
+        factors = {name: 1 - decay / 4096 for name, decay in decays.items()}
+        op = LeakyIntegrateAndFire(**words, **{name: parameter(values) for name, values in (factors | drawn).items()})
+        state: dict[str, Any] = {}
+        spikes = []
+        for row in floats(given)[0]:
+            sent, state = op.step([row[None]], state)
+            spikes.append(sent[0].numpy())
+        resets = {"subtract": "amount" if "reset_value" in drawn else "subtract", "value": "set", "none": "none"}
+        neuron = ProgrammableLif(
+            decays["current_decay"], decays["decay"], drawn["threshold"],
+            resets[words["reset"]],  # type: ignore[arg-type]
+            drawn.get("reset_value", np.array([0])),
+            "next" if words["late_reset"] else "same",
+            words["max_spikes"] or "any",
+            ">" if words["strict"] else ">=",
+            drawn.get("min_v", np.array([UNBOUNDED])),
+            np.array([2048]),
+            2 * drawn.get("adaptation_step", np.array([0])),
+        )  # fmt: skip
+        trace = ours(neuron, given)
+        assert trace.counts["a"].saturations == 0
+        np.testing.assert_array_equal(trace.output[0], np.stack(spikes))
+        np.testing.assert_array_equal(trace.states["a"]["v"][0] / 64, state["v_mem"][0].numpy())
+        total, several = total + int(np.sum(spikes)), several + int(np.max(spikes) > 1)
+    assert total > 2000
+    assert several > 20
 
 
 def test_max_pooling_of_spikes_is_torchs_a_step_later() -> None:
