@@ -91,15 +91,15 @@ def test_what_was_drawn_holds_every_option() -> None:
     assert sum(bool(n.adaptation_step.any()) for n in drawn) > 20
     assert sum(n.reset is not None for n in drawn) > 20
     assert sum(bool(n.reset_value.any()) for n in drawn) > 20
-    counts = [
+    total = [
         count
         for seed in range(60)
         for count in LoihiProgram(programmable_network(seed))
         .run(draw_frames(programmable_network(seed), seed))
         .counts.values()
     ]
-    assert sum(c.spikes for c in counts) > 10_000
-    assert sum(c.saturations for c in counts) > 0
+    assert sum(c.spikes for c in total) > 10_000
+    assert sum(c.saturations for c in total) > 0
 
 
 @settings(max_examples=40, deadline=None)
@@ -111,7 +111,7 @@ def test_with_the_parameters_of_cuba_it_is_cuba(seed: int) -> None:
     frames = draw_frames(network, seed, 2, 12)
     standard = LoihiProgram(network).run(frames)
     for engine in ("fast", "reference"):
-        trace = LoihiProgram(other).run(frames, engine=engine)  # type: ignore[arg-type]
+        trace = LoihiProgram(other).run(frames, engine=engine)
         np.testing.assert_array_equal(trace.output, standard.output)
         for name, variables in standard.states.items():
             np.testing.assert_array_equal(trace.spikes[name], standard.spikes[name])

@@ -110,7 +110,7 @@ def test_no_net_file_and_no_lava(tmp_path: Path) -> None:
             program.run_on(target, frames)
     for engine in ("fast", "reference"):
         with pytest.raises(UnsupportedError, match=r"layer .b.: no fixed_pt model of Lava 0\.10 computes"):
-            program.run(frames, "lava", engine)  # type: ignore[arg-type]
+            program.run(frames, "lava", engine)
 
 
 def test_calibration_says_that_no_export_helps() -> None:

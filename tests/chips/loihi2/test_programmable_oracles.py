@@ -174,6 +174,7 @@ def test_the_float_networks_leaky_neurons() -> None:
     for seed in range(120):
         rng = np.random.default_rng([seed, 7])
         given = draw_given(rng)[:9]
+        state: Any = {}
         words: dict[str, Any] = {
             "max_spikes": [1, 1, 3, None][rng.integers(4)], "strict": bool(rng.random() < 0.5),
             "late_reset": bool(rng.random() < 0.5), "reset": str(rng.choice(["subtract", "value", "none"])),
@@ -188,8 +189,8 @@ def test_the_float_networks_leaky_neurons() -> None:
         if "adaptation_step" in drawn:
             drawn["adaptation_decay"] = np.array(0.5)
         factors = {name: 1 - decay / 4096 for name, decay in decays.items()}
-        op = LeakyIntegrateAndFire(**words, **{name: parameter(values) for name, values in (factors | drawn).items()})
-        state: dict[str, Any] = {}
+        arrays: dict[str, Any] = {name: parameter(values) for name, values in (factors | drawn).items()}
+        op = LeakyIntegrateAndFire(**words, **arrays)
         spikes = []
         for row in floats(given)[0]:
             sent, state = op.step([row[None]], state)

@@ -161,7 +161,7 @@ def _within(state: State, values: Integers) -> Integers:
 def _programmable(layer: Layer, neuron: ProgrammableLif, state: State, t: int, a: Integers, _: Integers) -> Integers:
     """No model of Lava: current, voltage and their words as `_cuba`.
 
-    The threshold moves as in lava proc/atrlif/models.py:151-158, 210-213 (decay, compare, grow), and is clipped as the
+    The threshold moves as in lava proc/atrlif/models.py:186-194, 245, 265 (decay, compare, grow), and is clipped as the
     voltage is, which Lava leaves open. The reset in the next step is snnTorch's (`Leaky(reset_delay=True)`). The rest
     is this project's choice: nothing about it was seen on a chip.
     """
@@ -175,7 +175,7 @@ def _programmable(layer: Layer, neuron: ProgrammableLif, state: State, t: int, a
     if neuron.sends == "voltage":
         variables["v"] = np.maximum(v, lowest)
         return variables["v"]
-    kept = decay(variables["adaptation"], layer.per_neuron(neuron.adaptation_decay)).clip(0, WORD - 1)
+    kept: Integers = decay(variables["adaptation"], layer.per_neuron(neuron.adaptation_decay)).clip(0, WORD - 1)
     threshold = (layer.per_neuron(neuron.threshold) << 6) + kept
     spikes = _spikes(neuron, v, threshold)
     grown = kept + spikes * (layer.per_neuron(neuron.adaptation_step) << 6)
