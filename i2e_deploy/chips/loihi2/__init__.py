@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from i2e_deploy.chips.loihi2.formats.netx_read import read_netx as read_netx
     from i2e_deploy.chips.loihi2.formats.netx_write import write_netx as write_netx
     from i2e_deploy.chips.loihi2.formats.slayer import from_slayer as from_slayer
+    from i2e_deploy.chips.loihi2.neuron import Reset as Reset
     from i2e_deploy.chips.loihi2.program import Block as Block
     from i2e_deploy.chips.loihi2.program import BlockNetwork as BlockNetwork
     from i2e_deploy.chips.loihi2.program import Connection as Connection
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
     from i2e_deploy.chips.loihi2.program import CubaLif as CubaLif
     from i2e_deploy.chips.loihi2.program import Delta as Delta
     from i2e_deploy.chips.loihi2.program import DenseSynapse as DenseSynapse
-    from i2e_deploy.chips.loihi2.program import Reset as Reset
     from i2e_deploy.chips.loihi2.program import Resonator as Resonator
     from i2e_deploy.chips.loihi2.program import Sigma as Sigma
     from i2e_deploy.chips.loihi2.program import SigmaDelta as SigmaDelta
+    from i2e_deploy.chips.loihi2.programmable import ProgrammableLif as ProgrammableLif
     from i2e_deploy.chips.loihi2.runnable import LoihiProgram as LoihiProgram
     from i2e_deploy.chips.loihi2.runnable import LoihiSemantics as LoihiSemantics
 else:
@@ -35,8 +36,10 @@ else:
             "formats.netx_read": "read_netx",
             "formats.netx_write": "write_netx",
             "formats.slayer": "from_slayer",
-            "program": "Block BlockNetwork Connection ConvSynapse CubaLif Delta DenseSynapse Reset Resonator "
+            "neuron": "Reset",
+            "program": "Block BlockNetwork Connection ConvSynapse CubaLif Delta DenseSynapse Resonator "
             "Sigma SigmaDelta",
+            "programmable": "ProgrammableLif",
             "runnable": "LoihiProgram LoihiSemantics",
         },
     )

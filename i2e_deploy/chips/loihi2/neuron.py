@@ -7,7 +7,7 @@ Compare `network.op.Op`, which does the same for layers of a float network. What
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -23,6 +23,14 @@ Limits = Mapping[str, tuple[int, int]]
 _KINDS: dict[str, type[Neuron]] = {}
 
 
+@dataclass(frozen=True)
+class Reset:
+    """The state is set to zero in the steps t = 1, 2, ... with `t % interval == offset % interval`."""
+
+    interval: int
+    offset: int = 0
+
+
 class Neuron:
     """One kind of neuron: a frozen dataclass, known by the name of its class, in files too."""
 
@@ -34,6 +42,11 @@ class Neuron:
     arrays: ClassVar[Limits] = {}
     integers: ClassVar[Limits] = {}
     words: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    #: Arrays may also have one value a neuron, C outermost.
+    by_neuron: ClassVar[bool] = False
+
+    #: Periodic reset of the whole population; a field of the kinds that have it.
+    reset: Reset | None = None
 
     def __init_subclass__(cls, **named: Any) -> None:
         super().__init_subclass__(**named)
@@ -45,21 +58,33 @@ class Neuron:
         return {name: values.pop(name) for name in self.arrays}, values
 
     @classmethod
-    def unpack(cls: type[N], arrays: Mapping[str, Any], options: Mapping[str, Any], channels: int) -> N:
-        """The inverse of `pack`, of what a file holds; `channels` of the population.
+    def unpack(cls: type[N], arrays: Mapping[str, Any], options: Mapping[str, Any], channels: int, size: int) -> N:
+        """The inverse of `pack`, of what a file holds; `channels` and neurons (`size`) of the population.
 
         Raises:
             KeyError, TypeError, ValueError: a value is missing, or wrong.
         """
         values: dict[str, Any] = {name: checked_array(arrays[name], *limits) for name, limits in cls.arrays.items()}
         for name, array in values.items():
-            if array.shape not in ((1,), (channels,)):
-                raise ValueError(f"{name} has shape {list(array.shape)}, expected [1] or [{channels}]")
+            allowed_sizes = dict.fromkeys((1, channels, size) if cls.by_neuron else (1, channels))
+            if array.ndim != 1 or len(array) not in allowed_sizes:
+                expected = " or ".join(f"[{n}]" for n in allowed_sizes)
+                raise ValueError(f"{name} has shape {list(array.shape)}, expected {expected}")
         for name, allowed in cls.words.items():
             if options[name] not in allowed:
                 raise ValueError(f"{name} {options[name]!r}: expected one of {', '.join(allowed)}")
             values[name] = options[name]
         return cls(**values, **{name: checked_integer(options[name], *limits) for name, limits in cls.integers.items()})
+
+
+def pack_reset(reset: Reset | None) -> list[int] | None:
+    """As JSON holds it."""
+    return None if reset is None else [reset.interval, reset.offset]
+
+
+def unpack_reset(row: Any) -> Reset | None:
+    """The inverse of `pack_reset`, checked."""
+    return None if row is None else Reset(checked_integer(row[0], 1), checked_integer(row[1]))
 
 
 def kind_of(name: str) -> type[Neuron]:

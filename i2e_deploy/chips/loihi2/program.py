@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, ClassVar, Literal
 
-from i2e_deploy.chips.checked import checked_integer
 from i2e_deploy.chips.deciding import COUNT, Deciding
 from i2e_deploy.chips.integers import IntegerNetwork
-from i2e_deploy.chips.loihi2.neuron import Ints, Limits, Neuron
+from i2e_deploy.chips.loihi2.neuron import Ints, Limits, Neuron, Reset, pack_reset, unpack_reset
+from i2e_deploy.chips.loihi2.programmable import ProgrammableLif
 from i2e_deploy.errors import InputError
 from i2e_deploy.network.graph import Note
 from i2e_deploy.network.op import Pair, Shape
@@ -26,14 +26,6 @@ MOST = 2**31 - 1
 NEVER = 2**17
 #: Name by which a connection refers to the input of the network.
 SOURCE = "input"
-
-
-@dataclass(frozen=True)
-class Reset:
-    """Current and voltage are set to zero in the steps t = 1, 2, ... with `t % interval == offset % interval`."""
-
-    interval: int
-    offset: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,15 +53,12 @@ class CubaLif(Neuron):
     def pack(self) -> tuple[dict[str, Ints], dict[str, Any]]:
         """See `Neuron.pack`."""
         arrays, options = super().pack()
-        return arrays, {**options, "reset": None if self.reset is None else [self.reset.interval, self.reset.offset]}
+        return arrays, {**options, "reset": pack_reset(self.reset)}
 
     @classmethod
-    def unpack(cls, arrays: Mapping[str, Any], options: Mapping[str, Any], channels: int) -> CubaLif:
+    def unpack(cls, arrays: Mapping[str, Any], options: Mapping[str, Any], channels: int, size: int) -> CubaLif:
         """See `Neuron.unpack`."""
-        neuron, reset = super().unpack(arrays, options, channels), options["reset"]
-        if reset is None:
-            return neuron
-        return replace(neuron, reset=Reset(checked_integer(reset[0], 1), checked_integer(reset[1])))
+        return replace(super().unpack(arrays, options, channels, size), reset=unpack_reset(options["reset"]))
 
 
 @dataclass(frozen=True)
@@ -174,7 +163,7 @@ class Block:
         neuron: its dynamics.
         shape: (C, H, W) or (N,).
         connections: their currents are added up.
-        bias: int64 [C] (or [N]); CubaLif adds `bias << 6` to the voltage in every step.
+        bias: int64 [C] (or [N]); CubaLif and ProgrammableLif add `bias << 6` to the voltage in every step.
         message_bits: 0: a spike carries no value; above: it carries a signed integer.
     """
 
@@ -202,7 +191,8 @@ class BlockNetwork(IntegerNetwork):
         deciding: how the output is read.
 
     Raises:
-        InputError: a name twice, an unknown source, shapes that do not fit, or `deciding` reads what is not there.
+        InputError: a name twice, an unknown source, shapes that do not fit, neurons that send values in a block whose
+            spikes carry none, or `deciding` reads what is not there.
     """
 
     kind: ClassVar[str] = "blocks"
@@ -223,6 +213,7 @@ class BlockNetwork(IntegerNetwork):
             if block.name in shapes:
                 raise InputError(f"layer {block.name!r} is in the network twice: give each its own name")
             shapes[block.name] = block.shape
+            _check_neuron(block)
             if not block.connections:
                 raise InputError(f"layer {block.name!r} has no connections: give it a source")
             for connection in block.connections:
@@ -251,14 +242,14 @@ class BlockNetwork(IntegerNetwork):
         return {SOURCE: self.input_message_bits, **{block.name: block.message_bits for block in self.blocks}}[source]
 
     def decided_by(self, deciding: Deciding) -> BlockNetwork:
-        """See `Program.decided_by`: the membrane of CubaLif is `v`, of a Resonator `imag`, of Sigma-Delta its sum."""
+        """See `Program.decided_by`: the membrane of a leaky neuron is `v`, of a Resonator `imag`, else the sum."""
         if deciding.of_state:
             last = self.blocks[-1]
             deciding = replace(deciding, layer=last.name, variable=deciding.variable or last.neuron.membrane)
         return replace(self, deciding=deciding)
 
     def with_reset(self, interval: int, offset: int, staggered: bool = True) -> BlockNetwork:
-        """All CubaLif blocks reset every `interval` steps; `staggered`: each a step after the one before, as netx does.
+        """All leaky neurons reset every `interval` steps; `staggered`: each block a step later, as in netx.
 
         Args:
             interval: steps, >= 1.
@@ -269,7 +260,7 @@ class BlockNetwork(IntegerNetwork):
             raise InputError(f"the reset interval is {interval}: give at least 1 step")
         blocks = tuple(
             replace(b, neuron=replace(b.neuron, reset=Reset(interval, offset + 1 + (i if staggered else 0))))
-            if isinstance(b.neuron, CubaLif)
+            if isinstance(b.neuron, (CubaLif, ProgrammableLif))
             else b
             for i, b in enumerate(self.blocks)
         )
@@ -307,9 +298,26 @@ def _check_deciding(deciding: Deciding, last: Block) -> None:
         )
 
 
+def _check_neuron(block: Block) -> None:
+    if not isinstance(block.neuron, ProgrammableLif):
+        return
+    if block.neuron.sends_values and not block.message_bits:
+        raise InputError(
+            f"layer {block.name!r} sends {block.neuron.sent} and has message_bits 0, so that the next layer would see "
+            "one spike: give 2..32, the sign included"
+        )
+    for name in block.neuron.arrays:
+        sizes = dict.fromkeys((1, block.shape[0], prod(block.shape)))
+        if (size := getattr(block.neuron, name).size) not in sizes:
+            raise InputError(f"layer {block.name!r}: {name} has {size} values, needed {' or '.join(map(str, sizes))}")
+
+
 def never_fires(block: Block) -> bool:
     """Whether no voltage reaches the threshold: netx's integrators without neurons, SLAYER's Affine blocks."""
-    return isinstance(block.neuron, CubaLif) and block.neuron.threshold >= NEVER
+    neuron = block.neuron
+    if isinstance(neuron, ProgrammableLif):
+        return neuron.sends == "spikes" and int(neuron.threshold.min()) >= NEVER
+    return isinstance(neuron, CubaLif) and neuron.threshold >= NEVER
 
 
 def conv_shape(synapse: ConvSynapse, shape: Shape) -> Shape:

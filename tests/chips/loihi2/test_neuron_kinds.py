@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from i2e_deploy.chips.loihi2.formats.program_file import from_tensors, to_tensors
-from i2e_deploy.chips.loihi2.neuron import Limits, Neuron
+from i2e_deploy.chips.loihi2.neuron import Limits, Neuron, Reset
 from i2e_deploy.chips.loihi2.program import (
     SOURCE,
     Block,
@@ -18,7 +18,6 @@ from i2e_deploy.chips.loihi2.program import (
     Connection,
     CubaLif,
     Delta,
-    Reset,
     Resonator,
     Sigma,
     SigmaDelta,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from i2e_deploy.chips.check import Finding, Severity
 from i2e_deploy.chips.loihi2.engine.run import run
 from i2e_deploy.chips.loihi2.program import SOURCE, BlockNetwork, CubaLif
+from i2e_deploy.chips.loihi2.programmable import ProgrammableLif
 from i2e_deploy.chips.loihi2.reference.counts import LoihiCounts
 from i2e_deploy.chips.profile import Profile
 from i2e_deploy.chips.trace import Integers, Trace
@@ -27,7 +28,9 @@ def calibration_findings(network: BlockNetwork, frames: Integers, profile: Profi
     try:
         on_lava = run(network, frames, "lava")
     except UnsupportedError as error:
-        findings.append(Finding("differ on Lava", "", str(error), "equal", "", "warning", "`export` corrects it"))
+        lacks = any(isinstance(block.neuron, ProgrammableLif) for block in network.blocks)
+        fix = "no export changes that: the simulator is the only judge" if lacks else "`export` corrects it"
+        findings.append(Finding("differ on Lava", "", str(error), "equal", "", "warning", fix))
     else:
         findings += _differing(
             "differ on Lava", trace, on_lava, "netx and Lava change its numbers; `export` corrects them"
@@ -93,7 +96,7 @@ def headroom(trace: Trace, profile: Profile) -> list[Finding]:
             text = (
                 ""
                 if not value
-                else "SLAYER never wraps nor clips: results differ; scale weights, bias and threshold down"
+                else "SLAYER and float networks never wrap nor clip: results differ; scale the layer down"
             )
             findings.append(Finding(word, name, value, 0, "updates", "error" if value else "ok", text))
     return findings

@@ -18,6 +18,7 @@ from i2e_deploy.chips.loihi2.program import (
     Resonator,
     never_fires,
 )
+from i2e_deploy.chips.loihi2.programmable import ProgrammableLif
 from i2e_deploy.chips.loihi2.reference.lava_weights import lava_bias, lava_decay, lava_dense, zeros_at_the_end
 from i2e_deploy.chips.profile import Profile
 from i2e_deploy.errors import UnsupportedError
@@ -59,7 +60,9 @@ def weights(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[F
 
 
 def lava_weights(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[Finding]:
-    """Whether netx and Lava keep dense weights as they are."""
+    """Whether netx and Lava keep dense weights as they are; where Lava lacks a neuron, it computes none."""
+    if any(isinstance(b.neuron, ProgrammableLif) for b in network.blocks):
+        return
     dense = [c for c in block.connections if isinstance(c.synapse, DenseSynapse)]
     recurrent = any(c.source == block.name for c in dense)
     groups = [dense] if recurrent and dense else [[c] for c in dense]
@@ -113,11 +116,11 @@ def neuron_words(network: BlockNetwork, block: Block, profile: Profile) -> Itera
             "threshold",
             "threshold",
             block,
-            threshold,
+            int(np.max(threshold)),
             "it never fires: read its state" if never_fires(block) else fix,
             "warning",
         )
-    if isinstance(block.neuron, CubaLif) and int(block.neuron.voltage_decay.max()) == 4096:
+    if isinstance(block.neuron, (CubaLif, ProgrammableLif)) and int(block.neuron.voltage_decay.max()) == 4096:
         text = "Lava accepts 4096; the field is documented as 0..4095: unverified on the chip"
         yield Finding("voltage decay", block.name, 4096, 4095, "parts of 4096", "info", text)
     if block.bias is not None:
@@ -129,6 +132,27 @@ def neuron_words(network: BlockNetwork, block: Block, profile: Profile) -> Itera
             yield Finding(
                 "bias", block.name, value, 32767, "", "error", "Lava keeps 16 bits and wraps: scale the layer down"
             )
+
+
+def programmable_neuron(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[Finding]:
+    """What only a neuron program of its own can do, and how well that is known."""
+    neuron = block.neuron
+    if not isinstance(neuron, ProgrammableLif):
+        return
+    limit, needs = profile.limit("programmable_neurons"), neuron.beyond_standard()
+    severity: Severity = "warning" if limit.allows(1) else "error"
+    fix = (
+        "needs a neuron program (microcode) that nobody has published or run on silicon; no fixed_pt model of Lava "
+        "computes it, so there is no .net file and no target lava: the simulator alone runs it"
+    )
+    if not limit.allows(1):
+        fix = "this chip has no programmable neurons: use CubaLif"
+    elif not needs:
+        fix = "CubaLif computes the same and needs no program: use it"
+    yield Finding(
+        "programmable neuron", block.name, ", ".join(needs) or "as the standard neuron",
+        "one spike a step, reset to 0", "", severity, fix, limit.source,
+    )  # fmt: skip
 
 
 def resonator_decay(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[Finding]:
@@ -154,6 +178,12 @@ def delays(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[Fi
 def messages(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[Finding]:
     """Bits a spike carries."""
     yield _limit(profile, "message_bits", "message bits", block, block.message_bits, "send fewer bits")
+    neuron = block.neuron
+    if isinstance(neuron, ProgrammableLif) and neuron.sends == "spikes" and neuron.max_spikes not in (1, "any"):
+        most = 2 ** (block.message_bits - 1) - 1  # a message is signed
+        if neuron.max_spikes > most:
+            fix = "raise message_bits or lower max_spikes"
+            yield Finding("most spikes", block.name, neuron.max_spikes, most, "spikes a message", "error", fix)
 
 
 def time_shift(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[Finding]:
@@ -202,5 +232,6 @@ def readout(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[F
 
 
 RULES: tuple[Rule, ...] = (
-    weights, lava_weights, neuron_words, resonator_decay, delays, messages, time_shift, image_width, readout,
+    weights, lava_weights, neuron_words, programmable_neuron, resonator_decay, delays, messages, time_shift,
+    image_width, readout,
 )  # fmt: skip

@@ -11,6 +11,7 @@ import numpy as np
 
 from i2e_deploy.chips.loihi2.engine.event_lists import H_OUT
 from i2e_deploy.chips.loihi2.program import ConvSynapse, CubaLif, Resonator
+from i2e_deploy.chips.loihi2.programmable import ProgrammableLif
 from i2e_deploy.chips.loihi2.reference.counts import fan_out
 from i2e_deploy.chips.loihi2.reference.layers import Layer, Wire
 from i2e_deploy.chips.loihi2.reference.neurons import IN_FLIGHT
@@ -110,7 +111,8 @@ def _in_flight(layer: Layer, states: States | None) -> int:
 
 
 def _unary(layer: Layer) -> bool:
-    return isinstance(layer.neuron, (CubaLif, Resonator))
+    neuron = layer.neuron
+    return isinstance(neuron, (CubaLif, Resonator)) or (isinstance(neuron, ProgrammableLif) and not neuron.sends_values)
 
 
 def _plan_layer(layer: Layer, graded: bool, in_flight: int, resumes: bool) -> LayerPlan:

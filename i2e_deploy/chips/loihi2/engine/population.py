@@ -10,8 +10,10 @@ import numpy as np
 
 from i2e_deploy.chips.loihi2.engine import neuron_kernels
 from i2e_deploy.chips.loihi2.engine.plan import Array, LayerPlan, WirePlan
+from i2e_deploy.chips.loihi2.engine.programmable_kernel import options_of, programmable, shifted
 from i2e_deploy.chips.loihi2.engine.workers import Workers, worthwhile
 from i2e_deploy.chips.loihi2.program import CubaLif, Delta, Resonator, Sigma, SigmaDelta
+from i2e_deploy.chips.loihi2.programmable import ProgrammableLif
 from i2e_deploy.chips.loihi2.reference.counts import LoihiCounts
 from i2e_deploy.chips.loihi2.reference.neurons import State, final, fresh, update
 from i2e_deploy.chips.trace import States
@@ -38,9 +40,9 @@ class Population:
         self._current: list[Array] = [np.zeros((samples, rows, layer.size), plan.dtype) for _ in range(parts)]
         self._slow: State | None = None
         self.state = {k: np.zeros((samples, layer.size), np.int32) for k in layer.neuron.variables}
-        self._reset = layer.neuron.reset if isinstance(layer.neuron, CubaLif) else None
+        self._reset = layer.neuron.reset
         self._arguments = self._prepare()
-        self._totals = [np.zeros(6, np.int64) for _ in range(workers.threads)]
+        self._totals = [np.zeros(7, np.int64) for _ in range(workers.threads)]
         self.start(None)
 
     def _prepare(self) -> tuple[Any, ...]:
@@ -50,6 +52,11 @@ class Population:
             keep = [self._kept(4096 - decay) for decay in (neuron.current_decay, neuron.voltage_decay)]
             largest = int(np.abs(bias.astype(np.int64)).max(initial=0))
             return *self.state.values(), *keep, min(neuron.threshold << 6, 2**31 - 1), bias, largest
+        if isinstance(neuron, ProgrammableLif):
+            keep = [self._kept(4096 - decay) for decay in (neuron.current_decay, neuron.voltage_decay)]
+            adapts = self._kept(4096 - neuron.adaptation_decay)
+            threshold, step = (self._kept(shifted(x)) for x in (neuron.threshold, neuron.adaptation_step))
+            return *self.state.values(), *keep, threshold, adapts, step, bias, options_of(neuron)
         if isinstance(neuron, Resonator):
             return ()
         shift, none = getattr(neuron, "spike_exp", 0) + 6, np.zeros((1, 1), np.int32)
@@ -87,8 +94,11 @@ class Population:
         current = self._current[0] if only is None else only
         if isinstance(self.neuron, CubaLif):
             bound = self.plan.bound if only is None else -1
-            for lo, hi in [(start, stop)] if self._reset is None else self._between_resets(start, stop, first):
+            for lo, hi in self._between_resets(start, stop, first):
                 self._run(neuron_kernels.cuba, current, lo, hi, bound)
+        elif isinstance(self.neuron, ProgrammableLif):
+            for lo, hi in self._between_resets(start, stop, first):
+                self._run(programmable, current, lo, hi)
         elif isinstance(self.neuron, Resonator):
             self._resonator(start, stop, first)
             self.spikes += int(np.count_nonzero(self.sent[:, start:stop]))
@@ -97,7 +107,9 @@ class Population:
 
     def _between_resets(self, start: int, stop: int, first: int) -> Iterator[tuple[int, int]]:
         """Ranges of steps; the state is reset before those that begin with a reset."""
-        assert self._reset is not None
+        if self._reset is None:
+            yield start, stop
+            return
         interval, offset = self._reset.interval, self._reset.offset
         at = range(start + (offset - first - start) % interval, stop, interval)
         for lo, hi in pairwise(sorted({start, stop, *at})):
@@ -131,7 +143,7 @@ class Population:
                 self.spikes, self.synops, self._slow.saturations, self._slow.wraps, dict(self._slow.peaks)
             )
         wraps, saturations, spikes = (int(x) for x in np.sum(self._totals, axis=0)[:3])
-        names = ("u", "v") if isinstance(self.neuron, CubaLif) else _SIGMA
+        names = self.neuron.variables if isinstance(self.neuron, (CubaLif, ProgrammableLif)) else _SIGMA
         largest = dict(zip(names, np.max(self._totals, axis=0)[3:], strict=False))
         return LoihiCounts(spikes, self.synops, saturations, wraps, {name: int(largest[name]) for name in self.state})
 

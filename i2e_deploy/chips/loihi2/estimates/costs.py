@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from i2e_deploy.chips.costs import Costs, Figure
 from i2e_deploy.chips.loihi2.checks.partition import Cut, cut, demand_of
+from i2e_deploy.chips.loihi2.programmable import ProgrammableLif
 from i2e_deploy.chips.loihi2.reference.layers import Layer
 from i2e_deploy.chips.profile import CERTAINTIES, Estimate, Profile
 from i2e_deploy.chips.trace import Trace
+from i2e_deploy.text import listed
 
 #: What no public figure covers.
 UNKNOWN = (
@@ -37,9 +39,18 @@ def costs(trace: Trace, layers: Sequence[Layer], profile: Profile) -> Costs:
         None,
         (*_parts(trace, layers, profile), dynamic_energy(trace, layers, profile), *rest, step, whole),
         activity=activity,
-        unknown=UNKNOWN,
+        unknown=(*UNKNOWN, *_programs(layers)),
         published=profile.published,
     )
+
+
+def _programs(layers: Sequence[Layer]) -> tuple[str, ...]:
+    """What no public figure says of programmable neurons, where there are any."""
+    names = [layer.name for layer in layers if isinstance(layer.neuron, ProgrammableLif)]
+    if not names:
+        return ()
+    text = "what an update of a programmable neuron costs: no public figure says, it is counted as a standard neuron's"
+    return (f"{text} (layers {listed(names)})",)
 
 
 def dynamic_energy(trace: Trace, layers: Sequence[Layer], profile: Profile) -> Figure:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from i2e_deploy.chips.loihi2.formats.netx_readout import without_readout
-from i2e_deploy.chips.loihi2.formats.netx_write import write_netx
+from i2e_deploy.chips.loihi2.formats.netx_write import refuse_programmable, write_netx
 from i2e_deploy.chips.loihi2.neuron import Ints
 from i2e_deploy.chips.loihi2.program import Block, BlockNetwork, Connection, CubaLif, DenseSynapse
 from i2e_deploy.chips.loihi2.reference.lava_weights import lava_dense
@@ -34,6 +34,7 @@ def export_netx(network: BlockNetwork, path: Path) -> Mended:
     Raises:
         UnsupportedError: netx cannot hold the network, or a layer cannot be corrected; the message names it.
     """
+    refuse_programmable(network)
     mended = mend(network)
     write_netx(mended.network, path)
     return mended

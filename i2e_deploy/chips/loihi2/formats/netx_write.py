@@ -15,12 +15,28 @@ import numpy as np
 from i2e_deploy.chips.loihi2 import program as b
 from i2e_deploy.chips.loihi2.formats.netx_readout import deciding_of
 from i2e_deploy.chips.loihi2.neuron import Neuron
+from i2e_deploy.chips.loihi2.programmable import ProgrammableLif
 from i2e_deploy.errors import InputError, UnsupportedError
 
 if TYPE_CHECKING:
     import h5py
 
 _DEFAULT_BITS = {b.Delta: 16, b.SigmaDelta: 16, b.Sigma: 16}
+
+
+def refuse_programmable(network: b.BlockNetwork) -> None:
+    """For whatever goes through netx or Lava.
+
+    Raises:
+        UnsupportedError: neurons that neither has; every layer is named with what its neurons do.
+    """
+    found = [(block.name, block.neuron) for block in network.blocks if isinstance(block.neuron, ProgrammableLif)]
+    if found:
+        layers = "; ".join(f"{name!r}: {', '.join(n.beyond_standard()) or 'what CubaLif does'}" for name, n in found)
+        raise UnsupportedError(
+            f"programmable neurons (layer {layers}): no .net file holds them and no fixed_pt model of Lava 0.10 "
+            "computes them. Run targets simulator or reference, or use CubaLif: reset to 0, one spike, v > threshold"
+        )
 
 
 def write_netx(network: b.BlockNetwork, path: str | Path) -> None:
@@ -31,10 +47,11 @@ def write_netx(network: b.BlockNetwork, path: str | Path) -> None:
     SLAYER's layer `average`, which netx does not load.
 
     Raises:
-        UnsupportedError: branches, delays of convolutions, message bits other than netx's, a readout that a file does
-            not say; every layer is named.
+        UnsupportedError: programmable neurons, branches, delays of convolutions, message bits other than netx's, a
+            readout that a file does not say; every layer is named.
         InputError: the file cannot be written.
     """
+    refuse_programmable(network)
     path = Path(path)
     problems = [
         f"layer {block.name!r}: {text}" for i, block in enumerate(network.blocks) for text in _problems(network, i)

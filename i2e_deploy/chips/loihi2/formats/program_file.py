@@ -15,7 +15,7 @@ from i2e_deploy.chips.loihi2 import program as b
 from i2e_deploy.chips.loihi2.neuron import Neuron, kind_of
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.network.file import pack_notes, unpack_notes
-from i2e_deploy.network.op import Pair
+from i2e_deploy.network.op import Pair, Shape
 
 _SYNAPSES: dict[str, type] = {k.__name__: k for k in (b.DenseSynapse, b.ConvSynapse)}
 _GEOMETRY = ("stride", "padding", "dilation")
@@ -88,14 +88,15 @@ def _block(row: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> b.Blo
         each = (prod(shape),) if np.size(bias) != shape[0] else (shape[0],)
         bias = checked_array(bias, -(2**31), 2**31 - 1, each)
     connections = tuple(_connection(c, f"{name}.{i}", tensors) for i, c in enumerate(row["connections"]))
-    neuron, bits = _neuron(row, name, shape[0], tensors), checked_integer(row["message_bits"], 0, 32)
+    neuron, bits = _neuron(row, name, shape, tensors), checked_integer(row["message_bits"], 0, 32)
     return b.Block(name, neuron, shape, connections, bias, bits)
 
 
-def _neuron(row: Mapping[str, Any], name: str, channels: int, tensors: Mapping[str, NDArray[Any]]) -> Neuron:
+def _neuron(row: Mapping[str, Any], name: str, shape: Shape, tensors: Mapping[str, NDArray[Any]]) -> Neuron:
     try:
         kind = kind_of(row["kind"])
-        return kind.unpack({key: tensors[f"{name}.{key}"] for key in kind.arrays}, row["neuron"], channels)
+        arrays = {key: tensors[f"{name}.{key}"] for key in kind.arrays}
+        return kind.unpack(arrays, row["neuron"], shape[0], prod(shape))
     except ValueError as error:
         raise ValueError(f"layer {name!r}: {error}") from error
 

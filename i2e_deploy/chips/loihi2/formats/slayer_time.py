@@ -15,7 +15,7 @@ import numpy as np
 
 from i2e_deploy.chips.loihi2 import program as b
 from i2e_deploy.chips.loihi2.formats.slayer_block import LONGEST, Facts
-from i2e_deploy.chips.loihi2.neuron import Ints
+from i2e_deploy.chips.loihi2.neuron import Ints, Reset
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network.graph import Note
 from i2e_deploy.text import counted
@@ -164,7 +164,7 @@ def started(network: b.BlockNetwork, timings: Mapping[str, Timing], interval: in
     With blocks as SLAYER builds them that is t = 2 for all, `with_reset(interval, 1, staggered=False)`.
     """
     blocks = tuple(
-        replace(x, neuron=replace(x.neuron, reset=b.Reset(interval, timings[x.name].start + 1)))
+        replace(x, neuron=replace(x.neuron, reset=Reset(interval, timings[x.name].start + 1)))
         if isinstance(x.neuron, b.CubaLif)
         else x
         for x in network.blocks

@@ -23,6 +23,7 @@ from i2e_deploy.chips.loihi2.program import (
     Sigma,
     SigmaDelta,
 )
+from i2e_deploy.chips.loihi2.programmable import ProgrammableLif
 from i2e_deploy.chips.loihi2.reference.lava_weights import lava_bias, lava_decay, lava_dense
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network.op import Shape
@@ -102,6 +103,11 @@ def layers_of(network: BlockNetwork, semantics: str) -> tuple[Layer, ...]:
             for c, s, shift in zip(block.connections, synapses, shifts, strict=True)
         )
         neuron = block.neuron
+        if lava and isinstance(neuron, ProgrammableLif):
+            raise UnsupportedError(
+                f"layer {block.name!r}: no fixed_pt model of Lava 0.10 computes its neurons "
+                f"({', '.join(neuron.beyond_standard()) or 'programmable'}): run it with semantics 'chip'"
+            )
         if lava and isinstance(neuron, Resonator):
             sin, cos = lava_decay(neuron.sin_decay, neuron.cos_decay)
             neuron = replace(neuron, sin_decay=sin, cos_decay=cos)
@@ -147,7 +153,7 @@ def _depth(synapse: DenseSynapse | ConvSynapse | None) -> int:
 def _bias(block: Block, layer: Layer, lava: bool) -> Ints:
     if block.bias is None or isinstance(block.neuron, (Sigma, Resonator)):
         return np.zeros(layer.size, np.int64)
-    if isinstance(block.neuron, CubaLif):
+    if isinstance(block.neuron, (CubaLif, ProgrammableLif)):
         mantissa = lava_bias(block.bias) if lava else block.bias
         return layer.per_neuron(mantissa << 6)
     exponent = block.neuron.spike_exp + 6 if isinstance(block.neuron, SigmaDelta) else 0

@@ -1,6 +1,7 @@
 """The definition of Loihi 2 neurons: one function a kind, int64 [B, N], in the order in which the chip works.
 
-Equal bit for bit to the `fixed_pt` models of lava-nc 0.10.0; each function names its file. Counts are what a designer
+Equal bit for bit to the `fixed_pt` models of lava-nc 0.10.0; each function names its file. For `ProgrammableLif` there
+is no such model. Counts are what a designer
 must know: `wraps` and `saturations` of the 24-bit words, `peak` the largest magnitude before either.
 """
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.loihi2.program import CubaLif, Delta, Resonator, Sigma, SigmaDelta
+from i2e_deploy.chips.loihi2.programmable import ProgrammableLif
 from i2e_deploy.chips.loihi2.reference.layers import Layer
 from i2e_deploy.chips.trace import States
 
@@ -92,7 +94,7 @@ def extra_shapes(layer: Layer) -> dict[str, tuple[int, ...]]:
         shapes["in_flight"] = (depth_of(layer), *layer.shape)
         if isinstance(layer.neuron, Resonator):
             shapes["in_flight_imag"] = shapes["in_flight"]
-    if isinstance(layer.neuron, CubaLif) and layer.neuron.reset is not None:
+    if layer.neuron.reset is not None:
         shapes["step"] = ()
     return shapes
 
@@ -105,7 +107,8 @@ def state_shapes(layers: tuple[Layer, ...]) -> dict[str, dict[str, tuple[int, ..
 def update(layer: Layer, state: State, t: int, real: Integers, imag: Integers) -> Integers:
     """One step: currents in, messages out (0 or 1, or signed values). `t` counts from 1."""
     functions: dict[type, Any] = {
-        CubaLif: _cuba, Delta: _delta, SigmaDelta: _sigma_delta, Sigma: _sigma, Resonator: _resonator,
+        CubaLif: _cuba, ProgrammableLif: _programmable, Delta: _delta, SigmaDelta: _sigma_delta, Sigma: _sigma,
+        Resonator: _resonator,
     }  # fmt: skip
     messages: Integers = functions[type(layer.neuron)](layer, layer.neuron, state, t, real, imag)
     return messages
@@ -125,21 +128,81 @@ def wrap(x: Integers, bits: int) -> Integers:
 
 def _cuba(layer: Layer, neuron: CubaLif, state: State, t: int, a: Integers, _: Integers) -> Integers:
     """lava proc/lif/models.py:137-200 (LIF), :436-449 (LIFReset). The current is 32 bits wide in between."""
-    u, v = state.variables["u"], state.variables["v"]
+    v = _clipped(state, "v", _integrated(layer, neuron, state, t, a))
+    spikes = v > neuron.threshold << 6
+    state.variables["v"] = np.where(spikes, 0, v)
+    return spikes.astype(np.int64)
+
+
+def _integrated(layer: Layer, neuron: CubaLif | ProgrammableLif, state: State, t: int, a: Integers) -> Integers:
+    """The periodic reset and the current; returns the voltage with the current and the bias, 32 bits wide."""
     if neuron.reset is not None and t % neuron.reset.interval == neuron.reset.offset % neuron.reset.interval:
-        u, v = np.zeros_like(u), np.zeros_like(v)
-    u = wrap(decay(u, layer.per_neuron(neuron.current_decay)) + wrap(a << 6, 32), 32)
+        state.variables = {name: np.zeros_like(value) for name, value in state.variables.items()}
+    u = wrap(decay(state.variables["u"], layer.per_neuron(neuron.current_decay)) + wrap(a << 6, 32), 32)
     state.peak("u", u)
     state.wraps += int(((u > WORD) | (u <= -WORD)).sum())
     once = np.where(u > WORD, u - 2 * WORD, u)  # one addition, not a modulo: +2^23 itself stays
-    u = np.where(once <= -WORD, wrap(u + 2 * WORD, 32), once)
-    v = wrap(decay(v, layer.per_neuron(neuron.voltage_decay)) + u + layer.bias, 32)
-    state.peak("v", v)
-    state.saturations += int((np.abs(v) > WORD - 1).sum())
-    v = v.clip(-(WORD - 1), WORD - 1)
-    spikes = v > neuron.threshold << 6
-    state.variables["u"], state.variables["v"] = u, np.where(spikes, 0, v)
-    return spikes.astype(np.int64)
+    u = state.variables["u"] = np.where(once <= -WORD, wrap(u + 2 * WORD, 32), once)
+    return wrap(decay(state.variables["v"], layer.per_neuron(neuron.voltage_decay)) + u + layer.bias, 32)
+
+
+def _clipped(state: State, name: str, values: Integers) -> Integers:
+    """Within 24 bits, counted."""
+    state.peak(name, values)
+    state.saturations += int((np.abs(values) > WORD - 1).sum())
+    return values.clip(-(WORD - 1), WORD - 1)
+
+
+def _programmable(layer: Layer, neuron: ProgrammableLif, state: State, t: int, a: Integers, _: Integers) -> Integers:
+    """No model of Lava: current, voltage and their words as `_cuba`.
+
+    The threshold moves as in lava proc/atrlif/models.py:151-158, 210-213 (decay, compare, grow), and is clipped as the
+    voltage is, which Lava leaves open. The reset in the next step is snnTorch's (`Leaky(reset_delay=True)`). The rest
+    is this project's choice: nothing about it was seen on a chip.
+    """
+    v, variables = _integrated(layer, neuron, state, t, a), state.variables
+    if neuron.sends == "spikes" and neuron.reset_step == "next":
+        if neuron.after_spike == "subtract":
+            v = wrap(v - variables["pending"], 32)
+        elif neuron.after_spike == "set":
+            v = np.where(variables["pending"] != 0, neuron.reset_value << 6, v)
+    v = _clipped(state, "v", v)
+    if neuron.lowest is not None:
+        v = np.maximum(v, neuron.lowest << 6)
+    variables["v"] = v
+    if neuron.sends == "voltage":
+        return v
+    kept = decay(variables["adaptation"], layer.per_neuron(neuron.adaptation_decay)).clip(0, WORD - 1)
+    threshold = (layer.per_neuron(neuron.threshold) << 6) + kept
+    spikes = _spikes(neuron, v, threshold)
+    grown = kept + spikes * (layer.per_neuron(neuron.adaptation_step) << 6)
+    variables["adaptation"] = _clipped(state, "adaptation", grown)
+    _reset(neuron, state, v, spikes, threshold)
+    return spikes
+
+
+def _spikes(neuron: ProgrammableLif, v: Integers, threshold: Integers) -> Integers:
+    """How many thresholds the voltage exceeds (`>`) or reaches (`>=`), as many as it may send."""
+    reached = v if neuron.fires == ">=" else v - 1  # integers: v > th is v - 1 >= th
+    if neuron.max_spikes == 1:
+        return (reached >= threshold).astype(np.int64)
+    most = None if neuron.max_spikes == "any" else neuron.max_spikes
+    return (reached // threshold).clip(0, most)
+
+
+def _reset(neuron: ProgrammableLif, state: State, v: Integers, spikes: Integers, threshold: Integers) -> None:
+    """Of this step, or what the next step will take off; `v` can hold the product, as it exceeds it."""
+    late = neuron.reset_step == "next"
+    pending = np.zeros_like(v)
+    if neuron.after_spike == "subtract":
+        pending, after = spikes * threshold, v - spikes * threshold
+    elif neuron.after_spike == "set":
+        pending, after = (spikes > 0).astype(np.int64), np.where(spikes > 0, neuron.reset_value << 6, v)
+    else:
+        after = v
+    state.variables["v"] = v if late else after
+    state.variables["pending"] = pending if late else np.zeros_like(v)
+    state.peak("pending", state.variables["pending"])
 
 
 def _send_change(neuron: Delta | SigmaDelta, state: State, act: Integers) -> Integers:

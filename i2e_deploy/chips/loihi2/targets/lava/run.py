@@ -18,8 +18,8 @@ import numpy as np
 
 from i2e_deploy.chips.loihi2.formats.netx_export import Mended, export_netx
 from i2e_deploy.chips.loihi2.formats.netx_readout import without_readout
-from i2e_deploy.chips.loihi2.formats.netx_write import write_netx
-from i2e_deploy.chips.loihi2.program import BlockNetwork, CubaLif
+from i2e_deploy.chips.loihi2.formats.netx_write import refuse_programmable, write_netx
+from i2e_deploy.chips.loihi2.program import BlockNetwork
 from i2e_deploy.chips.loihi2.reference.counts import LoihiCounts
 from i2e_deploy.chips.loihi2.reference.layers import layers_of
 from i2e_deploy.chips.loihi2.reference.neurons import IN_FLIGHT, depth_of, extra_shapes
@@ -53,9 +53,10 @@ def run_lava(
 
     Raises:
         MissingDependency: Lava, or for `hardware` Intel's extension, is not installed, or numpy is 2 or later.
-        UnsupportedError: a `.net` file cannot hold the network.
+        UnsupportedError: a `.net` file cannot hold the network, or Lava has no such neurons.
         I2EDeployError: Lava failed; the message has its last line.
     """
+    refuse_programmable(network)
     if int(np.__version__.split(".")[0]) >= 2:  # its runtime hangs or fails, on PilotNet among others
         raise MissingDependency("numpy<2", f"Lava 0.10 (found numpy {np.__version__})", "pip install 'numpy<2'")
     with tempfile.TemporaryDirectory(prefix="i2e-lava-") as name:
@@ -72,7 +73,7 @@ def run_lava(
 
 
 def _options(network: BlockNetwork, hardware: bool) -> dict[str, object]:
-    resets = [b.neuron.reset if isinstance(b.neuron, CubaLif) else None for b in network.blocks]
+    resets = [b.neuron.reset for b in network.blocks]
     spike_exp = {getattr(b.neuron, "spike_exp", None) for b in network.blocks} - {None}
     return {
         "input_shape": list(network.input_shape),
