@@ -19,10 +19,10 @@ from i2e_deploy.chips.loihi2.lowering.quantise import (
     fires_at_threshold,
     prepare,
 )
-from i2e_deploy.chips.loihi2.lowering.schedule import LATENCY, schedule, steps_of
-from i2e_deploy.chips.loihi2.lowering.stages import Stage, arrange
+from i2e_deploy.chips.loihi2.lowering.schedule import LATENCY, late, schedule, steps_of
+from i2e_deploy.chips.loihi2.lowering.stages import ALWAYS, Stage, arrange
 from i2e_deploy.chips.loihi2.pooling import max_pool_block
-from i2e_deploy.chips.loihi2.program import SOURCE, Block, BlockNetwork, never_fires
+from i2e_deploy.chips.loihi2.program import SOURCE, Block, BlockNetwork, Connection, CubaLif, DenseSynapse, never_fires
 from i2e_deploy.chips.options import PLAIN, LowerOptions
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import InputError, UnsupportedError
@@ -67,7 +67,7 @@ def _lowered(network: Network, only_standard: bool, wanted: Target | None, besid
     stages = arrange(network)
     late_by = schedule(stages)
     plans = _plans(network, stages, late_by, only_standard)
-    blocks: list[Block] = []
+    blocks = [_always_on()] if any(e.source == ALWAYS for stage in stages for e in stage.edges) else []
     losses: list[Loss] = []
     shape = block_shape(network.input_shape)
     for stage, plan in zip(stages, plans, strict=True):
@@ -91,10 +91,10 @@ def _plans(
     network: Network, stages: tuple[Stage, ...], late_by: dict[str, int], only_standard: bool
 ) -> list[Prepared | None]:
     """Every stage ready to be rounded; None: max pooling."""
-    shapes: dict[str, Shape] = {INPUT: network.input_shape, **network.shapes()}
-    names = {INPUT: SOURCE, **{stage.layer: stage.name for stage in stages}}
+    shapes: dict[str, Shape] = {INPUT: network.input_shape, ALWAYS: (1,), **network.shapes()}
+    names = {INPUT: SOURCE, ALWAYS: ALWAYS, **{stage.layer: stage.name for stage in stages}}
     plans: list[Prepared | None] = []
-    early: set[str] = set()  # what could send before it starts
+    early = {ALWAYS}  # what could send before it starts
     problems = []
     for stage in stages:
         values = [e.source for e in stage.edges if _integrates(stages, e.source)]
@@ -106,20 +106,46 @@ def _plans(
             continue
         if stage.pool is not None:
             plans.append(None)
-            early |= {stage.layer} & {stage.layer if stage.edges[0].source in early else ""}
+            early |= {stage.layer} if stage.edges[0].source in early else set()
             continue
         try:
             plan = prepare(stage, late_by, tuple(names[e.source] for e in stage.edges), shapes, only_standard)
             block_at(plan, 1.0)
+            start = _start(plan, early)
         except (UnsupportedError, InputError) as error:
             problems.append(f"layer {stage.name!r} {error}")
             continue
-        awake = bool(plan.form.bias.any()) or any(e.source in early for e in stage.edges)
-        early |= {stage.layer} if awake else set()
-        plans.append(replace(plan, resets=awake))
+        early |= set() if start is None else {stage.layer}
+        plans.append(replace(plan, start=start))
     if problems:
         raise UnsupportedError("; ".join(problems))
     return plans
+
+
+def _start(plan: Prepared, early: set[str]) -> int | None:
+    """See `Prepared.start`.
+
+    Raises:
+        UnsupportedError: the membrane needs its bias from the first step on, and the current its own from the next.
+    """
+    biased = bool(plan.form.bias.any())
+    if not biased and not any(edge.source in early for edge in plan.stage.edges):
+        return None
+    later = any(edge.source == ALWAYS for edge in plan.stage.edges) and late(plan.stage)
+    if later and biased:
+        raise UnsupportedError(
+            "has a bias of its membrane and one of the current that it integrates a step later: leave one of them out"
+        )
+    return plan.latency + 1 + int(later)
+
+
+def _always_on() -> Block:
+    """A neuron that fires in every step, by its bias; its synapse to itself adds nothing, and a block needs one."""
+    whole = np.array([4096])
+    return Block(
+        ALWAYS, CubaLif(whole, whole, 0), (1,), (Connection(ALWAYS, DenseSynapse(np.zeros((1, 1), np.int64))),),
+        np.ones(1, np.int64),
+    )  # fmt: skip
 
 
 def _integrates(stages: tuple[Stage, ...], source: str) -> bool:
@@ -139,7 +165,8 @@ def _pooled(
             f"layer {stage.name!r} takes the maximum of the input, which may hold counts: synapses add up; use average "
             "pooling, or pool the frames before"
         )
-    source = next(b for b, s in zip(before.blocks, stages, strict=False) if s.layer == edge.source)
+    name = next(s.name for s in stages if s.layer == edge.source)
+    source = next(block for block in before.blocks if block.name == name)
     op = stage.pool
     block = max_pool_block(
         stage.name, source.name, source.shape, before.bits(source.name), op.kernel, op.stride, op.padding
@@ -168,11 +195,12 @@ def _refuse_early_spikes(stages: tuple[Stage, ...], network: BlockNetwork) -> No
         if edge.delay or edge.rows is not None or edge.columns is not None or edge.source == stage.layer
         or (isinstance(stage.neurons, LeakyIntegrateAndFire) and stage.neurons.old_current)
     }  # fmt: skip
-    suspects = [(s, b) for s, b in zip(stages, network.blocks, strict=True) if s.layer in delayed and b.neuron.reset]
+    named = {block.name: block for block in network.blocks}
+    suspects = [named[s.name] for s in stages if s.layer in delayed and named[s.name].neuron.reset is not None]
     if not most or not suspects:
         return
     trace = run(network, np.zeros((1, most, *network.input_shape), np.int64))
-    for _, block in suspects:
+    for block in suspects:
         if trace.spikes[block.name][:, : block.latency].any():
             raise UnsupportedError(
                 f"layer {block.name!r} fires by its bias alone before the first input can arrive, {block.latency} steps "

@@ -49,7 +49,7 @@ class Prepared:
         latency: steps that it is late.
         needs: what only a programmable neuron does, in words.
         forced: what was asked to be left out, for the standard neuron.
-        resets: whether something could move its voltage before it starts.
+        start: step t = 1, 2, ... before which nothing may have moved its voltage; None: nothing could.
     """
 
     stage: Stage
@@ -60,7 +60,7 @@ class Prepared:
     latency: int
     needs: tuple[str, ...] = ()
     forced: tuple[str, ...] = ()
-    resets: bool = False
+    start: int | None = None
 
 
 def prepare(
@@ -115,8 +115,8 @@ def block_at(of: Prepared, scale: float, lower_threshold: bool = False) -> Block
     bias = np.rint(of.form.bias * scale).astype(np.int64).clip(-BIAS_HIGH, BIAS_HIGH)
     neuron = _programmable(of, scale) if of.needs else _standard(of, scale, lower_threshold)
     bits = MESSAGE_BITS if isinstance(neuron, ProgrammableLif) and neuron.sends_values else 0
-    if of.resets and of.latency:
-        neuron = replace(neuron, reset=Reset(ONCE, of.latency + 1))  # type: ignore[type-var]
+    if of.start is not None and of.start > 1:
+        neuron = replace(neuron, reset=Reset(ONCE, of.start))  # type: ignore[type-var]
     return Block(
         of.stage.name, neuron, of.stage.shape, connections, compact(bias, of.stage.shape, 1) if bias.any() else None,
         bits, of.latency,

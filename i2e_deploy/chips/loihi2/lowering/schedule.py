@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from i2e_deploy.chips.loihi2.lowering.stages import Edge, Stage
+from i2e_deploy.chips.loihi2.lowering.stages import ALWAYS, Edge, Stage
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network.graph import INPUT
 from i2e_deploy.network.neurons import LeakyIntegrateAndFire
@@ -30,7 +30,7 @@ def schedule(stages: Sequence[Stage]) -> dict[str, int]:
     Raises:
         UnsupportedError: a loop has fewer steps of delay than synapses, or goes through a block after this one.
     """
-    found = {INPUT: 0}
+    found = {INPUT: 0, ALWAYS: 0}
     for stage in stages:
         for edge in stage.edges:
             if edge.source not in found and edge.source != stage.layer:
@@ -38,7 +38,7 @@ def schedule(stages: Sequence[Stage]) -> dict[str, int]:
                     f"layer {stage.name!r} is fed back from {edge.source!r}, which comes after it: a block takes feedback "
                     "from itself alone; feed the layer back to itself, or train without this loop"
                 )
-        ways = [edge for edge in stage.edges if edge.source != stage.layer]
+        ways = [edge for edge in stage.edges if edge.source not in (stage.layer, ALWAYS)]
         found[stage.layer] = max([0, *(found[e.source] + LATENCY - e.delay - late(stage) for e in ways)])
     for stage in stages:
         for edge in stage.edges:
@@ -51,4 +51,6 @@ def schedule(stages: Sequence[Stage]) -> dict[str, int]:
 
 def steps_of(stage: Stage, edge: Edge, late_by: Mapping[str, int]) -> int:
     """Steps from a spike to its arrival, on this edge."""
+    if edge.source == ALWAYS:
+        return LATENCY
     return late_by[stage.layer] - late_by[edge.source] + edge.delay + late(stage)

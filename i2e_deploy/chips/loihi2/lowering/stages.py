@@ -23,6 +23,8 @@ from i2e_deploy.network.pooling import MaxPool2d, Pool2d
 
 Steps = NDArray[np.int64]
 Neurons = IntegrateAndFire | LeakyIntegrateAndFire
+#: A neuron that fires in every step, for what is added to currents, which have no bias on the chip.
+ALWAYS = "always on"
 LINEAR = (Conv1d, Conv2d, Linear, Pool2d, Scale, Flatten, Reshape)
 
 
@@ -31,7 +33,7 @@ class Edge:
     """A way from a population (or the input) to the neurons of a stage.
 
     Args:
-        source: name of the float layer whose neurons send, or `"input"`.
+        source: name of the float layer whose neurons send, `"input"`, or `ALWAYS`.
         map: None: no weights between.
         delay: steps of the float network.
         rows, columns: further steps of each output and of each input, int64 [N], or None.
@@ -77,7 +79,8 @@ def arrange(network: Network) -> tuple[Stage, ...]:
     stages, problems = [], []
     if len(network.outputs) != 1:
         problems.append(
-            f"the network has {len(network.outputs)} outputs ({', '.join(network.outputs)}): join them by a Concat"
+            f"the network has {len(network.outputs)} outputs ({', '.join(network.outputs)}): join them by a Concat "
+            "(a layer that feeds a loop alone counts as one: put the loop's delay before it)"
         )
     for layer in network.layers:
         if walker.is_source(layer.name) or (layer.name in network.outputs and isinstance(layer.op, (*LINEAR, Add, Concat))):
@@ -121,7 +124,10 @@ class _Walker:
         if isinstance(op, (IntegrateAndFire, LeakyIntegrateAndFire)):
             start = layer.inputs[0]
             edges = self._mapped(self._edges(start, None, ()), start)
-            return Stage(self._name(layer), layer.name, block_shape(shape), edges, self._constant(start, ()), op)
+            bias = self._constant(start, ())
+            if bias.any() and isinstance(op, LeakyIntegrateAndFire) and _filters(op):
+                edges, bias = (*edges, Edge(ALWAYS, Map(bias[:, None]))), np.zeros(bias.size)
+            return Stage(self._name(layer), layer.name, block_shape(shape), edges, bias, op)
         if isinstance(op, MaxPool2d):
             edges = tuple(self._edges(layer.inputs[0], None, ()))
             if len(edges) != 1 or edges[0].map is not None or edges[0].rows is not None:
@@ -208,6 +214,11 @@ class _Walker:
         shaped = [torch.from_numpy(g.reshape(1, *self.shapes[s])) for g, s in zip(given, layer.inputs, strict=True)]
         with torch.no_grad():
             return np.asarray(layer.op.step(shaped, {})[0].numpy().reshape(-1))
+
+
+def _filters(op: LeakyIntegrateAndFire) -> bool:
+    """Whether what arrives reaches the membrane otherwise than at once and whole."""
+    return op.current_decay is not None and (bool(op.current_decay.any()) or op.old_current)
 
 
 def _by_channel(values: Steps, shape: Shape) -> bool:
