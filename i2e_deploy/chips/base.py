@@ -46,6 +46,11 @@ class Program(ABC):
         """Names of the layers in network order."""
 
     @property
+    def latencies(self) -> Mapping[str, int]:
+        """By layer, steps by which what it sends is later than in the float network that it was made of; else 0."""
+        return {}
+
+    @property
     def deciding(self) -> Deciding:
         """How its output becomes a decision: `Trace.decisions` of its runs follow it."""
         return COUNT

@@ -55,17 +55,20 @@ class LowerOptions:
         calibration: integers [B, T, C, H, W] on which the scale of each layer is chosen; None: one rule for all.
         split: put layers that find no core on two, where that makes the network fit.
         readout: threshold of the chip's own readout after the output layer; None: without it.
+        standard_neurons: only what the chip's standard neuron computes: the closest form of others.
     """
 
     calibration: Integers | None = None
     split: bool = False
     readout: int | None = None
+    standard_neurons: bool = False
 
     __repr__ = record_repr
 
     def given(self) -> tuple[str, ...]:
         """Names of the options that ask for something."""
         asked = {"calibration": self.calibration is not None, "split": self.split, "readout": self.readout is not None}
+        asked["standard_neurons"] = self.standard_neurons
         return tuple(name for name, wanted in asked.items() if wanted)
 
 

@@ -1,12 +1,14 @@
 """The target `float`: the float network beside the integers that were made of it, layer by layer.
 
 It shows what the chip's integers lose: the same frames through `Network.run`, told as a trace of the program's
-layers. A layer of the program is the one of that name in the network with the neurons after it.
+layers. A layer of the program is the one of that name in the network with the neurons after it. Where the chip's
+pipeline makes a layer late (`Program.latencies`), so is the float one here, in spikes and states: the two line up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,10 @@ from i2e_deploy.chips.base import Program
 from i2e_deploy.chips.integers import AnyNetwork
 from i2e_deploy.chips.trace import Integers, LayerCounts, Trace
 from i2e_deploy.errors import UnsupportedError
+from i2e_deploy.network.delay import Delay
 from i2e_deploy.network.graph import Network
+from i2e_deploy.network.neurons import IntegrateAndFire, LeakyIntegrateAndFire
+from i2e_deploy.network.run import FloatStates
 
 
 def run_float(network: AnyNetwork | None, program: Program, frames: Integers) -> Trace:
@@ -39,31 +44,105 @@ def run_float(network: AnyNetwork | None, program: Program, frames: Integers) ->
             "target 'float': this network is integers from the start, so there is no float network to run; "
             "choose another target"
         )
-    stateful = set(network.run(np.zeros((1, 1, *network.input_shape), np.float32), keep=()).states)
-    neurons = {name: _neurons_of(network, name, stateful) for name in program.layer_names}
-    run = network.run(frames, keep=[name for name in neurons.values() if name])
+    frames = frames.reshape(*frames.shape[:2], *network.input_shape) if _as_many(frames, network) else frames
+    late, steps = program.latencies, frames.shape[1]
+    kept = network.run(np.zeros((1, 1, *network.input_shape), np.float32), keep=()).states
+    stateful = {layer.name for layer in network.layers if layer.name in kept and not isinstance(layer.op, Delay)}
+    names = {name: _neurons_of(network, name, stateful, program.layer_names) for name in program.layer_names}
+    last = program.layer_names[-1]
+    beyond = max(0, program.deciding.lag - late.get(last, 0))
+    keep = [name for name in names.values() if name]
+    cuts = {steps + beyond, *(steps - late.get(name, 0) for name in names)}
+    if program.deciding.kind == "state-mean":
+        cuts = set(range(1, steps + beyond + 1))
+    run = _Run(network, frames, beyond, sorted(cut for cut in cuts if cut > 0), keep)
     shapes = {line.name: tuple(line.shape) for line in program.layer_lines()}
-    seen = {name: source for name, source in neurons.items() if source is not None}
-    spikes = {name: _whole(_shaped(run.layers[source], shapes.get(name, ()))) for name, source in seen.items()}
+    held = program.deciding.of_state and not _fires(network, names[last])
+    seen = {name: source for name, source in names.items() if source is not None and not (held and name == last)}
+    spikes = {
+        name: _whole(_shaped(_later(run.layers[source][:, :steps], late.get(name, 0)), shapes.get(name, ())))
+        for name, source in seen.items()
+    }
+    output = _later(run.output[:, :steps], late.get(last, 0))
     return Trace(
         spikes=spikes,
-        states={name: run.states[source] for name, source in seen.items() if source in run.states},  # type: ignore[misc]
-        output=_whole(run.output),
+        states={name: run.state(source, steps - late.get(name, 0)) for name, source in seen.items() if source in stateful},
+        output=np.zeros(output.shape, np.int32) if held else _whole(output),
         counts={name: LayerCounts(int(array.sum()), 0, 0) for name, array in spikes.items()},
         unseen={i: name for i, name in enumerate(program.layer_names) if name not in seen},
         uncounted=frozenset({"synops", "saturations"}),
         deciding=program.deciding,
+        read=_read(program, run, names[last], beyond),
     )
 
 
-def _neurons_of(network: Network, name: str, stateful: Collection[str]) -> str | None:
-    """The layer whose output the program's layer `name` sends: itself where it keeps a state, or what follows it."""
-    consumers = network.consumers()
-    while name in consumers and name not in stateful:
-        if len(consumers[name]) != 1:
+class _Run:
+    """The float run in pieces, with the states at their ends."""
+
+    def __init__(
+        self, network: Network, frames: Integers, beyond: int, cuts: Sequence[int], keep: Sequence[str]
+    ) -> None:
+        none = np.zeros((len(frames), beyond, *frames.shape[2:]), frames.dtype)
+        whole, states, parts = np.concatenate([frames, none], axis=1) if beyond else frames, None, []
+        self._states: dict[int, FloatStates] = {}
+        for start, end in pairwise((0, *cuts)):
+            parts.append(network.run(whole[:, start:end], states, keep=keep))
+            states = self._states[end] = parts[-1].states
+        self.layers = {name: np.concatenate([part.layers[name] for part in parts], axis=1) for name in keep}
+        self.output = np.concatenate([part.output for part in parts], axis=1)
+        self.stateful = frozenset(states or ())
+
+    def state(self, name: str, step: int) -> Mapping[str, Any]:
+        """Of a layer after so many steps; before the first one it has the shape of what it is later, and is 0."""
+        if step > 0:
+            return self._states[step][name]
+        return {variable: np.zeros_like(value) for variable, value in self._states[max(self._states)][name].items()}
+
+
+def _read(program: Program, run: _Run, source: str | None, beyond: int) -> Any:
+    """See `Trace.read`: what a readout reads that is later than the steps of the frames, or a sum."""
+    deciding, total = program.deciding, run.output.shape[1]
+    if not deciding.of_state:
+        return _whole(run.output[:, beyond:]) if deciding.lag else None
+    if source not in run.stateful:  # the chip adds up what the float layer gives
+        return run.output.sum(axis=1)
+    steps = [total] if deciding.kind == "state" else range(beyond + 1, total + 1)
+    potentials = [run.state(str(source), step)["v_mem"] for step in steps]
+    return np.sum(potentials, axis=0).reshape(len(run.output), -1)
+
+
+def _fires(network: Network, name: str | None) -> bool:
+    """Whether a layer sends spikes, and not values."""
+    op = next((layer.op for layer in network.layers if layer.name == name), None)
+    return isinstance(op, IntegrateAndFire) or (isinstance(op, LeakyIntegrateAndFire) and op.threshold is not None)
+
+
+def _neurons_of(network: Network, name: str, stateful: Collection[str], program: Sequence[str]) -> str | None:
+    """The layer whose output the program's layer `name` sends: the neurons after it, or itself where none are."""
+    consumers, found = network.consumers(), name
+    if name not in consumers:
+        return None
+    while found not in stateful:
+        following = consumers[found]
+        if not following or following[0].name in program:
+            return name
+        if len(following) != 1:
             return None
-        name = consumers[name][0].name
-    return name if name in consumers else None
+        found = following[0].name
+    return found
+
+
+def _as_many(frames: Integers, network: Network) -> bool:
+    return frames.ndim > 2 and np.prod(frames.shape[2:]) == np.prod(network.input_shape)
+
+
+def _later(array: NDArray[Any], steps: int) -> NDArray[Any]:
+    """[B, T, ...] so many steps later, zeros first."""
+    if not steps:
+        return array
+    found = np.zeros_like(array)
+    found[:, steps:] = array[:, :-steps]
+    return found
 
 
 def _shaped(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:

@@ -2,7 +2,7 @@
 
 `program` holds the integers, `reference` defines a run, `engine` computes the same fast, `checks` says whether it fits,
 `estimates` what it costs, `formats` reads SLAYER modules and netx files, `targets` hands over to Intel's software.
-`chip` ties them together. There is no `lowering` yet: networks are integers from the start.
+`lowering` makes integers of float networks. `chip` ties them together.
 """
 
 from typing import TYPE_CHECKING

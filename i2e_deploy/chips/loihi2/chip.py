@@ -1,4 +1,4 @@
-"""Loihi 2 as a `Chip`: check and placement over a profile, and networks that are its integers from the start."""
+"""Loihi 2 as a `Chip`: check and placement over a profile, float networks lowered, integers taken as they are."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from i2e_deploy.chips.costs import Costs
 from i2e_deploy.chips.evidence import evidence_findings
 from i2e_deploy.chips.integers import AnyNetwork, IntegerNetwork
 from i2e_deploy.chips.loihi2.checks.partition import Cut, place
-from i2e_deploy.chips.loihi2.checks.rules import RULES
+from i2e_deploy.chips.loihi2.checks.rules import RULES, time_shift
 from i2e_deploy.chips.loihi2.formats.program_file import from_tensors, to_tensors
+from i2e_deploy.chips.loihi2.lowering.losses import findings_of, measured_findings
+from i2e_deploy.chips.loihi2.lowering.lower import beside, lower
 from i2e_deploy.chips.loihi2.program import BlockNetwork
 from i2e_deploy.chips.loihi2.reference.layers import layers_of
 from i2e_deploy.chips.loihi2.runnable import LoihiProgram
@@ -24,6 +26,7 @@ from i2e_deploy.chips.profile import Profile, load_profile
 from i2e_deploy.chips.trace import Integers, Trace
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.events.array import Events
+from i2e_deploy.network.graph import Network
 
 #: Name of the netx file in a bundle.
 NATIVE = "program.net"
@@ -45,41 +48,52 @@ class Loihi2Chip(Chip):
         "reset_staggered": yes_or_no,
     }
     integer_kind: ClassVar[str] = BlockNetwork.kind
+    lower_options: ClassVar[frozenset[str]] = frozenset({"calibration", "standard_neurons"})
 
     def __init__(self, name: str) -> None:
         self.profile = load_profile(name)
 
     def check(self, network: AnyNetwork, options: LowerOptions = PLAIN, program: Program | None = None) -> CheckReport:
-        """See `Chip.check`."""
+        """See `Chip.check`: of a float network also what each layer lost, see `lowering.losses`."""
         self.refuse_unknown(options)
-        if not isinstance(network, BlockNetwork):
-            finding = Finding("structure", "", _refusal(network), "integer blocks", "", "error")
-            return CheckReport(self.profile.name, (), (finding,), ())
+        rules, losses = RULES, ()
+        if isinstance(network, Network):
+            try:
+                lowered = lower(network, options)
+            except UnsupportedError as error:
+                finding = Finding("structure", "", str(error), "blocks of weights and neurons", "", "error")
+                return CheckReport(self.profile.name, (), (finding, *note_findings(network.notes)), ())
+            network, losses = lowered.network, lowered.losses
+            rules = tuple(rule for rule in RULES if rule is not time_shift)  # SLAYER did not train it
+        blocks = _blocks(network)
         if isinstance(program, LoihiProgram):
-            network = program.network
-        layers = layers_of(network, "chip")
-        findings = [f for block in network.blocks for rule in RULES for f in rule(network, block, self.profile)]
-        findings += note_findings(network.notes)
-        if network.input_transform is not None:
-            weight, bias = network.input_transform
+            blocks = program.network
+        layers = layers_of(blocks, "chip")
+        findings = [f for block in blocks.blocks for rule in rules for f in rule(blocks, block, self.profile)]
+        findings += [*findings_of(losses), *note_findings(blocks.notes)]
+        if blocks.input_transform is not None:
+            weight, bias = blocks.input_transform
             text = "neither Lava nor the chip applies it: give frames as x * weight + bias, integers"
             findings.append(
-                Finding("input transform", network.blocks[0].name, f"x * {weight} + {bias}", "", "", "info", text)
+                Finding("input transform", blocks.blocks[0].name, f"x * {weight} + {bias}", "", "", "info", text)
             )
         slots, cuts, unplaced = place(layers, self.profile)
         findings += _core_findings(cuts, unplaced, self.profile)
         findings += evidence_findings(self.profile)
-        return CheckReport(self.profile.name, tuple(b.name for b in network.blocks), tuple(findings), slots)
+        return CheckReport(self.profile.name, tuple(b.name for b in blocks.blocks), tuple(findings), slots)
 
     def lower(self, network: AnyNetwork, options: LowerOptions = PLAIN) -> LoihiProgram:
-        """See `Chip.lower`. Blocks are integers already: their numbers are the program's."""
+        """See `Chip.lower` and `lowering.lower`. Blocks are integers already: their numbers are the program's."""
         self.refuse_unknown(options)
-        return LoihiProgram(_blocks(network))
+        return LoihiProgram(lower(network, options).network if isinstance(network, Network) else _blocks(network))
 
     def findings_on(self, network: AnyNetwork, frames: Integers) -> tuple[Finding, ...]:
         """See `ChecksStates`: headroom of the states, and messages that differ on Lava and in SLAYER."""
         from i2e_deploy.chips.loihi2.checks.calibration import calibration_findings
 
+        if isinstance(network, Network):
+            lowered = beside(network, frames)
+            return (*measured_findings(lowered.losses), *calibration_findings(lowered.network, frames, self.profile))
         return calibration_findings(_blocks(network), frames, self.profile)
 
     def costs(
@@ -135,8 +149,9 @@ class Loihi2Chip(Chip):
 
 
 def _blocks(network: AnyNetwork) -> BlockNetwork:
+    assert not isinstance(network, Network)
     if not isinstance(network, BlockNetwork):
-        raise UnsupportedError(_refusal(network))
+        raise UnsupportedError(f"{network.title}: Loihi 2 takes float networks and {BlockNetwork.title}")
     return network
 
 
@@ -144,12 +159,6 @@ def _own(program: Program) -> LoihiProgram:
     if not isinstance(program, LoihiProgram):
         raise UnsupportedError(f"{type(program).__name__} is a program of another chip, not of Loihi 2")
     return program
-
-
-def _refusal(network: AnyNetwork) -> str:
-    floats = "a float network of integrate-and-fire neurons (reset by subtraction, no leak)"
-    given = network.title if isinstance(network, IntegerNetwork) else floats
-    return f"{given}: Loihi 2 takes SLAYER's integer blocks; train with SLAYER and use from_slayer or read_netx"
 
 
 def _core_findings(cuts: tuple[Cut, ...], unplaced: tuple[str, ...], profile: Profile) -> list[Finding]:

@@ -165,6 +165,7 @@ class Block:
         connections: their currents are added up.
         bias: int64 [C] (or [N]); CubaLif and ProgrammableLif add `bias << 6` to the voltage in every step.
         message_bits: 0: a spike carries no value; above: it carries a signed integer.
+        latency: steps by which it is later than the layer of the float network that it was made of.
     """
 
     name: str
@@ -173,6 +174,7 @@ class Block:
     connections: tuple[Connection, ...]
     bias: Ints | None = None
     message_bits: int = 0
+    latency: int = 0
 
     __repr__ = record_repr
 
@@ -246,7 +248,8 @@ class BlockNetwork(IntegerNetwork):
         if deciding.of_state:
             last = self.blocks[-1]
             deciding = replace(deciding, layer=last.name, variable=deciding.variable or last.neuron.membrane)
-        return replace(self, deciding=deciding)
+        lag = max(deciding.lag, self.blocks[-1].latency)  # what was asked of a float network counts from its first step
+        return replace(self, deciding=replace(deciding, lag=lag))
 
     def with_reset(self, interval: int, offset: int, staggered: bool = True) -> BlockNetwork:
         """All leaky neurons reset every `interval` steps; `staggered`: each block a step later, as in netx.

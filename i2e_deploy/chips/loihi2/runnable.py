@@ -49,6 +49,11 @@ class LoihiProgram(Program):
         """See `Program.layer_names`."""
         return tuple(block.name for block in self.network.blocks)
 
+    @property
+    def latencies(self) -> dict[str, int]:
+        """See `Program.latencies`."""
+        return {block.name: block.latency for block in self.network.blocks if block.latency}
+
     def layer_lines(self) -> list[LayerLine]:
         """See `Program.layer_lines`."""
         return self.network.layer_lines()

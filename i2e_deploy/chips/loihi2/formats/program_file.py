@@ -46,7 +46,7 @@ def to_tensors(network: b.BlockNetwork) -> tuple[dict[str, NDArray[Any]], dict[s
         rows.append({
             "name": block.name, "kind": type(block.neuron).__name__, "neuron": neuron, "shape": list(block.shape),
             "message_bits": block.message_bits, "connections": connections,
-        })  # fmt: skip
+        } | ({"latency": block.latency} if block.latency else {}))  # fmt: skip
     data = {
         "input_shape": list(network.input_shape),
         "input_message_bits": network.input_message_bits,
@@ -89,7 +89,7 @@ def _block(row: Mapping[str, Any], tensors: Mapping[str, NDArray[Any]]) -> b.Blo
         bias = checked_array(bias, -(2**31), 2**31 - 1, each)
     connections = tuple(_connection(c, f"{name}.{i}", tensors) for i, c in enumerate(row["connections"]))
     neuron, bits = _neuron(row, name, shape, tensors), checked_integer(row["message_bits"], 0, 32)
-    return b.Block(name, neuron, shape, connections, bias, bits)
+    return b.Block(name, neuron, shape, connections, bias, bits, checked_integer(row.get("latency", 0), 0))
 
 
 def _neuron(row: Mapping[str, Any], name: str, shape: Shape, tensors: Mapping[str, NDArray[Any]]) -> Neuron:

@@ -1,0 +1,91 @@
+"""Scales that are chosen on frames: of a few, the one whose spikes come closest to the float layer's.
+
+Layers are done in order, each on the spikes of the integers before it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from i2e_deploy.chips.frames import check_frames
+from i2e_deploy.chips.loihi2.engine.run import run
+from i2e_deploy.chips.loihi2.lowering.quantise import MESSAGE_BITS, Prepared, block_at, fires_at_threshold
+from i2e_deploy.chips.loihi2.lowering.stages import Stage
+from i2e_deploy.chips.loihi2.program import Block, BlockNetwork, never_fires
+from i2e_deploy.chips.trace import Integers
+from i2e_deploy.network.graph import Network
+from i2e_deploy.network.op import Shape
+
+#: Scales that are tried, as factors of the one by range: larger ones clip the largest weights.
+FACTORS = (1.0, 1.15, 1.35, 1.6, 2.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """What integers should come close to.
+
+    Args:
+        frames: integers [B, T, ...] in the shape of the program.
+        spikes: of the float layers of all stages, [B, T, N], by the name of the stage.
+    """
+
+    frames: Integers
+    spikes: dict[str, NDArray[np.floating[Any]]]
+
+    @classmethod
+    def of(cls, network: Network, stages: tuple[Stage, ...], frames: Integers) -> Target:
+        """The float run on calibration frames, in float64.
+
+        Raises:
+            InputError: frames that are none of the network's.
+        """
+        check_frames(frames, network.input_shape)
+        found = network.run(frames, dtype="float64", keep=[stage.layer for stage in stages])
+        return cls(
+            frames, {s.name: found.layers[s.layer].reshape(*frames.shape[:2], -1) for s in stages}
+        )
+
+    def padded(self, latency: int) -> Integers:
+        """The frames, flat, with so many empty steps after them."""
+        flat = self.frames.reshape(*self.frames.shape[:2], -1).astype(np.int64)
+        return np.pad(flat, ((0, 0), (0, latency), (0, 0)))
+
+
+def choose(
+    plan: Prepared, by_range: tuple[float, bool], before: BlockNetwork | None, shape: Shape, target: Target
+) -> tuple[float, bool]:
+    """Scale, and whether the threshold is one step lower (see `block_at`)."""
+    scale, lowered = by_range
+    lowers = (lowered, not lowered) if fires_at_threshold(plan) and plan.form.leaks else (lowered,)
+    best: tuple[float, tuple[float, bool]] | None = None
+    for factor in FACTORS:
+        tried = scale * factor if plan.form.threshold is None else float(round(scale * factor))
+        for low in lowers:
+            distance = _distance(plan, block_at(plan, tried, low), tried, before, shape, target)
+            if best is None or distance < best[0]:
+                best = distance, (tried, low)
+    assert best is not None
+    return best[1]
+
+
+def _distance(
+    plan: Prepared, block: Block, scale: float, before: BlockNetwork | None, shape: Shape, target: Target
+) -> float:
+    """Spikes that differ; of a layer that does not fire, squares of what its potential differs at the end."""
+    blocks = (*(() if before is None else before.blocks), block)
+    trace = run(BlockNetwork(shape, blocks, MESSAGE_BITS), target.padded(block.latency))
+    wanted = target.spikes[block.name]
+    if not never_fires(block):
+        sent = trace.spikes[block.name].reshape(len(wanted), trace.output.shape[1], -1)[:, block.latency :]
+        return float(np.abs(sent - wanted).sum())
+    ended = trace.states[block.name]["v"].reshape(len(wanted), -1) / (64 * scale)
+    return float(np.square(ended + plan.form.origin - held_at_the_end(plan, wanted)).sum())
+
+
+def held_at_the_end(plan: Prepared, given: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """[B, N], the potential at the end by what the float layer gave, [B, T, N]: itself, or of an accumulator the sum."""
+    return given.sum(axis=1) if plan.stage.neurons is None else given[:, -1]

@@ -1,0 +1,209 @@
+"""A float network as integer blocks: by range, or with scales that are chosen on frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from i2e_deploy.chips.deciding import COUNT, Deciding
+from i2e_deploy.chips.loihi2.engine.run import run
+from i2e_deploy.chips.loihi2.lowering.calibrate import Target, choose
+from i2e_deploy.chips.loihi2.lowering.losses import Loss, loss_of, measured
+from i2e_deploy.chips.loihi2.lowering.maps import block_shape
+from i2e_deploy.chips.loihi2.lowering.quantise import (
+    MESSAGE_BITS,
+    Prepared,
+    best_scale,
+    block_at,
+    fires_at_threshold,
+    prepare,
+)
+from i2e_deploy.chips.loihi2.lowering.schedule import LATENCY, late, schedule, steps_of
+from i2e_deploy.chips.loihi2.lowering.stages import ALWAYS, Stage, arrange
+from i2e_deploy.chips.loihi2.pooling import max_pool_block
+from i2e_deploy.chips.loihi2.program import SOURCE, Block, BlockNetwork, Connection, CubaLif, DenseSynapse, never_fires
+from i2e_deploy.chips.options import PLAIN, LowerOptions
+from i2e_deploy.chips.trace import Integers
+from i2e_deploy.errors import InputError, UnsupportedError
+from i2e_deploy.network.graph import INPUT, Network
+from i2e_deploy.network.neurons import LeakyIntegrateAndFire
+from i2e_deploy.network.op import Shape
+
+
+@dataclass(frozen=True, eq=False)
+class Lowered:
+    """The integers, and what each layer lost, in network order (max pooling, which loses nothing, is left out)."""
+
+    network: BlockNetwork
+    losses: tuple[Loss, ...]
+
+
+def lower(network: Network, options: LowerOptions = PLAIN) -> Lowered:
+    """The integers that come closest to the float run.
+
+    Without calibration frames each layer takes the largest scale, or up to half of it, at which its weights are rounded
+    least; with them also larger ones, which clip weights, and it keeps the one whose spikes differ least.
+
+    Raises:
+        UnsupportedError: names every layer that has no counterpart, with what to do.
+        InputError: calibration frames that are none of the network's.
+    """
+    target = None if options.calibration is None else Target.of(network, arrange(network), options.calibration)
+    return _lowered(network, options.standard_neurons, target, target)
+
+
+def beside(network: Network, frames: Integers) -> Lowered:
+    """The integers by range, and what they lose on frames.
+
+    Raises:
+        UnsupportedError, InputError: see `lower`.
+    """
+    return _lowered(network, False, None, Target.of(network, arrange(network), frames))
+
+
+def _lowered(network: Network, only_standard: bool, wanted: Target | None, beside: Target | None) -> Lowered:
+    """Scales chosen to come close to `wanted`, losses measured beside `beside`; None: neither."""
+    stages = arrange(network)
+    late_by = schedule(stages)
+    plans = _plans(network, stages, late_by, only_standard)
+    blocks = [_always_on()] if any(e.source == ALWAYS for stage in stages for e in stage.edges) else []
+    losses: list[Loss] = []
+    shape = block_shape(network.input_shape)
+    for stage, plan in zip(stages, plans, strict=True):
+        before = BlockNetwork(shape, tuple(blocks), MESSAGE_BITS) if blocks else None
+        if plan is None:
+            blocks.append(_pooled(stage, stages, late_by, before))
+            continue
+        scale, lowered = best_scale(plan), fires_at_threshold(plan) and not plan.form.leaks
+        if wanted is not None:
+            scale, lowered = choose(plan, (scale, lowered), before, shape, wanted)
+        block = block_at(plan, scale, lowered)
+        blocks.append(block)
+        losses.append(loss_of(plan, block, scale))
+    deciding = _deciding(stages[-1], blocks[-1])
+    found = BlockNetwork(shape, tuple(blocks), MESSAGE_BITS, notes=network.notes, deciding=deciding)
+    _refuse_early_spikes(stages, found)
+    return Lowered(found, tuple(losses if beside is None else measured(losses, plans, found, beside)))
+
+
+def _plans(
+    network: Network, stages: tuple[Stage, ...], late_by: dict[str, int], only_standard: bool
+) -> list[Prepared | None]:
+    """Every stage ready to be rounded; None: max pooling."""
+    shapes: dict[str, Shape] = {INPUT: network.input_shape, ALWAYS: (1,), **network.shapes()}
+    names = {INPUT: SOURCE, ALWAYS: ALWAYS, **{stage.layer: stage.name for stage in stages}}
+    plans: list[Prepared | None] = []
+    early = {ALWAYS}  # what could send before it starts
+    problems = []
+    for stage in stages:
+        values = [e.source for e in stage.edges if _integrates(stages, e.source)]
+        if values:
+            problems.append(
+                f"layer {stage.name!r} is fed by {names[values[0]]!r}, which does not fire: on the chip populations send "
+                "spikes, and a voltage of 24 bits times a weight does not fit; give it a threshold, or make it the output"
+            )
+            continue
+        if stage.pool is not None:
+            plans.append(None)
+            early |= {stage.layer} if stage.edges[0].source in early else set()
+            continue
+        try:
+            plan = prepare(stage, late_by, tuple(names[e.source] for e in stage.edges), shapes, only_standard)
+            block_at(plan, 1.0)
+            start = _start(plan, early)
+        except (UnsupportedError, InputError) as error:
+            problems.append(f"layer {stage.name!r} {error}")
+            continue
+        early |= set() if start is None else {stage.layer}
+        plans.append(replace(plan, start=start))
+    if problems:
+        raise UnsupportedError("; ".join(problems))
+    return plans
+
+
+def _start(plan: Prepared, early: set[str]) -> int | None:
+    """See `Prepared.start`.
+
+    Raises:
+        UnsupportedError: the membrane needs its bias from the first step on, and the current its own from the next.
+    """
+    biased = bool(plan.form.bias.any())
+    if not biased and not any(edge.source in early for edge in plan.stage.edges):
+        return None
+    later = any(edge.source == ALWAYS for edge in plan.stage.edges) and late(plan.stage)
+    if later and biased:
+        raise UnsupportedError(
+            "has a bias of its membrane and one of the current that it integrates a step later: leave one of them out"
+        )
+    return plan.latency + 1 + int(later)
+
+
+def _always_on() -> Block:
+    """A neuron that fires in every step, by its bias; its synapse to itself adds nothing, and a block needs one."""
+    whole = np.array([4096])
+    return Block(
+        ALWAYS, CubaLif(whole, whole, 0), (1,), (Connection(ALWAYS, DenseSynapse(np.zeros((1, 1), np.int64))),),
+        np.ones(1, np.int64),
+    )  # fmt: skip
+
+
+def _integrates(stages: tuple[Stage, ...], source: str) -> bool:
+    """Whether neurons send their membrane potential in the float network."""
+    neurons = next((stage.neurons for stage in stages if stage.layer == source), None)
+    return isinstance(neurons, LeakyIntegrateAndFire) and neurons.threshold is None
+
+
+def _pooled(
+    stage: Stage, stages: tuple[Stage, ...], late_by: dict[str, int], before: BlockNetwork | None
+) -> Block:
+    """Max pooling of spikes as a block of its own."""
+    assert stage.pool is not None
+    (edge,) = stage.edges
+    if edge.source == INPUT or before is None:
+        raise UnsupportedError(
+            f"layer {stage.name!r} takes the maximum of the input, which may hold counts: synapses add up; use average "
+            "pooling, or pool the frames before"
+        )
+    name = next(s.name for s in stages if s.layer == edge.source)
+    source = next(block for block in before.blocks if block.name == name)
+    op = stage.pool
+    block = max_pool_block(
+        stage.name, source.name, source.shape, before.bits(source.name), op.kernel, op.stride, op.padding
+    )
+    wait = steps_of(stage, edge, late_by) - LATENCY
+    if wait:
+        (connection,) = block.connections
+        synapse = replace(connection.synapse, delay=np.full(source.shape[0], wait))  # type: ignore[type-var]
+        block = replace(block, connections=(replace(connection, synapse=synapse),))
+    return replace(block, latency=late_by[stage.layer])
+
+
+def _deciding(stage: Stage, block: Block) -> Deciding:
+    """Spikes are counted; of what does not fire the state is read: sums at the end, potentials over the steps."""
+    if not never_fires(block):
+        return replace(COUNT, lag=block.latency)
+    kind = "state" if stage.neurons is None else "state-mean"
+    return Deciding(kind, lag=block.latency, layer=block.name, variable=block.neuron.membrane)  # type: ignore[arg-type]
+
+
+def _refuse_early_spikes(stages: tuple[Stage, ...], network: BlockNetwork) -> None:
+    """Spikes of a bias alone before a block starts; harmless, but where a delay brings them past the next reset."""
+    most = max(block.latency for block in network.blocks)
+    delayed = {
+        edge.source for stage in stages for edge in stage.edges
+        if edge.delay or edge.rows is not None or edge.columns is not None or edge.source == stage.layer
+        or (isinstance(stage.neurons, LeakyIntegrateAndFire) and stage.neurons.old_current)
+    }  # fmt: skip
+    named = {block.name: block for block in network.blocks}
+    suspects = [named[s.name] for s in stages if s.layer in delayed and named[s.name].neuron.reset is not None]
+    if not most or not suspects:
+        return
+    trace = run(network, np.zeros((1, most, *network.input_shape), np.int64))
+    for block in suspects:
+        if trace.spikes[block.name][:, : block.latency].any():
+            raise UnsupportedError(
+                f"layer {block.name!r} fires by its bias alone before the first input can arrive, {block.latency} steps "
+                "after the start, and a delay would bring these spikes to the next layer: lower the bias, or leave out "
+                "the delay"
+            )
