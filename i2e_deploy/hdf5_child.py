@@ -17,8 +17,8 @@ from i2e_deploy.errors import FileFormatError
 from i2e_deploy.guarded_child import Answer, Child
 from i2e_deploy.hdf5_guard import Cut, Guarded, check_file
 
-#: Bytes of a file that libhdf5 reads in a second of processor time, at the least.
-_SPEED = 5e7
+#: Processor time for a question: so many seconds, and one for so many bytes of the file.
+LEAST, _SPEED = 5.0, 5e7
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def open_guarded(path: Path) -> Iterator[Guarded]:
         RuntimeError: what libhdf5 says of it, here and at every question.
     """
     check_file(path)
-    seconds = 5 + path.stat().st_size / _SPEED
+    seconds = LEAST + path.stat().st_size / _SPEED
     with Child("i2e_deploy.hdf5_child:File", (str(path.resolve()), path.name), path.name, seconds) as child:
         yield _Asking(child, path.name)
 

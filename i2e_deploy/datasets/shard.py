@@ -102,9 +102,12 @@ def read_report(folder: Path, file: str) -> ShardReport | None:
     sidecar = folder / PROGRESS / f"{file}.json"
     if not (folder / file).exists() or not sidecar.exists():
         return None
-    record = json.loads(sidecar.read_text(encoding="utf-8"))
-    record["skipped"] = tuple((name, reason) for name, reason in record["skipped"])
-    return ShardReport(**record)
+    try:
+        record = json.loads(sidecar.read_text(encoding="utf-8"))
+        record["skipped"] = tuple((name, reason) for name, reason in record["skipped"])
+        return ShardReport(**record)
+    except (ValueError, KeyError, TypeError, RecursionError):  # damaged: the shard is written again
+        return None
 
 
 def write_json(path: Path, record: Any, progress: Path) -> None:
