@@ -34,7 +34,15 @@ from fuzz_mutations import mutated
 from i2e_deploy.errors import I2EDeployError
 
 #: Letters of the child.
-OUTCOMES = {"r": "refused", "k": "read", "s": "salvaged", "c": "crashed", "h": "hung", "m": "over memory", "t": "traceback"}
+OUTCOMES = {
+    "r": "refused",
+    "k": "read",
+    "s": "salvaged",
+    "c": "crashed",
+    "h": "hung",
+    "m": "over memory",
+    "t": "traceback",
+}
 BAD = "chmt"
 PATIENCE = 60.0
 #: Memory that a file may take, bytes: a picture of 64 million pixels and what it becomes.

@@ -90,7 +90,10 @@ def small_network() -> Any:
     from i2e_deploy.network import Conv2d, Flatten, IntegrateAndFire, Linear, chain
 
     rng = np.random.default_rng(0)
-    ops: dict[str, Any] = {"c": Conv2d(rng.standard_normal((2, 2, 3, 3)).astype("f4")), "n": IntegrateAndFire(1.0, -1.0)}
+    ops: dict[str, Any] = {
+        "c": Conv2d(rng.standard_normal((2, 2, 3, 3)).astype("f4")),
+        "n": IntegrateAndFire(1.0, -1.0),
+    }
     ops |= {"f": Flatten(), "d": Linear(rng.standard_normal((3, 72)).astype("f4")), "m": IntegrateAndFire(1.0, -1.0)}
     return chain((2, 8, 8), ops)
 
@@ -170,7 +173,12 @@ def bundles(folder: Path) -> list[Kind]:
     home = folder / "bundle"
     if not home.exists():
         frames = np.random.default_rng(0).integers(0, 3, (1, 2, 2, 8, 8))
-        leave_evaluation(bundle.write(home, get("speck2f"), small_network(), frames), {"targets": {"simulator": {"accuracy": 1.0}}}, "drawn", "timestep")
+        leave_evaluation(
+            bundle.write(home, get("speck2f"), small_network(), frames),
+            {"targets": {"simulator": {"accuracy": 1.0}}},
+            "drawn",
+            "timestep",
+        )
     whole = {name: (home / name).read_bytes() for name in (MANIFEST, NETWORK, PROGRAM, GOLDEN, "evaluation.json")}
 
     def reader(name: str) -> Read:
@@ -296,7 +304,13 @@ def videos(folder: Path) -> list[Kind]:
         return "salvaged" if said else "read"
 
     seeds = {".gif": picture("GIF", 4), ".webp": picture("WEBP", 4)}
-    for suffix, codec in ((".mkv", "mpeg4"), (".mp4", "mpeg4"), (".avi", "mjpeg"), (".webm", "libvpx"), (".mpg", "mpeg1video")):
+    for suffix, codec in (
+        (".mkv", "mpeg4"),
+        (".mp4", "mpeg4"),
+        (".avi", "mjpeg"),
+        (".webm", "libvpx"),
+        (".mpg", "mpeg1video"),
+    ):
         made = _video(folder / f"v{suffix}", codec)
         if made:
             seeds[suffix] = made

@@ -7,7 +7,26 @@ from collections.abc import Callable
 import numpy as np
 
 #: Numbers that lengths, counts and offsets are made of by those who look for trouble.
-ODD = (0, 1, 2, 7, 8, 127, 128, 255, 256, 2**15, 2**16 - 1, 2**24, 2**31 - 1, 2**31, 2**32 - 1, 2**48, 2**63 - 1, 2**64 - 1)
+ODD = (
+    0,
+    1,
+    2,
+    7,
+    8,
+    127,
+    128,
+    255,
+    256,
+    2**15,
+    2**16 - 1,
+    2**24,
+    2**31 - 1,
+    2**31,
+    2**32 - 1,
+    2**48,
+    2**63 - 1,
+    2**64 - 1,
+)
 #: Pieces of text that parsers stumble over.
 TEXT = (b"-1", b"1e999", b"NaN", b"null", b"[]", b"{}", b'""', b"[" * 3000, b"\xff", b"\0", b"9" * 400, b"true", b"-")
 

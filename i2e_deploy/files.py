@@ -147,6 +147,17 @@ def write_tensors(path: Path, tensors: Mapping[str, Any], metadata: Mapping[str,
         )
 
 
+def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Write NumPy arrays as a compressed `.npz`, whole or not at all.
+
+    `numpy.savez` leaves its archive open when the disk is full, and that complains later.
+    """
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)  # type: ignore[no-untyped-call, unused-ignore]
+
+
 def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Arrays and metadata of a safetensors file.
 

@@ -270,7 +270,10 @@ def _told(error: BaseException) -> dict[str, str]:
     known = isinstance(error, I2EDeployError)
     if isinstance(error, MemoryError):
         return {"error": "FileFormatError", "text": f"needs more than {MEMORY >> 20} MiB"}
-    return {"error": type(error).__name__ if known else "", "text": text if known else f"{type(error).__name__}: {text}"}
+    return {
+        "error": type(error).__name__ if known else "",
+        "text": text if known else f"{type(error).__name__}: {text}",
+    }
 
 
 def _limit_memory() -> None:

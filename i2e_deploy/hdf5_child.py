@@ -71,9 +71,7 @@ def _shape(shape: list[int | None] | None) -> tuple[int | None, ...] | None:
 class _Asking(Guarded):
     """The same group, seen from the parent."""
 
-    def __init__(
-        self, child: Child, file: str, where: tuple[str, ...] = (), cut: list[Cut] | None = None
-    ) -> None:
+    def __init__(self, child: Child, file: str, where: tuple[str, ...] = (), cut: list[Cut] | None = None) -> None:
         self._child, self.file, self._where = child, file, where
         self.cut = [] if cut is None else cut
 

@@ -145,7 +145,9 @@ def _finished(folder: Path, origin: str, plan: Plan, how: How) -> dict[str, Any]
     try:
         contents = {str(shard["file"]): str(shard.get("content", "")) for shard in manifest["shards"]}
         numbers = [shard[key] for shard in manifest["shards"] for key in ("rows", "bytes")]
-        if not all(isinstance(number, int) for number in numbers) or any(len(pair) != 2 for pair in manifest["skipped"]):
+        if not all(isinstance(number, int) for number in numbers) or any(
+            len(pair) != 2 for pair in manifest["skipped"]
+        ):
             raise TypeError("rows, bytes or skipped")
     except (KeyError, TypeError, AttributeError) as error:
         raise _damaged(folder / MANIFEST, error) from error

@@ -1,4 +1,4 @@
-"""Event Stream (`.es`) of change detectors, our own: faery's reader ends the process on some damaged files.
+"""Event Stream (`.es`) of change detectors, our own: faery's reader can end the process, and its writer hides a full disk.
 
 Layout (neuromorphic-paris/event_stream, version 2): `Event Stream`, version (3 bytes), kind of events (1 = DVS), width
 and height (uint16); then for each event a byte with the us since the last one (bits 1..7) and the polarity (bit 0),
@@ -8,13 +8,13 @@ x and y (uint16, origin at the lower left). A byte 0xff adds 127 us and has no e
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from i2e_deploy.events.array import EVENT_DTYPE, Events
-from i2e_deploy.events.formats.base import PACKET_EVENTS, Damaged, Opened
+from i2e_deploy.events.formats.base import PACKET_EVENTS, Damaged, Format, Opened, SensorSize
 
 _MAGIC = b"Event Stream"
 _KINDS = ("generic", "DVS", "ATIS", "asynchronous ATIS", "colour")
@@ -56,3 +56,25 @@ def _packets(path: Path, height: int) -> Iterator[Events]:
             position, rest = position + taken, data[taken:].tobytes()
     if rest:
         raise Damaged("it is cut off inside an event", position)
+
+
+def _write(path: Path, packets: Iterable[Events], size: SensorSize) -> None:
+    width, height = size
+    last = 0
+    with path.open("wb") as file:
+        file.write(_MAGIC + bytes((2, 0, 0, 1)) + struct.pack("<HH", width, height))
+        for packet in packets:
+            gaps = np.diff(packet["t"], prepend=last)
+            before = gaps // 127  # bytes 0xff before an event
+            ends = np.cumsum(before + _EVENT)
+            data = np.full(int(ends[-1]) if len(ends) else 0, 0xFF, np.uint8)
+            first, row = (gaps % 127) << 1 | packet["p"], height - 1 - packet["y"].astype(np.int64)
+            columns = (first, packet["x"] & 255, packet["x"] >> 8, row & 255, row >> 8)
+            for place, column in enumerate(columns):
+                data[ends - _EVENT + place] = column
+            file.write(data.tobytes())
+            last = int(packet["t"][-1]) if len(packet) else last
+
+
+#: Greatest t, x, y: there is no field of time, but a byte is spent on every 127 us without events.
+FORMAT = Format("es", (".es",), open_es, _write, (2**34 - 1, 2**16 - 2, 2**16 - 2))

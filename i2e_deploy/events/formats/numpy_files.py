@@ -28,7 +28,7 @@ _MAX_HEADER = 2**12
 def _npy_header(file: IO[bytes], what: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
     """dtype and shape of a `.npy` stream; it is then at the data. Format: numpy.lib.format, versions 1 to 3."""
     magic = file.read(8)
-    if magic[:6] != b"\x93NUMPY":
+    if len(magic) < 8 or magic[:6] != b"\x93NUMPY":
         raise Damaged(f"{what} is no .npy array", 0)
     width = 2 if magic[6] == 1 else 4
     (length,) = struct.unpack("<H" if width == 2 else "<I", file.read(width).ljust(width, b"\0"))
