@@ -4,8 +4,8 @@
     python benchmarks/fuzz.py --table [--state ...]                                       # what was found so far
     python benchmarks/fuzz.py --one KIND NUMBER [--keep FILE]                             # one file again
 
-File NUMBER of a kind is the same in every run. The readers run in a child process that gives a letter for every file: no
-letter for `PATIENCE` seconds is a hang, its end is a crash. Every kind gets the same time in turns.
+File NUMBER of a kind is the same in every run. The readers run in a child process that gives a letter for every file:
+no letter for `PATIENCE` seconds is a hang, its end is a crash. Every kind gets the same time in turns.
 """
 
 from __future__ import annotations

@@ -173,12 +173,8 @@ def bundles(folder: Path) -> list[Kind]:
     home = folder / "bundle"
     if not home.exists():
         frames = np.random.default_rng(0).integers(0, 3, (1, 2, 2, 8, 8))
-        leave_evaluation(
-            bundle.write(home, get("speck2f"), small_network(), frames),
-            {"targets": {"simulator": {"accuracy": 1.0}}},
-            "drawn",
-            "timestep",
-        )
+        made = bundle.write(home, get("speck2f"), small_network(), frames)
+        leave_evaluation(made, {"targets": {"simulator": {"accuracy": 1.0}}}, "drawn", "timestep")
     whole = {name: (home / name).read_bytes() for name in (MANIFEST, NETWORK, PROGRAM, GOLDEN, "evaluation.json")}
 
     def reader(name: str) -> Read:

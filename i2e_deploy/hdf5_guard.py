@@ -264,8 +264,8 @@ def check_heaps(file: BinaryIO, name: str) -> None:
             step = 16 + -(-length // 8) * 8 if index else length
             if step < 16 or place + step > len(heap):
                 raise FileFormatError(
-                    f"{name}: damaged HDF5: byte {at + 16 + place}: an object of the global heap claims {length} bytes, "
-                    f"{len(heap) - place - 16} are there"
+                    f"{name}: damaged HDF5: byte {at + 16 + place}: an object of the global heap claims {length} "
+                    f"bytes, {len(heap) - place - 16} are there"
                 )
             place += step
 

@@ -220,8 +220,8 @@ def _check_noise(sensor: Sensor, pixels: int, duration_us: int) -> None:
     expected = sum(rates.values()) * pixels * duration_us / 1e6
     if expected > MAX_NOISE:
         raise InputError(
-            f"{name} is {getattr(sensor, name):g}: {pixels} pixels give {expected:.3g} noise events in {duration_us} us, "
-            f"at most {MAX_NOISE}: lower the rate"
+            f"{name} is {getattr(sensor, name):g}: {pixels} pixels give {expected:.3g} noise events in {duration_us} "
+            f"us, at most {MAX_NOISE}: lower the rate"
         )
 
 

@@ -145,9 +145,8 @@ def _finished(folder: Path, origin: str, plan: Plan, how: How) -> dict[str, Any]
     try:
         contents = {str(shard["file"]): str(shard.get("content", "")) for shard in manifest["shards"]}
         numbers = [shard[key] for shard in manifest["shards"] for key in ("rows", "bytes")]
-        if not all(isinstance(number, int) for number in numbers) or any(
-            len(pair) != 2 for pair in manifest["skipped"]
-        ):
+        pairs = all(len(pair) == 2 for pair in manifest["skipped"])
+        if not pairs or not all(isinstance(number, int) for number in numbers):
             raise TypeError("rows, bytes or skipped")
     except (KeyError, TypeError, AttributeError) as error:
         raise _damaged(folder / MANIFEST, error) from error

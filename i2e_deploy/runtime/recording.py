@@ -1,8 +1,8 @@
 """A live session on disk: everything that came, in order, and everything that was decided.
 
 One file of records `kind: 1 byte, length: uint32, payload`, written as things happen, so that a crash leaves all up
-to then. The file appears under its name with its header in it. Kinds: `H` header (JSON), `P` packet (events of 13 bytes), `A` advance (int64 us), `R` restart,
-`D` decision (JSON), `E` end with the counters (JSON).
+to then. The file appears under its name with its header in it. Kinds: `H` header (JSON), `P` packet (events of 13
+bytes), `A` advance (int64 us), `R` restart, `D` decision (JSON), `E` end with the counters (JSON).
 """
 
 from __future__ import annotations

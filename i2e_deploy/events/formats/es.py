@@ -1,4 +1,4 @@
-"""Event Stream (`.es`) of change detectors, our own: faery's reader can end the process, and its writer hides a full disk.
+"""Event Stream (`.es`) of change detectors, our own: faery can end the process, and hides a full disk.
 
 Layout (neuromorphic-paris/event_stream, version 2): `Event Stream`, version (3 bytes), kind of events (1 = DVS), width
 and height (uint16); then for each event a byte with the us since the last one (bits 1..7) and the polarity (bit 0),

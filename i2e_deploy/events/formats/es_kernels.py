@@ -23,7 +23,7 @@ def decode_dvs(data, time, height, events):  # type: ignore[no-untyped-def]
     count, at = 0, 0
     while at < len(data):
         first = data[at]
-        if first == _OVERFLOW or first == _RESET:
+        if first in (_OVERFLOW, _RESET):
             time += _OVERFLOW_US if first == _OVERFLOW else 0
             at += 1
             continue
