@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
+import re
 import shutil
 import struct
 import zipfile
@@ -16,7 +18,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from i2e_deploy.errors import FileFormatError, InputError
+from i2e_deploy.errors import FileFormatError, I2EDeployError, InputError
 from i2e_deploy.text import one_line
 
 #: Largest file that is read into memory.
@@ -33,17 +35,25 @@ def check_exists(path: Path, limit: int = MAX_BYTES) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that replaces it when the block succeeds, and is deleted when it fails."""
+    """A temporary path beside `path` that replaces it when the block succeeds, and is deleted when it fails.
+
+    Raises:
+        InputError: it cannot be written: no such folder, a full disk, a place that is only read.
+    """
     if not path.parent.is_dir():
         raise InputError(f"no such folder: {path.parent}")
     if path.is_dir():
         raise InputError(f"{path} is a folder: give the name of a file")
     temporary = _hidden(path, "tmp")
     try:
-        yield temporary
-        os.replace(temporary, path)
+        with naming(path, temporary):
+            yield temporary
+            with temporary.open("rb+") as file:
+                os.fsync(file.fileno())  # else the new name may outlive a power cut, and what it names may not
+            os.replace(temporary, path)
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the first error counts
+            temporary.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -53,12 +63,14 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     if not path.parent.is_dir():
         raise InputError(f"no such folder: {path.parent}")
     temporary, old = _hidden(path, "tmp"), _hidden(path, "old")
-    temporary.mkdir()
     try:
-        yield temporary
-        if path.exists():
-            os.replace(path, old)
-        os.replace(temporary, path)
+        with naming(path, temporary):
+            temporary.mkdir()
+            yield temporary
+            if not (path.exists() and _exchanged(temporary, path)):
+                if path.exists():
+                    os.replace(path, old)
+                os.replace(temporary, path)
     finally:
         if old.exists() and not path.exists():
             os.replace(old, path)
@@ -66,9 +78,48 @@ def replacing_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(old, ignore_errors=True)
 
 
+def _exchanged(one: Path, other: Path) -> bool:
+    """Swap two names at once, so that a kill cannot come between; False where the system cannot (only Linux can)."""
+    import ctypes
+
+    try:
+        call = ctypes.CDLL(None).renameat2
+    except (AttributeError, OSError, TypeError):
+        return False
+    at_cwd, exchange = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    return bool(call(at_cwd, os.fsencode(one), at_cwd, os.fsencode(other), exchange) == 0)
+
+
+_NUMBERS = itertools.count()
+
+
 def _hidden(path: Path, suffix: str) -> Path:
-    """A name beside `path` that no other process uses."""
-    return path.with_name(f".{path.name}.{os.getpid()}.{suffix}")
+    """A name beside `path` that nobody else uses."""
+    return path.with_name(f".{path.name}.{os.getpid()}.{next(_NUMBERS)}.{suffix}")
+
+
+@contextlib.contextmanager
+def naming(path: Path, temporary: Path | None = None) -> Iterator[None]:
+    """What the system says against writing `path`, or what stands in for it until it is whole, as InputError.
+
+    Rust libraries (faery, safetensors) say it in an error of their own that ends in "(os error 28)".
+    """
+    try:
+        yield
+    except I2EDeployError:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError):
+            ours = {str(path), str(temporary or path)}
+            if error.filename is not None and not any(str(error.filename).startswith(own) for own in ours):
+                raise  # of another file
+            reason = error.strerror or one_line(error)
+        else:
+            found = re.search(r"\(os error (\d+)\)", str(error))
+            if found is None:
+                raise
+            reason = os.strerror(int(found[1]))
+        raise InputError(f"{path} cannot be written: {reason}; what was there before is unchanged") from error
 
 
 def sha256(path: Path) -> str:
@@ -94,6 +145,17 @@ def write_tensors(path: Path, tensors: Mapping[str, Any], metadata: Mapping[str,
             temporary,
             {METADATA_KEY: json.dumps(metadata)},
         )
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
+    """Write NumPy arrays as a compressed `.npz`, whole or not at all.
+
+    `numpy.savez` leaves its archive open when the disk is full, and that complains later.
+    """
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)  # type: ignore[no-untyped-call, unused-ignore]
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

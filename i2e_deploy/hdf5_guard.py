@@ -1,13 +1,16 @@
 """Read untrusted HDF5 files: no links out of the file, no sizes beyond what is stored.
 
-Everything is checked before memory is allocated: kind of link, storage, data type, shape and size.
+Everything is checked before memory is allocated: kind of link, storage, data type, shape and size. `hdf5_child` opens
+such a file where libhdf5 can harm nobody.
 """
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Iterator
 from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -176,7 +179,7 @@ class Guarded:
         raise self.error(f"{where}is {held.dtype} {str(value)[:MAX_TEXT]!r}, expected a short string or a number")
 
     def check_all(self, depth: int = 8) -> None:
-        """Check every entry in the group, for programs that read the file without a guard.
+        """Check and read every entry in the group, for programs that read the file without a guard.
 
         Raises:
             FileFormatError: a link, a size, or more groups in groups than `depth`.
@@ -187,7 +190,7 @@ class Guarded:
             if self.is_group(name):
                 self.group(name).check_all(depth - 1)
             else:
-                self._dataset(name)
+                self._dataset(name)[()]
 
     def _entry(self, name: str) -> Any:
         import h5py
@@ -237,3 +240,49 @@ def check_file(path: Path) -> None:
     with path.open("rb") as file:
         if file.read(8) != b"\x89HDF\r\n\x1a\n":
             raise FileFormatError(f"{path}: not an HDF5 file (a .net file is one); a Git LFS pointer is not the file")
+        check_heaps(file, str(path))
+
+
+#: Start of a collection of the global heap, where strings of variable length are (HDF5 File Format 3.0, III.E).
+_HEAP = b"GCOL\x01\0\0\0"
+_BLOCK = 2**24
+
+
+def check_heaps(file: BinaryIO, name: str) -> None:
+    """Raise FileFormatError if the objects of a global heap do not fill it one after the other.
+
+    libhdf5 1.14 walks such a heap for ever (shared/cases: an object of size 0). Sizes are of 8 bytes in all files but
+    those that a program made with others on purpose.
+    """
+    for at in _heaps(file):
+        file.seek(at + len(_HEAP))
+        (size,) = struct.unpack("<Q", file.read(8).ljust(8, b"\0"))
+        heap = file.read(min(size, MAX_BYTES) - 16) if size >= 16 else b""
+        place = 0
+        while place + 16 <= len(heap):
+            index, length = struct.unpack_from("<H6xQ", heap, place)
+            step = 16 + -(-length // 8) * 8 if index else length
+            if step < 16 or place + step > len(heap):
+                raise FileFormatError(
+                    f"{name}: damaged HDF5: byte {at + 16 + place}: an object of the global heap claims {length} "
+                    f"bytes, {len(heap) - place - 16} are there"
+                )
+            place += step
+
+
+def _heaps(file: BinaryIO) -> Iterator[int]:
+    """Where collections start; they lie at multiples of 8."""
+    start, data = 0, b""
+    file.seek(0)
+    while block := file.read(_BLOCK):
+        data = data[-8:] + block
+        at = data.find(_HEAP)
+        places = []
+        while at >= 0:
+            places.append(start - (len(data) - len(block)) + at)
+            at = data.find(_HEAP, at + 1)
+        start += len(block)
+        for place in places:
+            if place % 8 == 0:
+                yield place
+        file.seek(start)

@@ -17,7 +17,10 @@ ROOMS = (
     ("errors",),
     (
         "files",
+        "guarded_child",
+        "hdf5_child",
         "hdf5_guard",
+        "hdf5_write",
         "lava_shim",
         "lazy",
         "llvm_vectors",

@@ -110,13 +110,15 @@ def _write_frames(source: ImageSource, settings: Settings, out: Path, as_json: b
     size = settings.resize.size or 0
     shape = (len(names), settings.steps, 2, size, size)
     rates = np.zeros(settings.steps)
-    with replacing(out) as temporary, progress_bar("converting", len(names)) as advance:
-        frames = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)  # type: ignore[no-untyped-call, unused-ignore]
+    # No memory map: a full disk would end the process (SIGBUS).
+    with replacing(out) as temporary, progress_bar("converting", len(names)) as advance, temporary.open("wb") as file:
+        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)  # type: ignore[no-untyped-call, unused-ignore]
         for i, name in enumerate(names):
-            frames[i] = _picture_frames(source, name, settings)
-            rates += frames[i].mean(axis=(1, 2, 3)) / len(names)
+            frames = _picture_frames(source, name, settings)
+            file.write(np.ascontiguousarray(frames).tobytes())
+            rates += frames.mean(axis=(1, 2, 3)) / len(names)
             advance(i + 1, name)
-        frames.flush()
     if as_json:
         print_json({"frames": str(out), "shape": shape, "event_rate": rates.mean(), "per_step": rates.tolist()})
         return

@@ -65,13 +65,12 @@ def command(
 
     Example: i2e-deploy simulate demo_output/bundle --chip speck2f --input frames.npy --out trace.npz
     """
-    import numpy as np
 
     from i2e_deploy.chips import Injection
     from i2e_deploy.chips.abilities import VariesOpenPoints, require
     from i2e_deploy.chips.options import FLOAT
     from i2e_deploy.cli.common import read_input, read_model_of, working
-    from i2e_deploy.files import replacing
+    from i2e_deploy.files import write_arrays
     from i2e_deploy.runtime.float_target import run_float
 
     _refuse(out, order, semantics, target, spread_of, power)
@@ -90,8 +89,8 @@ def command(
             spread = require(program, VariesOpenPoints, "--bound").bound(given, injection)
         if target == "simulator":
             costs = deployed.chip.costs(program, given, injection, trace, deployed.cores)
-    with working(f"writing {out}"), replacing(out) as temporary, temporary.open("wb") as file:
-        np.savez_compressed(file, **trace.arrays(state))  # type: ignore[arg-type, unused-ignore]
+    with working(f"writing {out}"):
+        write_arrays(out, trace.arrays(state))
     _tell(program, trace, spread, costs, out, as_json)
 
 

@@ -140,6 +140,7 @@ def simulate(
     table = as_table(kernels, 1)[0]
     duration = saccade_us * len(table)
     value = image[:3].max(axis=0)
+    _check_noise(sensor, height * width, duration)
     parts = [_saccade_events(value, as_ratio(ratio), sensor, pixels, table, (saccade_us, motion_us))]
     parts.append(_noise(np.full((height, width), sensor.leak_rate_hz), duration, rng, polarity=1))
     parts.append(_noise(sensor.shot_noise_rate_hz * (1 - 0.75 * value / 255), duration, rng))
@@ -202,6 +203,26 @@ def _delay(
     if cutoff_hz:
         crossing = crossing - 1e6 / (2 * np.pi * cutoff_hz) * np.log1p(-share)
     return np.asarray(np.minimum(crossing, saccade_us), np.int64)
+
+
+#: Most noise events of a recording that are expected: 2^26 of them take 5 GiB while they are sorted.
+MAX_NOISE = 2**26
+
+
+def _check_noise(sensor: Sensor, pixels: int, duration_us: int) -> None:
+    """Raise InputError where the rates make more events than memory holds."""
+    rates = {
+        "leak_rate_hz": sensor.leak_rate_hz,
+        "shot_noise_rate_hz": sensor.shot_noise_rate_hz,
+        "hot_rate_hz": sensor.hot_rate_hz * sensor.hot_fraction,
+    }
+    name = max(rates, key=lambda name: rates[name])
+    expected = sum(rates.values()) * pixels * duration_us / 1e6
+    if expected > MAX_NOISE:
+        raise InputError(
+            f"{name} is {getattr(sensor, name):g}: {pixels} pixels give {expected:.3g} noise events in {duration_us} "
+            f"us, at most {MAX_NOISE}: lower the rate"
+        )
 
 
 def _noise(

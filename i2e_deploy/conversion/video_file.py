@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.conversion.video_cut import stated_end
-from i2e_deploy.errors import FileFormatError, InputError, MissingDependency
+from i2e_deploy.errors import FileFormatError, I2EDeployError, InputError, MissingDependency
+from i2e_deploy.text import one_line
 
 #: Animations that Pillow reads.
 PILLOW = (".gif", ".webp")
@@ -53,10 +54,12 @@ def timed_pictures(path: str | Path, max_pixels: int = MAX_PIXELS, on_cut: OnCut
             except Cut as error:
                 cut = cut or str(error)
                 break
-            except _LIBRARY as error:
+            except I2EDeployError:
+                raise
+            except Exception as error:  # see `_faults`
                 if cut is None and count == 0:
                     raise
-                cut = cut or f"a picture cannot be decoded ({error})"
+                cut = cut or f"a picture cannot be decoded ({one_line(error)})"
                 break
             if timed is None:
                 break
@@ -88,10 +91,6 @@ class Cut(Exception):  # inside this module only
     """A file ends before it should."""
 
 
-#: What the libraries raise on a broken file.
-_LIBRARY = (OSError, ValueError, SyntaxError, EOFError)
-
-
 def _existing(path: str | Path) -> Path:
     path = Path(path)
     if not path.is_file():
@@ -101,13 +100,13 @@ def _existing(path: str | Path) -> Path:
 
 @contextmanager
 def _faults(path: Path) -> Iterator[None]:
-    """What the libraries raise on a broken file, as one error of ours."""
+    """What the libraries raise on a broken file (Pillow and PyAV a dozen kinds), as one error of ours."""
     try:
         yield
-    except _LIBRARY as error:
-        if isinstance(error, InputError):
-            raise
-        raise FileFormatError(f"{path}: cannot be read as a video ({error})") from None
+    except I2EDeployError:
+        raise
+    except Exception as error:
+        raise FileFormatError(f"{path}: cannot be read as a video ({one_line(error)})") from None
 
 
 def _pillow_file(path: Path) -> Any:
@@ -139,8 +138,8 @@ def _av_file(path: Path) -> Iterator[Any]:
         raise MissingDependency("av", f"reading {path.suffix} videos", "pip install 'i2e-deploy[video]'") from None
     # An open file and no protocols: a playlist cannot make FFmpeg open other files or addresses.
     with path.open("rb") as file, av.open(file, options={"protocol_whitelist": ""}) as container:
-        if not container.streams.video:
-            raise FileFormatError(f"{path}: has no video stream")
+        if not container.streams.video or container.streams.video[0].codec_context is None:
+            raise FileFormatError(f"{path}: has no video stream that can be decoded")
         yield container
 
 

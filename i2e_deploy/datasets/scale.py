@@ -27,8 +27,12 @@ from i2e_deploy.datasets.shard import (
 )
 from i2e_deploy.datasets.sources import ImageSource, open_source, parquet_module
 from i2e_deploy.errors import FileFormatError, InputError
+from i2e_deploy.files import check_exists
+from i2e_deploy.text import one_line
 
 MANIFEST = "manifest.json"
+#: Largest record that is read, bytes: a million shards.
+MAX_RECORD = 2**29
 #: Executor, workers and address, see `executors.run_tasks`.
 How = tuple[Executor, int, "str | None"]
 
@@ -125,7 +129,7 @@ def _start(folder: Path, plan: Plan) -> None:
     """Write the plan, or make sure that the one found is the same; clear what a killed run left."""
     path = folder / PROGRESS / "plan.json"
     if path.exists():
-        _require_same(json.loads(path.read_text(encoding="utf-8")), plan, folder)
+        _require_same(_read_record(path), plan, folder)
     elif any(folder.glob("*.parquet")):
         raise InputError(f"{folder} holds .parquet files of another origin: give an empty or new folder")
     path.parent.mkdir(exist_ok=True)
@@ -136,15 +140,41 @@ def _start(folder: Path, plan: Plan) -> None:
 
 def _finished(folder: Path, origin: str, plan: Plan, how: How) -> dict[str, Any]:
     """The manifest of a complete folder, whose pictures are still the same."""
-    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    _require_same(manifest.get("plan", {}), plan, folder)
-    contents = {shard["file"]: str(shard.get("content", "")) for shard in manifest.get("shards", [])}
+    manifest = _read_record(folder / MANIFEST)
+    _require_same(manifest.get("plan"), plan, folder)
+    try:
+        contents = {str(shard["file"]): str(shard.get("content", "")) for shard in manifest["shards"]}
+        numbers = [shard[key] for shard in manifest["shards"] for key in ("rows", "bytes")]
+        pairs = all(len(pair) == 2 for pair in manifest["skipped"])
+        if not pairs or not all(isinstance(number, int) for number in numbers):
+            raise TypeError("rows, bytes or skipped")
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _damaged(folder / MANIFEST, error) from error
     _require_content(folder, origin, plan, contents, how)
     shutil.rmtree(folder / PROGRESS, ignore_errors=True)
     return manifest
 
 
-def _require_same(found: dict[str, Any], plan: Plan, folder: Path) -> None:
+def _read_record(path: Path) -> dict[str, Any]:
+    """What `write_json` wrote."""
+    check_exists(path, MAX_RECORD)
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(record, dict):
+            raise TypeError("no object")
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _damaged(path, error) from error
+    return record
+
+
+def _damaged(path: Path, error: Exception) -> FileFormatError:
+    return FileFormatError(
+        f"{path} is damaged ({type(error).__name__}: {one_line(error)}): delete it, and what is missing is made again"
+    )
+
+
+def _require_same(found: Any, plan: Plan, folder: Path) -> None:
+    found = found if isinstance(found, dict) else {}
     if found.get("digest") != plan.digest:
         wanted, present = plan.record(), found
         different = sorted(

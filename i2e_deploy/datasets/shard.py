@@ -22,6 +22,7 @@ from i2e_deploy.datasets.picture import decode_picture
 from i2e_deploy.datasets.plan import Settings, Shard
 from i2e_deploy.datasets.sources import ImageSource, open_source, parquet_module
 from i2e_deploy.errors import FileFormatError
+from i2e_deploy.files import naming
 from i2e_deploy.text import one_line
 
 #: Folder inside the output that holds unfinished work; gone when the conversion is complete.
@@ -80,16 +81,19 @@ def write_shard(task: ShardTask) -> ShardReport:
     folder, progress = Path(task.out), Path(task.out) / PROGRESS
     temporary = progress / f"{task.shard.file}.{os.getpid()}.tmp"
     try:
-        source = _Hashed(open_source(task.source))
-        rows, skipped = _write_rows(task, source, temporary)
+        with naming(folder / task.shard.file, temporary):
+            source = _Hashed(open_source(task.source))
+            rows, skipped = _write_rows(task, source, temporary)
+            digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
+            size, content = temporary.stat().st_size, source.hash.hexdigest()
+            report = ShardReport(task.shard.file, rows, size, digest, tuple(skipped), content=content)
+            write_json(progress / f"{task.shard.file}.json", asdict(report), progress)
+            os.replace(temporary, folder / task.shard.file)
     except FileFormatError as error:
-        temporary.unlink(missing_ok=True)
         return ShardReport(task.shard.file, error=str(error))
-    digest = hashlib.sha256(temporary.read_bytes()).hexdigest()
-    size, content = temporary.stat().st_size, source.hash.hexdigest()
-    report = ShardReport(task.shard.file, rows, size, digest, tuple(skipped), content=content)
-    write_json(progress / f"{task.shard.file}.json", asdict(report), progress)
-    os.replace(temporary, folder / task.shard.file)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
     return report
 
 
@@ -98,20 +102,28 @@ def read_report(folder: Path, file: str) -> ShardReport | None:
     sidecar = folder / PROGRESS / f"{file}.json"
     if not (folder / file).exists() or not sidecar.exists():
         return None
-    record = json.loads(sidecar.read_text(encoding="utf-8"))
-    record["skipped"] = tuple((name, reason) for name, reason in record["skipped"])
-    return ShardReport(**record)
+    try:
+        record = json.loads(sidecar.read_text(encoding="utf-8"))
+        record["skipped"] = tuple((name, reason) for name, reason in record["skipped"])
+        return ShardReport(**record)
+    except (ValueError, KeyError, TypeError, RecursionError):  # damaged: the shard is written again
+        return None
 
 
 def write_json(path: Path, record: Any, progress: Path) -> None:
     """Write a JSON file under another name in the folder `progress`, flush it to disk, rename it."""
     temporary = progress / f"{path.name}.{os.getpid()}.tmp"
-    with temporary.open("w", encoding="utf-8") as file:
-        json.dump(record, file, indent=1, sort_keys=True)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with naming(path, temporary):
+            with temporary.open("w", encoding="utf-8") as file:
+                json.dump(record, file, indent=1, sort_keys=True)
+                file.write("\n")
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 class _Hashed:

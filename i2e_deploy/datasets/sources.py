@@ -7,6 +7,7 @@ with `/`; its last folder is the class, its first folder the split where it is c
 from __future__ import annotations
 
 import os
+import stat
 import tarfile
 import zipfile
 from collections import Counter
@@ -54,8 +55,10 @@ def open_source(path: str) -> ImageSource:
     place = Path(path)
     if not place.exists():
         raise InputError(f"{path}: no such file or folder; give a folder, .zip, .tar, .parquet or an image file")
-    stat = place.stat()
-    return _open(path, stat.st_mtime_ns, stat.st_size)
+    about = place.stat()
+    if not (stat.S_ISREG(about.st_mode) or stat.S_ISDIR(about.st_mode)):
+        raise InputError(f"{path}: is a pipe, a device or the like: give a folder or a file")
+    return _open(path, about.st_mtime_ns, about.st_size)
 
 
 @lru_cache(maxsize=4)
@@ -276,6 +279,8 @@ def open_parquet(path: Path) -> Any:
     Raises:
         FileFormatError: not a Parquet file, or damaged.
     """
+    if not path.is_file():
+        raise FileFormatError(f"{path}: is no file: take it away")
     try:
         return parquet_module("reading Parquet files").ParquetFile(path, page_checksum_verification=True)
     except (MissingDependency, UnsupportedError):
@@ -322,8 +327,15 @@ def _check_size(size: int, where: str) -> None:
 
 
 def _read_file(path: Path) -> bytes:
+    """Bytes of a regular file, or of one that a link leads to: a pipe would wait for ever, a device has no end."""
     try:
-        _check_size(path.stat().st_size, str(path))
-        return path.read_bytes()
+        with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)), "rb") as file:
+            about = os.fstat(file.fileno())
+            if not stat.S_ISREG(about.st_mode):
+                raise FileFormatError(f"{path}: is no file but a pipe, a device or the like: take it away")
+            _check_size(about.st_size, str(path))
+            data = file.read(MAX_FILE_BYTES + 1)
+        _check_size(len(data), str(path))  # files of /proc state 0 bytes
+        return data
     except OSError as error:
         raise FileFormatError(f"{path}: cannot be read ({error.strerror})") from None

@@ -1,13 +1,15 @@
 """A live session on disk: everything that came, in order, and everything that was decided.
 
 One file of records `kind: 1 byte, length: uint32, payload`, written as things happen, so that a crash leaves all up
-to then. Kinds: `H` header (JSON), `P` packet (events of 13 bytes), `A` advance (int64 us), `R` restart,
-`D` decision (JSON), `E` end with the counters (JSON).
+to then. The file appears under its name with its header in it. Kinds: `H` header (JSON), `P` packet (events of 13
+bytes), `A` advance (int64 us), `R` restart, `D` decision (JSON), `E` end with the counters (JSON).
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import struct
 import threading
 from collections.abc import Iterator, Mapping
@@ -38,14 +40,25 @@ class Recorder:
     """
 
     def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
+        self._path, self._lock = path, threading.Lock()
+        head = _record(b"H", _json({"format": FORMAT, "version": FORMAT_VERSION, **header}))
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         try:
-            self._file: BinaryIO = path.open("xb")
+            self._file: BinaryIO = temporary.open("wb")
+            try:
+                self._file.write(head)
+                self._file.flush()
+                os.fsync(self._file.fileno())
+                _appear(temporary, path)
+            except BaseException:
+                self._file.close()
+                raise
+            finally:
+                temporary.unlink(missing_ok=True)
         except FileExistsError as error:
             raise InputError(f"{path} exists: a recording is not overwritten; give another name") from error
         except OSError as error:
             raise InputError(f"cannot record to {path}: {error.strerror}") from error
-        self._path, self._lock = path, threading.Lock()
-        self._write(b"H", _json({"format": FORMAT, "version": FORMAT_VERSION, **header}))
 
     def packet(self, events: Events) -> None:
         """Events as they came, before any check."""
@@ -66,8 +79,11 @@ class Recorder:
     def close(self, stats: Mapping[str, Any]) -> None:
         """Write the end and close; may be called twice."""
         if not self._file.closed:
-            self._write(b"E", _json(stats))
-            self._file.close()
+            try:
+                self._write(b"E", _json(stats), flush=True)
+            finally:
+                with contextlib.suppress(OSError):  # said already
+                    self._file.close()
 
     def discard(self) -> None:
         """Close and remove the file: the session never began."""
@@ -75,10 +91,30 @@ class Recorder:
         self._path.unlink()
 
     def _write(self, kind: bytes, payload: bytes, flush: bool = False) -> None:
-        with self._lock:
-            self._file.write(_HEAD.pack(kind, len(payload)) + payload)
-            if flush:
-                self._file.flush()
+        try:
+            with self._lock:
+                self._file.write(_record(kind, payload))
+                if flush:
+                    self._file.flush()
+        except OSError as error:
+            raise InputError(
+                f"{self._path}: the recording ends here: {error.strerror}; it can be read up to its last whole record"
+            ) from error
+
+
+def _record(kind: bytes, payload: bytes) -> bytes:
+    return _HEAD.pack(kind, len(payload)) + payload
+
+
+def _appear(temporary: Path, path: Path) -> None:
+    """Give an open file its name, which nobody may have yet; FileExistsError otherwise."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise
+    except OSError:  # no hard links there (FAT, some network folders): a kill between these lines leaves an empty file
+        path.open("xb").close()
+        os.replace(temporary, path)
 
 
 def _json(data: Mapping[str, Any]) -> bytes:

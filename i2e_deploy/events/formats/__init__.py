@@ -11,12 +11,12 @@ from i2e_deploy.events.formats import (
     csv_file,
     dat,
     dsec,
+    es,
     evt2,
     evt3,
     evt21,
     nmnist,
     numpy_files,
-    with_faery,
 )
 from i2e_deploy.events.formats.base import Damaged, Format
 from i2e_deploy.events.formats.raw_header import read_raw_header
@@ -27,7 +27,7 @@ FORMATS: dict[str, Format] = {
         aedat4.FORMAT,
         evt2.FORMAT,
         dat.FORMAT,
-        with_faery.FORMAT,
+        es.FORMAT,
         csv_file.FORMAT,
         evt21.FORMAT,
         evt3.FORMAT,

@@ -167,7 +167,15 @@ def _decode(data: bytes, offset: int) -> Iterator[Events]:
         yield events
 
 
+def _count(path: Path) -> int:
+    """Events of a file of one camera; 0 where it is not whole."""
+    try:
+        return sum(map(len, _open(path, None).packets))
+    except Damaged:
+        return 0
+
+
 FORMAT = Format(
-    "aedat4", (".aedat4",), _open, partial(write_with_faery, {"file_type": "aedat"}),
+    "aedat4", (".aedat4",), _open, partial(write_with_faery, {"file_type": "aedat"}, _count),
     (2**62, 2**15 - 1, 2**15 - 1), streams=True,
 )  # fmt: skip

@@ -13,9 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from i2e_deploy.errors import MissingDependency
+from i2e_deploy.errors import FileFormatError, MissingDependency
 from i2e_deploy.events.array import EVENT_DTYPE, FAR, Events
 from i2e_deploy.events.formats.base import PACKET_EVENTS, Damaged, Format, Opened, SensorSize
+from i2e_deploy.events.formats.in_child import in_child
+from i2e_deploy.hdf5_guard import check_heaps
+from i2e_deploy.hdf5_write import writing
 
 _FIELDS = ("t", "x", "y", "p")
 #: Prophesee Gen3.1 of the data set; our own files say theirs in attributes.
@@ -24,7 +27,8 @@ _DSEC_SIZE = (640, 480)
 _MAX_CHUNK = 2**26
 
 
-def _open(path: Path, stream: str | None) -> Opened:
+def open_here(path: Path, stream: str | None) -> Opened:
+    """In a child process: see `in_child`."""
     import h5py
 
     with suppress(ImportError):
@@ -105,10 +109,8 @@ def _packets(columns: list[Any], offset: int) -> Iterator[Events]:
 
 
 def _write(path: Path, packets: Iterable[Events], size: SensorSize) -> None:
-    import h5py
-
     offset, count, index = 0, 0, [0]
-    with h5py.File(path, "w") as file:
+    with writing(path) as (file, check_disk):
         file.attrs["width"], file.attrs["height"] = size
         group = file.create_group("events")
         for name, dtype in zip(_FIELDS, ("u4", "u2", "u2", "u1"), strict=True):
@@ -127,8 +129,18 @@ def _write(path: Path, packets: Iterable[Events], size: SensorSize) -> None:
                 steps = np.arange(len(index), int(t[-1]) // 1000 + 1)
                 index.extend((count + np.searchsorted(t, steps * 1000)).tolist())
             count += len(packet)
+            check_disk()
         file["t_offset"] = np.int64(offset)
         file["ms_to_idx"] = np.array(index, np.uint64)
+
+
+def _open(path: Path, stream: str | None) -> Opened:
+    with path.open("rb") as file:
+        try:
+            check_heaps(file, path.name)
+        except FileFormatError as error:
+            raise Damaged(str(error), None) from error
+    return in_child(__name__)(path, stream)
 
 
 FORMAT = Format("dsec", (".h5", ".hdf5"), _open, _write, (2**62, 2**16 - 1, 2**16 - 1))

@@ -28,7 +28,7 @@ _MAX_HEADER = 2**12
 def _npy_header(file: IO[bytes], what: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
     """dtype and shape of a `.npy` stream; it is then at the data. Format: numpy.lib.format, versions 1 to 3."""
     magic = file.read(8)
-    if magic[:6] != b"\x93NUMPY":
+    if len(magic) < 8 or magic[:6] != b"\x93NUMPY":
         raise Damaged(f"{what} is no .npy array", 0)
     width = 2 if magic[6] == 1 else 4
     (length,) = struct.unpack("<H" if width == 2 else "<I", file.read(width).ljust(width, b"\0"))
@@ -114,7 +114,7 @@ def _check_range(name: str, column: NDArray[Any]) -> None:
 def _write_npz(path: Path, packets: Iterable[Events], size: SensorSize) -> None:
     # Members of unknown length cannot be streamed side by side into one archive: the four columns are spooled.
     with ExitStack() as stack:
-        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=path.parent))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{path.name}.", dir=path.parent))
         columns = {name: stack.enter_context((Path(folder) / name).open("w+b")) for name in _FIELDS}
         total = 0
         for packet in packets:
@@ -156,9 +156,21 @@ def _npy_packets(path: Path, position: int, count: int) -> Iterator[Events]:
 
 
 def _write_npy(path: Path, packets: Iterable[Events], size: SensorSize) -> None:
-    whole = [np.empty(0, EVENT_DTYPE), *packets]
+    # The length stands first, so the header is written again; NumPy pads it, and so it has the same length.
+    count = 0
     with path.open("wb") as file:
-        np.save(file, np.concatenate(whole), allow_pickle=False)
+        _npy_start(file, 0)
+        for packet in packets:
+            file.write(np.ascontiguousarray(packet, EVENT_DTYPE).tobytes())  # `tofile` hides why a disk refuses
+            count += len(packet)
+        file.seek(0)
+        _npy_start(file, count)
+
+
+def _npy_start(file: IO[bytes], count: int) -> None:
+    """The header of `count` events."""
+    header = {"descr": np.lib.format.dtype_to_descr(EVENT_DTYPE), "fortran_order": False, "shape": (count,)}
+    np.lib.format.write_array_header_1_0(file, header)  # type: ignore[no-untyped-call, unused-ignore]
 
 
 _LIMITS = (2**63 - 1, 2**16 - 1, 2**16 - 1)

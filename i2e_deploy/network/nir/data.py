@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
-from i2e_deploy.hdf5_guard import Guarded, check_file
+from i2e_deploy.hdf5_child import open_guarded
+from i2e_deploy.hdf5_guard import Guarded
 from i2e_deploy.text import one_line
 
 SPIKES = "spikes"
@@ -60,12 +61,9 @@ def read_nir_data(path: str | Path, dt: float | None = None) -> NirData:
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    check_file(path)
     try:
-        import h5py
-
-        with h5py.File(path, "r") as file:
-            return _graph(Guarded(file, path.name), dt)
+        with open_guarded(path) as file:
+            return _graph(file, dt)
     except (FileFormatError, UnsupportedError, InputError):
         raise
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError, OverflowError) as error:

@@ -8,8 +8,8 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from i2e_deploy.errors import InputError, MissingDependency, UnsupportedError
-from i2e_deploy.hdf5_guard import Guarded, check_file
+from i2e_deploy.errors import FileFormatError, InputError, MissingDependency, UnsupportedError
+from i2e_deploy.hdf5_child import open_guarded
 from i2e_deploy.network.graph import Network
 from i2e_deploy.network.layers import Add
 from i2e_deploy.network.nir.judge import compared
@@ -73,11 +73,11 @@ def _as_layer(values: Tensor, shape: Shape) -> Tensor:
 
 def _check(path: Path) -> None:
     """nir's own reader follows links and believes any size: it may read what passed the guard, whole."""
-    import h5py
-
-    check_file(path)
-    with h5py.File(path, "r") as file:
-        Guarded(file, path.name).check_all()
+    try:
+        with open_guarded(path) as file:
+            file.check_all()
+    except (OSError, RuntimeError) as error:
+        raise FileFormatError(f"{path.name}: damaged HDF5: {one_line(error)}") from error
 
 
 def _sinabs(path: Path, frames: Tensor, dt: float | None, nodes: int) -> Mapping[str, Tensor]:

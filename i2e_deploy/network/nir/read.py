@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
-from i2e_deploy.hdf5_guard import Guarded, check_file
+from i2e_deploy.hdf5_child import open_guarded
+from i2e_deploy.hdf5_guard import Guarded
 from i2e_deploy.network.graph import INPUT, Layer, Network, Note
 from i2e_deploy.network.layers import Add, Flatten
 from i2e_deploy.network.neurons import ResetMode
@@ -95,12 +96,9 @@ def read_nir_file(path: str | Path, chosen: NeuronChoices, outputs: Sequence[str
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: no such file")
-    check_file(path)
     try:
-        import h5py
-
-        with h5py.File(path, "r") as file:
-            group = Guarded(file, path.name).group("node")
+        with open_guarded(path) as file:
+            group = file.group("node")
             return _network(group, read_graph(group, (*READERS, "IF"), outputs), chosen)
     except (FileFormatError, UnsupportedError):
         raise

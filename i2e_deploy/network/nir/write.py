@@ -18,6 +18,7 @@ import numpy as np
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.files import replacing
 from i2e_deploy.network.convolution import Conv2d
+from i2e_deploy.hdf5_write import writing
 from i2e_deploy.network.graph import INPUT, Layer, Network
 from i2e_deploy.network.layers import Add, Flatten, Linear
 from i2e_deploy.network.neurons import IntegrateAndFire
@@ -76,7 +77,7 @@ def write_nir(network: Network, path: str | Path) -> None:
 def _write(path: Path, nodes: Mapping[str, _Node], edges: Sequence[tuple[str, str]]) -> None:
     import h5py
 
-    with h5py.File(path, "w") as file:
+    with writing(path) as (file, _):
         file["version"] = VERSION
         graph = file.create_group("node")
         graph["type"] = "NIRGraph"

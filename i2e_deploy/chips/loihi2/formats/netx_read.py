@@ -30,7 +30,8 @@ from i2e_deploy.chips.loihi2.formats.netx_synapse import (
     weight_keys,
 )  # fmt: skip
 from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
-from i2e_deploy.hdf5_guard import Guarded, check_file
+from i2e_deploy.hdf5_child import open_guarded
+from i2e_deploy.hdf5_guard import Guarded
 from i2e_deploy.network.graph import Note
 from i2e_deploy.network.op import Shape
 from i2e_deploy.text import one_line
@@ -72,12 +73,9 @@ def read_netx(
         InputError: `input_shape` is needed, or wrong.
     """
     path = Path(path)
-    check_file(path)
     try:
-        import h5py
-
-        with h5py.File(path, "r") as file:
-            network = _network(Guarded(file, path.name), input_shape, input_message_bits, spike_exp)
+        with open_guarded(path) as file:
+            network = _network(file, input_shape, input_message_bits, spike_exp)
     except (FileFormatError, UnsupportedError, InputError):
         raise
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, MemoryError, OverflowError) as error:

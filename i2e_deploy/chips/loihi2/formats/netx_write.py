@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,8 @@ from i2e_deploy.chips.loihi2.formats.netx_readout import deciding_of
 from i2e_deploy.chips.loihi2.neuron import Neuron
 from i2e_deploy.chips.loihi2.programmable import ProgrammableLif
 from i2e_deploy.errors import InputError, UnsupportedError
+from i2e_deploy.files import replacing
+from i2e_deploy.hdf5_write import writing
 
 if TYPE_CHECKING:
     import h5py
@@ -61,17 +62,11 @@ def write_netx(network: b.BlockNetwork, path: str | Path) -> None:
         problems.append(f"it decides by {network.deciding}, and whoever reads the file takes {said}: see decided_by")
     if problems:
         raise UnsupportedError("a .net file cannot hold this network: " + " | ".join(problems))
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        import h5py
-
-        with h5py.File(partial, "w") as file:
+        with replacing(path) as partial, writing(partial) as (file, _):
             _layers(network, file.create_group("layer"))
-        partial.replace(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be written: {error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _problems(network: b.BlockNetwork, index: int) -> list[str]:
