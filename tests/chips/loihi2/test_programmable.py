@@ -306,6 +306,21 @@ def test_a_file_holds_all_of_it(seed: int) -> None:
     assert_equal(LoihiProgram(again).run(frames), LoihiProgram(network).run(frames))
 
 
+def test_what_a_file_says() -> None:
+    """The format from here on: later versions must still read it."""
+    neuron = ProgrammableLif(ALL, ALL, np.array([5]), max_spikes="any", reset=Reset(3, 2))
+    tensors, data = to_tensors(alone(neuron).network)
+    assert data["blocks"][0]["kind"] == "ProgrammableLif"
+    assert data["blocks"][0]["neuron"] == {
+        "after_spike": "subtract", "reset_step": "same", "max_spikes": "any", "fires": ">", "sends": "spikes",
+        "reset": [3, 2],
+    }  # fmt: skip
+    assert {name: array.tolist() for name, array in tensors.items()} == {
+        "a.current_decay": [4096], "a.voltage_decay": [4096], "a.threshold": [5], "a.reset_value": [0],
+        "a.lowest": [-131072], "a.adaptation_decay": [0], "a.adaptation_step": [0],
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [

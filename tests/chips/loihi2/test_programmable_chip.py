@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from i2e_deploy import bundle
-from i2e_deploy.chips import get
+from i2e_deploy.chips import Deciding, get
 from i2e_deploy.chips.check import Finding
 from i2e_deploy.chips.loihi2 import write_netx
 from i2e_deploy.chips.loihi2.checks.rules import RULES
@@ -85,6 +85,18 @@ def test_words_and_messages_are_checked() -> None:
     narrow = findings(network(replace(SEVERAL, max_spikes=8), bits=4))["most spikes"]
     assert (narrow.value, narrow.limit, narrow.severity) == (8, 7, "error")
     assert "most spikes" not in findings(network(replace(SEVERAL, max_spikes=7), bits=4))
+
+
+def test_a_voltage_that_is_counted_is_doubted() -> None:
+    readout = network(replace(SEVERAL, sends="voltage"))
+    found = findings(readout)["readout"]
+    assert found.severity == "warning"
+    assert "--readout-kind mean" in found.fix
+    assert findings(readout.decided_by(Deciding("mean")))["readout"].severity == "info"
+    assert "readout" not in findings(network())
+    frames = np.ones((1, 8, 4), np.int64)
+    trace = LoihiProgram(readout.decided_by(Deciding("mean"))).run(frames)
+    np.testing.assert_array_equal(trace.scores(), trace.output.astype(np.int64).sum(1))
 
 
 def test_no_finding_speaks_of_weights_on_lava_that_lava_cannot_run() -> None:

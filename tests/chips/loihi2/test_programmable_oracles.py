@@ -217,7 +217,7 @@ def test_the_float_networks_leaky_neurons() -> None:
 
 
 def test_max_pooling_of_spikes_is_torchs_a_step_later() -> None:
-    """Agreement: exact, any kernel, stride, padding and dilation, by standard neurons."""
+    """Agreement: exact, any kernel, stride, padding and dilation, by standard neurons, which Lava has too."""
     total = 0
     for seed in range(30):
         rng = np.random.default_rng([seed, 6])
@@ -236,6 +236,8 @@ def test_max_pooling_of_spikes_is_torchs_a_step_later() -> None:
         pooled = torch.nn.functional.max_pool2d(images, kernel, stride, padding, dilation).numpy()
         expected = pooled.reshape(2, 8, *pooled.shape[1:])
         np.testing.assert_array_equal(trace.spikes["pool"][:, 1:], expected[:, :-1])
+        on_lava = LoihiProgram(BlockNetwork(shape, (block,))).run(frames, "lava")
+        np.testing.assert_array_equal(on_lava.output, trace.output)
         total += int(expected.sum())
     assert total > 1000
 

@@ -156,7 +156,7 @@ def programmable_neuron(network: BlockNetwork, block: Block, profile: Profile) -
         fix = "CubaLif computes the same and needs no program: use it"
     yield Finding(
         "programmable neuron", block.name, ", ".join(needs) or "as the standard neuron",
-        "one spike a step, reset to 0", "", severity, fix, limit.source,
+        "", "", severity, fix, limit.source,
     )  # fmt: skip
 
 
@@ -231,6 +231,10 @@ def readout(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[F
     if deciding != COUNT:
         text = "the host reads it" if deciding.of_state else "the host adds it up"
         yield Finding("readout", block.name, deciding.describe(), "", "", "info", text)
+    neuron = block.neuron
+    if deciding.kind == "count" and isinstance(neuron, ProgrammableLif) and neuron.sends == "voltage":
+        fix = "it sends its voltage in every step, which is no count: --readout-kind mean, or state for the last one"
+        yield Finding("readout", block.name, deciding.describe(), "", "", "warning", fix)
     if deciding.of_spikes and never_fires(block):
         fix = "spikes decide, and it never fires: read its state, --readout-kind state"
         yield Finding("readout", block.name, deciding.describe(), "", "", "warning", fix)
