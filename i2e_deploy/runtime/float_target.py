@@ -66,7 +66,9 @@ def run_float(network: AnyNetwork | None, program: Program, frames: Integers) ->
     output = _later(run.output[:, :steps], late.get(last, 0))
     return Trace(
         spikes=spikes,
-        states={name: run.state(source, steps - late.get(name, 0)) for name, source in seen.items() if source in stateful},
+        states={
+            name: run.state(source, steps - late.get(name, 0)) for name, source in seen.items() if source in stateful
+        },
         output=np.zeros(output.shape, np.int32) if held else _whole(output),
         counts={name: LayerCounts(int(array.sum()), 0, 0) for name, array in spikes.items()},
         unseen={i: name for i, name in enumerate(program.layer_names) if name not in seen},

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+
 from i2e_deploy.chips.base import SPREAD, Chip, Program
 from i2e_deploy.chips.check import CheckReport, Finding, Severity, Slot, note_findings
 from i2e_deploy.chips.checked import yes_or_no
@@ -16,7 +18,7 @@ from i2e_deploy.chips.integers import AnyNetwork, IntegerNetwork
 from i2e_deploy.chips.loihi2.checks.partition import Cut, place
 from i2e_deploy.chips.loihi2.checks.rules import RULES, time_shift
 from i2e_deploy.chips.loihi2.formats.program_file import from_tensors, to_tensors
-from i2e_deploy.chips.loihi2.lowering.losses import findings_of, measured_findings
+from i2e_deploy.chips.loihi2.lowering.losses import Loss, findings_of, measured_findings
 from i2e_deploy.chips.loihi2.lowering.lower import beside, lower
 from i2e_deploy.chips.loihi2.program import BlockNetwork
 from i2e_deploy.chips.loihi2.reference.layers import layers_of
@@ -56,7 +58,7 @@ class Loihi2Chip(Chip):
     def check(self, network: AnyNetwork, options: LowerOptions = PLAIN, program: Program | None = None) -> CheckReport:
         """See `Chip.check`: of a float network also what each layer lost, see `lowering.losses`."""
         self.refuse_unknown(options)
-        rules, losses = RULES, ()
+        rules, losses = RULES, tuple[Loss, ...]()
         if isinstance(network, Network):
             try:
                 lowered = lower(network, options)
@@ -67,6 +69,7 @@ class Loihi2Chip(Chip):
             rules = tuple(rule for rule in RULES if rule is not time_shift)  # SLAYER did not train it
         blocks = _blocks(network)
         if isinstance(program, LoihiProgram):
+            losses = losses if _same(blocks, program.network) else ()  # it was lowered with other options
             blocks = program.network
         layers = layers_of(blocks, "chip")
         findings = [f for block in blocks.blocks for rule in rules for f in rule(blocks, block, self.profile)]
@@ -87,14 +90,18 @@ class Loihi2Chip(Chip):
         self.refuse_unknown(options)
         return LoihiProgram(lower(network, options).network if isinstance(network, Network) else _blocks(network))
 
-    def findings_on(self, network: AnyNetwork, frames: Integers) -> tuple[Finding, ...]:
-        """See `ChecksStates`: headroom of the states, and messages that differ on Lava and in SLAYER."""
+    def findings_on(
+        self, network: AnyNetwork, frames: Integers, options: LowerOptions = PLAIN, program: Program | None = None
+    ) -> tuple[Finding, ...]:
+        """See `ChecksStates`: headroom of the states, and what differs on Lava, in SLAYER, or from the float run."""
         from i2e_deploy.chips.loihi2.checks.calibration import calibration_findings
 
-        if isinstance(network, Network):
-            lowered = beside(network, frames)
-            return (*measured_findings(lowered.losses), *calibration_findings(lowered.network, frames, self.profile))
-        return calibration_findings(_blocks(network), frames, self.profile)
+        if not isinstance(network, Network):
+            return calibration_findings(_blocks(network), frames, self.profile)
+        lowered = beside(network, frames, options.standard_neurons)
+        if isinstance(program, LoihiProgram) and not _same(lowered.network, program.network):
+            lowered = beside(network, frames, options.standard_neurons, program.network)
+        return (*measured_findings(lowered.losses), *calibration_findings(lowered.network, frames, self.profile))
 
     def costs(
         self,
@@ -104,10 +111,16 @@ class Loihi2Chip(Chip):
         trace: Trace | None = None,
         cores: Mapping[str, int] | None = None,
     ) -> Costs:
-        """See `Chip.costs`: a step takes the time that it needs, and layers span cores: neither is asked for."""
+        """See `Chip.costs`: a step takes the time that it needs, and layers span cores: neither is asked for.
+
+        Without a trace the run goes on until the pipeline is empty, as a decision needs it.
+        """
         from i2e_deploy.chips.loihi2.estimates.costs import costs
 
         network = _own(program).network
+        if trace is None and (late := max(block.latency for block in network.blocks)):
+            frames = program.in_steps(given, injection.step_us)
+            given = np.pad(frames, ((0, 0), (0, late), *((0, 0) for _ in frames.shape[2:])))
         trace = program.simulate(given, injection=injection) if trace is None else trace
         return costs(trace, layers_of(network, "chip"), self.profile)
 
@@ -153,6 +166,12 @@ def _blocks(network: AnyNetwork) -> BlockNetwork:
     if not isinstance(network, BlockNetwork):
         raise UnsupportedError(f"{network.title}: Loihi 2 takes float networks and {BlockNetwork.title}")
     return network
+
+
+def _same(one: BlockNetwork, other: BlockNetwork) -> bool:
+    """Whether two networks have the same integers."""
+    (first, _), (second, _) = to_tensors(one), to_tensors(other)
+    return first.keys() == second.keys() and all(np.array_equal(array, second[name]) for name, array in first.items())
 
 
 def _own(program: Program) -> LoihiProgram:

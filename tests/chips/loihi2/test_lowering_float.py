@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
-from lowering_nets import GRID, STEPS, drawn, even, frames_of, neurons, standard
+from lowering_nets import GRID, drawn, even, frames_of, neurons
 
-from i2e_deploy import bundle
-from i2e_deploy.chips import LowerOptions, get
-from i2e_deploy.chips.loihi2 import CubaLif, ProgrammableLif
+from i2e_deploy.chips import get
+from i2e_deploy.chips.loihi2 import CubaLif
 from i2e_deploy.chips.loihi2.lowering.lower import lower
 from i2e_deploy.chips.loihi2.lowering.stages import ALWAYS
-from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network import (
-    INPUT, Add, Conv2d, Delay, Flatten, IntegrateAndFire, Layer, LeakyIntegrateAndFire, Linear, MaxPool2d, Network,
-    Pool2d, chain,
+    LeakyIntegrateAndFire,
+    Linear,
+    chain,
 )  # fmt: skip
 from i2e_deploy.network.neurons import parameter
 from i2e_deploy.runtime import evaluate
@@ -61,8 +59,12 @@ def test_a_last_layer_without_neurons_is_added_up_and_read_by_its_state(seed: in
 @pytest.mark.parametrize("seed", range(6))
 def test_a_leaky_readout_is_read_by_the_mean_of_its_potential(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    readout = LeakyIntegrateAndFire(parameter(0.5), bias=parameter(2 / GRID), current_decay=parameter(rng.choice([0, 0.5])))
-    network = chain((6,), {"a": Linear(even(rng, 5, 6)), "na": neurons(rng), "b": Linear(even(rng, 4, 5)), "out": readout})
+    readout = LeakyIntegrateAndFire(
+        parameter(0.5), bias=parameter(2 / GRID), current_decay=parameter(rng.choice([0, 0.5]))
+    )
+    network = chain(
+        (6,), {"a": Linear(even(rng, 5, 6)), "na": neurons(rng), "b": Linear(even(rng, 4, 5)), "out": readout}
+    )
     program, frames = CHIP.lower(network), frames_of(network, seed)
     assert program.deciding.kind == "state-mean"
     scale = lower(network).losses[-1].scale

@@ -45,9 +45,7 @@ class Target:
         """
         check_frames(frames, network.input_shape)
         found = network.run(frames, dtype="float64", keep=[stage.layer for stage in stages])
-        return cls(
-            frames, {s.name: found.layers[s.layer].reshape(*frames.shape[:2], -1) for s in stages}
-        )
+        return cls(frames, {s.name: found.layers[s.layer].reshape(*frames.shape[:2], -1) for s in stages})
 
     def padded(self, latency: int) -> Integers:
         """The frames, flat, with so many empty steps after them."""
@@ -87,5 +85,5 @@ def _distance(
 
 
 def held_at_the_end(plan: Prepared, given: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    """[B, N], the potential at the end by what the float layer gave, [B, T, N]: itself, or of an accumulator the sum."""
+    """The potential at the end, [B, N], by what the float layer gave, [B, T, N]: of an accumulator the sum."""
     return given.sum(axis=1) if plan.stage.neurons is None else given[:, -1]

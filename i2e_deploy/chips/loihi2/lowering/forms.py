@@ -55,7 +55,7 @@ class Form:
     @property
     def leaks(self) -> bool:
         """Whether voltage or current decay, but not at once."""
-        return any(((0 < kept) & (kept < 1)).any() for kept in (self.kept, self.current_kept))
+        return any(((kept > 0) & (kept < 1)).any() for kept in (self.kept, self.current_kept))
 
 
 def form_of(stage: Stage) -> Form:
@@ -109,9 +109,7 @@ def standard(form: Form) -> Form:
     if form.after == "none":
         raise UnsupportedError("is not reset by a spike, and no form of the standard neuron is close to that")
     threshold = None if form.threshold is None else np.full_like(form.threshold, form.threshold.mean())
-    return replace(
-        form, threshold=threshold, after="zero", value=None, late_reset=False, max_spikes=1, lowest=None
-    )
+    return replace(form, threshold=threshold, after="zero", value=None, late_reset=False, max_spikes=1, lowest=None)
 
 
 def _integrate_and_fire(op: IntegrateAndFire, size: int) -> Form:
@@ -169,8 +167,8 @@ def _resetting(op: LeakyIntegrateAndFire, form: Form, value: Floats, start: Floa
     amount = threshold if op.reset_value is None else value
     if not np.allclose(amount, threshold - start, rtol=1e-6, atol=0):
         raise UnsupportedError(
-            "subtracts another amount than the threshold (counted from where it starts): the chip's neurons subtract the "
-            "threshold; start at 0 and subtract the threshold, or reset to a value"
+            "subtracts another amount than the threshold (counted from where it starts): the chip's neurons subtract "
+            "the threshold; start at 0 and subtract the threshold, or reset to a value"
         )
     if op.adaptation_step is not None and op.reset_value is not None:
         raise UnsupportedError("subtracts a fixed amount and adapts: the chip's subtracts the threshold that acted")

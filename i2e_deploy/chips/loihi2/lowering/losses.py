@@ -142,7 +142,7 @@ def _findings(loss: Loss) -> list[Finding]:
         ("weight bits", f"{loss.bits:.1f}", loss.bits < FEW_BITS,
          "its scale is set by the bias or bounds, not by the weights: lower those in training"),
         ("weight error", f"{loss.weight_error:.2g} %", loss.weight_error > LARGE_WEIGHT,
-         "a few weights are much larger than the rest: choose scales on frames (--calibrate), or decay weights in training"),
+         "a few weights are much larger than the rest: choose scales on frames (--calibrate), or clip them"),
         ("leak error", f"{loss.leak_error:.2g} %", loss.leak_error > LARGE_LEAK,
          "the chip's leak is in parts of 4096: use a shorter time constant, or none"),
         ("threshold error", f"{loss.threshold_error:.2g} %", loss.threshold_error > LARGE_THRESHOLD,
@@ -160,8 +160,9 @@ def _findings(loss: Loss) -> list[Finding]:
         text = "the chip's standard neuron fires above its threshold, not at it: equal where none is met exactly"
         found.append(Finding("at the threshold", loss.layer, "above it", "", "", "info", text))
     if loss.forced:
-        text = "asked for with standard_neurons; frames (--calibrate) say what it costs"
-        found.append(Finding("closest standard neuron", loss.layer, "without " + ", ".join(loss.forced), "", "", "warning", text))  # fmt: skip
+        text = "asked for with standard_neurons; frames (check --input) say what it costs"
+        without = "without " + ", ".join(loss.forced)
+        found.append(Finding("closest standard neuron", loss.layer, without, "", "", "warning", text))
     return [*found, *_measured(loss)]
 
 
@@ -186,7 +187,8 @@ def main_cause(loss: Loss) -> str:
     if loss.forced:
         return f"allow programmable neurons, or train without {', '.join(loss.forced)}"
     causes = {
-        "train with quantised weights (8 bits, even), or let calibration choose the scale": loss.weight_error / LARGE_WEIGHT,
+        "train with quantised weights (8 bits, even), or let calibration choose the scale": loss.weight_error
+        / LARGE_WEIGHT,
         "use a leak that is a multiple of 1/4096, with a shorter time constant": loss.leak_error / LARGE_LEAK,
         "raise the threshold beside the weights": loss.threshold_error / LARGE_THRESHOLD,
         "raise the biases beside the weights, or leave them out": loss.bias_error / LARGE_THRESHOLD,
@@ -209,4 +211,3 @@ def _leak_error(kept: Floats | None) -> float:
     leak = 1 - kept
     some = leak > 0
     return 100 * float(np.abs(lost_of(kept)[some] / 4096 / leak[some] - 1).max()) if some.any() else 0.0
-

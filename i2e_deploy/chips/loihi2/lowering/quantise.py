@@ -1,8 +1,8 @@
 """The integers of one stage at a given scale, and the scales to choose from.
 
-A scale says how many integer steps one unit of the voltage has; where there are thresholds it is a whole number, so that
-the threshold is exact. A weight is an even number in [-256, 254], which is 8 bits with a sign on the chip and what netx
-and Lava keep as it is; decays have 12 bits, a bias 13.
+A scale says how many integer steps one unit of the voltage has; where there are thresholds it is a whole number, which
+makes the threshold exact. A weight is an even number in [-256, 254], which is 8 bits with a sign on the chip and
+what netx and Lava keep as it is; decays have 12 bits, a bias 13.
 """
 
 from __future__ import annotations
@@ -86,16 +86,14 @@ def prepare(
         if left := [*beyond_standard(form), *_by_place(form, stage)]:
             raise UnsupportedError(f"needs a programmable neuron: {', '.join(left)}")
         needs = []
-    maps = tuple(
-        scaled_rows(e.map, form.gain, stage.shape, shapes[e.source]) for e in stage.edges if e.map is not None
-    )
+    maps = tuple(scaled_rows(e.map, form.gain, stage.shape, shapes[e.source]) for e in stage.edges if e.map is not None)
     steps = tuple(steps_of(stage, edge, late_by) for edge in stage.edges)
     for edge, taken in zip(stage.edges, steps, strict=True):
         longest = taken - LATENCY + sum(int(x.max()) for x in (edge.rows, edge.columns) if x is not None)
         if longest > DELAY_HIGH:
             raise UnsupportedError(
-                f"waits {longest} steps for {edge.source!r}, at most {DELAY_HIGH}: shorten the delays, or the longer of "
-                "the branches that meet here"
+                f"waits {longest} steps for {edge.source!r}, at most {DELAY_HIGH}: shorten the delays, or the longer "
+                "of the branches that meet here"
             )
     return Prepared(stage, form, maps, steps, sources, late_by[stage.layer], tuple(needs), forced)
 
@@ -116,7 +114,7 @@ def block_at(of: Prepared, scale: float, lower_threshold: bool = False) -> Block
     neuron = _programmable(of, scale) if of.needs else _standard(of, scale, lower_threshold)
     bits = MESSAGE_BITS if isinstance(neuron, ProgrammableLif) and neuron.sends_values else 0
     if of.start is not None and of.start > 1:
-        neuron = replace(neuron, reset=Reset(ONCE, of.start))  # type: ignore[type-var]
+        neuron = replace(neuron, reset=Reset(ONCE, of.start))
     return Block(
         of.stage.name, neuron, of.stage.shape, connections, compact(bias, of.stage.shape, 1) if bias.any() else None,
         bits, of.latency,
@@ -165,12 +163,14 @@ def best_scale(of: Prepared) -> float:
 
 def rounded(weights: Floats, scale: float) -> Ints:
     """Even integers that fit a weight's word."""
-    return (2 * np.rint(weights * (scale / 2))).clip(WEIGHT_LOW, WEIGHT_HIGH).astype(np.int64)
+    integers: Ints = (2 * np.rint(weights * (scale / 2))).clip(WEIGHT_LOW, WEIGHT_HIGH).astype(np.int64)
+    return integers
 
 
 def lost_of(kept: Floats) -> Ints:
     """Of 4096 parts, how many a state loses in a step."""
-    return np.rint((1 - kept) * 4096).astype(np.int64)
+    lost: Ints = np.rint((1 - kept) * 4096).astype(np.int64)
+    return lost
 
 
 def compact(values: NDArray[Any], shape: Shape, least: int = 0) -> NDArray[Any]:

@@ -11,7 +11,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.chips.loihi2.lowering.maps import Floats, Map, as_matrix, before, block_shape, identity, image_out, split
+from i2e_deploy.chips.loihi2.lowering.maps import (
+    Floats,
+    Map,
+    as_matrix,
+    before,
+    block_shape,
+    identity,
+    image_out,
+    split,
+)
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network.convolution import Conv1d, Conv2d
 from i2e_deploy.network.delay import Delay
@@ -83,7 +92,9 @@ def arrange(network: Network) -> tuple[Stage, ...]:
             "(a layer that feeds a loop alone counts as one: put the loop's delay before it)"
         )
     for layer in network.layers:
-        if walker.is_source(layer.name) or (layer.name in network.outputs and isinstance(layer.op, (*LINEAR, Add, Concat))):
+        if walker.is_source(layer.name) or (
+            layer.name in network.outputs and isinstance(layer.op, (*LINEAR, Add, Concat))
+        ):
             try:
                 stages.append(walker.stage(layer))
             except UnsupportedError as error:
@@ -141,11 +152,13 @@ class _Walker:
     def _name(self, neurons: Layer) -> str:
         (given,) = neurons.inputs
         before = self.layers.get(given)
-        alone = before is not None and isinstance(before.op, (Conv1d, Conv2d, Linear)) and len(self.consumers[given]) == 1
+        alone = (
+            before is not None and isinstance(before.op, (Conv1d, Conv2d, Linear)) and len(self.consumers[given]) == 1
+        )
         return given if alone else neurons.name
 
     def _mapped(self, edges: list[Edge], start: str) -> tuple[Edge, ...]:
-        """With an identity where there are no weights, and a matrix where a convolution does not give the block's shape."""
+        """With an identity where there are no weights, a matrix where a convolution gives another shape."""
         shape, found = self.shapes[start], []
         for edge in edges:
             given = self.shapes[edge.source]
@@ -168,7 +181,9 @@ class _Walker:
         if isinstance(op, Add):
             return [way for source in layer.inputs for way in self._edges(source, outer, seen, edge)]
         if edge.columns is not None and not isinstance(op, (Flatten, Reshape, Delay)):
-            raise UnsupportedError(f"has delays of single values in {name!r} or after it, before weights: put them last")
+            raise UnsupportedError(
+                f"has delays of single values in {name!r} or after it, before weights: put them last"
+            )
         if isinstance(op, Concat):
             parts = split(identity(self.shapes[name]) if outer is None else outer, given)
             return [
@@ -197,7 +212,11 @@ class _Walker:
             return outer, seen, edge
         if outer is None:
             return outer, seen, replace(edge, rows=rest if edge.rows is None else edge.rows + rest)
-        return as_matrix(outer, shape), seen, replace(edge, columns=rest if edge.columns is None else edge.columns + rest)
+        return (
+            as_matrix(outer, shape),
+            seen,
+            replace(edge, columns=rest if edge.columns is None else edge.columns + rest),
+        )
 
     def _constant(self, name: str, seen: tuple[str, ...]) -> Floats:
         """What arrives, flat, when no population sends anything."""
