@@ -18,8 +18,8 @@ from i2e_deploy.chips.integers import AnyNetwork, IntegerNetwork
 from i2e_deploy.chips.loihi2.checks.partition import Cut, place
 from i2e_deploy.chips.loihi2.checks.rules import RULES, time_shift
 from i2e_deploy.chips.loihi2.formats.program_file import from_tensors, to_tensors
-from i2e_deploy.chips.loihi2.lowering.losses import Loss, findings_of, measured_findings
-from i2e_deploy.chips.loihi2.lowering.lower import beside, lower
+from i2e_deploy.chips.loihi2.lowering.losses import findings_of, measured_findings
+from i2e_deploy.chips.loihi2.lowering.lower import Lowered, beside, lower
 from i2e_deploy.chips.loihi2.program import BlockNetwork
 from i2e_deploy.chips.loihi2.reference.layers import layers_of
 from i2e_deploy.chips.loihi2.runnable import LoihiProgram
@@ -58,16 +58,14 @@ class Loihi2Chip(Chip):
     def check(self, network: AnyNetwork, options: LowerOptions = PLAIN, program: Program | None = None) -> CheckReport:
         """See `Chip.check`: of a float network also what each layer lost, see `lowering.losses`."""
         self.refuse_unknown(options)
-        rules, losses = RULES, tuple[Loss, ...]()
-        if isinstance(network, Network):
-            try:
-                lowered = lower(network, options)
-            except UnsupportedError as error:
-                finding = Finding("structure", "", str(error), "blocks of weights and neurons", "", "error")
-                return CheckReport(self.profile.name, (), (finding, *note_findings(network.notes)), ())
-            network, losses = lowered.network, lowered.losses
-            rules = tuple(rule for rule in RULES if rule is not time_shift)  # SLAYER did not train it
-        blocks = _blocks(network)
+        try:
+            lowered = _lowered(network, options)
+        except UnsupportedError as error:
+            finding = Finding("structure", "", str(error), "blocks of weights and neurons", "", "error")
+            notes = note_findings(network.notes) if isinstance(network, Network) else []
+            return CheckReport(self.profile.name, (), (finding, *notes), ())
+        blocks, losses = lowered.network, lowered.losses
+        rules = tuple(rule for rule in RULES if rule is not time_shift) if isinstance(network, Network) else RULES
         if isinstance(program, LoihiProgram):
             losses = losses if _same(blocks, program.network) else ()  # it was lowered with other options
             blocks = program.network
@@ -88,7 +86,7 @@ class Loihi2Chip(Chip):
     def lower(self, network: AnyNetwork, options: LowerOptions = PLAIN) -> LoihiProgram:
         """See `Chip.lower` and `lowering.lower`. Blocks are integers already: their numbers are the program's."""
         self.refuse_unknown(options)
-        return LoihiProgram(lower(network, options).network if isinstance(network, Network) else _blocks(network))
+        return LoihiProgram(_lowered(network, options).network)
 
     def findings_on(
         self, network: AnyNetwork, frames: Integers, options: LowerOptions = PLAIN, program: Program | None = None
@@ -161,10 +159,14 @@ class Loihi2Chip(Chip):
         return from_tensors(tensors, data)
 
 
+def _lowered(network: AnyNetwork, options: LowerOptions) -> Lowered:
+    return lower(network, options) if isinstance(network, Network) else Lowered(_blocks(network), ())
+
+
 def _blocks(network: AnyNetwork) -> BlockNetwork:
-    assert not isinstance(network, Network)
     if not isinstance(network, BlockNetwork):
-        raise UnsupportedError(f"{network.title}: Loihi 2 takes float networks and {BlockNetwork.title}")
+        title = network.title if isinstance(network, IntegerNetwork) else "a float network"
+        raise UnsupportedError(f"{title}: Loihi 2 takes float networks and {BlockNetwork.title}")
     return network
 
 

@@ -131,6 +131,7 @@ def row(*ops: Op) -> Network:
     return chain((4,), {f"l{i}": op for i, op in enumerate(ops)})
 
 
+POOL = MaxPool2d((2, 2), (2, 2))
 WEIGHT = Linear(np.eye(4, dtype=np.float32))
 LOOP = (
     Layer("back", Delay(parameter(1), (4,)), ("nb",)), Layer("r", WEIGHT, ("back",)), Layer("sum", Add(), ("r", INPUT)),
@@ -143,13 +144,13 @@ REFUSED: dict[str, tuple[Any, str]] = {
                             "m": MaxPool2d((2, 2), (2, 2)), "n": leaky()}), "average pooling"),
     "max pooling of the input": (lambda: chain((1, 4, 4), {"m": MaxPool2d((2, 2), (2, 2)), "f": Flatten(),
                                  "b": WEIGHT, "n": leaky()}), "average pooling"),
-    "max pooling of several spikes": (lambda: chain((1, 4, 4), {"n": leaky(max_spikes=None),
-                                      "m": MaxPool2d((2, 2), (2, 2)), "f": Flatten(), "b": WEIGHT, "nb": leaky()}), "average pooling"),
+    "max pooling of several spikes": (lambda: chain((1, 4, 4), {"n": leaky(max_spikes=None), "m": POOL,
+                                      "f": Flatten(), "b": WEIGHT, "nb": leaky()}), "average pooling"),
     "a loop over two layers": (lambda: Network((4,), LOOP), "feedback from itself alone"),
     "an adaptation that grows": (lambda: row(WEIGHT, leaky(adaptation_decay=parameter(0.5),
                                  adaptation_step=parameter(-1))), "steps below 0"),
     "another amount": (lambda: row(WEIGHT, leaky(reset_value=parameter(0.5))), "another amount than the threshold"),
-    "a growing potential": (lambda: row(WEIGHT, LeakyIntegrateAndFire(parameter(1.5), parameter(1))), "chip has 0 to 1"),
+    "a growing potential": (lambda: row(LeakyIntegrateAndFire(parameter(1.5), parameter(1))), "the chip has 0 to 1"),
     "a start at the threshold": (lambda: row(WEIGHT, leaky(start=parameter(1))), "start below it"),
     "several bounds": (lambda: row(WEIGHT, leaky(min_v=parameter([-1, -2, -3, -4]))), "differs between neurons"),
     "a long delay": (lambda: row(WEIGHT, Delay(parameter(80)), leaky(reset="value")), "shorten the delays"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 
@@ -10,7 +11,6 @@ from i2e_deploy.chips.deciding import COUNT, Deciding
 from i2e_deploy.chips.loihi2.engine.run import run
 from i2e_deploy.chips.loihi2.lowering.calibrate import Target, choose
 from i2e_deploy.chips.loihi2.lowering.losses import Loss, loss_of, measured
-from i2e_deploy.chips.loihi2.lowering.maps import block_shape
 from i2e_deploy.chips.loihi2.lowering.quantise import (
     MESSAGE_BITS,
     Prepared,
@@ -82,7 +82,8 @@ def _lowered(network: Network, only_standard: bool, wanted: Target | None, besid
     plans = _plans(network, stages, late_by, only_standard)
     blocks = [_always_on()] if any(e.source == ALWAYS for stage in stages for e in stage.edges) else []
     losses: list[Loss] = []
-    shape = block_shape(network.input_shape)
+    given = network.input_shape
+    shape = given if len(given) <= 3 else (prod(given),)
     for stage, plan in zip(stages, plans, strict=True):
         before = BlockNetwork(shape, tuple(blocks), MESSAGE_BITS) if blocks else None
         if plan is None:
