@@ -91,10 +91,9 @@ def arrange(network: Network) -> tuple[Stage, ...]:
             f"the network has {len(network.outputs)} outputs ({', '.join(network.outputs)}): join them by a Concat "
             "(a layer that feeds a loop alone counts as one: put the loop's delay before it)"
         )
+    outputs = [walker.shaped(name) for name in network.outputs]
     for layer in network.layers:
-        if walker.is_source(layer.name) or (
-            layer.name in network.outputs and isinstance(layer.op, (*LINEAR, Add, Concat))
-        ):
+        if walker.is_source(layer.name) or (layer.name in outputs and isinstance(layer.op, (*LINEAR, Add, Concat))):
             try:
                 stages.append(walker.stage(layer))
             except UnsupportedError as error:
@@ -105,7 +104,7 @@ def arrange(network: Network) -> tuple[Stage, ...]:
         raise UnsupportedError("; ".join(problems))
     if not stages:
         raise UnsupportedError("the network has no neurons and no weights: give it a layer")
-    last = [stage for stage in stages if stage.layer in network.outputs]
+    last = [stage for stage in stages if stage.layer in outputs]
     if not last:
         raise UnsupportedError(f"layer {network.outputs[0]!r} is a delay at the output: leave it out")
     return tuple([stage for stage in stages if stage not in last] + last)
@@ -128,6 +127,12 @@ class _Walker:
     def is_source(self, name: str) -> bool:
         """Whether a population sends what this layer gives."""
         return name == INPUT or isinstance(self.layers[name].op, (IntegrateAndFire, LeakyIntegrateAndFire, MaxPool2d))
+
+    def shaped(self, name: str) -> str:
+        """The layer of which this one is but another shape; else itself."""
+        while isinstance(self.layers[name].op, (Flatten, Reshape)) and self.layers[name].inputs[0] in self.layers:
+            name = self.layers[name].inputs[0]
+        return name
 
     def stage(self, layer: Layer) -> Stage:
         """The stage of neurons, of max pooling, or of values that leave the network."""
