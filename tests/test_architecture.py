@@ -44,7 +44,7 @@ ROOMS = (
 
 #: The rooms inside a chip's package, likewise; its `__init__` is the last.
 CHIP_ROOMS = (
-    ("neuron", "peripherals", "program"),
+    ("neuron", "peripherals", "pooling", "program", "programmable"),
     ("reference",),
     ("engine",),
     ("lowering", "formats"),

@@ -24,6 +24,7 @@ _MODELS = {
     "Sparse": ("sparse", "PySparseModelBitAcc"), "Conv": ("conv", "PyConvModelFixed"),
     "Delta": ("sdn", "PyDeltaModelFixed"), "SigmaDelta": ("sdn", "PySigmaDeltaModelFixed"),
     "Sigma": ("sdn", "PySigmaModelFixed"), "RF": ("rf", "PyRFModelFixed"), "RF_IZ": ("rf_iz", "PyRF_IZModelFixed"),
+    "ATRLIF": ("atrlif", "PyATRLIFModelFixed"),
 }  # fmt: skip
 
 

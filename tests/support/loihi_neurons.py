@@ -11,7 +11,7 @@ from loihi_nets import draw_network
 
 from i2e_deploy.chips.loihi2.neuron import Ints, Neuron, Reset
 from i2e_deploy.chips.loihi2.program import BlockNetwork, CubaLif, Resonator
-from i2e_deploy.chips.loihi2.programmable import ProgrammableLif
+from i2e_deploy.chips.loihi2.programmable import UNBOUNDED, ProgrammableLif
 
 
 def draw_programmable(rng: np.random.Generator, channels: int, size: int, **given: Any) -> ProgrammableLif:
@@ -22,18 +22,16 @@ def draw_programmable(rng: np.random.Generator, channels: int, size: int, **give
         drawn = rng.integers(low, high + 1, n)
         return np.where(rng.random(n) < 0.4, rng.choice(special, n), drawn).astype(np.int64)
 
-    lowest = None if rng.random() < 0.6 else -int(rng.choice([0, 1, 40, 3000, 131071]))
-    least = -200 if lowest is None else max(lowest, -200)
     drawn: dict[str, Any] = {
         "current_decay": array(0, 4096, 4096, 2048, 0),
         "voltage_decay": array(0, 4096, 4096, 2048, 0),
         "threshold": array(1, int(rng.choice([10, 80, 3000])), 1, 50, 131071, 131072),
-        "after_spike": rng.choice(["subtract", "set", "none"]).item(),
-        "reset_value": int(rng.choice([0, rng.integers(least, 60)])),
+        "after_spike": rng.choice(["subtract", "amount", "set", "none"]).item(),
+        "reset_value": array(-200, 60, 0, 0, 131071, -131071),
         "reset_step": rng.choice(["same", "next"]).item(),
         "max_spikes": [1, 1, 2, 5, "any"][rng.integers(5)],
         "fires": rng.choice([">", ">="]).item(),
-        "lowest": lowest,
+        "lowest": np.array([UNBOUNDED]) if rng.random() < 0.6 else array(-300, 0, 0, -1, 20, -131071, UNBOUNDED),
         "adaptation_decay": array(0, 4096, 0, 400, 4096),
         "adaptation_step": array(0, 90, 0) if rng.random() < 0.8 else array(0, 131071, 131071),
         "sends": "spikes" if rng.random() < 0.85 else "voltage",

@@ -20,6 +20,8 @@ from i2e_deploy.text import record_repr
 
 #: Largest magnitude of a parameter in units of 64 that a 24-bit state holds.
 LARGEST = 2**17 - 1
+#: Lower bound that is below every voltage: none.
+UNBOUNDED = -(2**17)
 #: Largest threshold of a file.
 MOST = 2**31 - 1
 
@@ -28,29 +30,35 @@ def _none() -> Ints:
     return np.zeros(1, np.int64)
 
 
+def _unbounded() -> Ints:
+    return np.full(1, UNBOUNDED)
+
+
 @dataclass(frozen=True, eq=False)
 class ProgrammableLif(Neuron):
     """Current-based leaky integrate-and-fire whose reset, number of spikes and threshold can be chosen.
 
     One step: `u = decay(u) + (a << 6)`, `v = decay(v) + u + (bias << 6)`, what is pending of the last step's reset,
-    the bounds of v, `adaptation = decay(adaptation)`, spikes by `v` and `(threshold << 6) + adaptation`, the reset,
-    `adaptation += spikes * (adaptation_step << 6)`. With `fires=">"`, `after_spike="set"` and one spike a step it is
-    `CubaLif`.
+    clip of v, `adaptation = decay(adaptation)`, spikes by `v` and `(threshold << 6) + adaptation`, the reset,
+    `v = max(v, lowest << 6)`, `adaptation += spikes * (adaptation_step << 6)`. With `fires=">"`, `after_spike="set"`
+    and one spike a step it is `CubaLif`.
+
+    Arrays are int64 [1], [C] or [N].
 
     Args:
-        current_decay: int64 [1], [C] or [N], 0..4096: of 4096 parts, how many the current loses in a step.
+        current_decay: 0..4096: of 4096 parts, how many the current loses in a step.
         voltage_decay: the same for the voltage.
-        threshold: int64 [1], [C] or [N], in units of 64; at least 1 where several spikes are sent.
+        threshold: in units of 64; at least 1 where several spikes are sent.
         after_spike: `"subtract"` takes spikes times the threshold that acted (adaptation included) off the voltage,
-            `"set"` sets it to `reset_value`, `"none"` leaves it.
+            `"amount"` spikes times `reset_value`; `"set"` sets it to `reset_value`; `"none"` leaves it.
         reset_value: in units of 64.
         reset_step: `"same"`: before the next decay. `"next"`: after the next step's decay and input, as snnTorch's
             `reset_delay`; `"set"` then loses the input of that step.
         max_spikes: in one step, sent as one message with their number; `"any"`: as many thresholds as fit.
         fires: `">"`, or `">="`: also at the threshold; the second spike at twice the threshold, and so on.
-        lowest: lower bound of the voltage in units of 64, at most 0; None: that of its word.
-        adaptation_decay: int64 [1], [C] or [N], 0..4096: of 4096 parts, how many the adaptation loses in a step.
-        adaptation_step: int64 [1], [C] or [N], in units of 64: what each spike adds to the threshold.
+        lowest: lower bound of the voltage after the reset, in units of 64; `UNBOUNDED`: that of its word.
+        adaptation_decay: 0..4096: of 4096 parts, how many the adaptation loses in a step.
+        adaptation_step: in units of 64: what each spike adds to the threshold, before the next decay.
         sends: `"voltage"`: no spikes and no reset, the voltage is sent in every step as a message: a readout. Then only
             decays, `lowest` and `reset` act.
         reset: periodic reset of the whole population, or None.
@@ -63,23 +71,23 @@ class ProgrammableLif(Neuron):
     by_neuron = True
     arrays: ClassVar[Limits] = {
         "current_decay": (0, 4096), "voltage_decay": (0, 4096), "threshold": (0, MOST),
+        "reset_value": (-LARGEST, LARGEST), "lowest": (UNBOUNDED, LARGEST),
         "adaptation_decay": (0, 4096), "adaptation_step": (0, LARGEST),
     }  # fmt: skip
-    integers: ClassVar[Limits] = {"reset_value": (-LARGEST, LARGEST)}
     words: ClassVar[Mapping[str, tuple[str, ...]]] = {
-        "after_spike": ("subtract", "set", "none"), "reset_step": ("same", "next"), "fires": (">", ">="),
+        "after_spike": ("subtract", "amount", "set", "none"), "reset_step": ("same", "next"), "fires": (">", ">="),
         "sends": ("spikes", "voltage"),
     }  # fmt: skip
 
     current_decay: Ints
     voltage_decay: Ints
     threshold: Ints
-    after_spike: Literal["subtract", "set", "none"] = "subtract"
-    reset_value: int = 0
+    after_spike: Literal["subtract", "amount", "set", "none"] = "subtract"
+    reset_value: Ints = field(default_factory=_none)
     reset_step: Literal["same", "next"] = "same"
     max_spikes: int | Literal["any"] = 1
     fires: Literal[">", ">="] = ">"
-    lowest: int | None = None
+    lowest: Ints = field(default_factory=_unbounded)
     adaptation_decay: Ints = field(default_factory=_none)
     adaptation_step: Ints = field(default_factory=_none)
     sends: Literal["spikes", "voltage"] = "spikes"
@@ -90,20 +98,16 @@ class ProgrammableLif(Neuron):
     def __post_init__(self) -> None:
         for name, (low, high) in self.arrays.items():
             values = getattr(self, name)
-            if values.ndim != 1 or values.dtype.kind not in "iu" or values.min(initial=0) < low or values.max() > high:
+            fits = values.ndim == 1 and values.size and values.dtype.kind in "iu"
+            if not fits or values.min() < low or values.max() > high:
                 raise InputError(f"{name} is {values}: give integers [1], [C] or [N] in {low}..{high}")
         for name, allowed in self.words.items():
             if getattr(self, name) not in allowed:
                 raise InputError(f"{name} is {getattr(self, name)!r}: choose one of {', '.join(allowed)}")
-        if self.max_spikes != "any" and not 1 <= self.max_spikes <= LARGEST:
+        if self.max_spikes != "any" and (type(self.max_spikes) is not int or not 1 <= self.max_spikes <= LARGEST):
             raise InputError(f"max_spikes is {self.max_spikes!r}: give 1..{LARGEST}, or 'any'")
         if self.max_spikes != 1 and int(self.threshold.min()) < 1:
             raise InputError("the threshold is 0 and several spikes may be sent: give a threshold of at least 1")
-        if self.lowest is not None and not -LARGEST <= self.lowest <= 0:
-            raise InputError(f"the lower bound of the voltage is {self.lowest}: give {-LARGEST}..0, or None")
-        least = -LARGEST if self.lowest is None else self.lowest
-        if not least <= self.reset_value <= LARGEST:
-            raise InputError(f"the reset value is {self.reset_value}: give {least}..{LARGEST}")
 
     @property
     def sends_values(self) -> bool:
@@ -128,8 +132,10 @@ class ProgrammableLif(Neuron):
             found.append("reset by subtraction")
         elif self.after_spike == "none":
             found.append("no reset")
-        elif self.reset_value:
-            found.append(f"reset to {self.reset_value}")
+        elif self.after_spike == "amount":
+            found.append("reset by an amount")
+        elif self.reset_value.any():
+            found.append("reset to a value")
         if self.after_spike != "none" and self.reset_step == "next":
             found.append("reset in the next step")
         if self.max_spikes != 1:
@@ -143,7 +149,7 @@ class ProgrammableLif(Neuron):
         return [*found, *self._bounded()]
 
     def _bounded(self) -> list[str]:
-        return [] if self.lowest is None else ["lower bound of the voltage"]
+        return ["lower bound of the voltage"] if (self.lowest > UNBOUNDED).any() else []
 
     def pack(self) -> tuple[dict[str, Ints], dict[str, Any]]:
         """See `Neuron.pack`."""
@@ -154,11 +160,10 @@ class ProgrammableLif(Neuron):
     def unpack(cls, arrays: Mapping[str, Any], options: Mapping[str, Any], channels: int, size: int) -> ProgrammableLif:
         """See `Neuron.unpack`."""
         plain = super().unpack(arrays, options, channels, size)
-        spikes, lowest = options["max_spikes"], options["lowest"]
-        values = {name: getattr(plain, name) for name in (*cls.arrays, *cls.integers, *cls.words)}
+        spikes = options["max_spikes"]
+        values = {name: getattr(plain, name) for name in (*cls.arrays, *cls.words)}
         return cls(
             **values,
             max_spikes=spikes if spikes == "any" else checked_integer(spikes, 1, LARGEST),
-            lowest=None if lowest is None else checked_integer(lowest, -LARGEST, 0),
             reset=unpack_reset(options["reset"]),
         )

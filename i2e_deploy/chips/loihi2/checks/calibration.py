@@ -25,10 +25,10 @@ def calibration_findings(network: BlockNetwork, frames: Integers, profile: Profi
     """
     trace = run(network, frames)
     findings = [*headroom(trace, profile), *beyond_bits(network, frames, trace)]
+    lacks = any(isinstance(block.neuron, ProgrammableLif) for block in network.blocks)
     try:
         on_lava = run(network, frames, "lava")
     except UnsupportedError as error:
-        lacks = any(isinstance(block.neuron, ProgrammableLif) for block in network.blocks)
         fix = "no export changes that: the simulator is the only judge" if lacks else "`export` corrects it"
         findings.append(Finding("differ on Lava", "", str(error), "equal", "", "warning", fix))
     else:
@@ -38,7 +38,7 @@ def calibration_findings(network: BlockNetwork, frames: Integers, profile: Profi
     blocks = network.blocks
     late = [block for block in blocks if isinstance(block.neuron, CubaLif) and block.bias is not None]
     direct = any(connection.synapse is None for block in blocks for connection in block.connections)
-    if late and not direct and all(getattr(block.neuron, "reset", None) is None for block in blocks):
+    if late and not direct and not lacks and all(block.neuron.reset is None for block in blocks):
         reset = network.with_reset(max(frames.shape[1] + 1, 3), 1, staggered=False)
         fix = "SLAYER's bias starts a step later: with_reset(T, 1, staggered=False), see docs/loihi2.md"
         findings += _differing("differ from SLAYER", trace, run(reset, frames), fix)

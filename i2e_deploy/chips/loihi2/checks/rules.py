@@ -41,6 +41,11 @@ def _limit(
     )
 
 
+def _without_lava(network: BlockNetwork) -> bool:
+    """Whether it holds neurons that neither Lava nor SLAYER has: what these would compute is no question then."""
+    return any(isinstance(block.neuron, ProgrammableLif) for block in network.blocks)
+
+
 def weights(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[Finding]:
     """Range and grid of the weights."""
     for connection in block.connections:
@@ -61,7 +66,7 @@ def weights(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[F
 
 def lava_weights(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[Finding]:
     """Whether netx and Lava keep dense weights as they are; where Lava lacks a neuron, it computes none."""
-    if any(isinstance(b.neuron, ProgrammableLif) for b in network.blocks):
+    if _without_lava(network):
         return
     dense = [c for c in block.connections if isinstance(c.synapse, DenseSynapse)]
     recurrent = any(c.source == block.name for c in dense)
@@ -151,7 +156,7 @@ def programmable_neuron(network: BlockNetwork, block: Block, profile: Profile) -
         fix = "CubaLif computes the same and needs no program: use it"
     yield Finding(
         "programmable neuron", block.name, ", ".join(needs) or "as the standard neuron",
-        "one spike a step, reset to 0", "", severity, fix, limit.source,
+        "", "", severity, fix, limit.source,
     )  # fmt: skip
 
 
@@ -170,7 +175,7 @@ def delays(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[Fi
         if connection.synapse is None or connection.synapse.delay is None:
             continue
         yield _limit(profile, "delay", "delay", block, int(connection.synapse.delay.max()), "shorten the delays")
-        if isinstance(connection.synapse, ConvSynapse):
+        if isinstance(connection.synapse, ConvSynapse) and not _without_lava(network):
             text = "netx ignores delays of convolutions: train them without, or only simulate"
             yield Finding("Lava delay", block.name, "acts here", "ignored", "", "warning", text)
 
@@ -188,7 +193,7 @@ def messages(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[
 
 def time_shift(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[Finding]:
     """What SLAYER computes otherwise than the chip (docs/loihi2.md has the cases)."""
-    if not isinstance(block.neuron, CubaLif) or block.bias is None or not block.bias.any():
+    if not isinstance(block.neuron, CubaLif) or block.bias is None or not block.bias.any() or _without_lava(network):
         return
     if any(c.synapse is None for b in network.blocks for c in b.connections):
         return  # with an input layer SLAYER's time starts as the chip's
@@ -226,6 +231,10 @@ def readout(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[F
     if deciding != COUNT:
         text = "the host reads it" if deciding.of_state else "the host adds it up"
         yield Finding("readout", block.name, deciding.describe(), "", "", "info", text)
+    neuron = block.neuron
+    if deciding.kind == "count" and isinstance(neuron, ProgrammableLif) and neuron.sends == "voltage":
+        fix = "it sends its voltage in every step, which is no count: --readout-kind mean, or state for the last one"
+        yield Finding("readout", block.name, deciding.describe(), "", "", "warning", fix)
     if deciding.of_spikes and never_fires(block):
         fix = "spikes decide, and it never fires: read its state, --readout-kind state"
         yield Finding("readout", block.name, deciding.describe(), "", "", "warning", fix)

@@ -55,8 +55,9 @@ class Population:
         if isinstance(neuron, ProgrammableLif):
             keep = [self._kept(4096 - decay) for decay in (neuron.current_decay, neuron.voltage_decay)]
             adapts = self._kept(4096 - neuron.adaptation_decay)
-            threshold, step = (self._kept(shifted(x)) for x in (neuron.threshold, neuron.adaptation_step))
-            return *self.state.values(), *keep, threshold, adapts, step, bias, options_of(neuron)
+            levels = [self._kept(shifted(x)) for x in (neuron.threshold, neuron.reset_value, neuron.lowest)]
+            step = self._kept(shifted(neuron.adaptation_step))
+            return *self.state.values(), *keep, *levels, adapts, step, bias, options_of(neuron)
         if isinstance(neuron, Resonator):
             return ()
         shift, none = getattr(neuron, "spike_exp", 0) + 6, np.zeros((1, 1), np.int32)

@@ -147,8 +147,13 @@ def _integrated(layer: Layer, neuron: CubaLif | ProgrammableLif, state: State, t
 
 
 def _clipped(state: State, name: str, values: Integers) -> Integers:
-    """Within 24 bits, counted."""
+    """Within 24 bits, counted, and the largest kept."""
     state.peak(name, values)
+    return _within(state, values)
+
+
+def _within(state: State, values: Integers) -> Integers:
+    """Within 24 bits, counted."""
     state.saturations += int((np.abs(values) > WORD - 1).sum())
     return values.clip(-(WORD - 1), WORD - 1)
 
@@ -156,28 +161,30 @@ def _clipped(state: State, name: str, values: Integers) -> Integers:
 def _programmable(layer: Layer, neuron: ProgrammableLif, state: State, t: int, a: Integers, _: Integers) -> Integers:
     """No model of Lava: current, voltage and their words as `_cuba`.
 
-    The threshold moves as in lava proc/atrlif/models.py:151-158, 210-213 (decay, compare, grow), and is clipped as the
+    The threshold moves as in lava proc/atrlif/models.py:186-194, 245, 265 (decay, compare, grow), and is clipped as the
     voltage is, which Lava leaves open. The reset in the next step is snnTorch's (`Leaky(reset_delay=True)`). The rest
     is this project's choice: nothing about it was seen on a chip.
     """
     v, variables = _integrated(layer, neuron, state, t, a), state.variables
     if neuron.sends == "spikes" and neuron.reset_step == "next":
-        if neuron.after_spike == "subtract":
+        if neuron.after_spike in ("subtract", "amount"):
             v = wrap(v - variables["pending"], 32)
         elif neuron.after_spike == "set":
-            v = np.where(variables["pending"] != 0, neuron.reset_value << 6, v)
-    v = _clipped(state, "v", v)
-    if neuron.lowest is not None:
-        v = np.maximum(v, neuron.lowest << 6)
-    variables["v"] = v
+            v = np.where(variables["pending"] != 0, layer.per_neuron(neuron.reset_value) << 6, v)
+    v, lowest = _clipped(state, "v", v), layer.per_neuron(neuron.lowest) << 6
     if neuron.sends == "voltage":
-        return v
-    kept = decay(variables["adaptation"], layer.per_neuron(neuron.adaptation_decay)).clip(0, WORD - 1)
+        variables["v"] = np.maximum(v, lowest)
+        return variables["v"]
+    kept: Integers = decay(variables["adaptation"], layer.per_neuron(neuron.adaptation_decay)).clip(0, WORD - 1)
     threshold = (layer.per_neuron(neuron.threshold) << 6) + kept
     spikes = _spikes(neuron, v, threshold)
     grown = kept + spikes * (layer.per_neuron(neuron.adaptation_step) << 6)
     variables["adaptation"] = _clipped(state, "adaptation", grown)
-    _reset(neuron, state, v, spikes, threshold)
+    value = layer.per_neuron(neuron.reset_value) << 6
+    amount = threshold if neuron.after_spike == "subtract" else value
+    after, pending = _reset(neuron, state, v, spikes, amount)
+    variables["v"], variables["pending"] = np.maximum(after, lowest), pending
+    state.peak("pending", pending)
     return spikes
 
 
@@ -190,19 +197,19 @@ def _spikes(neuron: ProgrammableLif, v: Integers, threshold: Integers) -> Intege
     return (reached // threshold).clip(0, most)
 
 
-def _reset(neuron: ProgrammableLif, state: State, v: Integers, spikes: Integers, threshold: Integers) -> None:
-    """Of this step, or what the next step will take off; `v` can hold the product, as it exceeds it."""
-    late = neuron.reset_step == "next"
-    pending = np.zeros_like(v)
-    if neuron.after_spike == "subtract":
-        pending, after = spikes * threshold, v - spikes * threshold
+def _reset(
+    neuron: ProgrammableLif, state: State, v: Integers, spikes: Integers, amount: Integers
+) -> tuple[Integers, Integers]:
+    """The voltage after the spikes, and what the next step's voltage will lose; one of them is as it was."""
+    taken, set_to = np.zeros_like(v), np.where(spikes > 0, amount, v)
+    if neuron.after_spike in ("subtract", "amount"):
+        taken = _within(state, spikes * amount)
+        set_to = v if neuron.reset_step == "next" else _within(state, v - taken)
     elif neuron.after_spike == "set":
-        pending, after = (spikes > 0).astype(np.int64), np.where(spikes > 0, neuron.reset_value << 6, v)
+        taken = (spikes > 0).astype(np.int64)
     else:
-        after = v
-    state.variables["v"] = v if late else after
-    state.variables["pending"] = pending if late else np.zeros_like(v)
-    state.peak("pending", state.variables["pending"])
+        set_to = v
+    return (v, taken) if neuron.reset_step == "next" else (set_to, np.zeros_like(v))
 
 
 def _send_change(neuron: Delta | SigmaDelta, state: State, act: Integers) -> Integers:
