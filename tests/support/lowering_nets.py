@@ -73,6 +73,8 @@ def neurons(rng: Rng) -> LeakyIntegrateAndFire | IntegrateAndFire:
         found = replace(found, bias=parameter(rng.integers(-20, 20) / GRID))
     if found.reset == "value" and rng.random() < 0.4:
         found = replace(found, reset_value=parameter(rng.integers(-20, 20) / GRID))
+    if found.reset == "subtract" and rng.random() < 0.4:
+        found = replace(found, reset_value=parameter(rng.integers(-20, 90) / GRID))
     beyond = found.min_v is not None or found.late_reset or found.max_spikes != 1 or found.adaptation_decay is not None
     if found.reset == "value" and not beyond and found.reset_value is None:
         found = replace(found, strict=True)  # the standard neuron, which fires above its threshold

@@ -149,10 +149,8 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "a loop over two layers": (lambda: Network((4,), LOOP), "feedback from itself alone"),
     "an adaptation that grows": (lambda: row(WEIGHT, leaky(adaptation_decay=parameter(0.5),
                                  adaptation_step=parameter(-1))), "steps below 0"),
-    "another amount": (lambda: row(WEIGHT, leaky(reset_value=parameter(0.5))), "another amount than the threshold"),
     "a growing potential": (lambda: row(LeakyIntegrateAndFire(parameter(1.5), parameter(1))), "the chip has 0 to 1"),
     "a start at the threshold": (lambda: row(WEIGHT, leaky(start=parameter(1))), "start below it"),
-    "several bounds": (lambda: row(WEIGHT, leaky(min_v=parameter([-1, -2, -3, -4]))), "differs between neurons"),
     "a long delay": (lambda: row(WEIGHT, Delay(parameter(80)), leaky(reset="value")), "shorten the delays"),
     "two outputs": (lambda: Network((4,), (Layer("a", leaky(), (INPUT,)), Layer("b", leaky(), (INPUT,)))), "Concat"),
 }  # fmt: skip

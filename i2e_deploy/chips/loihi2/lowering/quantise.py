@@ -19,7 +19,7 @@ from i2e_deploy.chips.loihi2.lowering.schedule import LATENCY, steps_of
 from i2e_deploy.chips.loihi2.lowering.stages import Edge, Stage
 from i2e_deploy.chips.loihi2.neuron import Ints, Reset
 from i2e_deploy.chips.loihi2.program import NEVER, Block, Connection, ConvSynapse, CubaLif, DenseSynapse
-from i2e_deploy.chips.loihi2.programmable import LARGEST, ProgrammableLif
+from i2e_deploy.chips.loihi2.programmable import LARGEST, UNBOUNDED, ProgrammableLif
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network.op import Shape
 
@@ -215,25 +215,15 @@ def _programmable(of: Prepared, scale: float) -> ProgrammableLif:
         integers: Ints = np.rint(found * scale).astype(np.int64)
         return compact(integers, shape) if integers.size > 1 else integers
 
-    one_value("lower bound", form.lowest)
-    one_value("reset value", form.value)
     threshold = np.array([NEVER]) if form.threshold is None else word(form.threshold)
     adapts = np.zeros(1, np.int64) if form.adaptation_kept is None else compact(lost_of(form.adaptation_kept), shape)
     return ProgrammableLif(
         current_decay=compact(lost_of(form.current_kept), shape), voltage_decay=compact(lost_of(form.kept), shape),
         threshold=np.maximum(threshold, 1),
-        after_spike={"zero": "set", "value": "set", "subtract": "subtract", "none": "none"}[form.after],  # type: ignore[arg-type]
-        reset_value=0 if form.value is None or form.after != "value" else int(word(form.value)[0]),
+        after_spike="set" if form.after in ("zero", "value") else form.after,  # type: ignore[arg-type]
+        reset_value=word(form.value if form.after in ("value", "amount") else None),
         reset_step="next" if form.late_reset else "same",
         max_spikes="any" if form.max_spikes is None else form.max_spikes, fires=">" if form.strict else ">=",
-        lowest=None if form.lowest is None else int(word(form.lowest)[0]),
+        lowest=np.full(1, UNBOUNDED) if form.lowest is None else word(form.lowest),
         adaptation_decay=adapts, adaptation_step=word(form.adaptation_step),
     )  # fmt: skip
-
-
-def one_value(what: str, values: Floats | None) -> None:
-    """Raise UnsupportedError where neurons differ in what the chip has once a population."""
-    if values is not None and np.ptp(values) > 1e-6 * np.abs(values).max():
-        raise UnsupportedError(
-            f"has a {what} that differs between neurons (in units of their thresholds): give all of them one"
-        )
