@@ -22,6 +22,8 @@ from i2e_deploy.network.op import Shape
 
 #: Scales that are tried, as factors of the one by range: larger ones clip the largest weights.
 FACTORS = (1.0, 1.15, 1.35, 1.6, 2.0)
+#: The same of layers that do not fire: smaller ones leave room for what adds up.
+ROOM = (1.0, 1.35, 0.5, 0.25, 0.125)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +62,7 @@ def choose(
     scale, lowered = by_range
     lowers = (lowered, not lowered) if fires_at_threshold(plan) and plan.form.leaks else (lowered,)
     best: tuple[float, tuple[float, bool]] | None = None
-    for factor in FACTORS:
+    for factor in FACTORS if plan.form.threshold is not None else ROOM:
         tried = scale * factor if plan.form.threshold is None else float(round(scale * factor))
         for low in lowers:
             distance = _distance(plan, block_at(plan, tried, low), tried, before, shape, target)

@@ -19,6 +19,9 @@ from i2e_deploy.text import record_repr
 #: From here on a figure is worth a warning: bits of weights, errors in %.
 FEW_BITS, LARGE_WEIGHT, LARGE_LEAK, LARGE_THRESHOLD, MANY_SPIKES = 5.0, 5.0, 5.0, 2.0, 5.0
 
+#: A current of this many steps leaves its 24 bits.
+WRAPS = 2**17
+
 
 @dataclass(frozen=True)
 class Spikes:
@@ -52,6 +55,7 @@ class Loss:
         bias_error: largest error of a bias, in % of the threshold.
         leak_error: largest error of a leak (what a state loses in a step), in % of it.
         threshold_error: largest, in %.
+        reach: largest sum of a neuron's weights, signs left out: what one spike of each input could bring in a step.
         at_threshold: the float neurons fire at the threshold too, the chip's only above it (by less than 1 part in
             64 of an integer step of the voltage).
         needs: what only a programmable neuron does.
@@ -68,6 +72,7 @@ class Loss:
     bias_error: float
     leak_error: float
     threshold_error: float
+    reach: int
     at_threshold: bool = False
     needs: tuple[str, ...] = ()
     forced: tuple[str, ...] = ()
@@ -96,7 +101,7 @@ def loss_of(plan: Prepared, block: Block, scale: float) -> Loss:
         clipped=int((np.abs(integers / scale - weights) > 1.001 / scale).sum()),
         bias_error=100 * float(np.abs(bias / scale - form.bias).max()),
         leak_error=max(_leak_error(form.kept), _leak_error(form.current_kept), _leak_error(form.adaptation_kept)),
-        threshold_error=threshold, at_threshold=fires_at_threshold(plan) and form.leaks,
+        threshold_error=threshold, reach=_reach(block), at_threshold=fires_at_threshold(plan) and form.leaks,
         needs=plan.needs, forced=plan.forced,
     )  # fmt: skip
 
@@ -154,6 +159,11 @@ def _findings(loss: Loss) -> list[Finding]:
         Finding(rule, loss.layer, value, "", "", "warning" if bad else "ok", fix if bad else "")
         for rule, value, bad, fix in rows
     ]
+    if loss.reach >= WRAPS:
+        fix = (
+            "with all inputs at once its current wraps: frames (check --input) say how close it comes; split the layer"
+        )
+        found.append(Finding("sum of weights", loss.layer, loss.reach, WRAPS - 1, "", "warning", fix))
     if loss.clipped:
         found.append(Finding("clipped weights", loss.layer, loss.clipped, "", "", "info", "calibration chose that"))
     if loss.at_threshold:
@@ -203,6 +213,11 @@ def _each(block: Block, values: np.ndarray) -> np.ndarray:  # type: ignore[type-
     if values.size in (1, size):
         return np.broadcast_to(values.reshape(-1), (size,))
     return np.repeat(values, size // block.shape[0])
+
+
+def _reach(block: Block) -> int:
+    synapses = [connection.synapse for connection in block.connections if connection.synapse is not None]
+    return sum(int(np.abs(s.weight).reshape(len(s.weight), -1).sum(axis=1).max()) for s in synapses)
 
 
 def _leak_error(kept: Floats | None) -> float:

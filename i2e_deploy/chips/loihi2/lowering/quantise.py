@@ -212,7 +212,7 @@ def _programmable(of: Prepared, scale: float) -> ProgrammableLif:
 
     def word(values: Floats | None) -> Ints:
         found = np.zeros(1) if values is None else values
-        integers: Ints = np.rint(found * scale).astype(np.int64)
+        integers: Ints = np.rint(found * scale).clip(-LARGEST, LARGEST).astype(np.int64)
         return compact(integers, shape) if integers.size > 1 else integers
 
     threshold = np.array([NEVER]) if form.threshold is None else word(form.threshold)
