@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from lowering_nets import GRID, drawn, even, frames_of, neurons
 
-from i2e_deploy.chips import get
 from i2e_deploy.chips.loihi2 import CubaLif
+from i2e_deploy.chips.loihi2.chip import Loihi2Chip
 from i2e_deploy.chips.loihi2.lowering.lower import lower
 from i2e_deploy.chips.loihi2.lowering.stages import ALWAYS
 from i2e_deploy.network import (
@@ -21,7 +21,7 @@ from i2e_deploy.network.neurons import parameter
 from i2e_deploy.runtime import evaluate
 from i2e_deploy.runtime.float_target import run_float
 
-CHIP = get("loihi2")
+CHIP = Loihi2Chip("loihi2")
 
 
 @pytest.mark.parametrize("seed", range(8))

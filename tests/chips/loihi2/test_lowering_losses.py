@@ -12,8 +12,9 @@ from children import needs_lava_run
 from lowering_nets import drawn, frames_of
 
 from i2e_deploy import bundle
-from i2e_deploy.chips import LowerOptions, get
+from i2e_deploy.chips import LowerOptions
 from i2e_deploy.chips.loihi2 import CubaLif, LoihiProgram, ProgrammableLif
+from i2e_deploy.chips.loihi2.chip import Loihi2Chip
 from i2e_deploy.chips.loihi2.lowering.lower import beside
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network import (
@@ -34,7 +35,7 @@ from i2e_deploy.network import (
 )
 from i2e_deploy.network.neurons import parameter
 
-CHIP = get("loihi2")
+CHIP = Loihi2Chip("loihi2")
 
 
 def random_net(seed: int, last: Op | None = None, wide: float = 0.0) -> Network:

@@ -19,6 +19,7 @@ from i2e_deploy.chips.loihi2.program import Block, BlockNetwork, never_fires
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.network.graph import Network
 from i2e_deploy.network.op import Shape
+from i2e_deploy.text import record_repr
 
 #: Scales that are tried, as factors of the one by range: larger ones clip the largest weights.
 FACTORS = (1.0, 1.15, 1.35, 1.6, 2.0)
@@ -37,6 +38,8 @@ class Target:
 
     frames: Integers
     spikes: dict[str, NDArray[np.floating[Any]]]
+
+    __repr__ = record_repr
 
     @classmethod
     def of(cls, network: Network, stages: tuple[Stage, ...], frames: Integers) -> Target:

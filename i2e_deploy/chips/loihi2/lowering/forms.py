@@ -16,6 +16,7 @@ from i2e_deploy.chips.loihi2.lowering.stages import Stage
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network.neurons import IntegrateAndFire, LeakyIntegrateAndFire
 from i2e_deploy.network.op import Array
+from i2e_deploy.text import record_repr
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +52,8 @@ class Form:
     adaptation_kept: Floats | None = None
     adaptation_step: Floats | None = None
     origin: Floats | float = 0.0
+
+    __repr__ = record_repr
 
     @property
     def leaks(self) -> bool:

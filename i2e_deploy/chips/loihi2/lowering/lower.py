@@ -29,6 +29,7 @@ from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network.graph import INPUT, Network
 from i2e_deploy.network.neurons import LeakyIntegrateAndFire
 from i2e_deploy.network.op import Shape
+from i2e_deploy.text import record_repr
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,8 @@ class Lowered:
 
     network: BlockNetwork
     losses: tuple[Loss, ...]
+
+    __repr__ = record_repr
 
 
 def lower(network: Network, options: LowerOptions = PLAIN) -> Lowered:

@@ -22,6 +22,7 @@ from i2e_deploy.chips.loihi2.program import NEVER, Block, Connection, ConvSynaps
 from i2e_deploy.chips.loihi2.programmable import LARGEST, UNBOUNDED, ProgrammableLif
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network.op import Shape
+from i2e_deploy.text import record_repr
 
 WEIGHT_LOW, WEIGHT_HIGH, BIAS_HIGH = -256, 254, 4095
 #: Longest delay of a synapse beyond its own step (profile, `delay`).
@@ -61,6 +62,8 @@ class Prepared:
     needs: tuple[str, ...] = ()
     forced: tuple[str, ...] = ()
     start: int | None = None
+
+    __repr__ = record_repr
 
 
 def prepare(

@@ -29,6 +29,7 @@ from i2e_deploy.network.layers import Add, Concat, Flatten, Linear, Reshape, Sca
 from i2e_deploy.network.neurons import IntegrateAndFire, LeakyIntegrateAndFire
 from i2e_deploy.network.op import Shape
 from i2e_deploy.network.pooling import MaxPool2d, Pool2d
+from i2e_deploy.text import record_repr
 
 Steps = NDArray[np.int64]
 Neurons = IntegrateAndFire | LeakyIntegrateAndFire
@@ -54,6 +55,8 @@ class Edge:
     rows: Steps | None = None
     columns: Steps | None = None
 
+    __repr__ = record_repr
+
 
 @dataclass(frozen=True, eq=False)
 class Stage:
@@ -76,6 +79,8 @@ class Stage:
     bias: Floats
     neurons: Neurons | None = None
     pool: MaxPool2d | None = None
+
+    __repr__ = record_repr
 
 
 def arrange(network: Network) -> tuple[Stage, ...]:
