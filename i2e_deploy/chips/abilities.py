@@ -26,7 +26,7 @@ from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 from i2e_deploy.chips.base import Chip, Program
 from i2e_deploy.chips.check import CheckReport, Finding
 from i2e_deploy.chips.integers import AnyNetwork, IntegerNetwork
-from i2e_deploy.chips.options import Engine, Injection, LowerOptions
+from i2e_deploy.chips.options import PLAIN, Engine, Injection, LowerOptions
 from i2e_deploy.chips.trace import Integers, States, Trace
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.events.array import Events
@@ -110,8 +110,13 @@ class PlacesByLoad(Protocol):
 class ChecksStates(Protocol):
     """A chip with findings that only a run can show, such as the headroom of its states."""
 
-    def findings_on(self, network: AnyNetwork, frames: Integers) -> tuple[Finding, ...]:
+    def findings_on(
+        self, network: AnyNetwork, frames: Integers, options: LowerOptions = PLAIN, program: Program | None = None
+    ) -> tuple[Finding, ...]:
         """Findings of a run on frames [B, T, C, H, W] that are typical of the use.
+
+        Args:
+            options, program: see `Chip.check`.
 
         Raises:
             UnsupportedError: see `Chip.lower`.

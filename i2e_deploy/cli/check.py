@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP
+from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP, STANDARD_HELP
 
 if TYPE_CHECKING:
     from i2e_deploy.chips import AnyNetwork, CheckReport, Chip, LowerOptions, Program
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def command(
     model: Annotated[Path, typer.Argument(help="A network file (.safetensors, .nir, .net) or a bundle folder.")],
-    chip: Annotated[str, typer.Option(help="Name of the chip, see `profiles`.")],
+    chip: Annotated[list[str], typer.Option(help="Name of the chip, see `profiles`; again for each, side by side.")],
     input_shape: Annotated[str, typer.Option(help=SHAPE_HELP)] = "",
     read: Annotated[list[str], typer.Option("--read", help=READ_HELP)] = [],  # noqa: B006
     split: Annotated[
@@ -34,6 +34,7 @@ def command(
         Optional[Path],  # noqa: UP045
         typer.Option(help="DYNAP-CNN: make the smallest changes after which it fits, in this new .safetensors file."),
     ] = None,
+    standard: Annotated[bool, typer.Option("--standard", help=STANDARD_HELP)] = False,
     against: Annotated[
         str, typer.Option(help="A .nir file's judge: sinabs, spikingjelly (with --input), or a file of recorded data.")
     ] = "",
@@ -54,24 +55,29 @@ def command(
     A .nir file does not say how its neurons reset: with --input the check shows what each reading gives. With --against
     another program that reads the file, or recorded data of one, is compared with what was read, layer by layer.
 
-    Example: i2e-deploy check demo_output/network.safetensors --chip speck2f
+    With --chip given again the chips stand side by side, and the command exits with 1 when one of them does not fit.
+
+    Example: i2e-deploy check demo_output/network.safetensors --chip speck2f --chip loihi2
     """
+    if len(chip) > 1:
+        _beside(model, chip, input_shape, read, inputs, step_us, {"--split": split, "--apply": apply is not None,
+                "--against": bool(against), "--standard": standard}, as_json)  # fmt: skip
     from i2e_deploy.chips import LowerOptions, get
     from i2e_deploy.cli.applying import apply_to_file
     from i2e_deploy.cli.common import own_program, print_json, read_input, read_network_of, working
     from i2e_deploy.cli.judging import choices, judged
 
-    target, network, program, applied = get(chip), read_network_of(model, input_shape, read), None, None
+    target, network, program, applied = get(chip[0]), read_network_of(model, input_shape, read), None, None
     if against:
         network = judged(model, network, against, inputs, read, step_us)
-    options = LowerOptions(split=split)
+    options = LowerOptions(split=split, standard_neurons=standard)
     target.refuse_unknown(options)
     if apply is not None:
         with working("looking for the smallest set of changes"):
             given = None if inputs is None else read_input(inputs, network.input_shape)
             applied = apply_to_file(target, network, apply, given, step_us)
         network, options = applied.fitted.network, LowerOptions(split=applied.fitted.split)
-    elif (own := own_program(model, target, network)) is not None:
+    elif not standard and (own := own_program(model, target, network)) is not None:
         program, options = own
     with working("checking"):
         report, costs = _check(target, network, program, options, inputs, step_us)
@@ -83,6 +89,28 @@ def command(
     else:
         _tell(report, costs, applied)
     raise typer.Exit(0 if report.fits else 1)
+
+
+def _beside(
+    model: Path, chips: list[str], input_shape: str, read: list[str], inputs: Path | None, step_us: int,
+    single: dict[str, bool], as_json: bool,
+) -> None:  # fmt: skip
+    """The check of each chip, and the end of the command."""
+    from i2e_deploy.chips import PLAIN, get
+    from i2e_deploy.cli.common import console, own_program, print_json, read_network_of, working
+    from i2e_deploy.cli.side_by_side import checks_beside, print_checks, refuse_beside
+
+    refuse_beside(chips, single)
+    network, reports = read_network_of(model, input_shape, read), {}
+    for target in [get(name) for name in chips]:
+        program, options = own_program(model, target, network) or (None, PLAIN)
+        with working(f"checking {target.profile.name}"):
+            reports[target.profile.name] = _check(target, network, program, options, inputs, step_us)
+    if as_json:
+        print_json(checks_beside(reports))
+    else:
+        print_checks(reports, console())
+    raise typer.Exit(0 if all(report.fits for report, _ in reports.values()) else 1)
 
 
 def _tell(report: CheckReport, costs: Costs | None, applied: Applied | None) -> None:
@@ -105,7 +133,7 @@ def _check(
     from i2e_deploy.cli.common import read_frames, read_input
 
     report, injection = chip.check(network, options, program), Injection(step_us=step_us)
-    if inputs is None or (isinstance(chip, PlacesByLoad) and not report.fits):
+    if inputs is None or not report.layers or (isinstance(chip, PlacesByLoad) and not report.fits):
         return report, None
     program = chip.lower(network, options) if program is None else program
     if isinstance(chip, PlacesByLoad):
@@ -115,5 +143,5 @@ def _check(
         return report, chip.costs(program, given, injection, trace, cores)
     frames = read_frames(inputs, program.input_shape)
     if isinstance(chip, ChecksStates):
-        report = replace(report, findings=(*report.findings, *chip.findings_on(network, frames)))
+        report = replace(report, findings=(*report.findings, *chip.findings_on(network, frames, options, program)))
     return report, chip.costs(program, frames, injection)

@@ -84,6 +84,10 @@ SHAPE_HELP = "C,H,W of the frames, for a netx file that does not say it (its fir
 READ_HELP = "NAME=VALUE for the file's reader, again for each, e.g. reset=zero (.nir) or spike_exp=7 (.net)."
 
 
+#: Help of the option `--standard`.
+STANDARD_HELP = "Loihi 2: no programmable neurons, the closest form of the standard one; --input says what it costs."
+
+
 def parse_options(given: Sequence[str]) -> dict[str, str]:
     """`["reset=zero"]` to {"reset": "zero"}.
 
@@ -185,6 +189,16 @@ def read_model_of(
     if chip_name not in (None, name):
         raise InputError(f"{model} is a bundle for {name}, not {chip_name}: give --chip {name}, or export it again")
     return Model(with_power(bundle.chip, power), bundle.program, bundle.network, bundle.cores, bundle.step_us)
+
+
+def read_model_beside(model: Path, chip_name: str, input_shape: str = "", options: Sequence[str] = ()) -> Model:
+    """As `read_model_of`; of a bundle for another chip the network is lowered to this one."""
+    from i2e_deploy.chips import get
+
+    chip, network = get(chip_name), read_network_of(model, input_shape, options)
+    if model.is_dir() and own_program(model, chip, network) is not None:
+        return read_model_of(model, chip_name)
+    return Model(chip, chip.lower(network), network)
 
 
 def with_power(chip: Chip, path: Path | None) -> Chip:

@@ -45,7 +45,10 @@ def command(
     model: Annotated[Path, typer.Argument(help="A bundle folder or a network file (.safetensors, .nir, .net).")],
     data: Data,
     target: Targets = ["simulator"],  # noqa: B006
-    chip: Annotated[str | None, typer.Option(help="Name of the chip; default: a bundle's own, else speck2f.")] = None,
+    chip: Annotated[
+        list[str],
+        typer.Option(help="Name of the chip; default: a bundle's own, else speck2f. Again for each, side by side."),
+    ] = [],  # noqa: B006
     input_shape: Annotated[str, typer.Option(help=SHAPE_HELP)] = "",
     read: Annotated[list[str], typer.Option("--read", help=READ_HELP)] = [],  # noqa: B006
     semantics: Annotated[str, typer.Option(help="timestep (exact to Sinabs) or event (DYNAP-CNN).")] = "timestep",
@@ -76,17 +79,26 @@ def command(
     speck://?seconds=10&window=20 with --target board lets the chip's own camera feed the chip for so long (windows in
     ms); --target simulator then runs the events that the camera sent out. Boards are unverified on silicon.
 
+    With --chip given again the chips stand side by side: every target on each of them.
+
     Example: i2e-deploy evaluate demo_output/bundle frames.npz --target simulator --target reference
     """
+    if len(chip) > 1:
+        single = {"--html": html is not None, "--junit": junit is not None, "--power-coefficients": power is not None}
+        each = _beside(model, data, chip, target, (input_shape, read), (steps, limit), (semantics, order, step_us),
+                       readout_kind, single, as_json)  # fmt: skip
+        _refuse(
+            [f"{name}: {text}" for name, found in each.items() for text in _failed(found, min_accuracy, min_agreement)]
+        )
+        return
     from i2e_deploy.cli.common import console, print_json, read_model_of
-    from i2e_deploy.errors import CheckFailed
     from i2e_deploy.files import replacing
     from i2e_deploy.reporting.evaluation import write_evaluation
     from i2e_deploy.reporting.junit import junit_xml
     from i2e_deploy.runtime.eval_data import read_samples
     from i2e_deploy.runtime.scene import evaluate_scene, is_scene
 
-    deployed = read_model_of(model, chip, input_shape, power, read)
+    deployed = read_model_of(model, chip[0] if chip else None, input_shape, power, read)
     deployed = replace(deployed, program=decided(deployed.program, readout_kind))
     scene = is_scene(deployed.program, data)
     if scene:
@@ -106,9 +118,39 @@ def command(
         _print(result, console())
     if keep and model.is_dir():
         _leave(model, result, data if scene else Path(data).name, semantics, console(stderr=True))
-    failed = _failed(result, min_accuracy, min_agreement)
+    _refuse(_failed(result, min_accuracy, min_agreement))
+
+
+def _refuse(failed: list[str]) -> None:
+    from i2e_deploy.errors import CheckFailed
+
     if failed:
         raise CheckFailed("; ".join(failed))
+
+
+def _beside(
+    model: Path, data: str, chips: list[str], target: list[str], read: tuple[str, list[str]], samples: tuple[int, int],
+    running: tuple[str, str, int | None], readout_kind: str, single: dict[str, bool], as_json: bool,
+) -> dict[str, Evaluation]:  # fmt: skip
+    """The evaluation on each chip, printed; a bundle gives the network, and its own chip's integers."""
+    from i2e_deploy.cli.common import console, print_json, read_model_beside
+    from i2e_deploy.cli.side_by_side import evaluations_beside, print_evaluations, refuse_beside
+    from i2e_deploy.runtime.eval_data import read_samples
+
+    refuse_beside(chips, {**single, data: data.startswith("speck:")})
+    say, (semantics, order, step_us) = console(stderr=True).print, running
+    results = {}
+    for name in chips:
+        deployed = read_model_beside(model, name, *read)
+        deployed = replace(deployed, program=decided(deployed.program, readout_kind))
+        shape = tuple(getattr(deployed.network, "input_shape", deployed.program.input_shape))
+        given = read_samples(Path(data), shape, *samples, say)
+        results[name] = _evaluate(deployed, _ordered(given, semantics, order), target, semantics, order, step_us)
+    if as_json:
+        print_json(evaluations_beside(results))
+    else:
+        print_evaluations(results, console())
+    return results
 
 
 def _ordered(samples: Samples, semantics: str, order: str) -> Samples:

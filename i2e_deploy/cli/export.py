@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP
+from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP, STANDARD_HELP
 from i2e_deploy.cli.deciding import ReadoutKind, decided
 
 if TYPE_CHECKING:
@@ -22,7 +22,10 @@ STEP_US = 1000
 
 
 Calibration = Annotated[
-    Path | None, typer.Option("--calibrate", help="Frames (.npy) on which scales are chosen; default: exact to Sinabs.")
+    Path | None,
+    typer.Option(
+        "--calibrate", help="Frames (.npy) on which scales are chosen; default: by range, on DYNAP-CNN exact to Sinabs."
+    ),
 ]
 
 
@@ -43,6 +46,7 @@ def command(
     split: Annotated[
         bool, typer.Option("--split", help="Put layers that find no core on two cores each; no retraining.")
     ] = False,
+    standard: Annotated[bool, typer.Option("--standard", help=STANDARD_HELP)] = False,
     readout: Annotated[
         int | None,
         typer.Option(min=0, max=2**16 - 1, help="Use the chip's own readout, with this threshold (spikes a tick)."),
@@ -59,7 +63,8 @@ def command(
 ) -> None:
     """Check and lower a network, and write it as a bundle.
 
-    --calibrate, --split and --readout are for chips of the DYNAP-CNN family; `check` says when --split would help.
+    --calibrate is for float networks, --split and --readout are for chips of the DYNAP-CNN family, --standard is for
+    Loihi 2; `check` says when --split would help.
     With --input, layers get cores by the load that these frames make at --step-us, else at 1 ms a step. A bundle is a
     folder: the chip's integers, its own files, golden vectors, a manifest and a report.
 
@@ -79,9 +84,13 @@ def command(
         )
     frames, seeds = _golden_inputs(network, inputs, seed)
     options = LowerOptions(
-        None if calibration is None else read_frames(calibration, network.input_shape), split, readout
+        None if calibration is None else read_frames(calibration, network.input_shape), split, readout, standard
     )
-    notes = {"lowering": "compatible" if calibration is None else "calibrated"} | ({"split": True} if split else {})
+    notes = (
+        {"lowering": "compatible" if calibration is None else "calibrated"}
+        | ({"split": True} if split else {})
+        | ({"standard_neurons": True} if standard else {})
+    )
     if model.suffix == ".safetensors" and UNTRAINED in (about := read_notes(model)):
         notes[UNTRAINED] = about[UNTRAINED]
         console(stderr=True).print(f"{model} was changed and not trained since: {about[UNTRAINED]}")

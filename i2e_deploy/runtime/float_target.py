@@ -17,11 +17,14 @@ from numpy.typing import NDArray
 from i2e_deploy.chips.base import Program
 from i2e_deploy.chips.integers import AnyNetwork
 from i2e_deploy.chips.trace import Integers, LayerCounts, Trace
-from i2e_deploy.errors import UnsupportedError
+from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network.delay import Delay
 from i2e_deploy.network.graph import Network
 from i2e_deploy.network.neurons import IntegrateAndFire, LeakyIntegrateAndFire
 from i2e_deploy.network.run import FloatStates
+
+#: What states of neurons are called on chips, and in the float network.
+_VARIABLES = {"v": "v_mem", "u": "current"}
 
 
 def run_float(network: AnyNetwork | None, program: Program, frames: Integers) -> Trace:
@@ -37,7 +40,7 @@ def run_float(network: AnyNetwork | None, program: Program, frames: Integers) ->
 
     Raises:
         UnsupportedError: there is no float network: these are integers from the start.
-        InputError: see `Network.run`.
+        InputError: see `Network.run`, or the readout is of a state that the float network does not have.
     """
     if not isinstance(network, Network):
         raise UnsupportedError(
@@ -66,7 +69,9 @@ def run_float(network: AnyNetwork | None, program: Program, frames: Integers) ->
     output = _later(run.output[:, :steps], late.get(last, 0))
     return Trace(
         spikes=spikes,
-        states={name: run.state(source, steps - late.get(name, 0)) for name, source in seen.items() if source in stateful},
+        states={
+            name: run.state(source, steps - late.get(name, 0)) for name, source in seen.items() if source in stateful
+        },
         output=np.zeros(output.shape, np.int32) if held else _whole(output),
         counts={name: LayerCounts(int(array.sum()), 0, 0) for name, array in spikes.items()},
         unseen={i: name for i, name in enumerate(program.layer_names) if name not in seen},
@@ -94,6 +99,8 @@ class _Run:
 
     def state(self, name: str, step: int) -> Mapping[str, Any]:
         """Of a layer after so many steps; before the first one it has the shape of what it is later, and is 0."""
+        if name not in self.stateful:
+            return {}
         if step > 0:
             return self._states[step][name]
         return {variable: np.zeros_like(value) for variable, value in self._states[max(self._states)][name].items()}
@@ -104,10 +111,16 @@ def _read(program: Program, run: _Run, source: str | None, beyond: int) -> Any:
     deciding, total = program.deciding, run.output.shape[1]
     if not deciding.of_state:
         return _whole(run.output[:, beyond:]) if deciding.lag else None
-    if source not in run.stateful:  # the chip adds up what the float layer gives
+    name = _VARIABLES.get(deciding.variable, deciding.variable)
+    if source not in run.stateful and name == "v_mem":  # the chip adds up what the float layer gives
         return run.output.sum(axis=1)
+    if source is None or name not in run.state(source, total):
+        raise InputError(
+            f"readout {deciding}: the float network has no state {deciding.variable!r} in its last layer; choose "
+            "another --readout-kind, or leave out the target float"
+        )
     steps = [total] if deciding.kind == "state" else range(beyond + 1, total + 1)
-    potentials = [run.state(str(source), step)["v_mem"] for step in steps]
+    potentials = [run.state(source, step)[name] for step in steps]
     return np.sum(potentials, axis=0).reshape(len(run.output), -1)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import loihi_nets
+import lowering_nets
 import networks
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from i2e_deploy.network import (
     Network,
     Op,
     Pool2d,
+    Sensor,
     chain,
     from_sinabs,
 )
@@ -135,8 +137,17 @@ def dense(size: int, inputs: int, weight: int = 2) -> BlockNetwork:
     return BlockNetwork((inputs,), (Block("fc", cuba(), (size,), (Connection(SOURCE, synapse),)),))
 
 
-def floats() -> Network:
-    return chain((2, 8, 8), {"conv": Conv2d(weights(2, 2, 3, 3)), "n": NEURON})
+def with_sensor() -> Network:
+    return chain((2, 8, 8), {"sensor": Sensor(), "conv": Conv2d(weights(2, 2, 3, 3)), "n": NEURON})
+
+
+def wide() -> Network:
+    return chain((16001,), {"fc": Linear(weights(2, 16001)), "n": NEURON})
+
+
+def float_frames(network: AnyNetwork, seed: int, samples: int, steps: int) -> NDArray[np.int64]:
+    rng = np.random.default_rng(seed)
+    return rng.integers(0, 3, (samples, steps, *network.input_shape))
 
 
 def drawn_blocks(seed: int) -> BlockNetwork:
@@ -161,7 +172,7 @@ class TestLoihi2(ChipContract):
             "inputs of a core": Refused("fc", lambda: dense(2, 16001)),
             "weights": Refused("fc", lambda: dense(3, 4, weight=1000)),
         },
-        unsupported={"floats": Refused("", floats)},
+        unsupported={"sensor": Refused("sensor", with_sensor)},
         semantics=("timestep", "lava"),
         signed=lambda network: isinstance(network, BlockNetwork) and network.input_message_bits > 0,
         seeds=5,
@@ -176,3 +187,22 @@ class TestLoihi2(ChipContract):
     def _share_all_work(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Small layers are shared over threads too."""
         monkeypatch.setattr(workers, "WORTHWHILE", 0)
+
+
+class TestLoihi2Floats(ChipContract):
+    """Float networks on Loihi 2: leaky and programmable neurons, pooling, delays, loops."""
+
+    subject = Subject(
+        chip="loihi2",
+        draw=lowering_nets.drawn,
+        frames=float_frames,
+        deployed=small,
+        too_large={"inputs of a core": Refused("fc", wide)},
+        unsupported={
+            "sensor": Refused("sensor", with_sensor),
+            "two outputs": Refused("b", lambda: Network((4,), (
+                Layer("a", NEURON, ("input",)), Layer("b", NEURON, ("input",))))),
+        },
+        signed=lambda network: True,
+        seeds=8,
+    )  # fmt: skip

@@ -427,7 +427,9 @@ class LayersThatArePassedOver(Checking):
 class ChecksThatTakeNoFrames(Sound):
     caught_by = (("test_check", "exit 2"),)
 
-    def findings_on(self, network: AnyNetwork, frames: Integers) -> tuple[Finding, ...]:
+    def findings_on(
+        self, network: AnyNetwork, frames: Integers, options: LowerOptions = PLAIN, program: Program | None = None
+    ) -> tuple[Finding, ...]:
         raise UnsupportedError("no frames, please")
 
 

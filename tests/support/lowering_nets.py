@@ -1,4 +1,4 @@
-"""Draw float networks whose numbers Loihi 2 has exactly, from an explicit generator, and run what they are lowered to."""
+"""Draw float networks whose numbers Loihi 2 has exactly, from an explicit generator, and run their integers."""
 
 from __future__ import annotations
 
@@ -73,6 +73,8 @@ def neurons(rng: Rng) -> LeakyIntegrateAndFire | IntegrateAndFire:
         found = replace(found, bias=parameter(rng.integers(-20, 20) / GRID))
     if found.reset == "value" and rng.random() < 0.4:
         found = replace(found, reset_value=parameter(rng.integers(-20, 20) / GRID))
+    if found.reset == "subtract" and rng.random() < 0.4:
+        found = replace(found, reset_value=parameter(rng.integers(-20, 90) / GRID))
     beyond = found.min_v is not None or found.late_reset or found.max_spikes != 1 or found.adaptation_decay is not None
     if found.reset == "value" and not beyond and found.reset_value is None:
         found = replace(found, strict=True)  # the standard neuron, which fires above its threshold
@@ -97,7 +99,7 @@ def drawn(seed: int) -> Network:
             "b": Conv2d(even(rng, 2, 3, 2, 2), bias_of(rng, 2), padding=(1, 0)), "nb": neurons(rng),
         })  # fmt: skip
     if kind == 3:  # a skip connection, whose short branch must wait
-        layers = (
+        layers: tuple[Layer, ...] = (
             Layer("a", Linear(even(rng, 4, 4)), (INPUT,)), Layer("na", neurons(rng), ("a",)),
             Layer("b", Linear(even(rng, 4, 4)), ("na",)), Layer("nb", neurons(rng), ("b",)),
             Layer("c", Linear(even(rng, 4, 4), bias_of(rng, 4)), ("nb",)), Layer("d", Add(), ("c", "a")),
@@ -139,7 +141,9 @@ def standard(rng: Rng) -> LeakyIntegrateAndFire:
 
 def frames_of(network: Network, seed: int, most: int = 1) -> NDArray[np.int64]:
     rng = np.random.default_rng(seed)
-    return rng.integers(0, most + 1, (3, STEPS, *network.input_shape)) * (rng.random((3, STEPS, *network.input_shape)) < 0.5)
+    return rng.integers(0, most + 1, (3, STEPS, *network.input_shape)) * (
+        rng.random((3, STEPS, *network.input_shape)) < 0.5
+    )
 
 
 def aligned(lowered: Lowered, frames: NDArray[Any]) -> dict[str, NDArray[Any]]:
@@ -159,7 +163,9 @@ def float_spikes(network: Network, name: str, frames: NDArray[Any]) -> NDArray[A
     """Of the neurons after the layer `name`, or of itself: [B, T, N], float64."""
     trace = network.run(frames, dtype="float64")
     consumers = network.consumers()
-    while not isinstance(next(x.op for x in network.layers if x.name == name), (IntegrateAndFire, LeakyIntegrateAndFire, MaxPool2d)):
+    while not isinstance(
+        next(x.op for x in network.layers if x.name == name), (IntegrateAndFire, LeakyIntegrateAndFire, MaxPool2d)
+    ):
         name = consumers[name][0].name
     found = trace.layers[name]
     return found.reshape(*found.shape[:2], -1)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+
 from i2e_deploy.chips.base import SPREAD, Chip, Program
 from i2e_deploy.chips.check import CheckReport, Finding, Severity, Slot, note_findings
 from i2e_deploy.chips.checked import yes_or_no
@@ -17,7 +19,7 @@ from i2e_deploy.chips.loihi2.checks.partition import Cut, place
 from i2e_deploy.chips.loihi2.checks.rules import RULES, time_shift
 from i2e_deploy.chips.loihi2.formats.program_file import from_tensors, to_tensors
 from i2e_deploy.chips.loihi2.lowering.losses import findings_of, measured_findings
-from i2e_deploy.chips.loihi2.lowering.lower import beside, lower
+from i2e_deploy.chips.loihi2.lowering.lower import Lowered, beside, lower
 from i2e_deploy.chips.loihi2.program import BlockNetwork
 from i2e_deploy.chips.loihi2.reference.layers import layers_of
 from i2e_deploy.chips.loihi2.runnable import LoihiProgram
@@ -56,17 +58,16 @@ class Loihi2Chip(Chip):
     def check(self, network: AnyNetwork, options: LowerOptions = PLAIN, program: Program | None = None) -> CheckReport:
         """See `Chip.check`: of a float network also what each layer lost, see `lowering.losses`."""
         self.refuse_unknown(options)
-        rules, losses = RULES, ()
-        if isinstance(network, Network):
-            try:
-                lowered = lower(network, options)
-            except UnsupportedError as error:
-                finding = Finding("structure", "", str(error), "blocks of weights and neurons", "", "error")
-                return CheckReport(self.profile.name, (), (finding, *note_findings(network.notes)), ())
-            network, losses = lowered.network, lowered.losses
-            rules = tuple(rule for rule in RULES if rule is not time_shift)  # SLAYER did not train it
-        blocks = _blocks(network)
+        try:
+            lowered = _lowered(network, options)
+        except UnsupportedError as error:
+            finding = Finding("structure", "", str(error), "blocks of weights and neurons", "", "error")
+            notes = note_findings(network.notes) if isinstance(network, Network) else []
+            return CheckReport(self.profile.name, (), (finding, *notes), ())
+        blocks, losses = lowered.network, lowered.losses
+        rules = tuple(rule for rule in RULES if rule is not time_shift) if isinstance(network, Network) else RULES
         if isinstance(program, LoihiProgram):
+            losses = losses if _same(blocks, program.network) else ()  # it was lowered with other options
             blocks = program.network
         layers = layers_of(blocks, "chip")
         findings = [f for block in blocks.blocks for rule in rules for f in rule(blocks, block, self.profile)]
@@ -85,16 +86,20 @@ class Loihi2Chip(Chip):
     def lower(self, network: AnyNetwork, options: LowerOptions = PLAIN) -> LoihiProgram:
         """See `Chip.lower` and `lowering.lower`. Blocks are integers already: their numbers are the program's."""
         self.refuse_unknown(options)
-        return LoihiProgram(lower(network, options).network if isinstance(network, Network) else _blocks(network))
+        return LoihiProgram(_lowered(network, options).network)
 
-    def findings_on(self, network: AnyNetwork, frames: Integers) -> tuple[Finding, ...]:
-        """See `ChecksStates`: headroom of the states, and messages that differ on Lava and in SLAYER."""
+    def findings_on(
+        self, network: AnyNetwork, frames: Integers, options: LowerOptions = PLAIN, program: Program | None = None
+    ) -> tuple[Finding, ...]:
+        """See `ChecksStates`: headroom of the states, and what differs on Lava, in SLAYER, or from the float run."""
         from i2e_deploy.chips.loihi2.checks.calibration import calibration_findings
 
-        if isinstance(network, Network):
-            lowered = beside(network, frames)
-            return (*measured_findings(lowered.losses), *calibration_findings(lowered.network, frames, self.profile))
-        return calibration_findings(_blocks(network), frames, self.profile)
+        if not isinstance(network, Network):
+            return calibration_findings(_blocks(network), frames, self.profile)
+        lowered = beside(network, frames, options.standard_neurons)
+        if isinstance(program, LoihiProgram) and not _same(lowered.network, program.network):
+            lowered = beside(network, frames, options.standard_neurons, program.network)
+        return (*measured_findings(lowered.losses), *calibration_findings(lowered.network, frames, self.profile))
 
     def costs(
         self,
@@ -104,10 +109,16 @@ class Loihi2Chip(Chip):
         trace: Trace | None = None,
         cores: Mapping[str, int] | None = None,
     ) -> Costs:
-        """See `Chip.costs`: a step takes the time that it needs, and layers span cores: neither is asked for."""
+        """See `Chip.costs`: a step takes the time that it needs, and layers span cores: neither is asked for.
+
+        Without a trace the run goes on until the pipeline is empty, as a decision needs it.
+        """
         from i2e_deploy.chips.loihi2.estimates.costs import costs
 
         network = _own(program).network
+        if trace is None and (late := max(block.latency for block in network.blocks)):
+            frames = program.in_steps(given, injection.step_us)
+            given = np.pad(frames, ((0, 0), (0, late), *((0, 0) for _ in frames.shape[2:])))
         trace = program.simulate(given, injection=injection) if trace is None else trace
         return costs(trace, layers_of(network, "chip"), self.profile)
 
@@ -148,11 +159,21 @@ class Loihi2Chip(Chip):
         return from_tensors(tensors, data)
 
 
+def _lowered(network: AnyNetwork, options: LowerOptions) -> Lowered:
+    return lower(network, options) if isinstance(network, Network) else Lowered(_blocks(network), ())
+
+
 def _blocks(network: AnyNetwork) -> BlockNetwork:
-    assert not isinstance(network, Network)
     if not isinstance(network, BlockNetwork):
-        raise UnsupportedError(f"{network.title}: Loihi 2 takes float networks and {BlockNetwork.title}")
+        title = network.title if isinstance(network, IntegerNetwork) else "a float network"
+        raise UnsupportedError(f"{title}: Loihi 2 takes float networks and {BlockNetwork.title}")
     return network
+
+
+def _same(one: BlockNetwork, other: BlockNetwork) -> bool:
+    """Whether two networks have the same integers."""
+    (first, _), (second, _) = to_tensors(one), to_tensors(other)
+    return first.keys() == second.keys() and all(np.array_equal(array, second[name]) for name, array in first.items())
 
 
 def _own(program: Program) -> LoihiProgram:

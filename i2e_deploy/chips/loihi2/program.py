@@ -184,7 +184,7 @@ class BlockNetwork(IntegerNetwork):
     """Blocks in topological order (a block may also feed itself).
 
     Args:
-        input_shape: of one frame.
+        input_shape: of one frame: (C, H, W), (N,), or rows (C, L), which are images of height 1.
         blocks: the last one is the output.
         input_message_bits: 0: any input other than 0 counts as one spike; above: inputs are signed integers.
         input_transform: (weight, bias): what the trained input layer makes of a frame x before it enters,
@@ -210,7 +210,7 @@ class BlockNetwork(IntegerNetwork):
     def __post_init__(self) -> None:
         if not self.blocks:
             raise InputError("the network has no blocks: give at least one")
-        shapes: dict[str, Shape] = {SOURCE: self.input_shape}
+        shapes: dict[str, Shape] = {SOURCE: as_image(self.input_shape)}
         for block in self.blocks:
             if block.name in shapes:
                 raise InputError(f"layer {block.name!r} is in the network twice: give each its own name")
@@ -268,6 +268,11 @@ class BlockNetwork(IntegerNetwork):
             for i, b in enumerate(self.blocks)
         )
         return replace(self, blocks=blocks)
+
+
+def as_image(shape: Shape) -> Shape:
+    """Rows (C, L) as (C, 1, L); all else as it is."""
+    return (shape[0], 1, shape[1]) if len(shape) == 2 else shape
 
 
 def _described(block: Block, last: str) -> str:

@@ -7,21 +7,31 @@ import pytest
 from lowering_nets import aligned, drawn, float_spikes, frames_of
 
 from i2e_deploy.chips.loihi2 import ProgrammableLif
-from i2e_deploy.chips.loihi2.lowering.lower import lower
+from i2e_deploy.chips.loihi2.lowering.lower import Lowered, lower
 from i2e_deploy.chips.loihi2.lowering.stages import ALWAYS
 from i2e_deploy.errors import UnsupportedError
+from i2e_deploy.network import Network
+
+
+def lowered_or_none(network: Network) -> Lowered | None:
+    """None: a bias fires its layer before the first input can arrive, and a delay keeps that."""
+    try:
+        return lower(network)
+    except UnsupportedError as error:
+        if "fires by its bias alone" in str(error):
+            return None
+        raise
 
 
 @pytest.mark.parametrize("part", range(8))
 def test_numbers_that_the_chip_has_give_the_spikes_of_the_float_run(part: int) -> None:
     """Weights, decays and thresholds that integers hold exactly: every spike of every layer is equal, in every step."""
-    fired = beyond = 0
+    fired = beyond = refused = 0
     for seed in range(part, 240, 8):
         network = drawn(seed)
-        try:
-            lowered = lower(network)
-        except UnsupportedError as error:
-            assert "fires by its bias alone" in str(error), (seed, error)
+        lowered = lowered_or_none(network)
+        if lowered is None:
+            refused += 1
             continue
         frames = frames_of(network, seed, most=1 + seed % 3)
         for loss in lowered.losses:
@@ -35,3 +45,4 @@ def test_numbers_that_the_chip_has_give_the_spikes_of_the_float_run(part: int) -
         beyond += any(isinstance(block.neuron, ProgrammableLif) for block in lowered.network.blocks)
     assert fired > 500
     assert beyond > 5
+    assert refused <= 3

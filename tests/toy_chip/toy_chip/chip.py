@@ -43,7 +43,9 @@ class ToyChip(Chip):
         """See `Chip.program`."""
         return ToyProgram(from_tensors(tensors, data))
 
-    def findings_on(self, network: AnyNetwork, frames: Integers) -> tuple[Finding, ...]:
+    def findings_on(
+        self, network: AnyNetwork, frames: Integers, options: LowerOptions = PLAIN, program: Program | None = None
+    ) -> tuple[Finding, ...]:
         """See `ChecksStates`: how often a state left its 8 bits."""
         counts = self.lower(network).run(frames).counts
         return tuple(

@@ -59,7 +59,7 @@ class Stream:
         largest = max(plan.layer.size * (np.dtype(plan.dtype).itemsize + 1) for plan in self.plans) * samples
         self.block = int(np.clip(BLOCK_BYTES // largest, 1, 256))
         self._shape = (samples, prod(network.input_shape))
-        self._channels = network.input_shape[0] if len(network.input_shape) == 3 else 1
+        self._channels = network.input_shape[0] if len(network.input_shape) > 1 else 1
         inputs = prod(network.input_shape)
         dtype = np.uint8 if network.input_message_bits == 0 else np.int32
         self._given = np.zeros((samples, self.block, -(-inputs // 64) * 64), dtype)

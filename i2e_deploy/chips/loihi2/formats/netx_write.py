@@ -94,7 +94,7 @@ def _problems(network: b.BlockNetwork, index: int) -> list[str]:
 
 
 def _layers(network: b.BlockNetwork, layers: h5py.Group) -> None:
-    shape = network.input_shape
+    shape = b.as_image(network.input_shape)
     if network.blocks[0].connections[0].synapse is not None:
         _describe(layers.create_group("0"), "input", shape)
     for block in network.blocks:

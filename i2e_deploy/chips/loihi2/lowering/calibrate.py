@@ -19,9 +19,12 @@ from i2e_deploy.chips.loihi2.program import Block, BlockNetwork, never_fires
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.network.graph import Network
 from i2e_deploy.network.op import Shape
+from i2e_deploy.text import record_repr
 
 #: Scales that are tried, as factors of the one by range: larger ones clip the largest weights.
 FACTORS = (1.0, 1.15, 1.35, 1.6, 2.0)
+#: The same of layers that do not fire: smaller ones leave room for what adds up.
+ROOM = (1.0, 1.35, 0.5, 0.25, 0.125)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +39,8 @@ class Target:
     frames: Integers
     spikes: dict[str, NDArray[np.floating[Any]]]
 
+    __repr__ = record_repr
+
     @classmethod
     def of(cls, network: Network, stages: tuple[Stage, ...], frames: Integers) -> Target:
         """The float run on calibration frames, in float64.
@@ -45,9 +50,7 @@ class Target:
         """
         check_frames(frames, network.input_shape)
         found = network.run(frames, dtype="float64", keep=[stage.layer for stage in stages])
-        return cls(
-            frames, {s.name: found.layers[s.layer].reshape(*frames.shape[:2], -1) for s in stages}
-        )
+        return cls(frames, {s.name: found.layers[s.layer].reshape(*frames.shape[:2], -1) for s in stages})
 
     def padded(self, latency: int) -> Integers:
         """The frames, flat, with so many empty steps after them."""
@@ -62,7 +65,7 @@ def choose(
     scale, lowered = by_range
     lowers = (lowered, not lowered) if fires_at_threshold(plan) and plan.form.leaks else (lowered,)
     best: tuple[float, tuple[float, bool]] | None = None
-    for factor in FACTORS:
+    for factor in FACTORS if plan.form.threshold is not None else ROOM:
         tried = scale * factor if plan.form.threshold is None else float(round(scale * factor))
         for low in lowers:
             distance = _distance(plan, block_at(plan, tried, low), tried, before, shape, target)
@@ -87,5 +90,5 @@ def _distance(
 
 
 def held_at_the_end(plan: Prepared, given: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    """[B, N], the potential at the end by what the float layer gave, [B, T, N]: itself, or of an accumulator the sum."""
+    """The potential at the end, [B, N], by what the float layer gave, [B, T, N]: of an accumulator the sum."""
     return given.sum(axis=1) if plan.stage.neurons is None else given[:, -1]

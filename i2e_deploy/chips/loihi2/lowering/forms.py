@@ -16,6 +16,7 @@ from i2e_deploy.chips.loihi2.lowering.stages import Stage
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network.neurons import IntegrateAndFire, LeakyIntegrateAndFire
 from i2e_deploy.network.op import Array
+from i2e_deploy.text import record_repr
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +29,8 @@ class Form:
         bias: of the voltage in every step, in its unit.
         kept, current_kept: what is left of the voltage and of the current after a step.
         threshold: in units of the voltage; None: never fires.
-        after: what a spike does, `"zero"`, `"value"`, `"subtract"` or `"none"`.
-        value: to which `"value"` sets it.
+        after: what a spike does, `"zero"`, `"value"`, `"subtract"` (the threshold), `"amount"` or `"none"`.
+        value: to which `"value"` sets it, or which `"amount"` takes off.
         late_reset, strict, max_spikes: see `LeakyIntegrateAndFire`.
         lowest: lower bound, or None.
         adaptation_kept, adaptation_step: of the adaptive threshold, or None.
@@ -42,7 +43,7 @@ class Form:
     kept: Floats
     current_kept: Floats
     threshold: Floats | None
-    after: Literal["zero", "value", "subtract", "none"] = "zero"
+    after: Literal["zero", "value", "subtract", "amount", "none"] = "zero"
     value: Floats | None = None
     late_reset: bool = False
     strict: bool = True
@@ -52,10 +53,12 @@ class Form:
     adaptation_step: Floats | None = None
     origin: Floats | float = 0.0
 
+    __repr__ = record_repr
+
     @property
     def leaks(self) -> bool:
         """Whether voltage or current decay, but not at once."""
-        return any(((0 < kept) & (kept < 1)).any() for kept in (self.kept, self.current_kept))
+        return any(((kept > 0) & (kept < 1)).any() for kept in (self.kept, self.current_kept))
 
 
 def form_of(stage: Stage) -> Form:
@@ -81,7 +84,7 @@ def beyond_standard(form: Form) -> list[str]:
     found = ["lower bound of the voltage"] if form.lowest is not None else []
     if form.threshold is None:
         return found
-    if form.after == "subtract":
+    if form.after in ("subtract", "amount"):
         found.append("reset by subtraction")
     if form.after == "none":
         found.append("no reset")
@@ -109,9 +112,7 @@ def standard(form: Form) -> Form:
     if form.after == "none":
         raise UnsupportedError("is not reset by a spike, and no form of the standard neuron is close to that")
     threshold = None if form.threshold is None else np.full_like(form.threshold, form.threshold.mean())
-    return replace(
-        form, threshold=threshold, after="zero", value=None, late_reset=False, max_spikes=1, lowest=None
-    )
+    return replace(form, threshold=threshold, after="zero", value=None, late_reset=False, max_spikes=1, lowest=None)
 
 
 def _integrate_and_fire(op: IntegrateAndFire, size: int) -> Form:
@@ -166,15 +167,15 @@ def _resetting(op: LeakyIntegrateAndFire, form: Form, value: Floats, start: Floa
         if form.lowest is not None:
             value = np.maximum(value, form.lowest)
         return replace(form, after="value" if value.any() else "zero", value=value)
+    if op.reset_value is None and not start.any():
+        return replace(form, after="subtract")  # the bound that was passed, adaptation included
+    if op.reset_value is None and op.adaptation_step is not None:
+        raise UnsupportedError("subtracts its moving threshold and starts elsewhere than at 0: start it at 0")
     amount = threshold if op.reset_value is None else value
-    if not np.allclose(amount, threshold - start, rtol=1e-6, atol=0):
-        raise UnsupportedError(
-            "subtracts another amount than the threshold (counted from where it starts): the chip's neurons subtract the "
-            "threshold; start at 0 and subtract the threshold, or reset to a value"
-        )
-    if op.adaptation_step is not None and op.reset_value is not None:
-        raise UnsupportedError("subtracts a fixed amount and adapts: the chip's subtracts the threshold that acted")
-    return replace(form, after="subtract")
+    assert form.threshold is not None
+    if op.adaptation_step is None and np.array_equal(amount, form.threshold):
+        return replace(form, after="subtract")
+    return replace(form, after="amount", value=amount)
 
 
 def _adapting(op: LeakyIntegrateAndFire, form: Form, kept: Floats, step: Floats) -> Form:

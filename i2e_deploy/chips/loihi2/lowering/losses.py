@@ -19,6 +19,9 @@ from i2e_deploy.text import record_repr
 #: From here on a figure is worth a warning: bits of weights, errors in %.
 FEW_BITS, LARGE_WEIGHT, LARGE_LEAK, LARGE_THRESHOLD, MANY_SPIKES = 5.0, 5.0, 5.0, 2.0, 5.0
 
+#: A current of this many steps leaves its 24 bits.
+WRAPS = 2**17
+
 
 @dataclass(frozen=True)
 class Spikes:
@@ -52,6 +55,7 @@ class Loss:
         bias_error: largest error of a bias, in % of the threshold.
         leak_error: largest error of a leak (what a state loses in a step), in % of it.
         threshold_error: largest, in %.
+        reach: largest sum of a neuron's weights, signs left out: what one spike of each input could bring in a step.
         at_threshold: the float neurons fire at the threshold too, the chip's only above it (by less than 1 part in
             64 of an integer step of the voltage).
         needs: what only a programmable neuron does.
@@ -68,6 +72,7 @@ class Loss:
     bias_error: float
     leak_error: float
     threshold_error: float
+    reach: int
     at_threshold: bool = False
     needs: tuple[str, ...] = ()
     forced: tuple[str, ...] = ()
@@ -96,7 +101,7 @@ def loss_of(plan: Prepared, block: Block, scale: float) -> Loss:
         clipped=int((np.abs(integers / scale - weights) > 1.001 / scale).sum()),
         bias_error=100 * float(np.abs(bias / scale - form.bias).max()),
         leak_error=max(_leak_error(form.kept), _leak_error(form.current_kept), _leak_error(form.adaptation_kept)),
-        threshold_error=threshold, at_threshold=fires_at_threshold(plan) and form.leaks,
+        threshold_error=threshold, reach=_reach(block), at_threshold=fires_at_threshold(plan) and form.leaks,
         needs=plan.needs, forced=plan.forced,
     )  # fmt: skip
 
@@ -142,7 +147,7 @@ def _findings(loss: Loss) -> list[Finding]:
         ("weight bits", f"{loss.bits:.1f}", loss.bits < FEW_BITS,
          "its scale is set by the bias or bounds, not by the weights: lower those in training"),
         ("weight error", f"{loss.weight_error:.2g} %", loss.weight_error > LARGE_WEIGHT,
-         "a few weights are much larger than the rest: choose scales on frames (--calibrate), or decay weights in training"),
+         "a few weights are much larger than the rest: choose scales on frames (--calibrate), or clip them"),
         ("leak error", f"{loss.leak_error:.2g} %", loss.leak_error > LARGE_LEAK,
          "the chip's leak is in parts of 4096: use a shorter time constant, or none"),
         ("threshold error", f"{loss.threshold_error:.2g} %", loss.threshold_error > LARGE_THRESHOLD,
@@ -154,14 +159,20 @@ def _findings(loss: Loss) -> list[Finding]:
         Finding(rule, loss.layer, value, "", "", "warning" if bad else "ok", fix if bad else "")
         for rule, value, bad, fix in rows
     ]
+    if loss.reach >= WRAPS:
+        fix = (
+            "with all inputs at once its current wraps: frames (check --input) say how close it comes; split the layer"
+        )
+        found.append(Finding("sum of weights", loss.layer, loss.reach, WRAPS - 1, "", "warning", fix))
     if loss.clipped:
         found.append(Finding("clipped weights", loss.layer, loss.clipped, "", "", "info", "calibration chose that"))
     if loss.at_threshold:
         text = "the chip's standard neuron fires above its threshold, not at it: equal where none is met exactly"
         found.append(Finding("at the threshold", loss.layer, "above it", "", "", "info", text))
     if loss.forced:
-        text = "asked for with standard_neurons; frames (--calibrate) say what it costs"
-        found.append(Finding("closest standard neuron", loss.layer, "without " + ", ".join(loss.forced), "", "", "warning", text))  # fmt: skip
+        text = "asked for with standard_neurons; frames (check --input) say what it costs"
+        without = "without " + ", ".join(loss.forced)
+        found.append(Finding("closest standard neuron", loss.layer, without, "", "", "warning", text))
     return [*found, *_measured(loss)]
 
 
@@ -186,7 +197,8 @@ def main_cause(loss: Loss) -> str:
     if loss.forced:
         return f"allow programmable neurons, or train without {', '.join(loss.forced)}"
     causes = {
-        "train with quantised weights (8 bits, even), or let calibration choose the scale": loss.weight_error / LARGE_WEIGHT,
+        "train with quantised weights (8 bits, even), or let calibration choose the scale": loss.weight_error
+        / LARGE_WEIGHT,
         "use a leak that is a multiple of 1/4096, with a shorter time constant": loss.leak_error / LARGE_LEAK,
         "raise the threshold beside the weights": loss.threshold_error / LARGE_THRESHOLD,
         "raise the biases beside the weights, or leave them out": loss.bias_error / LARGE_THRESHOLD,
@@ -203,10 +215,14 @@ def _each(block: Block, values: np.ndarray) -> np.ndarray:  # type: ignore[type-
     return np.repeat(values, size // block.shape[0])
 
 
+def _reach(block: Block) -> int:
+    synapses = [connection.synapse for connection in block.connections if connection.synapse is not None]
+    return sum(int(np.abs(s.weight).reshape(len(s.weight), -1).sum(axis=1).max()) for s in synapses)
+
+
 def _leak_error(kept: Floats | None) -> float:
     if kept is None:
         return 0.0
     leak = 1 - kept
     some = leak > 0
     return 100 * float(np.abs(lost_of(kept)[some] / 4096 / leak[some] - 1).max()) if some.any() else 0.0
-

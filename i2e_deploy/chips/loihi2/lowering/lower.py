@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 
@@ -10,7 +11,6 @@ from i2e_deploy.chips.deciding import COUNT, Deciding
 from i2e_deploy.chips.loihi2.engine.run import run
 from i2e_deploy.chips.loihi2.lowering.calibrate import Target, choose
 from i2e_deploy.chips.loihi2.lowering.losses import Loss, loss_of, measured
-from i2e_deploy.chips.loihi2.lowering.maps import block_shape
 from i2e_deploy.chips.loihi2.lowering.quantise import (
     MESSAGE_BITS,
     Prepared,
@@ -29,6 +29,7 @@ from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network.graph import INPUT, Network
 from i2e_deploy.network.neurons import LeakyIntegrateAndFire
 from i2e_deploy.network.op import Shape
+from i2e_deploy.text import record_repr
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,8 @@ class Lowered:
 
     network: BlockNetwork
     losses: tuple[Loss, ...]
+
+    __repr__ = record_repr
 
 
 def lower(network: Network, options: LowerOptions = PLAIN) -> Lowered:
@@ -53,13 +56,26 @@ def lower(network: Network, options: LowerOptions = PLAIN) -> Lowered:
     return _lowered(network, options.standard_neurons, target, target)
 
 
-def beside(network: Network, frames: Integers) -> Lowered:
+def beside(
+    network: Network, frames: Integers, only_standard: bool = False, integers: BlockNetwork | None = None
+) -> Lowered:
     """The integers by range, and what they lose on frames.
+
+    Args:
+        network: the float one.
+        frames: integers [B, T, C, H, W].
+        only_standard: see `LowerOptions.standard_neurons`.
+        integers: that were made of the network already: then what these lose, where they fire.
 
     Raises:
         UnsupportedError, InputError: see `lower`.
     """
-    return _lowered(network, False, None, Target.of(network, arrange(network), frames))
+    target = Target.of(network, arrange(network), frames)
+    if integers is None:
+        return _lowered(network, only_standard, None, target)
+    firing = {block.name for block in integers.blocks if not never_fires(block)}
+    losses = [loss for loss in _lowered(network, only_standard, None, None).losses if loss.layer in firing]
+    return Lowered(integers, tuple(measured(losses, [], integers, target)))
 
 
 def _lowered(network: Network, only_standard: bool, wanted: Target | None, beside: Target | None) -> Lowered:
@@ -69,7 +85,8 @@ def _lowered(network: Network, only_standard: bool, wanted: Target | None, besid
     plans = _plans(network, stages, late_by, only_standard)
     blocks = [_always_on()] if any(e.source == ALWAYS for stage in stages for e in stage.edges) else []
     losses: list[Loss] = []
-    shape = block_shape(network.input_shape)
+    given = network.input_shape
+    shape = given if len(given) <= 3 else (prod(given),)
     for stage, plan in zip(stages, plans, strict=True):
         before = BlockNetwork(shape, tuple(blocks), MESSAGE_BITS) if blocks else None
         if plan is None:
@@ -100,8 +117,9 @@ def _plans(
         values = [e.source for e in stage.edges if _integrates(stages, e.source)]
         if values:
             problems.append(
-                f"layer {stage.name!r} is fed by {names[values[0]]!r}, which does not fire: on the chip populations send "
-                "spikes, and a voltage of 24 bits times a weight does not fit; give it a threshold, or make it the output"
+                f"layer {stage.name!r} is fed by {names[values[0]]!r}, which does not fire: on the chip populations "
+                "send spikes, and a voltage of 24 bits times a weight does not fit; give it a threshold, or let it be "
+                "the output"
             )
             continue
         if stage.pool is not None:
@@ -154,9 +172,7 @@ def _integrates(stages: tuple[Stage, ...], source: str) -> bool:
     return isinstance(neurons, LeakyIntegrateAndFire) and neurons.threshold is None
 
 
-def _pooled(
-    stage: Stage, stages: tuple[Stage, ...], late_by: dict[str, int], before: BlockNetwork | None
-) -> Block:
+def _pooled(stage: Stage, stages: tuple[Stage, ...], late_by: dict[str, int], before: BlockNetwork | None) -> Block:
     """Max pooling of spikes as a block of its own."""
     assert stage.pool is not None
     (edge,) = stage.edges
@@ -203,7 +219,7 @@ def _refuse_early_spikes(stages: tuple[Stage, ...], network: BlockNetwork) -> No
     for block in suspects:
         if trace.spikes[block.name][:, : block.latency].any():
             raise UnsupportedError(
-                f"layer {block.name!r} fires by its bias alone before the first input can arrive, {block.latency} steps "
-                "after the start, and a delay would bring these spikes to the next layer: lower the bias, or leave out "
-                "the delay"
+                f"layer {block.name!r} fires by its bias alone before the first input can arrive, {block.latency} "
+                "steps after the start, and a delay would bring these spikes to the next layer: lower the bias, or "
+                "leave out the delay"
             )

@@ -17,6 +17,7 @@ from i2e_deploy.network.convolution import Conv1d, Conv2d
 from i2e_deploy.network.layers import Flatten, Linear, Reshape, Scale
 from i2e_deploy.network.op import Op, Pair, Shape
 from i2e_deploy.network.pooling import Pool2d
+from i2e_deploy.text import record_repr
 
 Floats = NDArray[np.float64]
 #: Weights of a convolution written out as a matrix, at most.
@@ -37,6 +38,8 @@ class Map:
     padding: Pair = (0, 0)
     dilation: Pair = (1, 1)
     groups: int = 1
+
+    __repr__ = record_repr
 
     @property
     def dense(self) -> bool:

@@ -1,8 +1,8 @@
 """The integers of one stage at a given scale, and the scales to choose from.
 
-A scale says how many integer steps one unit of the voltage has; where there are thresholds it is a whole number, so that
-the threshold is exact. A weight is an even number in [-256, 254], which is 8 bits with a sign on the chip and what netx
-and Lava keep as it is; decays have 12 bits, a bias 13.
+A scale says how many integer steps one unit of the voltage has; where there are thresholds it is a whole number, which
+makes the threshold exact. A weight is an even number in [-256, 254], which is 8 bits with a sign on the chip and
+what netx and Lava keep as it is; decays have 12 bits, a bias 13.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from i2e_deploy.chips.loihi2.lowering.schedule import LATENCY, steps_of
 from i2e_deploy.chips.loihi2.lowering.stages import Edge, Stage
 from i2e_deploy.chips.loihi2.neuron import Ints, Reset
 from i2e_deploy.chips.loihi2.program import NEVER, Block, Connection, ConvSynapse, CubaLif, DenseSynapse
-from i2e_deploy.chips.loihi2.programmable import LARGEST, ProgrammableLif
+from i2e_deploy.chips.loihi2.programmable import LARGEST, UNBOUNDED, ProgrammableLif
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network.op import Shape
+from i2e_deploy.text import record_repr
 
 WEIGHT_LOW, WEIGHT_HIGH, BIAS_HIGH = -256, 254, 4095
 #: Longest delay of a synapse beyond its own step (profile, `delay`).
@@ -62,6 +63,8 @@ class Prepared:
     forced: tuple[str, ...] = ()
     start: int | None = None
 
+    __repr__ = record_repr
+
 
 def prepare(
     stage: Stage, late_by: dict[str, int], sources: tuple[str, ...], shapes: dict[str, Shape], only_standard: bool
@@ -86,16 +89,14 @@ def prepare(
         if left := [*beyond_standard(form), *_by_place(form, stage)]:
             raise UnsupportedError(f"needs a programmable neuron: {', '.join(left)}")
         needs = []
-    maps = tuple(
-        scaled_rows(e.map, form.gain, stage.shape, shapes[e.source]) for e in stage.edges if e.map is not None
-    )
+    maps = tuple(scaled_rows(e.map, form.gain, stage.shape, shapes[e.source]) for e in stage.edges if e.map is not None)
     steps = tuple(steps_of(stage, edge, late_by) for edge in stage.edges)
     for edge, taken in zip(stage.edges, steps, strict=True):
         longest = taken - LATENCY + sum(int(x.max()) for x in (edge.rows, edge.columns) if x is not None)
         if longest > DELAY_HIGH:
             raise UnsupportedError(
-                f"waits {longest} steps for {edge.source!r}, at most {DELAY_HIGH}: shorten the delays, or the longer of "
-                "the branches that meet here"
+                f"waits {longest} steps for {edge.source!r}, at most {DELAY_HIGH}: shorten the delays, or the longer "
+                "of the branches that meet here"
             )
     return Prepared(stage, form, maps, steps, sources, late_by[stage.layer], tuple(needs), forced)
 
@@ -116,7 +117,7 @@ def block_at(of: Prepared, scale: float, lower_threshold: bool = False) -> Block
     neuron = _programmable(of, scale) if of.needs else _standard(of, scale, lower_threshold)
     bits = MESSAGE_BITS if isinstance(neuron, ProgrammableLif) and neuron.sends_values else 0
     if of.start is not None and of.start > 1:
-        neuron = replace(neuron, reset=Reset(ONCE, of.start))  # type: ignore[type-var]
+        neuron = replace(neuron, reset=Reset(ONCE, of.start))
     return Block(
         of.stage.name, neuron, of.stage.shape, connections, compact(bias, of.stage.shape, 1) if bias.any() else None,
         bits, of.latency,
@@ -165,12 +166,14 @@ def best_scale(of: Prepared) -> float:
 
 def rounded(weights: Floats, scale: float) -> Ints:
     """Even integers that fit a weight's word."""
-    return (2 * np.rint(weights * (scale / 2))).clip(WEIGHT_LOW, WEIGHT_HIGH).astype(np.int64)
+    integers: Ints = (2 * np.rint(weights * (scale / 2))).clip(WEIGHT_LOW, WEIGHT_HIGH).astype(np.int64)
+    return integers
 
 
 def lost_of(kept: Floats) -> Ints:
     """Of 4096 parts, how many a state loses in a step."""
-    return np.rint((1 - kept) * 4096).astype(np.int64)
+    lost: Ints = np.rint((1 - kept) * 4096).astype(np.int64)
+    return lost
 
 
 def compact(values: NDArray[Any], shape: Shape, least: int = 0) -> NDArray[Any]:
@@ -212,28 +215,18 @@ def _programmable(of: Prepared, scale: float) -> ProgrammableLif:
 
     def word(values: Floats | None) -> Ints:
         found = np.zeros(1) if values is None else values
-        integers: Ints = np.rint(found * scale).astype(np.int64)
+        integers: Ints = np.rint(found * scale).clip(-LARGEST, LARGEST).astype(np.int64)
         return compact(integers, shape) if integers.size > 1 else integers
 
-    one_value("lower bound", form.lowest)
-    one_value("reset value", form.value)
     threshold = np.array([NEVER]) if form.threshold is None else word(form.threshold)
     adapts = np.zeros(1, np.int64) if form.adaptation_kept is None else compact(lost_of(form.adaptation_kept), shape)
     return ProgrammableLif(
         current_decay=compact(lost_of(form.current_kept), shape), voltage_decay=compact(lost_of(form.kept), shape),
         threshold=np.maximum(threshold, 1),
-        after_spike={"zero": "set", "value": "set", "subtract": "subtract", "none": "none"}[form.after],  # type: ignore[arg-type]
-        reset_value=0 if form.value is None or form.after != "value" else int(word(form.value)[0]),
+        after_spike="set" if form.after in ("zero", "value") else form.after,  # type: ignore[arg-type]
+        reset_value=word(form.value if form.after in ("value", "amount") else None),
         reset_step="next" if form.late_reset else "same",
         max_spikes="any" if form.max_spikes is None else form.max_spikes, fires=">" if form.strict else ">=",
-        lowest=None if form.lowest is None else int(word(form.lowest)[0]),
+        lowest=np.full(1, UNBOUNDED) if form.lowest is None else word(form.lowest),
         adaptation_decay=adapts, adaptation_step=word(form.adaptation_step),
     )  # fmt: skip
-
-
-def one_value(what: str, values: Floats | None) -> None:
-    """Raise UnsupportedError where neurons differ in what the chip has once a population."""
-    if values is not None and np.ptp(values) > 1e-6 * np.abs(values).max():
-        raise UnsupportedError(
-            f"has a {what} that differs between neurons (in units of their thresholds): give all of them one"
-        )

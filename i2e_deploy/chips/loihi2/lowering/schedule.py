@@ -1,6 +1,6 @@
 """The steps of the pipeline: when each block does what its float layer does, and which delays its synapses need.
 
-In the float network a layer sees in a step what the layer before it gave in that step; on the chip every synapse takes a
+In the float network a layer sees in a step what the layer before gave in that step; on the chip every synapse takes a
 step. So a block is some steps late, as many as there are synapses on the longest way to it, and on shorter ways the
 synapses wait. Delays of the float network, and the current that a neuron integrates a step later, are taken off.
 """
@@ -35,8 +35,8 @@ def schedule(stages: Sequence[Stage]) -> dict[str, int]:
         for edge in stage.edges:
             if edge.source not in found and edge.source != stage.layer:
                 raise UnsupportedError(
-                    f"layer {stage.name!r} is fed back from {edge.source!r}, which comes after it: a block takes feedback "
-                    "from itself alone; feed the layer back to itself, or train without this loop"
+                    f"layer {stage.name!r} is fed back from {edge.source!r}, which comes after it: a block takes "
+                    "feedback from itself alone; feed the layer back to itself, or train without this loop"
                 )
         ways = [edge for edge in stage.edges if edge.source not in (stage.layer, ALWAYS)]
         found[stage.layer] = max([0, *(found[e.source] + LATENCY - e.delay - late(stage) for e in ways)])

@@ -11,7 +11,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.chips.loihi2.lowering.maps import Floats, Map, as_matrix, before, block_shape, identity, image_out, split
+from i2e_deploy.chips.loihi2.lowering.maps import (
+    Floats,
+    Map,
+    as_matrix,
+    before,
+    block_shape,
+    identity,
+    image_out,
+    split,
+)
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network.convolution import Conv1d, Conv2d
 from i2e_deploy.network.delay import Delay
@@ -20,6 +29,7 @@ from i2e_deploy.network.layers import Add, Concat, Flatten, Linear, Reshape, Sca
 from i2e_deploy.network.neurons import IntegrateAndFire, LeakyIntegrateAndFire
 from i2e_deploy.network.op import Shape
 from i2e_deploy.network.pooling import MaxPool2d, Pool2d
+from i2e_deploy.text import record_repr
 
 Steps = NDArray[np.int64]
 Neurons = IntegrateAndFire | LeakyIntegrateAndFire
@@ -45,6 +55,8 @@ class Edge:
     rows: Steps | None = None
     columns: Steps | None = None
 
+    __repr__ = record_repr
+
 
 @dataclass(frozen=True, eq=False)
 class Stage:
@@ -68,6 +80,8 @@ class Stage:
     neurons: Neurons | None = None
     pool: MaxPool2d | None = None
 
+    __repr__ = record_repr
+
 
 def arrange(network: Network) -> tuple[Stage, ...]:
     """The stages in network order, the output last.
@@ -82,8 +96,9 @@ def arrange(network: Network) -> tuple[Stage, ...]:
             f"the network has {len(network.outputs)} outputs ({', '.join(network.outputs)}): join them by a Concat "
             "(a layer that feeds a loop alone counts as one: put the loop's delay before it)"
         )
+    outputs = [walker.shaped(name) for name in network.outputs]
     for layer in network.layers:
-        if walker.is_source(layer.name) or (layer.name in network.outputs and isinstance(layer.op, (*LINEAR, Add, Concat))):
+        if walker.is_source(layer.name) or (layer.name in outputs and isinstance(layer.op, (*LINEAR, Add, Concat))):
             try:
                 stages.append(walker.stage(layer))
             except UnsupportedError as error:
@@ -94,7 +109,7 @@ def arrange(network: Network) -> tuple[Stage, ...]:
         raise UnsupportedError("; ".join(problems))
     if not stages:
         raise UnsupportedError("the network has no neurons and no weights: give it a layer")
-    last = [stage for stage in stages if stage.layer in network.outputs]
+    last = [stage for stage in stages if stage.layer in outputs]
     if not last:
         raise UnsupportedError(f"layer {network.outputs[0]!r} is a delay at the output: leave it out")
     return tuple([stage for stage in stages if stage not in last] + last)
@@ -117,6 +132,12 @@ class _Walker:
     def is_source(self, name: str) -> bool:
         """Whether a population sends what this layer gives."""
         return name == INPUT or isinstance(self.layers[name].op, (IntegrateAndFire, LeakyIntegrateAndFire, MaxPool2d))
+
+    def shaped(self, name: str) -> str:
+        """The layer of which this one is but another shape; else itself."""
+        while isinstance(self.layers[name].op, (Flatten, Reshape)) and self.layers[name].inputs[0] in self.layers:
+            name = self.layers[name].inputs[0]
+        return name
 
     def stage(self, layer: Layer) -> Stage:
         """The stage of neurons, of max pooling, or of values that leave the network."""
@@ -141,11 +162,13 @@ class _Walker:
     def _name(self, neurons: Layer) -> str:
         (given,) = neurons.inputs
         before = self.layers.get(given)
-        alone = before is not None and isinstance(before.op, (Conv1d, Conv2d, Linear)) and len(self.consumers[given]) == 1
+        alone = (
+            before is not None and isinstance(before.op, (Conv1d, Conv2d, Linear)) and len(self.consumers[given]) == 1
+        )
         return given if alone else neurons.name
 
     def _mapped(self, edges: list[Edge], start: str) -> tuple[Edge, ...]:
-        """With an identity where there are no weights, and a matrix where a convolution does not give the block's shape."""
+        """With an identity where there are no weights, a matrix where a convolution gives another shape."""
         shape, found = self.shapes[start], []
         for edge in edges:
             given = self.shapes[edge.source]
@@ -168,7 +191,9 @@ class _Walker:
         if isinstance(op, Add):
             return [way for source in layer.inputs for way in self._edges(source, outer, seen, edge)]
         if edge.columns is not None and not isinstance(op, (Flatten, Reshape, Delay)):
-            raise UnsupportedError(f"has delays of single values in {name!r} or after it, before weights: put them last")
+            raise UnsupportedError(
+                f"has delays of single values in {name!r} or after it, before weights: put them last"
+            )
         if isinstance(op, Concat):
             parts = split(identity(self.shapes[name]) if outer is None else outer, given)
             return [
@@ -197,7 +222,11 @@ class _Walker:
             return outer, seen, edge
         if outer is None:
             return outer, seen, replace(edge, rows=rest if edge.rows is None else edge.rows + rest)
-        return as_matrix(outer, shape), seen, replace(edge, columns=rest if edge.columns is None else edge.columns + rest)
+        return (
+            as_matrix(outer, shape),
+            seen,
+            replace(edge, columns=rest if edge.columns is None else edge.columns + rest),
+        )
 
     def _constant(self, name: str, seen: tuple[str, ...]) -> Floats:
         """What arrives, flat, when no population sends anything."""

@@ -22,6 +22,7 @@ from i2e_deploy.chips.loihi2.program import (
     Resonator,
     Sigma,
     SigmaDelta,
+    as_image,
 )
 from i2e_deploy.chips.loihi2.programmable import ProgrammableLif
 from i2e_deploy.chips.loihi2.reference.lava_weights import lava_bias, lava_decay, lava_dense
@@ -86,7 +87,7 @@ def layers_of(network: BlockNetwork, semantics: str) -> tuple[Layer, ...]:
     """
     lava = semantics == "lava"
     index = {SOURCE: -1, **{block.name: i for i, block in enumerate(network.blocks)}}
-    shapes = {SOURCE: network.input_shape, **{block.name: block.shape for block in network.blocks}}
+    shapes = {SOURCE: as_image(network.input_shape), **{block.name: block.shape for block in network.blocks}}
     layers = []
     for block in network.blocks:
         synapses, shifts = _lava_synapses(block) if lava else _plain(block)

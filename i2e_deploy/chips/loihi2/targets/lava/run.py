@@ -19,7 +19,7 @@ import numpy as np
 from i2e_deploy.chips.loihi2.formats.netx_export import Mended, export_netx
 from i2e_deploy.chips.loihi2.formats.netx_readout import without_readout
 from i2e_deploy.chips.loihi2.formats.netx_write import refuse_programmable, write_netx
-from i2e_deploy.chips.loihi2.program import BlockNetwork
+from i2e_deploy.chips.loihi2.program import BlockNetwork, as_image
 from i2e_deploy.chips.loihi2.reference.counts import LoihiCounts
 from i2e_deploy.chips.loihi2.reference.layers import layers_of
 from i2e_deploy.chips.loihi2.reference.neurons import IN_FLIGHT, depth_of, extra_shapes
@@ -76,7 +76,7 @@ def _options(network: BlockNetwork, hardware: bool) -> dict[str, object]:
     resets = [b.neuron.reset for b in network.blocks]
     spike_exp = {getattr(b.neuron, "spike_exp", None) for b in network.blocks} - {None}
     return {
-        "input_shape": list(network.input_shape),
+        "input_shape": list(as_image(network.input_shape)),
         "input_message_bits": network.input_message_bits,
         "resets": [None if r is None else [r.interval, r.offset] for r in resets],
         "spike_exp": next(iter(spike_exp), 6),
