@@ -68,7 +68,7 @@ class Day:
 
     def __init__(self, seconds: float, rate: float, period: float, ledger: Ledger) -> None:
         self._end, self._period, self.ledger = int(seconds * 1e6), int(period * 1e6), ledger
-        self._packet = _second(int(rate))
+        self._packet, self._starts = _second(int(rate)).copy(), 0
         self._random = np.random.default_rng(0)
 
     def read(self, timeout: float) -> Events | None:
@@ -89,10 +89,10 @@ class Day:
         if kind == "back":
             book.shift += 60_000_000
         packet = self._packet
-        packet = np.repeat(packet[: len(packet) // 10], 20) if kind == "burst" else packet.copy()
-        packet["t"] += book.now - book.shift
+        packet["t"] += book.now - book.shift - self._starts  # in place: the session keeps no packet
+        self._starts = book.now - book.shift
         book.now += PACKET_US
-        return self._given(packet)
+        return self._given(np.repeat(packet[: len(packet) // 10], 20) if kind == "burst" else packet)
 
     def _given(self, packet: Events) -> Events:
         self.ledger.sent += len(packet)
