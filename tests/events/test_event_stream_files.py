@@ -80,9 +80,7 @@ def test_pieces_are_as_one(tmp_path: Path) -> None:
 
 def test_what_cannot_be_is_refused_with_its_place(tmp_path: Path) -> None:
     good = bytes([2, 1, 0, 1, 0])
-    with pytest.raises(
-        FileFormatError, match="it holds ATIS events of version 2"
-    ):
+    with pytest.raises(FileFormatError, match="it holds ATIS events of version 2"):
         read_events(file_of(tmp_path / "a.es", good, kind=2))
     with pytest.raises(FileFormatError, match=r"version 3\.0\.0"):
         read_events(file_of(tmp_path / "a.es", good, version=3))
