@@ -34,10 +34,8 @@ def best(run: Callable[[], object], times: int = 5) -> float:
 
 
 def main() -> None:
-    load = os.getloadavg()[0]
-    print(
-        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}; load {load:.1f} at the start"
-    )
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    print(f"{machine}; load {os.getloadavg()[0]:.1f} at the start")
     with tempfile.TemporaryDirectory() as name:
         network, recording = Path(name) / "n.nir", Path(name) / "e.h5"
         write_nir(small_network(), network)

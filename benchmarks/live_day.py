@@ -140,7 +140,7 @@ class Outcome:
     @property
     def unaccounted(self) -> int:
         """Events of the source that are in no counter of the session."""
-        lost = sum(self.stats[name] for name in ("late", "given_up", "dropped_events", "pending"))
+        lost = sum(int(self.stats[name]) for name in ("late", "given_up", "dropped_events", "pending"))
         return self.ledger.sent - self.decided - lost
 
 
@@ -160,7 +160,8 @@ def run(
         return Day(seconds, rate, period, ledger)
 
     spec = LiveSpec(StreamSpec(4, 5000), FrameSpec(SIZE, (2, 8, 8)), policy=policy)
-    decided, memory, began = 0, [], time.monotonic()
+    memory: list[int] = []
+    decided, began = 0, time.monotonic()
     live = Live(opened(), program, spec, reopen=opened)
     with live:
         for decision in live:

@@ -203,7 +203,8 @@ def _send(file: IO[bytes], value: Any, array: NDArray[Any] | None) -> None:
     """A message: lengths, plain values as JSON with dtype and shape of the array, the array."""
     about = None if array is None else [array.dtype.descr if array.dtype.names else array.dtype.str, array.shape]
     text = json.dumps([value, about], default=int).encode()  # limits may be NumPy's
-    data = memoryview(b"" if array is None or not array.size else np.ascontiguousarray(array)).cast("B")
+    raw: Any = b"" if array is None else np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    data = memoryview(raw)
     for part in (memoryview(_HEAD.pack(len(text), len(data)) + text), data):
         while len(part):
             part = part[file.write(part) :]  # noqa: PLW2901  # a raw pipe may take less
@@ -239,7 +240,8 @@ def _exactly(file: IO[bytes], length: int, deadline: float | None) -> bytearray:
 
 def serve() -> None:
     """The child: answer questions on standard input until it ends."""
-    questions, answers = sys.stdin.buffer.raw, os.fdopen(os.dup(1), "wb", buffering=0)  # type: ignore[attr-defined]
+    questions: IO[bytes] = cast("Any", sys.stdin.buffer).raw
+    answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # what a library prints is no answer
     _limit_memory()
     service: Service | None = None

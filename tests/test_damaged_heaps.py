@@ -46,7 +46,7 @@ KINDS: dict[str, tuple[Callable[[Path], None], Read]] = {
 }
 
 
-def first_object(data: bytes) -> int:
+def first_object(data: bytes | bytearray) -> int:
     """Where the size of the first object of the first heap is."""
     return data.index(b"GCOL\x01\0\0\0") + 16 + 8
 

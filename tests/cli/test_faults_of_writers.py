@@ -37,18 +37,27 @@ def faults(only: str, moments: int) -> str:
     return done.stdout
 
 
-def test_frames(tmp_path: Path) -> None:
-    faults("convert to .npy", 6)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [
-        "convert to .aedat4", "convert to .raw", "convert to .npz", "convert to .h5", "convert to .es",
-        "convert to .csv", "convert to .dat", "convert to shards", "export", "simulate", "evaluate --junit",
-        "evaluate --html", "report", "calibrate-power", "live --record",
+        "convert to .npy",
+        "convert to .aedat4",
+        "convert to .raw",
+        "convert to .npz",
+        "convert to .h5",
+        "convert to .es",
+        "convert to .csv",
+        "convert to .dat",
+        "convert to shards",
+        "export",
+        "simulate",
+        "evaluate --junit",
+        "evaluate --html",
+        "report",
+        "calibrate-power",
+        "live --record",
     ],
-)  # fmt: skip
+)
 def test_every_command_that_writes(command: str) -> None:
     faults(command, 24)
