@@ -2,8 +2,8 @@
 
 libhdf5 and its filters can loop for ever, deaf to Ctrl-C, or end the process, and nothing in Python catches that. Here
 they do so in a child. The child opens the file and answers questions; plain values and arrays of numbers come back
-through a pipe, never pickles. One that ended well waits for the next file: starting one takes 0.2 to 0.4 s, a question
-0.1 ms (`benchmarks/results/guarded_child.txt`). Readers that are wholly ours need no child.
+through a pipe, never pickles. One that ended well waits for the next file, so that a process pays for one start
+(`benchmarks/results/guarded_child.txt`). Readers that are wholly ours need no child.
 
 A service is a class, `"module:Class"`: `__init__(*arguments)` opens, `answer(*question)` gives (plain value, array or
 None). Without `resource` (Windows) there is no limit but the crash itself.
