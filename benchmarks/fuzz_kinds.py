@@ -103,7 +103,7 @@ def networks(folder: Path) -> list[Kind]:
     from i2e_deploy.chips import read_model
     from i2e_deploy.network import write_nir
     from i2e_deploy.network.file import write_network
-    from i2e_deploy.network.nir_data import read_nir_data
+    from i2e_deploy.network.nir.data import read_nir_data
 
     hdf5_child.LEAST = 1.0  # what hangs costs its limit
 
