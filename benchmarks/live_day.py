@@ -208,12 +208,13 @@ def main() -> int:
         print(line, flush=True)
 
     outcome = run(small_program(), given.hours * 3600, given.rate, 3600, given.policy, say)
-    grown = (outcome.memory[-1] - outcome.memory[0]) / 2**20 if outcome.memory else 0.0
+    # The allocator keeps what the first bursts took: memory is level after some hours.
+    grown = (outcome.memory[-1] - outcome.memory[len(outcome.memory) // 4]) / 2**20 if outcome.memory else 0.0
     print(f"faults: {outcome.ledger.faults}")
     print("counters: " + ", ".join(f"{k} {v:,}" for k, v in outcome.stats.items() if isinstance(v, int | float)))
     print(f"sent {outcome.ledger.sent:,}, in windows decided {outcome.decided:,}, unaccounted {outcome.unaccounted:,}")
-    print(f"memory from the end of the first hour to the end: {grown:+.1f} MiB")
-    return int(outcome.unaccounted != 0 or grown > 32)
+    print(f"memory from a quarter of the session to its end: {grown:+.1f} MiB")
+    return int(outcome.unaccounted != 0 or grown > 16)
 
 
 if __name__ == "__main__":
