@@ -45,8 +45,8 @@ OUTCOMES = {
 }
 BAD = "chmt"
 PATIENCE = 60.0
-#: Memory that a file may take, bytes: a picture of 64 million pixels and what it becomes.
-MEMORY = 2**30
+#: Memory that a file may take, bytes: an animation of 64 million pixels, the limit, takes 1.4 GB while it is decoded.
+MEMORY = 2**31
 #: Seconds of a kind in a turn.
 TURN = 20.0
 

@@ -103,7 +103,7 @@ def networks(folder: Path) -> list[Kind]:
     from i2e_deploy.chips import read_model
     from i2e_deploy.network import write_nir
     from i2e_deploy.network.file import write_network
-    from i2e_deploy.network.nir_data import read_nir_data
+    from i2e_deploy.network.nir.data import read_nir_data
 
     hdf5_child.LEAST = 1.0  # what hangs costs its limit
 
@@ -210,11 +210,12 @@ def tables(folder: Path) -> list[Kind]:
     pixels = np.random.default_rng(0).integers(0, 256, (1, 3, 8, 8), dtype=np.uint8)
     packed = convert(pixels, "0.12", kernel_table(saccades()), packed=True, on_first=True, threads=1)
     item = encode_item(packed[0], (8, 2, 8, 8))
+    write: Any = parquet.write_table
     rows = {"file_path": ["a", "b"], "label": [0, 1], "data": [item, item]}
-    parquet.write_table(pa.table(rows), folder / "s.parquet", compression="zstd", write_page_checksum=True)
-    parquet.write_table(pa.table(rows), folder / "t.parquet", compression="snappy", row_group_size=1)
+    write(pa.table(rows), folder / "s.parquet", compression="zstd", write_page_checksum=True)
+    write(pa.table(rows), folder / "t.parquet", compression="snappy", row_group_size=1)
     cells = [{"bytes": picture("PNG"), "path": "x"}, {"bytes": picture("JPEG"), "path": "y"}]
-    parquet.write_table(pa.table({"image": cells, "label": [0, 1]}), folder / "p.parquet")
+    write(pa.table({"image": cells, "label": [0, 1]}), folder / "p.parquet")
 
     def shards(path: Path) -> str:
         found = Shards(path)

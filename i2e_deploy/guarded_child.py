@@ -2,15 +2,16 @@
 
 libhdf5 and its filters can loop for ever, deaf to Ctrl-C, or end the process, and nothing in Python catches that. Here
 they do so in a child. The child opens the file and answers questions; plain values and arrays of numbers come back
-through a pipe, never pickles. One that ended well waits for the next file: starting one takes 0.2 to 0.4 s, a question
-0.1 ms (`benchmarks/results/guarded_child.txt`). Readers that are wholly ours need no child.
+through a pipe, never pickles. One that ended well waits for the next file, so that a process pays for one start
+(`benchmarks/results/guarded_child.txt`). Readers that are wholly ours need no child.
 
-A service is a class of this package: `__init__(*arguments)` opens, `answer(*question)` gives (plain value, array or
+A service is a class, `"module:Class"`: `__init__(*arguments)` opens, `answer(*question)` gives (plain value, array or
 None). Without `resource` (Windows) there is no limit but the crash itself.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib
 import json
@@ -59,7 +60,7 @@ class Child:
     """A service in a child process; a context manager.
 
     Args:
-        service: `"i2e_deploy.module:Class"`.
+        service: `"module:Class"`, by the caller's own code.
         arguments: of the class, plain values.
         what: of which file the errors speak.
         seconds: processor time that one question may take.
@@ -137,8 +138,9 @@ class _Process:
             _send(to, question, None)
             return _receive(of, deadline)
         except (BrokenPipeError, EOFError):
-            self._popen.wait()
-            raise _Ended(_why(self._popen.returncode)) from None
+            code = self._popen.wait()
+            self.kill()
+            raise _Ended(_why(code)) from None
         except TimeoutError:
             self.kill()
             raise _Ended(f"gave no answer within {wall:g} s") from None
@@ -179,6 +181,12 @@ def _give(process: _Process) -> None:
     process.kill()
 
 
+def _end_idle() -> None:
+    while _idle:
+        _idle.pop().kill()
+
+
+atexit.register(_end_idle)
 if hasattr(os, "register_at_fork"):  # a fork's questions would go down the same pipe
     os.register_at_fork(after_in_child=_idle.clear)
 
@@ -195,7 +203,8 @@ def _send(file: IO[bytes], value: Any, array: NDArray[Any] | None) -> None:
     """A message: lengths, plain values as JSON with dtype and shape of the array, the array."""
     about = None if array is None else [array.dtype.descr if array.dtype.names else array.dtype.str, array.shape]
     text = json.dumps([value, about], default=int).encode()  # limits may be NumPy's
-    data = memoryview(b"" if array is None or not array.size else np.ascontiguousarray(array)).cast("B")
+    raw: Any = b"" if array is None else np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+    data = memoryview(raw)
     for part in (memoryview(_HEAD.pack(len(text), len(data)) + text), data):
         while len(part):
             part = part[file.write(part) :]  # noqa: PLW2901  # a raw pipe may take less
@@ -231,7 +240,8 @@ def _exactly(file: IO[bytes], length: int, deadline: float | None) -> bytearray:
 
 def serve() -> None:
     """The child: answer questions on standard input until it ends."""
-    questions, answers = sys.stdin.buffer.raw, os.fdopen(os.dup(1), "wb", buffering=0)  # type: ignore[attr-defined]
+    questions: IO[bytes] = cast("Any", sys.stdin.buffer).raw
+    answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # what a library prints is no answer
     _limit_memory()
     service: Service | None = None
@@ -257,8 +267,6 @@ def serve() -> None:
 
 def _service(name: str, *arguments: Any) -> Service:
     module, _, kind = name.partition(":")
-    if not module.startswith("i2e_deploy."):
-        raise ValueError(f"{name} is no service of this package")
     made: Service = getattr(importlib.import_module(module), kind)(*arguments)
     return made
 

@@ -111,7 +111,7 @@ class _Asking(Guarded):
         self, name: str, low: int, high: int, shape: tuple[int | None, ...] | None = None
     ) -> NDArray[np.int64]:
         cut, values = self._ask("integers", name, low, high, shape)
-        self.cut.extend(tuple(entry) for entry in cut)  # type: ignore[misc]
+        self.cut.extend(tuple(entry) for entry in cut)
         return _array(values)
 
     def attribute(self, name: str) -> str | float:

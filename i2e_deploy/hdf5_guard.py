@@ -271,7 +271,7 @@ def check_heaps(file: BinaryIO, name: str) -> None:
 
 
 def _heaps(file: BinaryIO) -> Iterator[int]:
-    """Where collections start; they lie at multiples of 8."""
+    """Where collections start: anywhere, as libhdf5 aligns nothing."""
     start, data = 0, b""
     file.seek(0)
     while block := file.read(_BLOCK):
@@ -282,7 +282,5 @@ def _heaps(file: BinaryIO) -> Iterator[int]:
             places.append(start - (len(data) - len(block)) + at)
             at = data.find(_HEAP, at + 1)
         start += len(block)
-        for place in places:
-            if place % 8 == 0:
-                yield place
+        yield from places
         file.seek(start)

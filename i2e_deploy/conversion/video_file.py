@@ -8,6 +8,7 @@ shows no sign.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -50,7 +51,9 @@ def timed_pictures(path: str | Path, max_pixels: int = MAX_PIXELS, on_cut: OnCut
     with _faults(path):
         while True:
             try:
-                timed = next(frames, None)
+                with warnings.catch_warnings():  # Pillow's, of sizes that are refused here
+                    warnings.simplefilter("ignore")
+                    timed = next(frames, None)
             except Cut as error:
                 cut = cut or str(error)
                 break

@@ -68,8 +68,6 @@ class EventFile:
     """In the child: an open event file."""
 
     def __init__(self, module: str, path: str, said: Any) -> None:
-        if not module.startswith("i2e_deploy."):
-            raise ValueError(f"{module} is no module of this package")
         options = said
         if isinstance(said, list):
             of, _, kind = said[0].partition(":")

@@ -169,7 +169,7 @@ def _write_npy(path: Path, packets: Iterable[Events], size: SensorSize) -> None:
 
 def _npy_start(file: IO[bytes], count: int) -> None:
     """The header of `count` events."""
-    header = {"descr": np.lib.format.dtype_to_descr(EVENT_DTYPE), "fortran_order": False, "shape": (count,)}
+    header = {"descr": EVENT_DTYPE.descr, "fortran_order": False, "shape": (count,)}
     np.lib.format.write_array_header_1_0(file, header)  # type: ignore[no-untyped-call, unused-ignore]
 
 

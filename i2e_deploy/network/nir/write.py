@@ -17,8 +17,8 @@ import numpy as np
 
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.files import replacing
-from i2e_deploy.network.convolution import Conv2d
 from i2e_deploy.hdf5_write import writing
+from i2e_deploy.network.convolution import Conv2d
 from i2e_deploy.network.graph import INPUT, Layer, Network
 from i2e_deploy.network.layers import Add, Flatten, Linear
 from i2e_deploy.network.neurons import IntegrateAndFire

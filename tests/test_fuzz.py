@@ -1,0 +1,64 @@
+"""Mutated files over every reader, a few of each kind; `benchmarks/fuzz.py` does a million.
+
+The numbers below are files that were found by it and mended: a file of a kind is made by code from its number.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+for needed in ("faery", "av", "pyarrow", "PIL"):
+    pytest.importorskip(needed)
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+import fuzz  # noqa: E402
+from fuzz_kinds import Kind, kinds  # noqa: E402
+
+#: Kinds whose files are slow to read, or can hang a child.
+FEW = {"network nir": 6, "network netx": 6, "network nir data": 10}
+NAMES = (
+    "events aedat4", "events evt2", "events dat", "events es", "events csv", "events evt2.1", "events evt3",
+    "events nmnist", "events aedat3.1", "events npz", "events npy", "events dsec", "network safetensors",
+    "network nir", "network netx", "network nir data", "bundle manifest.json", "bundle network.safetensors",
+    "bundle program.safetensors", "bundle golden.safetensors", "bundle evaluation.json", "shards",
+    "pictures parquet", "picture JPEG", "picture PNG", "picture WEBP", "picture BMP", "picture PPM", "picture GIF",
+    "picture TIFF", "archive zip", "archive tar", "video gif", "video webp", "video mkv", "video mp4", "video avi",
+    "video webm", "video mpg", "session", "array npy", "arrays npz", "profile toml", "power json",
+    "conversion manifest",
+)  # fmt: skip
+#: What was found, by kind: tracebacks of Pillow (cut animations, bombs), of FFmpeg ("patches welcome", a stream without
+#: a decoder), of JSON that is no text; a magic of six bytes; a panic.
+FOUND = {
+    "video gif": (0, 1, 6, 11, 38, 51),
+    "video webp": (44,),
+    "video avi": (36,),
+    "video mpg": (29,),
+    "conversion manifest": (0, 4, 45),
+    "events npy": (1996, 2504),
+}
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Kind]:
+    return {kind.name: kind for kind in kinds(tmp_path_factory.mktemp("fuzz"))}
+
+
+def test_every_kind_is_here(found: dict[str, Kind]) -> None:
+    assert set(NAMES) >= set(found) - {name for name in found if name.startswith("events ")}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", NAMES)
+def test_no_file_does_harm(name: str, found: dict[str, Kind], tmp_path: Path) -> None:
+    if name not in found:
+        pytest.skip("FFmpeg lacks the codec")
+    kind, path = found[name], tmp_path / f"a{found[name].suffix}"
+    for seed in kind.seeds:
+        path.write_bytes(seed)
+        assert fuzz.outcome_of(kind, path) == ("k", "")
+    for number in (*range(FEW.get(name, 40)), *FOUND.get(name, ())):
+        path.write_bytes(fuzz.file_of(kind, number))
+        letter, text = fuzz.outcome_of(kind, path)
+        assert letter in "rks", (name, number, fuzz.OUTCOMES[letter], text)
