@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from i2e_deploy.network.nir.judge import judge_nir as judge_nir
     from i2e_deploy.network.nir.read import read_nir as read_nir
     from i2e_deploy.network.nir.write import write_nir as write_nir
+    from i2e_deploy.network.norse.read import from_norse as from_norse
     from i2e_deploy.network.op import Op as Op
     from i2e_deploy.network.pooling import MaxPool2d as MaxPool2d
     from i2e_deploy.network.pooling import Pool2d as Pool2d
@@ -55,6 +56,7 @@ else:
             "nir.judge": "judge_nir",
             "nir.read": "read_nir",
             "nir.write": "write_nir",
+            "norse.read": "from_norse",
             "op": "Op",
             "run": "FloatTrace",
             "sensor": "Sensor",
