@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from i2e_deploy.network.pooling import MaxPool2d as MaxPool2d
     from i2e_deploy.network.pooling import Pool2d as Pool2d
     from i2e_deploy.network.pooling import Pooling as Pooling
+    from i2e_deploy.network.rockpool.read import from_rockpool as from_rockpool
     from i2e_deploy.network.run import FloatTrace as FloatTrace
     from i2e_deploy.network.sensor import Sensor as Sensor
     from i2e_deploy.network.sinabs.export import to_sinabs as to_sinabs
@@ -58,6 +59,7 @@ else:
             "nir.write": "write_nir",
             "norse.read": "from_norse",
             "op": "Op",
+            "rockpool.read": "from_rockpool",
             "run": "FloatTrace",
             "sensor": "Sensor",
             "sinabs.export": "to_sinabs",
