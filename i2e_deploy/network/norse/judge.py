@@ -1,4 +1,4 @@
-"""A Norse module as the judge of what was read from it: its own forward, a step after the other or all steps at once."""
+"""A Norse module as the judge of what was read from it: its own forward, step by step or all steps at once."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def judged(
 def _recorded(
     module: nn.Module, frames: Tensor, parts: Sequence[Part], whole: bool, title: str
 ) -> tuple[dict[str, Tensor], Tensor]:
-    """What each part gave, and what the module returned, [T, B, ...]. Modules that stand in several places are left out.
+    """What each part gave, and what the module returned, [T, B, ...]. Modules in several places are left out.
 
     The module is left as it was, random numbers too.
     """
@@ -122,7 +122,7 @@ def _as_ours(tensor: Tensor, frames: Tensor, what: str) -> Tensor:
     batch, steps = frames.shape[:2]
     if tuple(tensor.shape[:2]) != (steps, batch):
         raise UnsupportedError(
-            f"{what} gives shape {list(tensor.shape)} for {steps} steps of {batch} samples: keep time and batch in front"
+            f"{what} gives shape {list(tensor.shape)} for {steps} steps of {batch} samples: keep both in front"
         )
     swapped = tensor.transpose(0, 1).cpu()
     return swapped if swapped.dtype.itemsize > 4 else swapped.float()

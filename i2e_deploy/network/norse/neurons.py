@@ -69,7 +69,7 @@ KINDS: Mapping[str, Kind] = {
 }
 LEAVES = tuple(f"norse.torch.module.{kind.home}.{name}" for name, kind in KINDS.items())
 
-#: Beginnings of names of classes that have no counterpart, the longest that fits: what they do, and the way out.
+#: Parts of names of classes that have no counterpart, the longest that fits: what they do, and the way out.
 _REFUSED: Mapping[str, str] = {
     "LIFRefrac": "holds its membrane potential for some steps after a spike; train with LIFCell",
     "LIFAdExRefrac": "holds its membrane potential for some steps after a spike, and grows exponentially near the "
@@ -87,6 +87,10 @@ _REFUSED: Mapping[str, str] = {
     "SpikeLatency": "makes spikes of values for some steps; run it yourself and give its spikes as frames",
     "SpikesToTimesDecoder": "gives times of spikes, which no step knows; read what feeds it",
     "ExpFilter": "filters over all steps with weights of its own; use LI",
+    "ReceptiveField": "makes its kernels of parameters in every pass; use torch.nn.Conv2d with these kernels",
+    "ConvNet": "has a loop over time of its own; use its layers in a SequentialState",
+    "VGG": "has a loop over time of its own; use its layers in a SequentialState",
+    "MobileNet": "has a loop over time of its own; use its layers in a SequentialState",
     "LConv2d": "convolves over time and batch in another layout; use Lift(torch.nn.Conv2d(...))",
     "RecurrentSequential": "feeds its output back into its input; use LIFRecurrent or LSNNRecurrent for the loop",
 }  # fmt: skip
@@ -117,7 +121,7 @@ def refusal(kind: str) -> str | None:
     """
     if " of norse." not in kind:
         return None
-    fits = [name for name in _REFUSED if kind.startswith(name)]
+    fits = [name for name in _REFUSED if name in kind.partition(" ")[0]]
     return _REFUSED[max(fits, key=len)] if fits else None
 
 
@@ -129,6 +133,9 @@ def read_neuron(kind: str, module: Any) -> Neuron:
         InputError: values that mean nothing.
     """
     made = KINDS[kind]
+    method = getattr(module.p, "method", _METHODS[0])
+    if method not in _METHODS:
+        raise UnsupportedError(f"fires by method {method!r}: Norse runs {', '.join(_METHODS)}")
     _check_runs_own_step(module, made.activations)
     dt = number_of(module.dt, "step dt")
     if not dt > 0:
@@ -176,11 +183,6 @@ def _bias(values: Doubles) -> Array | None:
     return parameter(values) if values.any() else None
 
 
-def _check_method(parameters: Any) -> None:
-    if parameters.method not in _METHODS:
-        raise UnsupportedError(f"fires by method {parameters.method!r}: Norse runs {', '.join(_METHODS)}")
-
-
 def _membrane(parameters: Any, dt: float, rest: Doubles) -> dict[str, Any]:
     """dv = dt * tau_mem_inv * (rest - v + input)."""
     share = dt * _values(parameters, "tau_mem_inv")
@@ -198,7 +200,6 @@ def _firing(parameters: Any, reset: LeakyReset = "value") -> tuple[dict[str, Any
     Where a threshold is not above 0 (Norse's `default_bio_parameters`), membrane potentials count from `v_leak`, which
     changes no spike.
     """
-    _check_method(parameters)
     threshold, value, rest = (_values(parameters, name) for name in ("v_th", "v_reset", "v_leak"))
     amount = threshold
     if (threshold <= 0).any():
@@ -239,7 +240,6 @@ def _li_box(parameters: Any, dt: float) -> LeakyIntegrateAndFire:
 
 
 def _iaf(parameters: Any, dt: float) -> LeakyIntegrateAndFire:
-    _check_method(parameters)
     value = _bias(_values(parameters, "v_reset"))
     return LeakyIntegrateAndFire(
         parameter(1.0), parameter(_values(parameters, "v_th")),
@@ -248,7 +248,7 @@ def _iaf(parameters: Any, dt: float) -> LeakyIntegrateAndFire:
 
 
 def _lsnn(parameters: Any, dt: float) -> LeakyIntegrateAndFire:
-    """Norse's `b` moves to v_th and decays before it is the bound: what a spike adds has decayed once when it counts."""
+    """Norse's `b` goes to v_th and decays before it is the bound: what a spike adds has decayed once when it counts."""
     fires, rest = _firing(parameters)
     fades = 1 - dt * _values(parameters, "tau_adapt_inv")
     return LeakyIntegrateAndFire(

@@ -21,7 +21,6 @@ from i2e_deploy.network.modules.layers import (
     Reading,
     WideReader,
     read_wide,
-    shape_after,
 )
 from i2e_deploy.network.modules.norms import affine, folded, scale
 from i2e_deploy.network.modules.recording import as_it_was
@@ -45,7 +44,7 @@ def from_norse(module: nn.Module, input_shape: Shape, example: Any = None, dt: f
             cells takes one step [B, ...], one of the others all steps [T, B, ...], as in Norse.
         input_shape: of one step of one sample, (C, H, W) or (N,).
         example: frames [B, T, *input_shape] or [T, *input_shape] on which the module's own forward is run, a step after
-            the other or all steps at once, and compared with what was read (`network.judge`). None: nothing is compared.
+            the other or all steps at once, and compared with what was read (`network.judge`). None: nothing is.
         dt: seconds that a step of the frames lasts. None: what the neurons say, which a note repeats.
 
     Every run starts as Norse does without a state: from `v_leak`, IAF from `v_reset`, currents and spikes from zero.
@@ -84,15 +83,18 @@ def _layers(parts: Sequence[Part], shape: Shape, whole: bool) -> tuple[dict[str,
             readers = _IN_TIME if whole and not each_step else _READERS
             reading = read_wide(name, kind, module, (source,), (shape,), readers)
             layers |= {layer.name: layer for layer in reading.layers}
-            alone = tuple(
-                replace(x, inputs=tuple(INPUT if n == source else n for n in x.inputs)) for x in reading.layers
-            )
-            shape, source = Network(shape, alone).shapes()[name], name
+            shape, source = _shape_of(reading.layers, source, shape), name
         stands_for[name] = source
         notes += precision_note(name, module)
     if not layers:
         raise InputError("the module holds no layers: give the trained network")
     return layers, stands_for, notes
+
+
+def _shape_of(layers: Sequence[Layer], source: str, shape: Shape) -> Shape:
+    """Shape of what the last of some layers gives that one source of that shape feeds."""
+    alone = (replace(x, inputs=tuple(INPUT if name == source else name for name in x.inputs)) for x in layers)
+    return Network(shape, tuple(alone)).shapes()[layers[-1].name]
 
 
 def _normalised(layers: dict[str, Layer], part: Part, source: str, shape: Shape) -> str:
@@ -126,7 +128,7 @@ def _neurons(kind: str) -> WideReader:
     def read(name: str, module: Any, inputs: Sequence[str], given: Sequence[Shape]) -> Reading:
         neuron = read_neuron(kind, module)
         if neuron.weight is None:
-            return Reading((_fitting(Layer(name, neuron.op, tuple(inputs)), given),))
+            return Reading((Layer(name, neuron.op, tuple(inputs)),))
         row = [Layer(f"{name}.input", Linear(neuron.weight), tuple(inputs))]
         if neuron.recurrent is not None:
             size = (len(neuron.recurrent),)
@@ -138,17 +140,9 @@ def _neurons(kind: str) -> WideReader:
     return read
 
 
-def _fitting(layer: Layer, given: Sequence[Shape]) -> Layer:
-    """The layer, whose parameters spread over its input: Norse would make more neurons of some."""
-    shape_after(layer, given)
-    return layer
-
-
 def _single(reader: Reader) -> WideReader:
     def read(name: str, module: Any, inputs: Sequence[str], given: Sequence[Shape]) -> Reading:
-        layer = Layer(name, reader(module, given), tuple(inputs))
-        shape_after(layer, given)
-        return Reading((layer,))
+        return Reading((Layer(name, reader(module, given), tuple(inputs)),))
 
     return read
 

@@ -61,12 +61,12 @@ def all_steps(parts: Sequence[Part]) -> bool:
                 "would take time for the batch; use its class without Cell, or put it into a Lift"
             )
     for part in parts:
-        if whole and not part.each_step and part.kind not in KINDS and part.kind not in _POINTWISE:
-            if f"torch.nn.{part.kind}" in TORCH:
-                raise UnsupportedError(
-                    f"layer {part.name!r} is a {part.kind} on all steps at once, which it takes for something else: "
-                    "put it into a Lift"
-                )
+        steps_at_once = whole and not part.each_step and f"torch.nn.{part.kind}" in TORCH
+        if steps_at_once and part.kind not in _POINTWISE:
+            raise UnsupportedError(
+                f"layer {part.name!r} is a {part.kind} on all steps at once, which it takes for something else: "
+                "put it into a Lift"
+            )
     return whole
 
 
@@ -98,7 +98,7 @@ def _check_state_stays(container: str, name: str, part: Any, after: Any) -> None
     kind = kind_of(part, (*LEAVES, *_CONTAINERS))
     if container == "Sequential" and (kind in KINDS or kind == "SequentialState"):
         raise UnsupportedError(
-            f"layer {name!r} ({kind}) stands in torch's Sequential, which drops its states: use SequentialState of Norse"
+            f"layer {name!r} ({kind}) stands in torch's Sequential, which drops its states: use Norse's SequentialState"
         )
     lifts_on = after is not None and kind_of(after, _CONTAINERS) == "Lift" and not _keeps_state(after.lifted_module)
     if kind == "Lift" and _keeps_state(part.lifted_module) and after is not None and not lifts_on:

@@ -1,4 +1,4 @@
-"""A Rockpool module as the judge of what was read from it: a copy evolves, and records what each of its modules gives."""
+"""A Rockpool module as the judge of what was read from it: a copy evolves, and records what each module gives."""
 
 from __future__ import annotations
 

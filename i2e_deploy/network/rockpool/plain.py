@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from i2e_deploy.errors import UnsupportedError
-from i2e_deploy.network.modules.known import CALLED, changes, class_at
+from i2e_deploy.network.modules.known import CALLED, class_at
 
 #: torch's classes that are read within a Sequential of Rockpool.
 TORCH = ("torch.nn.Linear", "torch.nn.Dropout", "torch.nn.Identity")

@@ -177,7 +177,7 @@ def _synapse(name: str, module: Any, inputs: Sequence[str], given: Sequence[Shap
 
 
 def _windowed_synapse(name: str, module: Any, inputs: Sequence[str], given: Sequence[Shape]) -> Reading:
-    """rockpool 3.1.0 `native/exp_syn.py` convolves with a kernel of ten time constants, not with all that came before."""
+    """rockpool 3.1.0 `native/exp_syn.py` convolves with a kernel of ten time constants, not with all of the past."""
     steps, tau = len(module._window), values(module, "tau").max() / float(module.dt)
     if steps < 9 * tau:
         raise UnsupportedError(
