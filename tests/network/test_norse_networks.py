@@ -88,8 +88,10 @@ def test_networks_equal_their_own_forward(make: Callable[[Any], Any], seed: int)
     module = make(np.random.default_rng(seed)).train()
     before = {name: value.clone() for name, value in module.state_dict().items()}
     network = nw.from_norse(module, SHAPE, example=frames(seed))
-    assert module.training and all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
-    assert "compared with" in network.notes[-1].text and "nothing fired" not in network.notes[-1].text
+    assert module.training
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    assert "compared with" in network.notes[-1].text
+    assert "nothing fired" not in network.notes[-1].text
     if "last bit" not in network.notes[-1].text:
         theirs = own(module, frames(seed))
         np.testing.assert_allclose(network.run(frames(seed)).output, theirs, rtol=1e-4, atol=1e-5)
@@ -173,7 +175,7 @@ def test_classes_without_counterpart_are_refused_with_the_way_out(name: str) -> 
 
 
 def test_changed_cells_are_refused() -> None:
-    class Mine(norse.LIFCell):  # type: ignore[misc]
+    class Mine(norse.LIFCell):  # type: ignore[misc, name-defined]
         def forward(self, x: Any, state: Any = None) -> Any:
             return super().forward(2 * x, state)
 
@@ -190,7 +192,7 @@ def test_changed_cells_are_refused() -> None:
 def test_the_judge_finds_what_the_layers_do_not_say() -> None:
     """A container whose forward was changed is not looked into; a cell's weights that change in the run are found."""
 
-    class Doubled(norse.SequentialState):  # type: ignore[misc]
+    class Doubled(norse.SequentialState):  # type: ignore[misc, name-defined]
         def forward(self, x: Any, state: Any = None) -> Any:
             return super().forward(2 * x, state)
 
@@ -201,10 +203,10 @@ def test_the_judge_finds_what_the_layers_do_not_say() -> None:
 def test_a_step_is_what_the_neurons_say() -> None:
     module = norse.SequentialState(nn.Linear(4, 4), norse.LIFCell(dt=0.002), nn.Linear(4, 2), norse.LICell(dt=0.002))
     assert any("a step lasts 0.002 s" in note.text for note in nw.from_norse(module, (4,), dt=0.002).notes)
-    with pytest.raises(InputError, match="steps of 0.002 s, not of dt = 0.001 s"):
+    with pytest.raises(InputError, match=r"steps of 0\.002 s, not of dt = 0\.001 s"):
         nw.from_norse(module, (4,), dt=0.001)
     module[3].dt = 0.001
-    assert [note.doubtful for note in nw.from_norse(module, (4,)).notes][0]
+    assert next(note.doubtful for note in nw.from_norse(module, (4,)).notes)
 
 
 def test_parameters_must_be_those_of_the_neurons() -> None:

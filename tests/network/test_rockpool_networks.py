@@ -74,7 +74,8 @@ def test_networks_equal_their_own_evolution(make: Callable[[int], Any], seed: in
     module = make(seed)
     network = nw.from_rockpool(module, (INPUTS,), example=frames(seed))
     said = network.notes[-1].text
-    assert "compared with" in said and "nothing fired" not in said
+    assert "compared with" in said
+    assert "nothing fired" not in said
     module.reset_state()
     if isinstance(module, nn.Module):
         nn.Module.eval(module)
@@ -114,7 +115,7 @@ class Sure(torch.autograd.Function):
         return torch.ones_like(data)
 
 
-class Doubling(modules.LIFTorch):  # type: ignore[misc]
+class Doubling(modules.LIFTorch):  # type: ignore[misc, name-defined]
     """Another forward than that of its class."""
 
     def forward(self, data: Any) -> Any:
@@ -145,7 +146,9 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "a short kernel": (lambda: modules.ExpSyn(INPUTS, max_window_length=20), "leave max_window_length out"),
     "a function": (lambda: modules.InstantTorch(INPUTS, torch.relu), "put what it computes into"),
     "membrane potentials of a SynNet": (
-        lambda: networks.SynNet(n_channels=INPUTS, n_classes=3, size_hidden_layers=[4], time_constants_per_layer=[2], output="vmem"),
+        lambda: networks.SynNet(
+            n_channels=INPUTS, n_classes=3, size_hidden_layers=[4], time_constants_per_layer=[2], output="vmem"
+        ),
         "output='spikes'",
     ),
     "rectifiers": (lambda: combinators.Sequential(modules.LinearTorch((INPUTS, 3)), nn.ReLU()), "neurons in its place"),
@@ -177,7 +180,8 @@ def test_classes_without_counterpart_are_refused_with_the_way_out(name: str) -> 
         sys.modules["rockpool.nn.modules.module"].ModuleBase.__init__(module, shape=(INPUTS,))
     with pytest.raises(UnsupportedError, match=name) as raised:
         nw.from_rockpool(module, (INPUTS,))
-    assert ";" in str(raised.value) and "\n" not in str(raised.value)
+    assert ";" in str(raised.value)
+    assert "\n" not in str(raised.value)
 
 
 def test_a_single_input_is_not_repeated_in_silence() -> None:

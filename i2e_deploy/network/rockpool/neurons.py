@@ -7,6 +7,7 @@ fits in; and takes the threshold off for each spike.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -93,10 +94,10 @@ def spec_of(kind: str, module: Any) -> Spec:
     if kind != "LIF":
         _check_steps(module.spike_generation_fn)
     size = int(module.size_out)
-    of = {name: values(module, name) for name in ("threshold", "bias")}
+    threshold, bias = values(module, "threshold"), values(module, "bias")
     dt = float(module.dt)
     if kind == "LIFNeuronTorch":
-        return Spec(size, np.exp(-dt / values(module, "tau_mem")), None, **of, most=_most(module))
+        return Spec(size, np.exp(-dt / values(module, "tau_mem")), None, threshold, bias, _most(module))
     if kind == "LIF":
         alpha, beta = (np.exp(-dt / values(module, name)) for name in ("tau_mem", "tau_syn"))
     else:  # whatever leak_mode says: the decays that its forward takes
@@ -109,7 +110,7 @@ def spec_of(kind: str, module: Any) -> Spec:
     if kind == "aLIFTorch":
         after = values(module, "w_ahp"), np.exp(-dt / values(module, "tau_ahp"))
     return Spec(
-        size, alpha, _spread(beta, size, synapses), **of, most=_most(module),
+        size, alpha, _spread(beta, size, synapses), threshold, bias, _most(module),
         recurrent=recurrent if recurrent.any() else None, after=after,
     )  # fmt: skip
 
@@ -189,8 +190,6 @@ def _most(module: Any) -> int | None:
 
 
 def _check_steps(function: Any) -> None:
-    import sys
-
     known = [getattr(sys.modules.get(path.rpartition(".")[0]), path.rpartition(".")[2], None) for path in _STEPS]
     made_by = getattr(function, "__self__", None)
     if made_by is None or made_by not in known or getattr(function, "__name__", "") != "apply":

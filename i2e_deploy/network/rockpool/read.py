@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -27,9 +27,6 @@ from i2e_deploy.network.rockpool.neurons import (
 )
 from i2e_deploy.network.rockpool.plain import check_plain, refusal, torch_class
 
-if TYPE_CHECKING:
-    from rockpool.nn.modules.module import Module
-
 _NN = "rockpool.nn"
 ROWS = tuple(f"{_NN}.combinators.{path}" for path in (
     "sequential.TorchSequential", "sequential.ModSequential", "residual.TorchResidual", "residual.ModResidual",
@@ -46,7 +43,7 @@ NEURONS = ("LIFTorch", "LIFBitshiftTorch", "aLIFTorch", "LIFNeuronTorch", "LIF")
 IGNORED = ("UnitDropout", "TimeStepDropout", "Dropout", "Identity")
 
 
-def from_rockpool(module: Module, input_shape: Shape, example: Any = None) -> Network:
+def from_rockpool(module: Any, input_shape: Shape, example: Any = None) -> Network:
     """Read a Rockpool network (3.1) as it evolves in evaluation mode after `reset_state()`.
 
     Args:
