@@ -78,7 +78,7 @@ def _layers(found: Sequence[Call], shape: Shape) -> tuple[dict[str, Layer], dict
     if twice is not None:
         first = next(call.name for call in found if call.module is twice.module)
         raise UnsupportedError(f"layer {first!r} is used twice: its states are one; give each use its own")
-    for name, leaf, kind, sources, _ in found:
+    for name, leaf, kind, sources, *_ in found:
         if name == INPUT:
             raise InputError(f"a layer is called {INPUT!r}, which names the input of the network: rename it")
         inputs = tuple(stands_for[source] for source in sources)
