@@ -88,9 +88,6 @@ _REFUSED: Mapping[str, str] = {
     "SpikesToTimesDecoder": "gives times of spikes, which no step knows; read what feeds it",
     "ExpFilter": "filters over all steps with weights of its own; use LI",
     "ReceptiveField": "makes its kernels of parameters in every pass; use torch.nn.Conv2d with these kernels",
-    "ConvNet": "has a loop over time of its own; use its layers in a SequentialState",
-    "VGG": "has a loop over time of its own; use its layers in a SequentialState",
-    "MobileNet": "has a loop over time of its own; use its layers in a SequentialState",
     "LConv2d": "convolves over time and batch in another layout; use Lift(torch.nn.Conv2d(...))",
     "RecurrentSequential": "feeds its output back into its input; use LIFRecurrent or LSNNRecurrent for the loop",
 }  # fmt: skip
@@ -133,10 +130,6 @@ def read_neuron(kind: str, module: Any) -> Neuron:
         InputError: values that mean nothing.
     """
     made = KINDS[kind]
-    method = getattr(module.p, "method", _METHODS[0])
-    if method not in _METHODS:
-        raise UnsupportedError(f"fires by method {method!r}: Norse runs {', '.join(_METHODS)}")
-    _check_runs_own_step(module, made.activations)
     dt = number_of(module.dt, "step dt")
     if not dt > 0:
         raise InputError(f"the step dt is {dt:g}: give seconds above 0")
@@ -147,8 +140,22 @@ def read_neuron(kind: str, module: Any) -> Neuron:
     return Neuron(op, weights[0] if weights else None, weights[1] if len(weights) > 1 else None, dt)
 
 
-def _check_runs_own_step(module: Any, activations: tuple[str, ...]) -> None:
-    """The functions that it holds are those of its class: a module keeps them as attributes, which anyone may set."""
+def starts_from_zeros(module: Any) -> bool:
+    """Whether the states of a module that is given none are zeros."""
+    start = "v_reset" if type(module).__name__.startswith("IAF") else "v_leak"
+    return not hasattr(module.p, "beta") and not _values(module.p, start).any()
+
+
+def check_step(kind: str, module: Any) -> None:
+    """The functions that it holds are those of its class: a module keeps them as attributes, which anyone may set.
+
+    Raises:
+        UnsupportedError: another one; the message begins with a verb.
+    """
+    method = getattr(module.p, "method", _METHODS[0])
+    if method not in _METHODS:
+        raise UnsupportedError(f"fires by method {method!r}: Norse runs {', '.join(_METHODS)}")
+    activations = KINDS[kind].activations
     if not activations:
         return
     library = "norse.torch.functional"

@@ -11,6 +11,7 @@ import numpy as np
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network.graph import INPUT, Layer, Network, Note
 from i2e_deploy.network.layers import Add, Linear
+from i2e_deploy.network.modules.graph import Call
 from i2e_deploy.network.modules.known import class_at, kind_of
 from i2e_deploy.network.modules.layers import READERS, Reading, WideReader, read_wide
 from i2e_deploy.network.modules.values import shape_of
@@ -120,7 +121,7 @@ class _Walk:
             raise UnsupportedError(f"layer {name!r} is a {kind.partition(' ')[0]} of Rockpool, which {reason}")
         if kind not in IGNORED:
             readers = _OF_TORCH if torch_kind else _READERS
-            reading = read_wide(name, kind, module, (source,), (shape,), readers)
+            reading = read_wide(Call(name, module, kind, (source,)), (source,), (shape,), readers)
             alone = tuple(
                 replace(x, inputs=tuple(INPUT if n == source else n for n in x.inputs)) for x in reading.layers
             )
@@ -159,22 +160,24 @@ def _state_notes(module: Any) -> list[Note]:
 
 
 def _neurons(kind: str) -> WideReader:
-    def read(name: str, module: Any, inputs: Sequence[str], given: Sequence[Shape]) -> Reading:
-        check_inputs(module, given)
-        return Reading(neuron_layers(name, inputs[0], spec_of(kind, module)))
+    def read(call: Call, inputs: Sequence[str], given: Sequence[Shape]) -> Reading:
+        check_inputs(call.module, given)
+        return Reading(neuron_layers(call.name, inputs[0], spec_of(kind, call.module)))
 
     return read
 
 
-def _synapse(name: str, module: Any, inputs: Sequence[str], given: Sequence[Shape]) -> Reading:
+def _synapse(call: Call, inputs: Sequence[str], given: Sequence[Shape]) -> Reading:
+    module = call.module
     check_inputs(module, given)
     check_silent(module)
     decay = np.exp(-float(module.dt) / values(module, "tau"))
-    return Reading((Layer(name, integrator(decay), tuple(inputs)),))
+    return Reading((Layer(call.name, integrator(decay), tuple(inputs)),))
 
 
-def _windowed_synapse(name: str, module: Any, inputs: Sequence[str], given: Sequence[Shape]) -> Reading:
+def _windowed_synapse(call: Call, inputs: Sequence[str], given: Sequence[Shape]) -> Reading:
     """rockpool 3.1.0 `native/exp_syn.py` convolves with a kernel of ten time constants, not with all of the past."""
+    module = call.module
     steps, tau = len(module._window), values(module, "tau").max() / float(module.dt)
     if steps < 9 * tau:
         raise UnsupportedError(
@@ -182,21 +185,22 @@ def _windowed_synapse(name: str, module: Any, inputs: Sequence[str], given: Sequ
             "max_window_length out"
         )
     note = f"Rockpool's ExpSyn forgets what is older than {steps} steps (ten time constants): a part of 5e-5 of it"
-    return _synapse(name, module, inputs, given)._replace(notes=(note,))
+    return _synapse(call, inputs, given)._replace(notes=(note,))
 
 
-def _linear(name: str, module: Any, inputs: Sequence[str], given: Sequence[Shape]) -> Reading:
+def _linear(call: Call, inputs: Sequence[str], given: Sequence[Shape]) -> Reading:
     """Weights are [inputs, outputs] in Rockpool, torch and native."""
+    module = call.module
     check_inputs(module, given)
     weight = values(module, "weight").reshape(int(module.size_in), int(module.size_out))
     bias = None if module.bias is None else values(module, "bias")
     spread = None if bias is None or not bias.any() else np.broadcast_to(bias, weight.shape[1:])
     op = Linear(parameter(weight.T), None if spread is None else parameter(spread))
-    return Reading((Layer(name, op, tuple(inputs)),))
+    return Reading((Layer(call.name, op, tuple(inputs)),))
 
 
-def _torch_linear(name: str, module: Any, inputs: Sequence[str], given: Sequence[Shape]) -> Reading:
-    return Reading((Layer(name, READERS["Linear"](module, given), tuple(inputs)),))
+def _torch_linear(call: Call, inputs: Sequence[str], given: Sequence[Shape]) -> Reading:
+    return Reading((Layer(call.name, READERS["Linear"](call.module, given), tuple(inputs)),))
 
 
 _READERS: Mapping[str, WideReader] = {
