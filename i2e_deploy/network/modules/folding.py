@@ -87,8 +87,8 @@ def _edges(row: Row, steps: int, title: str) -> tuple[_Edge, ...]:
     for step in range(steps):
         if len(row.inputs[step]) != len(last):
             raise UnsupportedError(
-                f"{title}.forward gives layer {row.name!r} {len(row.inputs[step])} inputs in step {step}, {len(last)} in "
-                f"step {steps - 1}: states of a layer that is no neuron of the framework's are not read"
+                f"{title}.forward gives layer {row.name!r} {len(row.inputs[step])} inputs in step {step}, not "
+                f"{len(last)} as later: states of a layer that is no neuron of the framework's are not read"
             )
         for ref, edge in zip(row.inputs[step], last, strict=True):
             starts = step == 0 and ref.source == "" and edge.late
