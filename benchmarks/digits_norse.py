@@ -6,8 +6,9 @@ Needs norse. Run: `python benchmarks/digits_norse.py [OUT.safetensors]`. With OU
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from typing import Any
 
-import norse.torch as snn
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -17,10 +18,11 @@ import i2e_deploy as i2e
 from i2e_deploy.conversion import RATIO, i2e_torch
 from i2e_deploy.training.digit_data import SIZE, digit_sets
 
+snn: Any = import_module("norse.torch")
 EPOCHS, BATCH, RATE = 6, 50, 3e-3
 
 
-def model() -> nn.Module:
+def model() -> Any:
     """Two convolutions, a readout that integrates; a step lasts 1 ms, as Norse has it."""
     p = snn.LIFParameters(
         tau_mem_inv=torch.tensor(300.0), tau_syn_inv=torch.tensor(500.0), v_th=torch.tensor(0.3), alpha=100.0
@@ -53,16 +55,18 @@ def main() -> None:
     optimiser = torch.optim.Adam(net.parameters(), RATE)
     for epoch in range(EPOCHS):
         total = 0.0
-        for chosen in torch.randperm(len(frames)).split(BATCH):
+        for chosen in torch.split(torch.randperm(len(frames)), BATCH):
             loss = F.cross_entropy(voltages(net, frames[chosen]).sum(1) * 4, targets[chosen])
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             total += float(loss.detach()) * len(chosen)
         print(f"epoch {epoch + 1}: loss {total / len(frames):.3f}", flush=True)
 
     with torch.no_grad():
-        own = torch.cat([voltages(net.eval(), part) for part in torch.from_numpy(test).float().split(100)]).sum(1)
+        own = torch.cat([voltages(net.eval(), part) for part in torch.split(torch.from_numpy(test).float(), 100)]).sum(
+            1
+        )
     network = i2e.network.from_norse(net, (2, SIZE, SIZE), example=test[:20])
     outputs = np.concatenate([network.run(test[i : i + 100], keep=()).output for i in range(0, len(test), 100)])
     theirs, ours = own.argmax(1).numpy(), outputs.sum(axis=1).argmax(axis=1)

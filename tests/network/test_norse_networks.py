@@ -137,7 +137,7 @@ class Step(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.fc, self.lif, self.li = nn.Linear(8, 6), norse.LIFCell(norse.LIFParameters(v_th=torch.tensor(0.1))), None
+        self.fc, self.lif = nn.Linear(8, 6), norse.LIFCell(norse.LIFParameters(v_th=torch.tensor(0.1)))
         self.li = norse.LICell()
 
     def forward(self, x: Any, hidden: Any = None) -> Any:

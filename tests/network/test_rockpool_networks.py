@@ -88,6 +88,10 @@ def test_networks_equal_their_own_evolution(make: Callable[[int], Any], seed: in
         np.testing.assert_allclose(network.run(frames(seed)).output, np.asarray(theirs), rtol=1e-4, atol=1e-4)
 
 
+def test_without_an_example_a_module_evolves_on_drawn_frames() -> None:
+    assert "the frames were drawn" in nw.from_rockpool(native(0), (INPUTS,)).notes[-1].text
+
+
 def test_the_judge_compares_modules_within_rows() -> None:
     network = nw.from_rockpool(row(0), (INPUTS,), example=frames())
     assert "compared with TorchSequential.evolve on 2 samples of 25 steps: 7 layers" in network.notes[-1].text
@@ -136,6 +140,23 @@ def patched() -> Any:
     return module
 
 
+class Mine(modules.TorchModule):  # type: ignore[misc, name-defined]
+    """A forward of one's own."""
+
+    def __init__(self) -> None:
+        super().__init__(shape=(INPUTS,))
+        self.lif = lif()
+
+    def forward(self, data: Any) -> Any:
+        return self.lif(2 * data)[0]
+
+
+def twice() -> Any:
+    """Rockpool goes on in the second place with the states that the first left."""
+    shared = lif()
+    return combinators.Sequential(modules.LinearTorch((INPUTS, INPUTS)), shared, nn.Linear(INPUTS, INPUTS), shared)
+
+
 #: What has no counterpart, and what is said of it.
 REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "noise": (lambda: lif(noise_std=0.1), "set noise_std to 0"),
@@ -153,6 +174,8 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
         ),
         "output='spikes'",
     ),
+    "a module of one's own": (Mine, "build it of Sequential and Residual"),
+    "a module in two places": (twice, "give each place its own"),
     "rectifiers": (lambda: combinators.Sequential(modules.LinearTorch((INPUTS, 3)), nn.ReLU()), "neurons in its place"),
 }  # fmt: skip
 

@@ -108,8 +108,8 @@ def _neurons(call: Call, inputs: Sequence[str], _: Sequence[Shape]) -> Reading:
     return Reading((*row, Layer(name, neuron.op, (row[-1].name,))))
 
 
-def _takes(kind: str) -> Takes:
-    return "TB" if KINDS[kind].over_time else "step"
+def _takes(module: Any) -> Takes:
+    return "TB" if KINDS[kind_of(module, LEAVES)].over_time else "step"
 
 
 def _default(module: nn.Module) -> Layout:
@@ -147,7 +147,7 @@ NORSE = Framework(
     leaves=(*LEAVES, _PASSING),
     start=lambda _: None,
     wide=dict.fromkeys(KINDS, _neurons),
-    takes={kind: (lambda _, kind=kind: _takes(kind)) for kind in KINDS},
+    takes=dict.fromkeys(KINDS, _takes),
     ignored=("RegularizationCell",),
     containers=_CONTAINERS,
     default=_default,

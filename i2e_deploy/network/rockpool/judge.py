@@ -7,9 +7,12 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from i2e_deploy.errors import UnsupportedError
-from i2e_deploy.network.graph import INPUT, Network, Note
-from i2e_deploy.network.judge import NOT_COMPARED, judge
+from i2e_deploy.network.graph import INPUT, Network
+from i2e_deploy.network.judge import judge
+from i2e_deploy.network.modules.read import SAMPLES, STEPS
 from i2e_deploy.network.run import as_frames
 from i2e_deploy.text import one_line
 
@@ -22,15 +25,16 @@ def judged(network: Network, module: Any, example: Any, stands_for: Mapping[str,
 
     Args:
         network: as it was read.
-        example: frames [B, T, N] or of one sample [T, N]; None: nothing is compared.
+        example: frames [B, T, N] or of one sample [T, N]; None: drawn ones.
         stands_for: the layer that gives what a module gives, by the module's place.
 
     Raises:
         UnsupportedError: the module's own evolution fails or gives something else.
         InputError: frames that are none of the network's.
     """
-    if example is None:
-        return replace(network, notes=(*network.notes, Note("", NOT_COMPARED)))
+    drawn = example is None
+    if drawn:
+        example = np.random.default_rng(0).poisson(0.7, (SAMPLES, STEPS, *network.input_shape))
     single = getattr(example, "ndim", 0) == len(network.input_shape) + 1
     frames = as_frames(example[None] if single else example, network.input_shape)
     title = f"{type(module).__name__}.evolve"
@@ -40,7 +44,10 @@ def judged(network: Network, module: Any, example: Any, stands_for: Mapping[str,
         if layer != INPUT:
             found[layer] = tensor.cpu() if tensor.dtype.itemsize > 4 else tensor.cpu().float()
     judgement = judge(network, frames, found, title)
-    return replace(network, notes=(*network.notes, judgement.note(title)))
+    said = judgement.note(title)
+    if drawn:
+        said = replace(said, text=f"{said.text}; the frames were drawn: give example=frames of your data")
+    return replace(network, notes=(*network.notes, said))
 
 
 def _evolved(module: Any, frames: Tensor, title: str) -> list[tuple[str, Tensor]]:

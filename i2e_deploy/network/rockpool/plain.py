@@ -30,17 +30,19 @@ _REFUSED: Mapping[str, str] = {
 }
 
 
-def refusal(kind: str) -> str | None:
-    """Why a class of Rockpool's has no counterpart, and the way out; None: nothing is known of it.
+def refusal(kind: str) -> str:
+    """Why a class that is not read has no counterpart, and the way out.
 
     Args:
         kind: what `modules.known.kind_of` says of it.
     """
-    if " of rockpool." not in kind:
-        return None
     if ".jax." in kind or kind.partition(" ")[0].endswith("Jax"):
         return "runs on JAX; give its parameters to the class of that name for torch"
-    return next((reason for name, reason in _REFUSED.items() if kind.startswith(name)), None)
+    if kind.endswith(" of its own"):
+        return "may compute something else; use the class itself"
+    known = next((reason for name, reason in _REFUSED.items() if kind.startswith(name)), None)
+    own = "evolves in a way of its own; build it of Sequential and Residual"
+    return known if known is not None and " of rockpool." in kind else own
 
 
 def torch_class(module: Any) -> str | None:

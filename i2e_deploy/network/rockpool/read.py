@@ -39,6 +39,8 @@ LEAVES = tuple(f"{_NN}.modules.{path}" for path in (
     "torch.dropout.UnitDropout", "torch.dropout.TimeStepDropout",
     "native.lif.LIF", "native.exp_syn.ExpSyn", "native.linear.Linear",
 ))  # fmt: skip
+#: Modules that keep a state.
+KEEPING = ("LIFTorch", "LIFBitshiftTorch", "aLIFTorch", "LIFNeuronTorch", "LIF", "ExpSyn", "ExpSynTorch")
 NEURONS = ("LIFTorch", "LIFBitshiftTorch", "aLIFTorch", "LIFNeuronTorch", "LIF")
 #: Without effect in evaluation mode.
 IGNORED = ("UnitDropout", "TimeStepDropout", "Dropout", "Identity")
@@ -53,7 +55,7 @@ def from_rockpool(module: Any, input_shape: Shape, example: Any = None) -> Netwo
             ExpSyn, Linear. Dropouts are ignored.
         input_shape: (N,).
         example: frames [B, T, N] or [T, N] on which the module evolves, on a copy, and which are compared with what was
-            read (`network.judge`). None: nothing is compared.
+            read (`network.judge`). None: drawn ones.
 
     Raises:
         UnsupportedError: a module that has no counterpart, or, with an example, one that computes something else than
@@ -83,11 +85,14 @@ class _Walk:
         layers: by name, in order.
         stands_for: the layer that gives what a module gives, by the module's place.
         steps: seconds of a step, with a module that says so.
+        places: of the modules that keep a state, by identity.
+        notes: what is to be said of the layers.
     """
 
     layers: dict[str, Layer] = field(default_factory=dict)
     stands_for: dict[str, str] = field(default_factory=dict)
     steps: dict[float, str] = field(default_factory=dict)
+    places: dict[int, str] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
 
     def row(self, module: Any, name: str, source: str, shape: Shape) -> tuple[str, Shape]:
@@ -116,9 +121,14 @@ class _Walk:
         """Read a module that holds no other."""
         torch_kind = torch_class(module)
         kind = torch_kind or kind_of(module, LEAVES)
-        reason = None if torch_kind else refusal(kind)
+        reason = None if torch_kind or kind in _READERS or kind in IGNORED else refusal(kind)
         if reason is not None:
-            raise UnsupportedError(f"layer {name!r} is a {kind.partition(' ')[0]} of Rockpool, which {reason}")
+            raise UnsupportedError(f"layer {name!r} is a {kind}, which {reason}")
+        if kind in KEEPING and self.places.setdefault(id(module), name) != name:
+            raise UnsupportedError(
+                f"layer {self.places[id(module)]!r} stands in {name!r} too, where it goes on with its states: give "
+                "each place its own"
+            )
         if kind not in IGNORED:
             readers = _OF_TORCH if torch_kind else _READERS
             reading = read_wide(Call(name, module, kind, (source,)), (source,), (shape,), readers)
