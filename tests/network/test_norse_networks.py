@@ -182,6 +182,16 @@ def test_a_rectifier_of_voltages_is_refused() -> None:
         nw.from_norse(Net(), (8,), layout="step")
 
 
+def test_a_membrane_potential_of_spiking_neurons_is_no_output() -> None:
+    class Net(Step):
+        def forward(self, x: Any, hidden: Any = None) -> Any:
+            _, hidden = self.lif(self.fc(x), hidden)
+            return hidden.v, hidden
+
+    with pytest.raises(UnsupportedError, match="read out with LICell"):
+        nw.from_norse(Net(), (8,), layout="step")
+
+
 def test_a_subclass_of_a_container_is_read_as_it_runs() -> None:
     class Doubled(norse.SequentialState):  # type: ignore[misc, name-defined]
         def forward(self, x: Any, state: Any = None) -> Any:

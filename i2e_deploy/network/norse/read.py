@@ -96,6 +96,10 @@ def _time_notes(module: nn.Module, dt: float | None) -> list[Note]:
 
 def _neurons(call: Call, inputs: Sequence[str], _: Sequence[Shape]) -> Reading:
     """With weights of its own a module becomes several layers."""
+    if call.part:
+        raise UnsupportedError(
+            "gives a state in place of its spikes: states are in the trace; use its spikes, or read out with LICell"
+        )
     name, neuron = call.name, read_neuron(call.kind, call.module)
     if neuron.weight is None:
         return Reading((Layer(name, neuron.op, tuple(inputs)),))
