@@ -27,6 +27,7 @@ OF_SHAPES = frozenset((
     "grad", "is_floating_point", "is_complex", "__len__", "names", "grad_fn", "is_sparse", "element_size", "is_leaf",
     "itemsize", "__hash__", "get_device", "is_contiguous", "is_meta", "rand_like", "randn_like", "is_quantized",
     "nelement", "is_inference", "is_nested", "is_mkldnn", "retain_grad", "register_hook", "__format__", "__repr__",
+    "_backward_hooks", "untyped_storage", "storage_offset", "is_conj", "is_neg",  # of `copy.copy`
 ))  # fmt: skip
 #: They let the program decide by data, or take it out of torch.
 READS = frozenset((

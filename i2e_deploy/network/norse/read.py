@@ -16,6 +16,7 @@ from i2e_deploy.network.modules.graph import Call
 from i2e_deploy.network.modules.known import kind_of
 from i2e_deploy.network.modules.layers import Reading
 from i2e_deploy.network.modules.read import read_module
+from i2e_deploy.network.modules.steps import step_notes
 from i2e_deploy.network.modules.values import number_of
 from i2e_deploy.network.neurons import parameter
 from i2e_deploy.network.norse.neurons import KINDS, LEAVES, check_step, read_neuron, refusal, starts_from_zeros
@@ -88,10 +89,7 @@ def _time_notes(module: nn.Module, dt: float | None) -> list[Note]:
             f"layer {found[other[0]]!r} has steps of {other[0]:g} s, not of dt = {dt:g} s: give the neurons the dt of "
             "the frames, with time constants that fit, or leave dt out"
         )
-    if len(found) > 1:
-        said = " and ".join(f"{own:g} s in layer {name!r}" for own, name in found.items())
-        return [Note("", f"a step lasts {said}: each was read with its own", doubtful=True)]
-    return [Note("", f"a step lasts {own:g} s, as its neurons say: give frames of that step") for own in found]
+    return step_notes(found)
 
 
 def _neurons(call: Call, inputs: Sequence[str], _: Sequence[Shape]) -> Reading:

@@ -19,6 +19,8 @@ from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network.delay import Delay
 from i2e_deploy.network.graph import Layer
 from i2e_deploy.network.layers import Add, Linear, Scale
+from i2e_deploy.network.modules.graph import Call
+from i2e_deploy.network.modules.layers import Reading
 from i2e_deploy.network.neurons import LeakyIntegrateAndFire, parameter
 from i2e_deploy.network.op import Shape
 
@@ -77,7 +79,7 @@ def values(module: Any, name: str) -> Doubles:
     return np.asarray(found)
 
 
-def check_silent(module: Any) -> None:
+def _check_silent(module: Any) -> None:
     """It draws no noise."""
     if values(module, "noise_std").any():
         raise UnsupportedError("draws noise in every step (noise_std): set noise_std to 0, as for a chip")
@@ -90,7 +92,7 @@ def spec_of(kind: str, module: Any) -> Spec:
         UnsupportedError: an option without counterpart; the message begins with a verb.
         InputError: values that mean nothing.
     """
-    check_silent(module)
+    _check_silent(module)
     if kind != "LIF":
         _check_steps(module.spike_generation_fn)
     size = int(module.size_out)
@@ -152,12 +154,32 @@ def neuron_layers(name: str, source: str, spec: Spec) -> tuple[Layer, ...]:
     return (*rows, Layer(name, op, (source,)))
 
 
-def integrator(decay: Doubles) -> LeakyIntegrateAndFire:
-    """ExpSyn: y = decay * (y + x)."""
-    return LeakyIntegrateAndFire(parameter(decay), gain=parameter(decay))
+def read_neurons(call: Call, inputs: Sequence[str], given: Sequence[Shape]) -> Reading:
+    """Neurons of Rockpool's; see `modules.layers.WideReader`."""
+    _check_inputs(call.module, given)
+    return Reading(neuron_layers(call.name, inputs[0], spec_of(call.kind, call.module)))
 
 
-def check_inputs(module: Any, given: Sequence[Shape]) -> None:
+def read_synapse(call: Call, inputs: Sequence[str], given: Sequence[Shape]) -> Reading:
+    """ExpSynTorch: y = decay * (y + x)."""
+    _check_inputs(call.module, given)
+    _check_silent(call.module)
+    decay = parameter(np.exp(-float(call.module.dt) / values(call.module, "tau")))
+    return Reading((Layer(call.name, LeakyIntegrateAndFire(decay, gain=decay), tuple(inputs)),))
+
+
+def read_linear(call: Call, inputs: Sequence[str], given: Sequence[Shape]) -> Reading:
+    """Weights are [inputs, outputs] in Rockpool, torch and native."""
+    module = call.module
+    _check_inputs(module, given)
+    weight = values(module, "weight").reshape(int(module.size_in), int(module.size_out))
+    bias = None if module.bias is None else values(module, "bias")
+    spread = None if bias is None or not bias.any() else np.broadcast_to(bias, weight.shape[1:])
+    op = Linear(parameter(weight.T), None if spread is None else parameter(spread))
+    return Reading((Layer(call.name, op, tuple(inputs)),))
+
+
+def _check_inputs(module: Any, given: Sequence[Shape]) -> None:
     """Rockpool repeats a single input for all neurons (`_auto_batch`); here each has its own."""
     if len(given) != 1 or given[0] != (int(module.size_in),):
         hint = "; put a Linear before it, as Rockpool would repeat a single input" if given[0] == (1,) else ""
