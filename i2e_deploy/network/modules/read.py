@@ -137,7 +137,7 @@ def _run(module: nn.Module, framework: Framework, frames: Tensor, shape: Shape, 
         ledger.start(given[0], Place("step", ALWAYS, 1, shape), shape)
     try:
         with recorder.hooks(), recorder:
-            returned = [module(tensor) for tensor in given]
+            returned = framework.run(module, given)
     except UnsupportedError:
         raise
     except Exception as error:  # whatever a user's forward raises

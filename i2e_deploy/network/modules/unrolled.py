@@ -147,6 +147,13 @@ class Recorder(TorchFunctionMode):
                 f"layer {name!r} is used twice in a step, or left out in one: it was run {before} times before step "
                 f"{place.step}; its states are one, give each use its own"
             )
+        fresh = self.framework.fresh
+        if fresh is not None and ((place.step and not states) or (states and not place.step and not fresh(part))):
+            what = "without the states that it gave before" if place.step else "with states of zeros"
+            raise UnsupportedError(
+                f"layer {name!r} ({kind}) is run {what} in step {place.step}, so it starts otherwise than its class: "
+                "start with None, and give back what it returns (torch's Sequential drops it)"
+            )
         wanted = self.framework.states.get(kind, tuple(range(1, len(states) + 1)))
         for number, state in enumerate(states):
             self._check_state(name, state, place.step, wanted[number] if number < len(wanted) else -1)
