@@ -285,7 +285,7 @@ def through_a_view(m: Any, x: Any, t: int) -> Any:
             "gives layer 'lif' 'other' in step 0 and 'fc' in step 5: every step must do the same",
         ),
         (lambda m, x, t: m.norm(m.fc(x[t])), r"'norm' is a ReLU of torch.*from_model"),
-        (lambda m, x, t: torch.relu(m.fc(x[t])), "gives 'lif' what relu made of layer 'fc'.*from_model"),
+        (lambda m, x, t: torch.relu(m.fc(x[t])), r"'relu' is a ReLU: .*from_model"),
         (lambda m, x, t: m.fc(torch.tanh(x[t])), "gives 'fc' what tanh made of layer 'input'"),
         (older, "'lif' is used twice in a step, or left out in one"),
         (lambda m, x, t: m.fc(x[t].flip(1)), "gives 'fc' values of 'input' in another order or not all"),
