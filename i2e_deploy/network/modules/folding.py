@@ -11,7 +11,7 @@ from i2e_deploy.network.graph import INPUT
 from i2e_deploy.network.modules.arrangement import ALWAYS
 from i2e_deploy.network.modules.functions import Stated
 from i2e_deploy.network.modules.graph import Call
-from i2e_deploy.network.modules.unrolled import Ref, Row
+from i2e_deploy.network.modules.rows import Ref, Row
 from i2e_deploy.network.op import Shape
 
 if TYPE_CHECKING:

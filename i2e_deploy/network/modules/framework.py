@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from i2e_deploy.network.modules.layers import BATCH_NORMS, IGNORED, READERS, TORCH, Reader, WideReader
+from i2e_deploy.network.modules.layers import BATCH_NORMS, IGNORED, QUANTISING, READERS, TORCH, Reader, WideReader
 from i2e_deploy.network.modules.norms import Affine, affine
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Framework:
     def all_leaves(self) -> tuple[str, ...]:
         """Every class that is read, with its package; those that only move values are looked into."""
         moving = ("torch.nn.Flatten", "torch.nn.Unflatten")
-        return (*(leaf for leaf in TORCH if leaf not in moving), *self.leaves)
+        return (*(leaf for leaf in TORCH if leaf not in moving), *QUANTISING, *self.leaves)
 
     def all_readers(self) -> Mapping[str, Reader]:
         """torch's own and the framework's."""
