@@ -46,11 +46,11 @@ def main(pictures: int = 4000, epochs: int = 5) -> tuple[float, float, int]:
     net = Net()
     optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
     for epoch in range(epochs):
-        for batch in torch.randperm(len(frames)).split(50):
+        for batch in torch.split(torch.randperm(len(frames)), 50):
             voltages = net(frames[batch].float().transpose(0, 1))
             loss = F.cross_entropy(4 * voltages.sum(0), labels[batch])
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         print(f"epoch {epoch}: loss {loss.item():.3f}", flush=True)
 

@@ -164,7 +164,7 @@ def patched() -> Any:
     return module
 
 
-class Thresholds(sys.modules["rockpool.nn.modules.module"].Module):  # type: ignore[misc, name-defined]
+class Thresholds(sys.modules["rockpool.nn.modules.module"].Module):  # type: ignore[misc]
     """A native evolution of one's own."""
 
     def evolve(self, data: Any, record: bool = False) -> Any:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from i2e_deploy.network.op import Shape
 from i2e_deploy.network.rockpool.native import read_native
 from i2e_deploy.network.rockpool.neurons import read_linear, read_neurons, read_synapse
 from i2e_deploy.network.rockpool.plain import check_plain, refusal
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _NN = "rockpool.nn"
 #: Modules whose evolution is run and looked into.
@@ -57,7 +60,7 @@ def from_rockpool(module: Any, input_shape: Shape, example: Any = None) -> Netwo
     base = class_at(f"{_NN}.modules.module.ModuleBase")
     if base is None or not isinstance(module, base):
         raise InputError(f"{type(module).__name__} is no Rockpool module: give the trained network")
-    own = deepcopy(module)
+    own: Any = deepcopy(module)
     notes = _state_notes(module)
     if not isinstance(module, nn.Module):
         network = read_native(own, input_shape, example)
@@ -98,6 +101,11 @@ def _state_notes(module: Any) -> list[Note]:
     return [Note("", "the module holds states of an earlier run: the network starts as after reset_state()")]
 
 
+def _evolved(module: Any, given: Sequence[Tensor]) -> list[Any]:
+    """What it gives, without states and records."""
+    return [module.evolve(x)[0] for x in given]
+
+
 _KEEPING = (*NEURONS, "ExpSynTorch")
 ROCKPOOL = Framework(
     name="Rockpool",
@@ -109,5 +117,5 @@ ROCKPOOL = Framework(
     ignored=("UnitDropout", "TimeStepDropout"),
     containers=tuple(path.rpartition(".")[2] for path in CONTAINERS),
     default=lambda _: "BT",
-    run=lambda module, given: [module.evolve(x)[0] for x in given],
+    run=_evolved,
 )
