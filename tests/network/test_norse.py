@@ -120,3 +120,17 @@ def compare_states(kind: str, module: Any, ours: Mapping[str, NDArray[Any]], sta
         fades = 1 - module.dt * number("tau_adapt_inv")
         theirs = (state.b.numpy() - number("v_th")) * fades
         np.testing.assert_allclose(ours["adaptation"][equal], theirs[equal], rtol=1e-4, atol=2e-5)
+
+
+def test_spikes_that_the_last_bit_of_float32_decides_are_counted_and_no_error() -> None:
+    """A threshold that is a membrane potential of Norse's own, to the bit: there it does not fire, and we may."""
+    decided = 0
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        frames = rng.normal(1.0, 0.5, (1, 16, 3)).astype(np.float32)
+        silent = norse.LIFCell(norse.LIFParameters(v_th=torch.tensor(1e9)))
+        _, state = own(silent, frames[:, :12], False)
+        cell = norse.LIFCell(norse.LIFParameters(v_th=state.v[0, 1].clone()))
+        network = nw.from_norse(cell, (3,), example=frames)
+        decided += "the last bit of float32 decided a spike in 1 neuron" in network.notes[-1].text
+    assert 0 < decided < 10

@@ -153,3 +153,15 @@ def test_every_module_with_every_option_equals_rockpool(kind: str) -> None:
     print(f"{kind}: float32 decided in {decided} of {neurons} neurons, {fired} spikes or values")
     assert decided <= 0.02 * neurons
     assert fired > 100
+
+
+def test_spikes_that_the_last_bit_of_float32_decides_are_counted_and_no_error() -> None:
+    """A threshold that is a membrane potential of Rockpool's own, to the bit: there it fires, and we may not."""
+    decided = 0
+    for seed in range(10):
+        frames = np.random.default_rng(seed).normal(0.5, 0.3, (1, 16, 3)).astype(np.float32)
+        _, record = own(modules.LIFTorch(3, threshold=torch.tensor(1e9)), frames)
+        module = modules.LIFTorch(3, threshold=record["vmem"][0, 11, 1].clone())
+        network = nw.from_rockpool(module, (3,), example=frames)
+        decided += "the last bit of float32 decided a spike in 1 neuron" in network.notes[-1].text
+    assert 0 < decided < 10
