@@ -247,7 +247,8 @@ def in_loop(body: Callable[[Any, Any, int], Any], after: Callable[[Any], Any] = 
         def __init__(self) -> None:
             super().__init__()
             self.fc, self.other, self.lif, self.norm = nn.Linear(4, 4), nn.Linear(4, 4), snn.Leaky(0.9), nn.ReLU()
-            self.lif2, self.held = snn.Leaky(0.5), {}
+            self.lif2 = snn.Leaky(0.5)
+            self.held: dict[Any, Any] = {}
 
         def forward(self, x: Any) -> Any:
             mem, spikes = self.lif.init_leaky(), []
@@ -340,3 +341,36 @@ def test_the_module_is_left_as_it_was() -> None:
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
     assert all(not part._forward_hooks and not part._forward_pre_hooks for part in module.modules())
     assert [layer.name for layer in network.layers] == ["0", "2"]
+
+
+def test_what_leads_nowhere_or_is_returned_too_is_said() -> None:
+    class Recording(Dense):
+        def __init__(self) -> None:
+            super().__init__()
+            self.aside = nn.Linear(30, 2)
+
+        def forward(self, x: Any) -> Any:
+            mem1, mem2 = self.lif1.init_leaky(), self.lif2.init_leaky()
+            hidden, spikes = [], []
+            for frame in x:
+                spk1, mem1 = self.lif1(self.fc1(frame), mem1)
+                self.aside(spk1)
+                spk2, mem2 = self.lif2(self.fc2(spk1), mem2)
+                hidden.append(spk1)
+                spikes.append(spk2)
+            return torch.stack(hidden), torch.stack(spikes)
+
+    network = from_snntorch(Recording(), (24,))
+    assert network.outputs == ("lif2",)
+    said = [note.text for note in network.notes]
+    assert "aside lead to no output and were left out" in said
+    assert "the module returns lif1 too, which feeds other layers: see the trace's layers" in said
+
+
+def test_states_of_neurons_that_are_reset_are_no_output() -> None:
+    class Potential(Dense):
+        def forward(self, x: Any) -> Any:
+            return super().forward(x)[1]
+
+    with pytest.raises(UnsupportedError, match=r"'lif2' hands on a state and no spikes: return its spikes"):
+        from_snntorch(Potential(), (24,))
