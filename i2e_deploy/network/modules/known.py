@@ -17,8 +17,10 @@ CALLED = ("__call__", "_wrapped_call_impl", "_call_impl", "forward")
 _UNCALLED = frozenset((
     "extra_repr", "reset_parameters", "_get_name", "train", "eval", "state_dict", "load_state_dict",
     "_save_to_state_dict", "_load_from_state_dict", "get_extra_state", "set_extra_state", "to", "cuda", "cpu", "float",
-    "double", "half", "bfloat16", "type", "_apply", "compile", "zero_grad", "arg_dict", "_param_dict",
+    "double", "half", "bfloat16", "type", "_apply", "compile", "zero_grad", "arg_dict", "_param_dict", "parameters",
 ))  # fmt: skip
+#: Its `__call__` runs that of torch, or what `check_plain` of our Rockpool reader looks at.
+_ROCKPOOL = "rockpool.nn.modules.torch.torch_module"
 _SPECIAL = frozenset({"__call__", "__getattr__", "__getattribute__", "__setattr__", "__iter__"})
 
 
@@ -31,7 +33,7 @@ def kind_of(module: Any, leaves: Collection[str]) -> str:
             forward pass calls is that class's own. A class whose forward computes in other ways what one of them does
             says so, `stands_for = "Conv2d"`: that is the user's word, and holds for the methods that this class has.
     """
-    own, kinds = type(module), {leaf.rpartition(".")[2]: leaf for leaf in leaves}
+    own, kinds = _class_of(module), {leaf.rpartition(".")[2]: leaf for leaf in leaves}
     saying = next((base for base in own.__mro__ if "stands_for" in vars(base)), None)
     if saying is not None and not _overridden(module, saying):
         word = str(saying.__dict__["stands_for"])
@@ -70,13 +72,15 @@ def replaced_calls(module: Any) -> list[str]:
 
     own = type(module)
     names = [] if isinstance(module, fx.GraphModule) else CALLED[:3]
-    changed = {name for name in names if getattr(own, name) is not getattr(nn.Module, name)}
+    found = {name: getattr(own, name) for name in names}
+    changed = {name for name, method in found.items() if method is not getattr(nn.Module, name)}
+    changed = {name for name in changed if getattr(found[name], "__module__", None) != _ROCKPOOL}
     return sorted(changed | {name for name in CALLED if name in vars(module)})
 
 
 def _overridden(module: Any, base: type) -> list[str]:
     """In a subclass, or in the instance."""
-    own, held = type(module), vars(module)
+    own, held = _class_of(module), vars(module)
     added = {name for part in own.__mro__ if part not in base.__mro__ for name in vars(part)}
     known = {name: _defined(base, name) for name in (*added, *held)}
     return sorted(
@@ -84,6 +88,13 @@ def _overridden(module: Any, base: type) -> list[str]:
         for name, method in known.items()
         if _counts(name, method) and (name in held or _defined(own, name) is not method)
     )
+
+
+def _class_of(module: Any) -> type:
+    """Its class; that of torch's which Rockpool made one of its own of (`TorchModule.from_torch`)."""
+    own = type(module)
+    patched = own.__module__ == _ROCKPOOL and own.__qualname__ == "TorchModule.from_torch.<locals>.TorchModulePatch"
+    return own.__mro__[1] if patched else own
 
 
 def _defined(own: type, name: str) -> Any:
