@@ -393,7 +393,7 @@ def test_states_that_are_reset_on_the_way_are_refused(change: str) -> None:
 
 def test_states_that_the_user_hands_over_from_outside_ask_for_a_loop() -> None:
     class Outside(Dense):
-        def forward(self, x: Any, mem1: Any, mem2: Any) -> Any:
+        def forward(self, x: Any, mem1: Any, mem2: Any) -> Any:  # type: ignore[override]
             spk1, mem1 = self.lif1(self.fc1(x), mem1)
             spk2, mem2 = self.lif2(self.fc2(spk1), mem2)
             return spk2, mem1, mem2
