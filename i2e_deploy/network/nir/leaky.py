@@ -11,8 +11,9 @@ A file says neither how long a step is nor how the equations become steps, and p
 | rockpool | exp(-dt / tau) | r * dt / tau | Rockpool, which writes r = tau / dt * exp(-dt / tau) |
 | sinabs | exp(-1 / tau) | r | Sinabs, whose tau is in steps |
 
-The current has the same forms with `w_in` in place of r; the membrane integrates the new current. After a spike NIR
-sets v to `v_reset` (0 where an old file has none); where `write_nir` kept it in the metadata, what it kept.
+The current has the same forms with `w_in` in place of r; the membrane integrates the new current. A neuron starts at
+rest, at v_leak, as Norse's does. After a spike NIR sets v to `v_reset` (0 where an old file has none). What
+`write_nir` kept in the metadata comes first.
 """
 
 from __future__ import annotations
@@ -67,7 +68,8 @@ def read_leaky(node: Guarded, kind: str, chosen: NeuronChoices) -> ReadLeaky:
     decay, gain = step.factors(node, LEAKY[kind], node.numbers("r"))
     values: dict[str, Any] = {"decay": decay, "gain": gain}
     if "v_leak" in node and LEAKY[kind]:
-        values["bias"] = (1 - decay) * node.numbers("v_leak")
+        rest = node.numbers("v_leak")
+        values |= {"bias": (1 - decay) * rest, "start": said.get("start", rest)}
     if kind.startswith("Cuba"):
         weight = node.numbers("w_in") if "w_in" in node else np.ones(1)
         values["current_decay"], values["current_gain"] = step.factors(node, "tau_syn", weight)
@@ -165,8 +167,7 @@ def _spiking(
 def _op(node: Guarded, values: Mapping[str, Any], words: Mapping[str, Any]) -> LeakyIntegrateAndFire:
     """One value for all neurons where they are equal: as neurons of a layer have in most files."""
     held: dict[str, Any] = {name: parameter(_one(np.asarray(value))) for name, value in values.items()}
-    if "bias" in held and not held["bias"].any():
-        del held["bias"]
+    held = {name: array for name, array in held.items() if name not in ("bias", "start") or array.any()}
     if (held["gain"] == 1).all():
         del held["gain"]
     try:
@@ -189,6 +190,8 @@ def _said(node: Guarded) -> dict[str, Any]:
     if method not in METHODS:
         raise metadata.error(f"is {method!r}, expected one of {', '.join(METHODS)}", "method")
     said: dict[str, Any] = {"method": method, "dt": _one_number(metadata, "dt")}
+    if "start" in metadata:
+        said["start"] = metadata.numbers("start")
     if "reset" not in metadata:
         return said
     said["reset"] = metadata.text("reset")

@@ -186,13 +186,14 @@ class _Reading:
         """A delay before the neurons that feed it, which must say how many they are."""
         neuron = self.graph.loops[name]
         node, kind = self.graph.groups[neuron], self.graph.kinds[neuron]
-        stated = node.shape("v_threshold")
-        if not stated or (len(stated) > 1 and stated[0] == 1):
+        stated = tuple(node.shape("v_threshold" if "v_threshold" in node else "r"))
+        shape = stated[1:] if len(stated) in (2, 4) and stated[0] == 1 else stated
+        if not shape:
             raise UnsupportedError(
-                f"{node.error(f'is a {kind} in a loop with parameters of shape {list(stated)}')}: in a loop the shape "
-                "of the neurons must be theirs, without a batch"
+                f"{node.error(f'is a {kind} in a loop with one value for all neurons')}: there the file must say how "
+                "many there are; give parameters of the shape of the neurons"
             )
-        return Delay(parameter(1), shape=tuple(stated))
+        return Delay(parameter(1), shape=shape)
 
 
 def _spread(op: Op, shape: Shape) -> Op:
@@ -208,16 +209,20 @@ def _spread(op: Op, shape: Shape) -> Op:
 
 
 def _delay(node: Guarded, chosen: NeuronChoices) -> Op:
-    seconds = node.numbers("delay")
-    if chosen.dt is None and seconds.any():
+    seconds, dt = node.numbers("delay"), chosen.dt
+    if dt is None and "metadata" in node and "dt" in node.group("metadata"):
+        dt = float(node.group("metadata").numbers("dt").reshape(-1)[0])
+    if dt is None and seconds.any():
         raise UnsupportedError(
             f"{node.error('is a time in seconds', 'delay')}: give the length of a step, dt=1e-4 (--read dt=1e-4)"
         )
-    steps = seconds / (chosen.dt or 1.0)
+    if dt is not None and dt <= 0:
+        raise node.error(f"has a step of {dt:g} s", "metadata/dt")
+    steps = seconds / (dt or 1.0)
     whole_ones = np.rint(steps)
     if (np.abs(steps - whole_ones) > 1e-3).any():
         worst = float(seconds.reshape(-1)[np.abs(steps - whole_ones).argmax()])
-        raise UnsupportedError(f"{node.error(f'is {worst:g} s', 'delay')}: no whole number of steps of {chosen.dt:g} s")
+        raise UnsupportedError(f"{node.error(f'is {worst:g} s', 'delay')}: no whole number of steps of {dt:g} s")
     return Delay(parameter(whole_ones))
 
 
