@@ -1,4 +1,8 @@
-"""Which module feeds which: a row of layers, or any feed-forward graph, read by tracing it symbolically."""
+"""Which module feeds which: a row of layers, or any feed-forward graph, read by tracing it symbolically.
+
+For modules that hold no loop over time: Sinabs' layers take all steps at once, batch and time as one axis, so a symbol
+in place of a tensor says all, and no frames are needed. Modules with a loop of their own are run (`unrolled`).
+"""
 
 from __future__ import annotations
 
@@ -19,7 +23,7 @@ class Call(NamedTuple):
     """One module (or the name of a function: `Add`, `Flatten`) applied to the outputs of others.
 
     A module that is applied again has another name each time: `pool`, `pool:2`; `turn` counts from 0 how often it was
-    applied before.
+    applied before. `part` is which of its outputs is meant, where a module gives several (a state of neurons).
     """
 
     name: str
@@ -27,6 +31,7 @@ class Call(NamedTuple):
     kind: str
     inputs: tuple[str, ...]
     turn: int = 0
+    part: int = 0
 
 
 def calls(module: nn.Module, leaves: Collection[str]) -> tuple[list[Call], tuple[str, ...]]:

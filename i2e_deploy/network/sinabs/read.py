@@ -9,11 +9,13 @@ from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network.graph import INPUT, Layer, Network
 from i2e_deploy.network.modules.graph import Call, calls
 from i2e_deploy.network.modules.hooks import check_plain
+from i2e_deploy.network.modules.layers import BATCH_NORMS, read_op, shape_after
+from i2e_deploy.network.modules.norms import affine, folded
 from i2e_deploy.network.modules.recording import as_it_was
 from i2e_deploy.network.modules.values import precision_note, shape_of
 from i2e_deploy.network.op import Shape
 from i2e_deploy.network.sinabs.judge import judged
-from i2e_deploy.network.sinabs.layers import BATCH_NORMS, IGNORED, LEAVES, NEURONS, folded, read_op
+from i2e_deploy.network.sinabs.layers import IGNORED, LEAVES, NEURONS, SINABS_READERS
 from i2e_deploy.network.sinabs.time import check_time
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ def from_sinabs(module: nn.Module, input_shape: Shape, example: Any = None) -> N
     with as_it_was(module), torch.no_grad(), torch.random.fork_rng(devices=[]):
         module.eval()
         found, outputs = calls(module, LEAVES)
-        layers, stands_for, norms = _layers(found)
+        layers, stands_for, norms = _layers(found, shape)
         notes = tuple(note for call in found for note in precision_note(call.name, call.module))
     reads = [(call.name, source) for call in found if stands_for[call.name] == call.name for source in call.inputs]
     _check_norms(reads, stands_for, norms)
@@ -66,12 +68,17 @@ def from_sinabs(module: nn.Module, input_shape: Shape, example: Any = None) -> N
     return judged(network, module, example, found, stands_for, norm_calls, outputs)
 
 
-def _layers(found: Sequence[Call]) -> tuple[dict[str, Layer], dict[str, str], dict[str, tuple[str, ...]]]:
+def _layers(found: Sequence[Call], shape: Shape) -> tuple[dict[str, Layer], dict[str, str], dict[str, tuple[str, ...]]]:
     """The layers by name; the layer that each call became; and the batch norms between that and the call."""
     layers: dict[str, Layer] = {}
-    stands_for, neurons = {INPUT: INPUT}, dict[int, str]()
+    stands_for = {INPUT: INPUT}
     norms: dict[str, tuple[str, ...]] = {INPUT: ()}
-    for name, leaf, kind, sources, _ in found:
+    shapes = {INPUT: shape}
+    twice = next((call for call in found if call.kind in NEURONS and call.turn), None)
+    if twice is not None:
+        first = next(call.name for call in found if call.module is twice.module)
+        raise UnsupportedError(f"layer {first!r} is used twice: its states are one; give each use its own")
+    for name, leaf, kind, sources, *_ in found:
         if name == INPUT:
             raise InputError(f"a layer is called {INPUT!r}, which names the input of the network: rename it")
         inputs = tuple(stands_for[source] for source in sources)
@@ -80,14 +87,12 @@ def _layers(found: Sequence[Call]) -> tuple[dict[str, Layer], dict[str, str], di
             (stands_for[name],) = inputs
             norms[name] = norms[sources[0]]
             if kind in BATCH_NORMS:
-                layers[inputs[0]] = folded(name, leaf, layers.get(inputs[0]))
+                layers[inputs[0]] = folded(name, affine(name, leaf), layers.get(inputs[0]))
                 norms[name] += (name,)
             continue
-        if kind in NEURONS and neurons.setdefault(id(leaf), name) != name:
-            raise UnsupportedError(
-                f"layer {neurons[id(leaf)]!r} is used twice: its states are one; give each use its own"
-            )
-        layers[name] = Layer(name, read_op(name, kind, leaf), inputs)
+        given = [shapes[source] for source in inputs]
+        layers[name] = Layer(name, read_op(name, kind, leaf, given, SINABS_READERS), inputs)
+        shapes[name] = shape_after(layers[name], given)
     if not layers:
         raise InputError("the module holds no layers: give the trained network")
     return layers, stands_for, norms
