@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from i2e_deploy.network.neurons import LeakyReset as LeakyReset
     from i2e_deploy.network.neurons import ResetMode as ResetMode
     from i2e_deploy.network.nir.choices import nir_readings as nir_readings
+    from i2e_deploy.network.nir.data_write import write_nir_data as write_nir_data
     from i2e_deploy.network.nir.frameworks import judge_nir_with as judge_nir_with
     from i2e_deploy.network.nir.judge import judge_nir as judge_nir
     from i2e_deploy.network.nir.read import read_nir as read_nir
@@ -54,6 +55,7 @@ else:
             "neurons": "IntegrateAndFire LeakyIntegrateAndFire LeakyReset ResetMode",
             "pooling": "MaxPool2d Pool2d Pooling",
             "nir.choices": "nir_readings",
+            "nir.data_write": "write_nir_data",
             "nir.frameworks": "judge_nir_with",
             "nir.judge": "judge_nir",
             "nir.read": "read_nir",

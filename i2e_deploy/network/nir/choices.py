@@ -8,8 +8,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from i2e_deploy.network.neurons import IntegrateAndFire
-from i2e_deploy.network.nir.neurons import AS_NIR, AS_SINABS, NeuronChoices, with_answers
+from i2e_deploy.network.nir.neurons import AS_NIR, AS_SINABS, NeuronChoices, Neurons, with_answers
 from i2e_deploy.network.nir.read import ReadNir, read_nir_file
 
 
@@ -63,7 +62,7 @@ def _run(read: ReadNir, options: Mapping[str, Any], assumed: bool, frames: Any) 
     for layer in read.network.layers:
         neurons = read.neurons.get(layer.name)
         answers = {name: value for name, value in options.items() if neurons and name in neurons.unsaid}
-        op = with_answers(layer.op, answers) if isinstance(layer.op, IntegrateAndFire) else layer.op
+        op = with_answers(layer.op, answers) if neurons and isinstance(layer.op, Neurons) else layer.op
         layers.append(replace(layer, op=op))
     trace = replace(read.network, layers=tuple(layers)).run(frames)
     spikes = sum(int(trace.layers[name].sum(dtype="float64")) for name in read.neurons)

@@ -23,25 +23,38 @@ import numpy as np
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.hdf5_guard import Guarded
 from i2e_deploy.network.graph import Note
-from i2e_deploy.network.neurons import LARGEST, MAX_SPIKES, IntegrateAndFire, ResetMode
-from i2e_deploy.network.nir.nodes import one_whole
+from i2e_deploy.network.neurons import (
+    LARGEST,
+    MAX_SPIKES,
+    IntegrateAndFire,
+    LeakyIntegrateAndFire,
+    ResetMode,
+    parameter,
+)
+from i2e_deploy.network.nir.values import one_whole
 from i2e_deploy.text import counted, listed
 
 #: How far r * dt may be from 1: both are often float32.
 RATE_TOLERANCE = 1e-5
 _QUESTIONS = ("reset", "max_spikes", "min_v")
+#: How leaky nodes become steps, see `leaky`.
+Method = Literal["euler", "exponential", "rockpool", "sinabs"]
+METHODS: tuple[Method, ...] = ("euler", "exponential", "rockpool", "sinabs")
+#: Neurons that IF nodes become: one threshold a layer and a reset to 0, or what each neuron has.
+Neurons = IntegrateAndFire | LeakyIntegrateAndFire
 
 
 @dataclass(frozen=True)
 class NeuronChoices:
-    """What IF neurons do where the file does not say it; None = assume, and note it as doubtful.
+    """What neurons do where the file does not say it; None = assume, and note it as doubtful.
 
     Args:
         reset: `"subtract"` or `"zero"`.
         max_spikes: most spikes of a neuron in a step; `"any"` = no limit.
         min_v: lower bound of the membrane potential, 0 or below; `"none"` = no bound, `"-threshold"` = minus the
             threshold of each node.
-        dt: length of a step in seconds, where r = 1 / dt stands for 1.
+        dt: length of a step in seconds; of IF nodes, where r = 1 / dt stands for 1.
+        method: how leaky nodes become steps: `"euler"`, `"exponential"`, `"rockpool"` or `"sinabs"`.
 
     Raises:
         InputError: another value.
@@ -51,8 +64,11 @@ class NeuronChoices:
     max_spikes: int | Literal["any"] | None = None
     min_v: float | Literal["none", "-threshold"] | None = None
     dt: float | None = None
+    method: Method | None = None
 
     def __post_init__(self) -> None:
+        if self.method not in (None, *METHODS):
+            raise InputError(f"method is {self.method!r}: choose one of {', '.join(METHODS)}")
         if self.reset not in (None, "subtract", "zero"):
             raise InputError(f"reset is {self.reset!r}: choose 'subtract' or 'zero'")
         spikes = self.max_spikes
@@ -74,7 +90,7 @@ AS_NIR = NeuronChoices("zero", 1, "none")
 class ReadNeurons:
     """An IF node: the layer, which questions the file leaves open, and what the user chose against the file."""
 
-    op: IntegrateAndFire
+    op: Neurons
     unsaid: tuple[str, ...] = ()
     overruled: tuple[str, ...] = ()
 
@@ -87,30 +103,57 @@ def read_neurons(node: Guarded, chosen: NeuronChoices) -> ReadNeurons:
         UnsupportedError: parameters without an exact counterpart.
     """
     _check_rate(node, chosen.dt)
-    if "v_reset" in node and node.numbers("v_reset").any():
-        raise UnsupportedError(f"{node.error('is not 0', 'v_reset')}: neurons reset by subtraction or to zero")
-    thresholds = np.unique(node.numbers("v_threshold"))
-    if len(thresholds) != 1:
-        raise UnsupportedError(
-            f"{node.error(f'holds {len(thresholds)} different values', 'v_threshold')}: a core has one; make them equal"
-        )
-    threshold = float(np.float32(thresholds[0]))
+    op = _neurons(node)
     assumed, said = AS_SINABS if chosen.dt is None else AS_NIR, _said(node)
     answers = {name: getattr(assumed, name) for name in _QUESTIONS} | said
     picked = {name: getattr(chosen, name) for name in _QUESTIONS if getattr(chosen, name) is not None}
     unsaid = tuple(name for name in _QUESTIONS if name not in said and name not in picked)
     overruled = tuple(f"{n}={said[n]} by {n}={v}" for n, v in picked.items() if n in said and said[n] != v)
-    return ReadNeurons(with_answers(IntegrateAndFire(threshold), answers | picked), unsaid, overruled)
+    if (
+        isinstance(op, LeakyIntegrateAndFire)
+        and op.reset_value is not None
+        and (answers | picked)["reset"] == "subtract"
+    ):
+        raise UnsupportedError(
+            f"{node.error('is not 0', 'v_reset')}: neurons that subtract their threshold have no value to reset to; "
+            "say what they do, --read reset=zero (to v_reset)"
+        )
+    return ReadNeurons(with_answers(op, answers | picked), unsaid, overruled)
 
 
-def with_answers(op: IntegrateAndFire, answers: Mapping[str, Any]) -> IntegrateAndFire:
+def _neurons(node: Guarded) -> Neurons:
+    """The thresholds and where a reset goes, without what the file leaves open."""
+    thresholds, back = node.numbers("v_threshold"), None
+    if "v_reset" in node and node.numbers("v_reset").any():
+        back = parameter(node.numbers("v_reset"))
+    if back is None and len(np.unique(thresholds)) == 1:
+        return IntegrateAndFire(float(np.float32(thresholds.flat[0])))
+    return LeakyIntegrateAndFire(parameter(1), parameter(thresholds), reset_value=back)
+
+
+def with_answers(op: Neurons, answers: Mapping[str, Any]) -> Neurons:
     """The neurons with other values of fields of `NeuronChoices`, in its words."""
     values: dict[str, Any] = dict(answers)
+    if isinstance(op, LeakyIntegrateAndFire):
+        return _leaky_with(op, values)
     if "max_spikes" in values:
         values["max_spikes"] = None if values["max_spikes"] == "any" else values["max_spikes"]
     if "min_v" in values:
         low = values["min_v"]
         values["min_v"] = None if low == "none" else -op.threshold if low == "-threshold" else float(np.float32(low))
+    return replace(op, **values)
+
+
+def _leaky_with(op: LeakyIntegrateAndFire, answers: dict[str, Any]) -> LeakyIntegrateAndFire:
+    values: dict[str, Any] = {}
+    if "reset" in answers:
+        values["reset"] = "subtract" if answers["reset"] == "subtract" else "value"
+    if "max_spikes" in answers:
+        values["max_spikes"] = None if answers["max_spikes"] == "any" else answers["max_spikes"]
+    if "min_v" in answers:
+        low = answers["min_v"]
+        assert op.threshold is not None
+        values["min_v"] = None if low == "none" else -op.threshold if low == "-threshold" else parameter(low)
     return replace(op, **values)
 
 
