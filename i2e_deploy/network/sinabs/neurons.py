@@ -9,7 +9,7 @@ says so.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ _ROUNDS = (
     "float32 rounds otherwise than in Sinabs ({}): a membrane potential within a millionth of its threshold may fire a "
     "step earlier or later"
 )
-_Given = Mapping[str, Any]
+_Given = dict[str, Any]
 
 
 def read_neurons(kind: str, name: str, module: Any, inputs: Sequence[str], given: Sequence[Shape]) -> Reading:
