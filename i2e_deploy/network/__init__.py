@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from i2e_deploy.network.sensor import Sensor as Sensor
     from i2e_deploy.network.sinabs.export import to_sinabs as to_sinabs
     from i2e_deploy.network.sinabs.read import from_sinabs as from_sinabs
+    from i2e_deploy.network.snntorch.read import from_snntorch as from_snntorch
 else:
     __getattr__, __dir__, __all__ = offer(
         __name__,
@@ -60,5 +61,6 @@ else:
             "sensor": "Sensor",
             "sinabs.export": "to_sinabs",
             "sinabs.read": "from_sinabs",
+            "snntorch.read": "from_snntorch",
         },
     )

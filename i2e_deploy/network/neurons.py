@@ -86,9 +86,11 @@ class LeakyIntegrateAndFire(Op):
         current     = current_decay * current + current_gain * x          (only with a current_decay)
         v           = decay * v + gain * (current, or x) + bias
         v           = v - amount * (spikes of the step before), or reset_value where it fired    (only if late_reset)
+        v           = v - threshold where the v of the step before is still above it                (only if backlog)
         bound       = threshold + adaptation
         spikes      = how often `bound` fits into v, at most max_spikes
         v           = v - amount * spikes, or reset_value where it fired                     (only if not late_reset)
+        v           = v + threshold where it was subtracted before                                  (only if backlog)
         v           = max(v, min_v)
         adaptation  = adaptation_decay * adaptation + adaptation_step * spikes  (only with an adaptation_decay)
 
@@ -104,6 +106,8 @@ class LeakyIntegrateAndFire(Op):
             spike, None = the bound that it passed.
         late_reset: the reset follows in the next step, after decay and input (snnTorch's `reset_delay`): what is
             subtracted does not decay, and `"value"` discards the input of that step.
+        backlog: a neuron that is still above its threshold after its reset fires in the next step only from two
+            thresholds on (snnTorch's `reset_delay=False`); only with a reset that subtracts the threshold at once.
         min_v: lower bound of the membrane potential, None = none.
         start: membrane potential before the first step, None = 0.
         current_decay: of a synaptic current; None = the input reaches the membrane itself.
@@ -131,6 +135,7 @@ class LeakyIntegrateAndFire(Op):
     reset: LeakyReset = "subtract"
     reset_value: Array | None = None
     late_reset: bool = False
+    backlog: bool = False
     min_v: Array | None = None
     start: Array | None = None
     current_decay: Array | None = None
@@ -149,12 +154,15 @@ class LeakyIntegrateAndFire(Op):
             raise InputError(f"max_spikes is {self.max_spikes!r}: give a whole number from 1 to {MAX_SPIKES}, or None")
         if self.reset not in ("subtract", "value", "none"):
             raise InputError(f"reset is {self.reset!r}: choose 'subtract', 'value' or 'none'")
-        for name in ("strict", "late_reset", "old_current"):
+        for name in ("strict", "late_reset", "backlog", "old_current"):
             if type(getattr(self, name)) is not bool:
                 raise InputError(f"{name} is {getattr(self, name)!r}: give True or False")
         for name in ("current_gain", "current_start"):
             if self.current_decay is None and getattr(self, name) is not None:
                 raise InputError(f"{name} is given without current_decay: give both, or neither")
+        plain = self.reset == "subtract" and self.reset_value is None and not self.late_reset
+        if self.backlog and not (plain and self.threshold is not None and self.adaptation_decay is None):
+            raise InputError("backlog is for neurons that subtract their threshold at once: leave it off")
         if (self.adaptation_decay is None) != (self.adaptation_step is None):
             raise InputError("of adaptation_decay and adaptation_step one is given: give both, or neither")
         if self.adaptation_decay is not None and self.threshold is None:
@@ -194,6 +202,8 @@ class LeakyIntegrateAndFire(Op):
             return v, {**after, "v_mem": v}
         if self.late_reset and "spikes" in state:
             v = self._reset(v, state["spikes"], state.get("bound", threshold), of["reset_value"])
+        owed = (state["v_mem"] > threshold).to(v) if self.backlog and "v_mem" in state else None
+        v = v if owed is None else v - owed * threshold
         adaptation = state.get("adaptation", torch.zeros_like(x))
         grows = of["adaptation_step"]
         bound = threshold if grows is None else threshold + adaptation
@@ -202,7 +212,7 @@ class LeakyIntegrateAndFire(Op):
             after["spikes"] = spikes
             after |= {} if bound is threshold else {"bound": bound}
         else:
-            v = self._reset(v, spikes, bound, of["reset_value"])
+            v = self._reset(v, spikes if owed is None else spikes - owed, bound, of["reset_value"])
         v = v if of["min_v"] is None else torch.maximum(v, of["min_v"])
         if grows is not None and (fades := of["adaptation_decay"]) is not None:
             after["adaptation"] = fades * adaptation + grows * spikes

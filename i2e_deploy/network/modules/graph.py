@@ -19,7 +19,7 @@ class Call(NamedTuple):
     """One module (or the name of a function: `Add`, `Flatten`) applied to the outputs of others.
 
     A module that is applied again has another name each time: `pool`, `pool:2`; `turn` counts from 0 how often it was
-    applied before.
+    applied before. `part` is which of its outputs is meant, where a module gives several (a state of neurons).
     """
 
     name: str
@@ -27,6 +27,7 @@ class Call(NamedTuple):
     kind: str
     inputs: tuple[str, ...]
     turn: int = 0
+    part: int = 0
 
 
 def calls(module: nn.Module, leaves: Collection[str]) -> tuple[list[Call], tuple[str, ...]]:

@@ -15,6 +15,7 @@ from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network.convolution import Conv1d, Conv2d
 from i2e_deploy.network.graph import Layer
 from i2e_deploy.network.layers import Add, Concat, Flatten, Reshape
+from i2e_deploy.network.modules.graph import Call
 from i2e_deploy.network.modules.hooks import refresh_weights
 from i2e_deploy.network.modules.values import pair_of, whole
 from i2e_deploy.network.modules.weights import conv1d, conv2d, linear, quantised
@@ -54,8 +55,8 @@ class Reading(NamedTuple):
 
 #: Reads a module whose inputs have these shapes: one layer.
 Reader = Callable[[Any, Sequence[Shape]], Op]
-#: Reads a module of this name with these inputs, of these shapes.
-WideReader = Callable[[str, Any, Sequence[str], Sequence[Shape]], Reading]
+#: Reads a call whose inputs are these layers, of these shapes.
+WideReader = Callable[[Call, Sequence[str], Sequence[Shape]], Reading]
 
 #: What to do instead of a module that has no counterpart, by its class.
 WAY_OUT: Mapping[str, str] = {
@@ -94,11 +95,9 @@ def read_op(name: str, kind: str, module: Any, given: Sequence[Shape], readers: 
     return read
 
 
-def read_wide(
-    name: str, kind: str, module: Any, inputs: Sequence[str], given: Sequence[Shape], readers: Mapping[str, WideReader]
-) -> Reading:
+def read_wide(call: Call, inputs: Sequence[str], given: Sequence[Shape], readers: Mapping[str, WideReader]) -> Reading:
     """The same of a module that becomes several layers, or needs a word."""
-    read: Reading = _guarded(name, kind, module, readers, lambda reader: reader(name, module, inputs, given))
+    read: Reading = _guarded(call.name, call.kind, call.module, readers, lambda reader: reader(call, inputs, given))
     return read
 
 

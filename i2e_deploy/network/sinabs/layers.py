@@ -13,6 +13,7 @@ from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network.convolution import Conv2d
 from i2e_deploy.network.graph import Layer
 from i2e_deploy.network.layers import Add, Flatten
+from i2e_deploy.network.modules.graph import Call
 from i2e_deploy.network.modules.known import kind_of
 from i2e_deploy.network.modules.layers import IGNORED as TORCH_IGNORED
 from i2e_deploy.network.modules.layers import READERS, TORCH, Reader, Reading, WideReader, window
@@ -83,8 +84,8 @@ def _flatten(module: Any, given: Sequence[Shape], timed: bool) -> Op:
     return READERS["Flatten"](SimpleNamespace(start_dim=first, end_dim=last), given)
 
 
-def _one(reader: Reader, name: str, module: Any, inputs: Sequence[str], given: Sequence[Shape]) -> Reading:
-    return Reading((Layer(name, reader(module, given), tuple(inputs)),))
+def _one(reader: Reader, call: Call, inputs: Sequence[str], given: Sequence[Shape]) -> Reading:
+    return Reading((Layer(call.name, reader(call.module, given), tuple(inputs)),))
 
 
 #: By kind, see `modules.layers.read_op`.
@@ -105,5 +106,5 @@ def readers(timed: bool) -> Mapping[str, WideReader]:
     found: dict[str, Reader] = {**_READERS, "Flatten": partial(_flatten, timed=timed)}
     return {
         **{kind: partial(_one, reader) for kind, reader in found.items()},
-        **{kind: partial(read_neurons, kind) for kind in NEURONS},
+        **dict.fromkeys(NEURONS, read_neurons),
     }

@@ -17,6 +17,7 @@ import numpy as np
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network.arguments import spreads
 from i2e_deploy.network.graph import Layer
+from i2e_deploy.network.modules.graph import Call
 from i2e_deploy.network.modules.layers import Reading
 from i2e_deploy.network.modules.values import array_of, number_of, whole
 from i2e_deploy.network.neurons import IntegrateAndFire, LeakyIntegrateAndFire, LeakyReset, parameter
@@ -36,8 +37,9 @@ _ROUNDS = (
 _Given = dict[str, Any]
 
 
-def read_neurons(kind: str, name: str, module: Any, inputs: Sequence[str], given: Sequence[Shape]) -> Reading:
+def read_neurons(call: Call, inputs: Sequence[str], given: Sequence[Shape]) -> Reading:
     """A module whose class is one of `NEURONS`; see `modules.layers.WideReader`."""
+    name, module, kind = call.name, call.module, call.kind
     if len(given) != 1:
         raise InputError(f"it has {len(given)} inputs: join them with a Merge first")
     op = _iaf(module, given[0]) if kind in _IAF else _leaky(kind, module, given[0])

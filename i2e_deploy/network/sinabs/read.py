@@ -85,7 +85,8 @@ def _layers(
     if twice is not None:
         first = next(call.name for call in found if call.module is twice.module)
         raise UnsupportedError(f"layer {first!r} is used twice: its states are one; give each use its own")
-    for name, leaf, kind, sources, _ in found:
+    for call in found:
+        name, leaf, kind, sources = call.name, call.module, call.kind, call.inputs
         if name == INPUT:
             raise InputError(f"a layer is called {INPUT!r}, which names the input of the network: rename it")
         inputs = tuple(stands_for[source] for source in sources)
@@ -98,7 +99,7 @@ def _layers(
                 norms[name] += (name,)
             continue
         given = [shapes[source] for source in inputs]
-        read = read_wide(name, kind, leaf, inputs, given, readers(name in timed))
+        read = read_wide(call, inputs, given, readers(name in timed))
         notes += [Note(name, text, read.doubtful) for text in read.notes]
         for layer in read.layers:
             loop = layer.op.shape if isinstance(layer.op, Delay) else None

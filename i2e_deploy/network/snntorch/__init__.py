@@ -1,0 +1,1 @@
+"""snnTorch: its neurons, and modules as its tutorials write them."""
