@@ -125,7 +125,6 @@ LEAVES = tuple(f"{_HOME}.neuron.{name}" for name in NEURONS)
 def read_neurons(call: Call, inputs: Sequence[str], given: Sequence[Shape]) -> Reading:
     """A module whose class is one of `NEURONS`; see `modules.layers.WideReader`."""
     module, kind = call.module, call.kind
-    _check_fires(module)
     if getattr(module, "_neuron_precision", None) is not None:
         raise UnsupportedError("computes in a precision of its own (set_neuron_precision): the network does in float32")
     factors: _Factors = {"threshold": None, "reset_value": None, **_FACTORS[kind](module, given[0])}
@@ -142,16 +141,28 @@ def read_neurons(call: Call, inputs: Sequence[str], given: Sequence[Shape]) -> R
     return Reading((Layer(call.name, op, tuple(inputs)),), notes)
 
 
-def _check_fires(module: Any) -> None:
-    function = module.surrogate_function
-    kind = kind_of(function, SURROGATES)
-    if kind not in {name.rpartition(".")[2] for name in SURROGATES}:
-        raise UnsupportedError(
-            f"fires by {kind}: only SpikingJelly's own surrogates are known to be the step function in a forward pass; "
-            "use one of them, e.g. surrogate.ATan()"
-        )
-    if function.spiking is not True:
-        raise UnsupportedError("gives its surrogate's value, no spike (spiking=False): call set_spiking_mode(True)")
+def check_fires(named: Sequence[tuple[str, Any]]) -> None:
+    """Raise UnsupportedError for neurons that do not fire by the step function of their class.
+
+    Args:
+        named: all parts of a module, by name.
+    """
+    known = {name.rpartition(".")[2] for name in SURROGATES}
+    for name, part in named:
+        function = getattr(part, "surrogate_function", None)
+        if function is None:
+            continue
+        kind = kind_of(function, SURROGATES)
+        if kind not in known:
+            raise UnsupportedError(
+                f"layer {name or '0'!r} fires by {kind}: only SpikingJelly's own surrogates are known to be the step "
+                "function in a forward pass; use one of them, e.g. surrogate.ATan()"
+            )
+        if function.spiking is not True:
+            raise UnsupportedError(
+                f"layer {name or '0'!r} gives its surrogate's value, no spike (spiking=False): call "
+                "set_spiking_mode(True)"
+            )
 
 
 def takes(module: Any) -> Takes:

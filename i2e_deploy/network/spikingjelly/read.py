@@ -14,7 +14,7 @@ from i2e_deploy.network.modules.read import read_module
 from i2e_deploy.network.op import Shape
 from i2e_deploy.network.spikingjelly.layers import CONTAINERS, IGNORED, NORMS, READERS, check_classes
 from i2e_deploy.network.spikingjelly.layers import LEAVES as LAYERS
-from i2e_deploy.network.spikingjelly.neurons import LEAVES, NEURONS, read_neurons, takes
+from i2e_deploy.network.spikingjelly.neurons import LEAVES, NEURONS, check_fires, read_neurons, takes
 
 if TYPE_CHECKING:
     from torch import nn
@@ -46,7 +46,9 @@ def from_spikingjelly(
 
     if not isinstance(module, torch.nn.Module):
         raise InputError(f"{type(module).__name__} is no torch module: give the trained network")
-    check_classes(list(module.named_modules()))
+    named = list(module.named_modules())
+    check_classes(named)
+    check_fires(named)
     with _memories_as_they_were(module):
         return read_module(module, input_shape, example, layout, SPIKINGJELLY)
 
