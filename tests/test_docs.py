@@ -183,6 +183,17 @@ def test_networks_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert codes == [0, 0, 0, 1]
 
 
+@pytest.mark.parametrize("code", blocks("bring_your_network.md"))
+def test_bring_your_network_page(code: str) -> None:
+    """A block of a framework that is not installed is left out."""
+    packages = re.findall(r"^(?:import|from) (\w+)", code, re.MULTILINE)
+    for package in packages:
+        pytest.importorskip(package)
+    names: dict[str, Any] = {}
+    exec(code, names)
+    assert "compared with" in names["network"].notes[-1].text
+
+
 def test_live_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("faery")
     from i2e_deploy.events import empty_events

@@ -31,10 +31,12 @@ if TYPE_CHECKING:
     from i2e_deploy.network.nir.judge import judge_nir as judge_nir
     from i2e_deploy.network.nir.read import read_nir as read_nir
     from i2e_deploy.network.nir.write import write_nir as write_nir
+    from i2e_deploy.network.norse.read import from_norse as from_norse
     from i2e_deploy.network.op import Op as Op
     from i2e_deploy.network.pooling import MaxPool2d as MaxPool2d
     from i2e_deploy.network.pooling import Pool2d as Pool2d
     from i2e_deploy.network.pooling import Pooling as Pooling
+    from i2e_deploy.network.rockpool.read import from_rockpool as from_rockpool
     from i2e_deploy.network.run import FloatTrace as FloatTrace
     from i2e_deploy.network.sensor import Sensor as Sensor
     from i2e_deploy.network.sinabs.export import to_sinabs as to_sinabs
@@ -57,7 +59,9 @@ else:
             "nir.judge": "judge_nir",
             "nir.read": "read_nir",
             "nir.write": "write_nir",
+            "norse.read": "from_norse",
             "op": "Op",
+            "rockpool.read": "from_rockpool",
             "run": "FloatTrace",
             "sensor": "Sensor",
             "sinabs.export": "to_sinabs",

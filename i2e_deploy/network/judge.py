@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network.graph import INPUT, Layer, Network, Note
-from i2e_deploy.network.neurons import LeakyIntegrateAndFire
+from i2e_deploy.network.neurons import LeakyIntegrateAndFire, parameter
 from i2e_deploy.network.op import Op, State
 from i2e_deploy.text import counted, listed
 
@@ -123,9 +123,7 @@ def _without_rounding(op: LeakyIntegrateAndFire, x: Tensor, ours: Tensor, theirs
 
     if op.threshold is None or torch.equal(ours, theirs):
         return ours, 0
-    eager, lazy = (
-        replace(op, threshold=(op.threshold * factor).astype("float32")) for factor in (1 - BORDER, 1 + BORDER)
-    )
+    eager, lazy = (replace(op, threshold=parameter(op.threshold * factor)) for factor in (1 - BORDER, 1 + BORDER))
     left = torch.zeros_like(ours[:, 0], dtype=torch.bool)
     settled = ours.clone()
     state: State = {}

@@ -18,6 +18,7 @@ from i2e_deploy.network.modules.layers import Reader, read_op, read_wide, shape_
 from i2e_deploy.network.modules.norms import folded, scale
 from i2e_deploy.network.modules.values import precision_note, whole
 from i2e_deploy.network.modules.weights import padded_more
+from i2e_deploy.network.neurons import IntegrateAndFire, LeakyIntegrateAndFire
 from i2e_deploy.network.op import Op, Shape
 from i2e_deploy.network.pooling import Pool2d
 
@@ -54,6 +55,9 @@ class Assembly:
         if kind == "ZeroPad2d":
             self._pad(call, given[0])
             return
+        if kind == "ReLU" and self._fires(self.stands_for[call.inputs[0]]):
+            self.stands_for[name], self.shapes[name] = self.stands_for[call.inputs[0]], given[0]
+            return
         if kind in self.framework.all_norms():
             self._norm(call, given[0], alone)
             return
@@ -71,6 +75,11 @@ class Assembly:
             given = [self.shapes[source] for source in inputs]
         self._keep(call, made)
         self.notes += precision_note(name, call.module) if call.module is not None else []
+
+    def _fires(self, name: str) -> bool:
+        """Whether a layer gives spikes, which are never negative."""
+        op = self.layers[name].op if name in self.layers else None
+        return isinstance(op, IntegrateAndFire) or (isinstance(op, LeakyIntegrateAndFire) and op.threshold is not None)
 
     def _keep(self, call: Call, made: Sequence[Layer]) -> None:
         """Layers of a call, the last with its name; what feeds a loop is known later."""

@@ -11,7 +11,7 @@ from i2e_deploy.network.graph import INPUT
 from i2e_deploy.network.modules.arrangement import ALWAYS
 from i2e_deploy.network.modules.functions import Stated
 from i2e_deploy.network.modules.graph import Call
-from i2e_deploy.network.modules.unrolled import Ref, Row
+from i2e_deploy.network.modules.rows import Ref, Row
 from i2e_deploy.network.op import Shape
 
 if TYPE_CHECKING:
@@ -85,6 +85,11 @@ def _edges(row: Row, steps: int, title: str) -> tuple[_Edge, ...]:
         )
     last = tuple(_edge(row.name, ref, steps - 1, title) for ref in row.inputs[steps - 1])
     for step in range(steps):
+        if len(row.inputs[step]) != len(last):
+            raise UnsupportedError(
+                f"{title}.forward gives layer {row.name!r} {len(row.inputs[step])} inputs in step {step}, not "
+                f"{len(last)} as later: states of a layer that is no neuron of the framework's are not read"
+            )
         for ref, edge in zip(row.inputs[step], last, strict=True):
             starts = step == 0 and ref.source == "" and edge.late
             if not starts and _edge(row.name, ref, step, title) != edge:

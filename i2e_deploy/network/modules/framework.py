@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from i2e_deploy.network.modules.layers import BATCH_NORMS, IGNORED, READERS, TORCH, Reader, WideReader
+from i2e_deploy.network.modules.layers import BATCH_NORMS, IGNORED, QUANTISING, READERS, TORCH, Reader, WideReader
 from i2e_deploy.network.modules.norms import Affine, affine
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 #: What a user's module takes: a whole sequence [T, B, ...] or [B, T, ...], one step [B, ...] a call, or one picture
 #: [B, ...] that its loop shows in every step.
@@ -37,6 +37,9 @@ class Framework:
         containers: class names whose forward is looked into.
         start: sets all states of a module to those before the first step.
         default: the layout where the user says none.
+        run: what the module gives for each of its inputs in turn, without states that are handed back to it.
+        fresh: for neurons that start anew wherever they are given no state: whether they start from zeros; None: they
+            keep their states inside.
     """
 
     name: str
@@ -51,11 +54,13 @@ class Framework:
     ignored: tuple[str, ...] = ()
     containers: tuple[str, ...] = ()
     default: Callable[[nn.Module], Layout] = lambda _: "TB"
+    run: Callable[[nn.Module, Sequence[Tensor]], list[Any]] = lambda module, given: [module(x) for x in given]
+    fresh: Callable[[Any], bool] | None = None
 
     def all_leaves(self) -> tuple[str, ...]:
         """Every class that is read, with its package; those that only move values are looked into."""
         moving = ("torch.nn.Flatten", "torch.nn.Unflatten")
-        return (*(leaf for leaf in TORCH if leaf not in moving), *self.leaves)
+        return (*(leaf for leaf in TORCH if leaf not in moving), *QUANTISING, *self.leaves)
 
     def all_readers(self) -> Mapping[str, Reader]:
         """torch's own and the framework's."""

@@ -154,5 +154,6 @@ _LAYERS: Mapping[
         {"stride": None, "padding": 0, "dilation": 1, "ceil_mode": False, "return_indices": False},
         _pool_stride,
     ),
+    "relu": ("ReLU", ("input",), {}, dict),
     "pad": ("ZeroPad2d", ("input", "pad", "mode", "value"), {"mode": "constant", "value": None}, _pad),
 }  # fmt: skip

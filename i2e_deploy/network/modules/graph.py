@@ -1,4 +1,8 @@
-"""Which module feeds which: a row of layers, or any feed-forward graph, read by tracing it symbolically."""
+"""Which module feeds which: a row of layers, or any feed-forward graph, read by tracing it symbolically.
+
+For modules that hold no loop over time: Sinabs' layers take all steps at once, batch and time as one axis, so a symbol
+in place of a tensor says all, and no frames are needed. Modules with a loop of their own are run (`unrolled`).
+"""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def refresh_weights(module: Any) -> None:
 
     The module must be in evaluation mode: in training mode spectral norm would go on with its iteration.
     """
-    for hook in module._forward_pre_hooks.values():
+    for hook in getattr(module, "_forward_pre_hooks", {}).values():
         hook(module, ())
 
 

@@ -17,7 +17,7 @@ CALLED = ("__call__", "_wrapped_call_impl", "_call_impl", "forward")
 _UNCALLED = frozenset((
     "extra_repr", "reset_parameters", "_get_name", "train", "eval", "state_dict", "load_state_dict",
     "_save_to_state_dict", "_load_from_state_dict", "get_extra_state", "set_extra_state", "to", "cuda", "cpu", "float",
-    "double", "half", "bfloat16", "type", "_apply", "compile", "zero_grad", "arg_dict", "_param_dict",
+    "double", "half", "bfloat16", "type", "_apply", "compile", "zero_grad", "arg_dict", "_param_dict", "parameters",
 ))  # fmt: skip
 _SPECIAL = frozenset({"__call__", "__getattr__", "__getattribute__", "__setattr__", "__iter__"})
 

@@ -17,7 +17,8 @@ from i2e_deploy.network.modules.functions import MONOTONE
 from i2e_deploy.network.modules.graph import Call
 from i2e_deploy.network.modules.hooks import check_plain
 from i2e_deploy.network.modules.recording import as_it_was
-from i2e_deploy.network.modules.unrolled import Derived, Recorder, tensors_of
+from i2e_deploy.network.modules.rows import Derived, Ledger, tensors_of
+from i2e_deploy.network.modules.unrolled import Recorder
 from i2e_deploy.network.modules.values import shape_of
 from i2e_deploy.network.op import Shape
 from i2e_deploy.network.run import as_frames
@@ -37,7 +38,7 @@ _LAYOUTS: Mapping[Layout, str] = {
 
 
 class _Run(NamedTuple):
-    recorder: Recorder
+    ledger: Ledger
     returned: list[Any]
     steps: int
 
@@ -74,7 +75,7 @@ def read_module(
         run = _run(module, framework, frames, shape, chosen)
         frames = frames[:, :1].expand(-1, run.steps, *shape) if chosen == "static" else frames
         outputs, notes = _outputs(run, title)
-        folded = fold(run.recorder.rows, outputs, shape, run.steps, type(module).__name__)
+        folded = fold(run.ledger.rows, outputs, shape, run.steps, type(module).__name__)
         made, names = _assembled(folded, outputs, shape, framework)
     notes = [_layout_note(chosen, layout, framework), *made.notes, *notes]
     if folded.unused:
@@ -117,35 +118,37 @@ def _run(module: nn.Module, framework: Framework, frames: Tensor, shape: Shape, 
     frames = frames.to(weight.dtype).to(weight.device)
     batch, steps = frames.shape[:2]
     recorder = Recorder(module, framework, batch)
+    ledger = recorder.ledger
     framework.start(module)
     title = f"{type(module).__name__}.forward"
     given: list[Tensor] = []
     if layout == "TB":
         given = [frames.transpose(0, 1).contiguous()]
-        recorder.start(given[0], Place("TB", 0, steps, shape), shape)
+        ledger.start(given[0], Place("TB", 0, steps, shape), shape)
     elif layout == "BT":
         given = [frames.contiguous()]
-        recorder.start(given[0], Place("BT", 0, steps, shape), shape)
+        ledger.start(given[0], Place("BT", 0, steps, shape), shape)
     elif layout == "step":
         for step in range(steps):
             given.append(frames[:, step].contiguous())
-            recorder.start(given[step], Place("step", step, 1, shape), shape)
+            ledger.start(given[step], Place("step", step, 1, shape), shape)
     else:
         given = [frames[:, 0].contiguous()]
-        recorder.start(given[0], Place("step", ALWAYS, 1, shape), shape)
+        ledger.start(given[0], Place("step", ALWAYS, 1, shape), shape)
     try:
         with recorder.hooks(), recorder:
-            returned = [module(tensor) for tensor in given]
+            returned = framework.run(module, given)
     except UnsupportedError:
         raise
     except Exception as error:  # whatever a user's forward raises
         raise UnsupportedError(
-            f"{title} fails on {_LAYOUTS[layout]} of shape {list(given[0].shape)}: {one_line(error)}; say how it takes "
-            'time with layout="TB", "BT", "step" or "static", and give an example of as many steps as it runs'
+            f"{title} fails{recorder.running} on {_LAYOUTS[layout]} of shape {list(given[0].shape)}: "
+            f'{one_line(error)}; say how it takes time with layout="TB", "BT", "step" or "static", and give an example '
+            "of as many steps as it runs"
         ) from error
     if layout == "static":
-        steps = max((len(row.values) for row in recorder.rows.values()), default=0)
-    return _Run(recorder, returned, steps)
+        steps = max((len(row.values) for row in ledger.rows.values()), default=0)
+    return _Run(ledger, returned, steps)
 
 
 def _outputs(run: _Run, title: str) -> tuple[list[tuple[str, int]], list[Note]]:
@@ -157,7 +160,7 @@ def _outputs(run: _Run, title: str) -> tuple[list[tuple[str, int]], list[Note]]:
         if not tensors:
             raise UnsupportedError(f"{title} returns {type(value).__name__}: return tensors")
         for tensor in tensors:
-            made = run.recorder.sums.get(id(tensor)) or run.recorder.made(tensor)
+            made = run.ledger.sums.get(id(tensor)) or run.ledger.made(tensor)
             if made is None:
                 raise UnsupportedError(f"{title} returns a constant: return what its layers give")
             for source, part in made.sources if isinstance(made, Derived) else [(made.source, min(made.parts))]:
@@ -178,7 +181,7 @@ def _said(made: Made | Derived, run: _Run, calls: bool) -> str:
         if made.steps and len(made.steps) < run.steps:
             return f"a sum over {len(made.steps)} of {run.steps} steps"
         return ", then ".join(made.words)
-    place = place_of(made, run.recorder.batch)
+    place = place_of(made, run.ledger.batch)
     if place is None:
         return "some of its values, or in another order"
     if place.form != "step" or calls:

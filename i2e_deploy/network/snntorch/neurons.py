@@ -88,7 +88,7 @@ def _recurrent(call: Call, inputs: Sequence[str], given: Sequence[Shape]) -> Rea
     if m.all_to_all:
         kind = kind_of(m.recurrent, ("torch.nn.Linear", "torch.nn.Conv2d"))
         weights = read_op(back, kind, m.recurrent, [shape], TORCH_READERS)
-    elif kind_of(m.recurrent, (_ONE_TO_ONE,)) == "RecurrentOneToOne":
+    elif kind_of(m.recurrent, (f"snntorch._neurons.{call.kind.lower()}.RecurrentOneToOne",)) == "RecurrentOneToOne":
         weights = Scale(_parameter(_double(m.recurrent.V), shape))
     else:
         raise UnsupportedError(f"has {type(m.recurrent).__name__} for its recurrent connections: make it anew")
@@ -98,9 +98,6 @@ def _recurrent(call: Call, inputs: Sequence[str], given: Sequence[Shape]) -> Rea
         factors["current_decay"] = _clamped(m.alpha, "alpha", shape)
     last = _placed(call, total.name, shape, factors)
     return Reading((before, Layer(back, weights, (before.name,)), total, *last.layers), last.notes)
-
-
-_ONE_TO_ONE = "snntorch._neurons.rleaky.RecurrentOneToOne"
 
 
 def _state_leaky(call: Call, inputs: Sequence[str], given: Sequence[Shape]) -> Reading:

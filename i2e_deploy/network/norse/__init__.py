@@ -1,0 +1,1 @@
+"""Norse modules: read, and judged by their own forward."""

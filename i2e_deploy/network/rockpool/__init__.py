@@ -1,0 +1,1 @@
+"""Rockpool modules: read, and judged by their own evolution."""
