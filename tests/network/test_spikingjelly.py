@@ -1,4 +1,4 @@
-"""Networks as people write them with SpikingJelly: containers, step modes, its own models. The oracle: their forward."""
+"""Networks as people write them with SpikingJelly: containers, step modes, its models. The oracle is their forward."""
 
 from __future__ import annotations
 
