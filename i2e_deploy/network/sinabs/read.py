@@ -30,12 +30,13 @@ def from_sinabs(module: nn.Module, input_shape: Shape, example: Any = None) -> N
 
     Args:
         module: `nn.Sequential`, nested or not, or a module whose `forward` combines layers (branches, `+` or
-            Sinabs' Merge, several outputs), or what `sinabs.from_torch.from_model` returns. Layers: Conv2d, Linear,
-            AvgPool2d, Sinabs SumPool2d, Flatten, IAF / IAFSqueeze, DVSLayer (first); batch norm is folded into
-            the weights before it (running statistics, eps included); dropout and identity are ignored. A layer is one
-            of these by its class, not by the name of it. A class with a forward of its own that computes what one of
-            them does says so: `stands_for = "Conv2d"`.
-        input_shape: (C, H, W).
+            Sinabs' Merge, several outputs), or what `sinabs.from_torch.from_model` returns. Layers: those of torch in
+            `modules.layers.TORCH`, Sinabs' SumPool2d, its neurons (IAF, LIF, ALIF, ExpLeak; recurrent ones become loops
+            through a `Delay`), DVSLayer (first). Batch and time are one axis or two (Repeat, FlattenTime,
+            UnflattenTime). Batch norm is folded into the weights before it (running statistics, eps included); dropout
+            and identity are ignored. A layer is one of these by its class, not by the name of it. A class with a
+            forward of its own that computes what one of them does says so: `stands_for = "Conv2d"`.
+        input_shape: (C, H, W), or that of one step.
         example: frames [B, T, C, H, W] or [T, C, H, W] on which the module's own forward is run and compared with what
             was read, layer by layer (`network.judge`); a few samples that make every layer fire. The module is left as
             it was. None: nothing is compared, which a note says and `check` shows.
