@@ -51,10 +51,10 @@ def main(pictures: int = 4000, epochs: int = 3) -> tuple[float, float, int]:
     net = CSNN()
     optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
     for epoch in range(epochs):
-        for batch in torch.randperm(len(frames)).split(64):
+        for batch in torch.randperm(len(frames)).split(64):  # type: ignore[no-untyped-call]
             loss = F.mse_loss(net(frames[batch].float().transpose(0, 1)), F.one_hot(labels[batch], 10).float())
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             functional.reset_net(net)
         print(f"epoch {epoch}: loss {loss.item():.3f}")

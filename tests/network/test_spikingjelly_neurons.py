@@ -162,7 +162,7 @@ def test_the_record_says_what_spikingjelly_computes() -> None:
 
 
 def test_a_module_is_left_as_it_was_with_its_states() -> None:
-    module = nn.Sequential(nn.Linear(3, 4), neuron.LIFNode(), neuron.IFNode(v_reset=None)).train()
+    module: Any = nn.Sequential(nn.Linear(3, 4), neuron.LIFNode(), neuron.IFNode(v_reset=None)).train()
     module(torch.ones(2, 3))
     before = [part.v.clone() for part in module[1:]]
     from_spikingjelly(module, (3,))

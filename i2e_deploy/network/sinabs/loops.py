@@ -72,7 +72,7 @@ def _at_rest(layers: Sequence[Layer], shape: Shape) -> Array:
     """What the connection gives for neurons that are silent: its bias."""
     import torch
 
-    values = {}
+    values: dict[str, Any] = {}
     first = torch.zeros((1, *shape))
     for layer in layers:
         values[layer.name], _ = layer.op.step([values.get(source, first) for source in layer.inputs], {})
