@@ -54,11 +54,11 @@ def main(pictures: int = 4000, epochs: int = 3) -> tuple[float, float, int]:
     net = Net()
     optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
     for epoch in range(epochs):
-        for batch in torch.randperm(len(frames)).split(64):
+        for batch in torch.split(torch.randperm(len(frames)), 64):
             _, mem = net(frames[batch].float().transpose(0, 1))
             loss = torch.stack([F.cross_entropy(step, labels[batch]) for step in mem]).sum()
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
         print(f"epoch {epoch}: loss {loss.item():.3f}")
 

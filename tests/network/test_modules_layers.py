@@ -150,7 +150,7 @@ def test_padding_on_any_side_is_in_the_convolution_that_follows() -> None:
     for seed in range(80):
         rng = np.random.default_rng(seed)
         torch.manual_seed(seed)
-        around = tuple(int(n) for n in rng.integers(0, 4, 4))
+        around: Any = tuple(int(n) for n in rng.integers(0, 4, 4))
         conv = nn.Conv2d(
             2, 3, (one(rng, 1, 3), one(rng, 1, 3)), one(rng, 1, 3), one(rng, 0, 1), (one(rng, 1, 2), one(rng, 1, 2))
         )
@@ -250,3 +250,28 @@ def test_activations_that_are_quantised_are_refused() -> None:
 def test_shapes_that_do_not_fit_name_the_layer() -> None:
     with pytest.raises(InputError, match="layer 'fc' takes 8 inputs"):
         Network((4,), (Layer("fc", Linear(np.ones((2, 8), np.float32)), ("input",)),))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("bits", [2, 4, 8])
+def test_weights_that_brevitas_quantises_are_what_they_compute(bits: int) -> None:
+    quantised: Any = pytest.importorskip("brevitas.nn")
+    torch.manual_seed(bits)
+    for layer, shape in (
+        (quantised.QuantConv2d(2, 3, 3, padding=1, weight_bit_width=bits), (2, 6, 6)),
+        (quantised.QuantLinear(6, 4, bias=True, weight_bit_width=bits), (6,)),
+    ):
+        network = read_module(nn.Sequential(layer), shape, None, "step", TORCH_ALONE)
+        op = network.layers[0].op
+        assert isinstance(op, Conv2d | Linear)
+        assert np.unique(op.weight).size < 2**bits
+        beside(op, layer.eval(), torch.rand(3, *shape))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_inputs_that_brevitas_quantises_are_refused() -> None:
+    quantised: Any = pytest.importorskip("brevitas.nn")
+    kinds: Any = pytest.importorskip("brevitas.quant")
+    layer = quantised.QuantLinear(6, 4, bias=True, input_quant=kinds.Int8ActPerTensorFloat)
+    with pytest.raises(UnsupportedError, match=r"'0' quantises more than its weight \(input_quant\).*input_quant=None"):
+        read_module(nn.Sequential(layer), (6,), None, "step", TORCH_ALONE)

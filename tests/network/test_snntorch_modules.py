@@ -126,6 +126,25 @@ class Integrating(nn.Module):
         return recorded[-1]
 
 
+class AtOnce(nn.Module):
+    """Weights of all steps at once, before and after the loop; a block and a pooling that are used twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.pool = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4)), nn.MaxPool2d(2, 1)
+        self.lif, self.lif2 = snn.Leaky(0.8, threshold=0.2), snn.Leaky(0.7, threshold=0.2)
+        self.fc, self.last = nn.Linear(16, 8), nn.Linear(8, 5)
+
+    def forward(self, x: Any) -> Any:
+        mem, mem2, recorded = self.lif.reset_mem(), self.lif2.reset_mem(), []
+        currents = self.conv(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+        for current in currents.unbind(0):
+            spk, mem = self.lif(self.pool(current), mem)
+            spk2, mem2 = self.lif2(self.fc(self.pool(self.pool(self.pool(spk))).flatten(1)), mem2)
+            recorded.append(spk2)
+        return self.last(torch.stack(recorded))
+
+
 class Batched(Dense):
     """[B, T, ...], batch first."""
 
@@ -139,6 +158,7 @@ MODULES: dict[str, tuple[Callable[[], nn.Module], Any]] = {
     "branches": (Branches, None),
     "fed back": (FedBack, None),
     "integrating": (Integrating, None),
+    "at once": (AtOnce, None),
     "batch first": (Batched, "BT"),
 }
 
@@ -164,7 +184,7 @@ def test_modules_of_tutorials_are_what_their_forward_computes(kind: str, given: 
     for seed in range(3):
         torch.manual_seed(seed)
         module = make()
-        shape = (2, 3, 4) if not isinstance(module, Convolutional | Branches) else (2, 6, 6)
+        shape = (2, 3, 4) if not isinstance(module, Convolutional | Branches | AtOnce) else (2, 6, 6)
         frames = drawn(seed, shape)
         network = from_snntorch(module, shape, example=frames if given else None, layout=layout)
         assert any("compared with" in note.text for note in network.notes)
@@ -247,7 +267,8 @@ def in_loop(body: Callable[[Any, Any, int], Any], after: Callable[[Any], Any] = 
         def __init__(self) -> None:
             super().__init__()
             self.fc, self.other, self.lif, self.norm = nn.Linear(4, 4), nn.Linear(4, 4), snn.Leaky(0.9), nn.ReLU()
-            self.lif2, self.held = snn.Leaky(0.5), {}
+            self.lif2 = snn.Leaky(0.5)
+            self.held: dict[Any, Any] = {}
 
         def forward(self, x: Any) -> Any:
             mem, spikes = self.lif.init_leaky(), []
@@ -329,6 +350,35 @@ def test_a_whole_sequence_for_neurons_of_one_step_asks_for_the_layout() -> None:
         from_snntorch(module, (4,), example=torch.zeros(2, 1, 4))
 
 
+@pytest.mark.parametrize(
+    ("steps", "words"), [(9, "fails on .*an example of as many steps as it runs"), (3, "steps as")]
+)
+def test_a_loop_of_fixed_length_asks_for_an_example(steps: int, words: str) -> None:
+    class Fixed(Dense):
+        def forward(self, x: Any) -> Any:
+            mem, spikes = self.lif1.init_leaky(), []
+            for step in range(steps):
+                spk, mem = self.lif1(self.fc1(x[step]), mem)
+                spikes.append(spk)
+            return torch.stack(spikes)
+
+    with pytest.raises(UnsupportedError, match=words):
+        from_snntorch(Fixed(), (24,))
+    network = from_snntorch(Fixed(), (24,), example=drawn(0, (24,), steps))
+    assert "compared with" in network.notes[-1].text
+
+
+def test_states_that_the_user_hands_over_from_outside_ask_for_a_loop() -> None:
+    class Outside(Dense):
+        def forward(self, x: Any, mem1: Any, mem2: Any) -> Any:
+            spk1, mem1 = self.lif1(self.fc1(x), mem1)
+            spk2, mem2 = self.lif2(self.fc2(spk1), mem2)
+            return spk2, mem1, mem2
+
+    with pytest.raises(UnsupportedError, match=r"Outside.forward takes mem1, mem2 beside its input: put the loop"):
+        from_snntorch(Outside(), (24,), layout="step")
+
+
 def test_the_module_is_left_as_it_was() -> None:
     torch.manual_seed(0)
     module = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3), snn.Leaky(0.5, init_hidden=True)).train()
@@ -340,3 +390,36 @@ def test_the_module_is_left_as_it_was() -> None:
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
     assert all(not part._forward_hooks and not part._forward_pre_hooks for part in module.modules())
     assert [layer.name for layer in network.layers] == ["0", "2"]
+
+
+def test_what_leads_nowhere_or_is_returned_too_is_said() -> None:
+    class Recording(Dense):
+        def __init__(self) -> None:
+            super().__init__()
+            self.aside = nn.Linear(30, 2)
+
+        def forward(self, x: Any) -> Any:
+            mem1, mem2 = self.lif1.init_leaky(), self.lif2.init_leaky()
+            hidden, spikes = [], []
+            for frame in x:
+                spk1, mem1 = self.lif1(self.fc1(frame), mem1)
+                self.aside(spk1)
+                spk2, mem2 = self.lif2(self.fc2(spk1), mem2)
+                hidden.append(spk1)
+                spikes.append(spk2)
+            return torch.stack(hidden), torch.stack(spikes)
+
+    network = from_snntorch(Recording(), (24,))
+    assert network.outputs == ("lif2",)
+    said = [note.text for note in network.notes]
+    assert "aside lead to no output and were left out" in said
+    assert "the module returns lif1 too, which feeds other layers: see the trace's layers" in said
+
+
+def test_states_of_neurons_that_are_reset_are_no_output() -> None:
+    class Potential(Dense):
+        def forward(self, x: Any) -> Any:
+            return super().forward(x)[1]
+
+    with pytest.raises(UnsupportedError, match=r"'lif2' hands on a state and no spikes: return its spikes"):
+        from_snntorch(Potential(), (24,))

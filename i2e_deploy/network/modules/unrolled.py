@@ -42,12 +42,10 @@ class Recorder(TorchFunctionMode):
         self.ledger = Ledger(type(module).__name__, batch, names)
         self.functions = Functions(self.ledger)
         self.inside, self.running = 0, ""
-        self.blind = ExitStack()
 
     def hooks(self) -> ExitStack:
         """Hooks on all layers, until it is closed."""
         stack, leaves = ExitStack(), self.framework.all_leaves()
-        self.blind = stack.enter_context(ExitStack())
         seen: set[int] = set()
         for _, part in self.module.named_modules():
             if id(part) in seen or not self._is_leaf(part, leaves):
@@ -66,22 +64,22 @@ class Recorder(TorchFunctionMode):
         return own.__module__.partition(".")[0] in ("torch", self.framework.package) and own.__name__ not in containers
 
     def _enter(self, part: nn.Module, args: Any, kwargs: Any) -> None:
-        import torch
-
         if not self.inside:
             self.running = f" in layer {self.ledger.names[id(part)]!r} ({type(part).__name__})"
-            # neither the functions inside nor our own are of interest
-            self.blind.enter_context(torch._C.DisableTorchFunction())
         self.inside += 1
 
     def _leave(self, part: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        import torch
+
         if self.inside == 1:
-            self._module(part, args, kwargs, output)
-            self.blind.close()
+            with torch._C.DisableTorchFunction():  # our own functions are not of interest
+                self._module(part, args, kwargs, output)
             self.running = ""
         self.inside -= 1
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if self.inside:
+            return func(*args, **(kwargs or {}))
         name = name_of(func)
         if name in READS and any(self.ledger.made(t) is not None for t in tensors_of((args, kwargs))):
             raise UnsupportedError(

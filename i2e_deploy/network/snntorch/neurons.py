@@ -83,7 +83,7 @@ def _recurrent(call: Call, inputs: Sequence[str], given: Sequence[Shape]) -> Rea
     m, shape, name = call.module, given[0], call.name
     if call.kind == "RSynaptic" and not m.reset_delay:
         raise UnsupportedError("is an RSynaptic with reset_delay=False, which snnTorch 1.0 does not compute: leave it")
-    before = Layer(f"{name}.before", Delay(np.ones((), np.float32), shape), (name,))
+    before = Layer(f"{name}.recurrent.before", Delay(np.ones((), np.float32), shape), (name,))
     back = f"{name}.recurrent"
     if m.all_to_all:
         kind = kind_of(m.recurrent, ("torch.nn.Linear", "torch.nn.Conv2d"))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network.graph import Network
 from i2e_deploy.network.modules.framework import Framework, Layout
 from i2e_deploy.network.modules.read import read_module
@@ -11,7 +14,7 @@ from i2e_deploy.network.op import Shape
 from i2e_deploy.network.snntorch.neurons import NEURONS, READERS, SEQUENCES, STATES
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 def from_snntorch(module: nn.Module, input_shape: Shape, example: Any = None, layout: Layout | None = None) -> Network:
@@ -44,6 +47,18 @@ def _start(module: nn.Module) -> None:
             reset()
 
 
+def _run(module: nn.Module, given: Sequence[Tensor]) -> list[Any]:
+    """Nobody but the user knows which output is which state of the next step."""
+    takes = list(inspect.signature(type(module).forward).parameters.values())[2:]
+    more = [p.name for p in takes if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    if more:
+        raise UnsupportedError(
+            f"{type(module).__name__}.forward takes {', '.join(more)} beside its input: put the loop over time and the "
+            "states into a forward of their own, or keep the states inside (init_hidden=True)"
+        )
+    return [module(tensor) for tensor in given]
+
+
 def _default(module: nn.Module) -> Layout:
     """Neurons that keep their states inside are mostly called a step at a time."""
     kept = [bool(part.init_hidden) for part in module.modules() if hasattr(part, "init_hidden")]
@@ -60,4 +75,5 @@ SNNTORCH = Framework(
     takes={**dict.fromkeys(NEURONS, lambda _: "step"), **dict.fromkeys(SEQUENCES, lambda _: "TB")},
     states=STATES,
     default=_default,
+    run=_run,
 )
