@@ -85,7 +85,7 @@ def own_forward(module: nn.Module, frames: Any, squeezed: bool) -> Any:
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_every_neuron_of_sinabs_computes_what_its_own_forward_does(name: str) -> None:
-    """Spikes and membrane potentials; neurons where the last bit of float32 decides are counted."""
+    """Spikes and membrane potentials, and what the judge says; neurons where the last bit decides are counted."""
     apart, total, fired, largest = 0, 0, 0.0, 0.0
     for seed in range(DRAWS):
         rng = np.random.default_rng([seed, *name.encode()])
@@ -93,7 +93,8 @@ def test_every_neuron_of_sinabs_computes_what_its_own_forward_does(name: str) ->
         drawn = options(rng, name)
         module, frames = CLASSES[name](**drawn), frames_of(rng)
         theirs = own_forward(module, frames, name.endswith("Squeeze"))
-        network = from_sinabs(nn.Sequential(module), SHAPE)
+        network = from_sinabs(nn.Sequential(module), SHAPE, example=frames)
+        assert "compared with Sequential.forward" in network.notes[-1].text
         trace = network.run(frames)
         fires = not name.startswith("ExpLeak")
         wrong = (np.abs(trace.output - theirs) > (0 if fires else 1e-5)).any(axis=1)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from i2e_deploy.errors import InputError
+from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network.graph import Network
 from i2e_deploy.network.modules.framework import Framework, Layout
 from i2e_deploy.network.modules.norms import affine
@@ -15,6 +15,7 @@ from i2e_deploy.network.op import Shape
 from i2e_deploy.network.spikingjelly.layers import CONTAINERS, IGNORED, NORMS, READERS, check_classes
 from i2e_deploy.network.spikingjelly.layers import LEAVES as LAYERS
 from i2e_deploy.network.spikingjelly.neurons import LEAVES, NEURONS, check_fires, read_neurons, takes
+from i2e_deploy.text import one_line
 
 if TYPE_CHECKING:
     from torch import nn
@@ -73,10 +74,16 @@ def _memories_as_they_were(module: nn.Module) -> Iterator[None]:
 
 
 def _start(module: nn.Module) -> None:
-    """`functional.reset_net`."""
+    """`functional.reset_net`: every part that has a `reset`."""
     for part in module.modules():
         if callable(reset := getattr(part, "reset", None)):
-            reset()
+            try:
+                reset()
+            except Exception as error:  # whatever a user's reset raises
+                said = one_line(error)
+                raise UnsupportedError(
+                    f"{type(part).__name__}.reset(), as reset_net calls it, fails: {said}"
+                ) from error
 
 
 def _default(module: nn.Module) -> Layout:
