@@ -249,6 +249,32 @@ class LeakyIntegrateAndFire(Op):
         return f"<{self.describe()}>"
 
 
+def without_leak(op: LeakyIntegrateAndFire) -> tuple[IntegrateAndFire, Array, Array] | None:
+    """Leaky neurons that do not leak, as integrate-and-fire neurons, with the gain of what they are given and the bias
+    that each step adds to it, float32; None: they do something else.
+
+    They compute the same, up to the rounding of gain * x + bias.
+    """
+    plain = (op.current_decay, op.adaptation_decay, op.start)
+    if op.threshold is None or any(part is not None for part in plain) or (op.decay != 1).any() or op.strict:
+        return None
+    if op.reset == "none" or op.late_reset:
+        return None
+    value = op.reset_value
+    zero = value is None or not value.any()
+    if (op.reset == "value" and not zero) or (op.reset == "subtract" and value is not None):
+        return None
+    if np.unique(op.threshold).size > 1 or (
+        op.min_v is not None and (np.unique(op.min_v).size > 1 or op.min_v.max() > 0)
+    ):
+        return None
+    low = None if op.min_v is None else float(op.min_v.flat[0])
+    reset: ResetMode = "subtract" if op.reset == "subtract" else "zero"
+    neurons = IntegrateAndFire(float(op.threshold.flat[0]), low, op.max_spikes, reset)
+    one, none = np.ones((), np.float32), np.zeros((), np.float32)
+    return neurons, one if op.gain is None else op.gain, none if op.bias is None else op.bias
+
+
 def parameter(value: Any) -> Array:
     """A number, or an array of any real dtype, as a parameter of neurons: float32.
 
