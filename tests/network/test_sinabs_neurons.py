@@ -233,6 +233,48 @@ def test_layers_between_neurons_are_read_as_they_compute(seed: int) -> None:
     )
 
 
+class Branching(nn.Module):
+    """What people write between layers."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.way, self.drop = way, nn.Identity()
+        self.a, self.b, self.norm = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)
+        self.fire = sl.LIFSqueeze(tau_mem=5.0, batch_size=BATCH, norm_input=False)
+        self.last = nn.Linear({"cat": 32, "twice": 32, "a view": 12}.get(way, 16), 5)
+
+    def forward(self, x: Any) -> Any:
+        out = self.norm(self.a(x))
+        if self.way == "+=":
+            out += self.b(x)
+        elif self.way == "cat":
+            out = torch.cat([out, self.b(x)], dim=1)
+        elif self.way == "a view":
+            out = self.drop(x)
+            out += x
+        elif self.way == "used again":
+            other = out
+            out += self.b(x)
+            out = out + other
+        elif self.way == "twice":
+            out = torch.cat([out, out], dim=1)
+        return self.last(self.fire(out).flatten(1))
+
+
+def test_sums_in_place_and_channels_side_by_side_are_read_where_nothing_else_is_changed() -> None:
+    frames = frames_of(np.random.default_rng(3)) * 2
+    for way in ("+=", "cat"):
+        module: Any = Branching(way).eval()
+        theirs = own_forward(module, frames, True)
+        network = from_sinabs(module, SHAPE, example=frames)
+        assert {"Add" if way == "+=" else "Concat"} <= {type(layer.op).__name__ for layer in network.layers}
+        np.testing.assert_allclose(network.run(frames).output, theirs, rtol=1e-4, atol=1e-5)
+    for way, word in (("a view", "iadd"), ("used again", "iadd"), ("twice", "cat")):
+        with pytest.raises(UnsupportedError, match=f"uses {word}"):
+            from_sinabs(Branching(way), SHAPE)
+
+
 def test_the_record_says_what_sinabs_computes() -> None:
     """LIF with its defaults, by hand: alpha = exp(-1 / tau), the input times 1 - alpha, n thresholds taken off."""
     op = from_sinabs(nn.Sequential(sl.LIF(tau_mem=20.0)), (4,)).layers[0].op
