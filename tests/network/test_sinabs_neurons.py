@@ -245,13 +245,12 @@ class Branching(nn.Module):
         self.last = nn.Linear({"cat": 32, "twice": 32, "a view": 12}.get(way, 16), 5)
 
     def forward(self, x: Any) -> Any:
-        out = self.norm(self.a(x))
+        out = self.drop(x) if self.way == "a view" else self.norm(self.a(x))
         if self.way == "+=":
             out += self.b(x)
         elif self.way == "cat":
             out = torch.cat([out, self.b(x)], dim=1)
         elif self.way == "a view":
-            out = self.drop(x)
             out += x
         elif self.way == "used again":
             other = out
