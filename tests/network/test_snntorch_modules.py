@@ -368,9 +368,32 @@ def test_a_loop_of_fixed_length_asks_for_an_example(steps: int, words: str) -> N
     assert "compared with" in network.notes[-1].text
 
 
+@pytest.mark.parametrize("change", ["reset", "halve"])
+def test_states_that_are_reset_on_the_way_are_refused(change: str) -> None:
+    """On quiet frames no spike says so."""
+
+    class Resetting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc, self.lif = nn.Linear(24, 5), snn.Leaky(0.5, threshold=100.0, init_hidden=True)
+
+        def forward(self, x: Any) -> Any:
+            recorded = []
+            for step in range(len(x)):
+                recorded.append(self.lif(self.fc(x[step])))
+                if step == 3 and change == "reset":
+                    self.lif.reset_mem()
+                elif step == 3:
+                    self.lif.mem = self.lif.mem * 0.5
+            return torch.stack(recorded)
+
+    with pytest.raises(UnsupportedError, match=r"'lif' has other states than it was left with .*\(mem\)"):
+        from_snntorch(Resetting(), (24,), layout="TB")
+
+
 def test_states_that_the_user_hands_over_from_outside_ask_for_a_loop() -> None:
     class Outside(Dense):
-        def forward(self, x: Any, mem1: Any, mem2: Any) -> Any:
+        def forward(self, x: Any, mem1: Any, mem2: Any) -> Any:  # type: ignore[override]
             spk1, mem1 = self.lif1(self.fc1(x), mem1)
             spk2, mem2 = self.lif2(self.fc2(spk1), mem2)
             return spk2, mem1, mem2

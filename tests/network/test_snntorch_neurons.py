@@ -151,10 +151,12 @@ def sequence_neuron(kind: str, rng: Generator) -> Any:
         return snn.LeakyParallel(4, 6, beta=beta, threshold=threshold, bias=bool(rng.random() < 0.5))
     if kind == "StateLeaky":
         betas = torch.from_numpy(rng.uniform(0.3, 0.95, 4).astype(np.float32)) if rng.random() < 0.5 else beta
-        return snn.StateLeaky(betas, 4, threshold=threshold, graded_spikes_factor=float(rng.choice([1.0, 1.5])))
+        factor = float(rng.choice([1.0, 1.5]))
+        return snn.StateLeaky(betas, 4, threshold=threshold, graded_spikes_factor=factor, output=rng.random() < 0.7)
     return snn.LinearLeaky(beta, 4, 6, threshold=threshold, bias=bool(rng.random() < 0.5))
 
 
+@pytest.mark.filterwarnings("ignore:StateLeaky. spike-related settings")
 @pytest.mark.parametrize("kind", ["LeakyParallel", "StateLeaky", "LinearLeaky"])
 def test_neurons_of_whole_sequences_fire_as_in_their_own_forward(kind: str) -> None:
     total = rounded = fired = 0
@@ -171,6 +173,36 @@ def test_neurons_of_whole_sequences_fire_as_in_their_own_forward(kind: str) -> N
         total, rounded, fired = total + differ.size, rounded + int(differ.sum()), fired + int(theirs.any(axis=1).sum())
     assert fired > 0.2 * total
     assert rounded <= 0.004 * total
+
+
+class Potential(nn.Module):
+    """Hands on the membrane potential of its neurons, the last of their outputs."""
+
+    def __init__(self, neuron: Any) -> None:
+        super().__init__()
+        self.neuron = neuron
+
+    def forward(self, x: Any) -> Any:
+        return self.neuron(x)[-1]
+
+
+@pytest.mark.parametrize("kind", ["Leaky", "Synaptic", "Lapicque", "Alpha"])
+def test_membrane_potentials_of_neurons_without_reset_are_integrators(kind: str) -> None:
+    for seed in range(DRAWS):
+        rng = np.random.default_rng([seed, 7])
+        neuron = KINDS[kind][0](rng, (5,), "none", True)
+        frames = torch.from_numpy(rng.normal(0.3, 0.7, (BATCH, STEPS, 5)).astype(np.float32))
+        network = from_snntorch(Potential(neuron), (5,), example=frames, layout="step")
+        neuron.reset_mem()
+        with torch.no_grad():
+            theirs = torch.stack([neuron(frames[:, t])[-1] for t in range(STEPS)], 1).numpy()
+        np.testing.assert_allclose(network.run(frames).output, theirs, atol=1e-4 * np.abs(theirs).max())
+
+
+def test_potentials_of_recurrent_neurons_are_no_output() -> None:
+    neuron = snn.RLeaky(0.5, linear_features=4, reset_mechanism="none")
+    with pytest.raises(UnsupportedError, match="'neuron' hands on a state, while its spikes come back"):
+        from_snntorch(Potential(neuron), (4,), layout="step")
 
 
 def stochastic(x: Any) -> Any:

@@ -42,6 +42,7 @@ class Recorder(TorchFunctionMode):
         self.ledger = Ledger(type(module).__name__, batch, names)
         self.functions = Functions(self.ledger)
         self.inside, self.running = 0, ""
+        self.left: dict[int, dict[str, Tensor]] = {}  # what neurons held after their last step, by `id`
 
     def hooks(self) -> ExitStack:
         """Hooks on all layers, until it is closed."""
@@ -64,15 +65,19 @@ class Recorder(TorchFunctionMode):
         return own.__module__.partition(".")[0] in ("torch", self.framework.package) and own.__name__ not in containers
 
     def _enter(self, part: nn.Module, args: Any, kwargs: Any) -> None:
+        import torch
+
         if not self.inside:
             self.running = f" in layer {self.ledger.names[id(part)]!r} ({type(part).__name__})"
+            with torch._C.DisableTorchFunction():  # our own functions are not of interest
+                self._check_left(part, args, kwargs)
         self.inside += 1
 
     def _leave(self, part: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         import torch
 
         if self.inside == 1:
-            with torch._C.DisableTorchFunction():  # our own functions are not of interest
+            with torch._C.DisableTorchFunction():
                 self._module(part, args, kwargs, output)
             self.running = ""
         self.inside -= 1
@@ -156,6 +161,21 @@ class Recorder(TorchFunctionMode):
         for number, state in enumerate(states):
             self._check_state(name, state, place.step, wanted[number] if number < len(wanted) else -1)
         self.ledger.put(name, part, kind, 0, [given[0]], outputs, place)
+        if place.form == "step":
+            self.left[id(part)] = {word: tensor.clone() for word, tensor in _held(part).items()}
+
+    def _check_left(self, part: nn.Module, args: Any, kwargs: Any) -> None:
+        """Neurons that keep their states inside go on with those that they were left with."""
+        left = self.left.get(id(part), {})
+        if len(list(tensors_of((args, kwargs)))) > 1:
+            return  # states are handed over, and checked there
+        now = _held(part)
+        changed = sorted(name for name, old in left.items() if name not in now or not _equal(old, now[name]))
+        if changed:
+            raise UnsupportedError(
+                f"layer {self.ledger.names[id(part)]!r} has other states than it was left with in the step before "
+                f"({', '.join(changed)}): {self.ledger.title}.forward resets or sets them on the way; a network goes on"
+            )
 
     def _check_state(self, name: str, state: Tensor, step: int, part: int) -> None:
         found = self.ledger.made(state)
@@ -176,6 +196,21 @@ class Recorder(TorchFunctionMode):
             f"layer {name!r} takes for its state in step {step} something else than it gave in the step before (of "
             f"{source!r}): hand each neuron its own states, unchanged"
         )
+
+
+def _held(part: nn.Module) -> dict[str, Tensor]:
+    """The tensors that a module keeps itself, parameters left out."""
+    import torch
+
+    held = {**vars(part), **part._buffers, **vars(part).get("_memories", {})}
+    return {name: value for name, value in held.items() if isinstance(value, torch.Tensor)}
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    """In every value, what is no number included."""
+    if one.shape != other.shape:
+        return False
+    return bool(((one == other) | (one.isnan() & other.isnan())).all())
 
 
 def _in_place(name: str, kwargs: Any) -> bool:

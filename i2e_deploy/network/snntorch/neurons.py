@@ -83,6 +83,8 @@ def _recurrent(call: Call, inputs: Sequence[str], given: Sequence[Shape]) -> Rea
     m, shape, name = call.module, given[0], call.name
     if call.kind == "RSynaptic" and not m.reset_delay:
         raise UnsupportedError("is an RSynaptic with reset_delay=False, which snnTorch 1.0 does not compute: leave it")
+    if call.part:
+        raise UnsupportedError("hands on a state, while its spikes come back to it: return its spikes too")
     before = Layer(f"{name}.recurrent.before", Delay(np.ones((), np.float32), shape), (name,))
     back = f"{name}.recurrent"
     if m.all_to_all:
