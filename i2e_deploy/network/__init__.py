@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from i2e_deploy.network.sinabs.export import to_sinabs as to_sinabs
     from i2e_deploy.network.sinabs.read import from_sinabs as from_sinabs
     from i2e_deploy.network.snntorch.read import from_snntorch as from_snntorch
+    from i2e_deploy.network.spikingjelly.read import from_spikingjelly as from_spikingjelly
 else:
     __getattr__, __dir__, __all__ = offer(
         __name__,
@@ -68,5 +69,6 @@ else:
             "sinabs.export": "to_sinabs",
             "sinabs.read": "from_sinabs",
             "snntorch.read": "from_snntorch",
+            "spikingjelly.read": "from_spikingjelly",
         },
     )

@@ -112,6 +112,7 @@ class LeakyIntegrateAndFire(Op):
         start: membrane potential before the first step, None = 0.
         current_decay: of a synaptic current; None = the input reaches the membrane itself.
         current_gain: of what arrives at the current.
+        current_start: the current before the first step, None = 0.
         old_current: the membrane integrates the current as it was before this step's input (Norse).
         adaptation_decay: of the adaptation; None = the threshold does not move.
         adaptation_step: by how much a spike raises the threshold.
@@ -122,7 +123,7 @@ class LeakyIntegrateAndFire(Op):
 
     arrays: ClassVar[tuple[str, ...]] = (
         "decay", "gain", "bias", "threshold", "reset_value", "min_v", "start",
-        "current_decay", "current_gain", "adaptation_decay", "adaptation_step",
+        "current_decay", "current_gain", "current_start", "adaptation_decay", "adaptation_step",
     )  # fmt: skip
 
     decay: Array
@@ -142,6 +143,7 @@ class LeakyIntegrateAndFire(Op):
     old_current: bool = False
     adaptation_decay: Array | None = None
     adaptation_step: Array | None = None
+    current_start: Array | None = None
 
     def __post_init__(self) -> None:
         for name in self.arrays:
@@ -155,11 +157,12 @@ class LeakyIntegrateAndFire(Op):
         for name in ("strict", "late_reset", "backlog", "old_current"):
             if type(getattr(self, name)) is not bool:
                 raise InputError(f"{name} is {getattr(self, name)!r}: give True or False")
+        for name in ("current_gain", "current_start"):
+            if self.current_decay is None and getattr(self, name) is not None:
+                raise InputError(f"{name} is given without current_decay: give both, or neither")
         plain = self.reset == "subtract" and self.reset_value is None and not self.late_reset
         if self.backlog and not (plain and self.threshold is not None and self.adaptation_decay is None):
             raise InputError("backlog is for neurons that subtract their threshold at once: leave it off")
-        if self.current_decay is None and self.current_gain is not None:
-            raise InputError("current_gain is given without current_decay: give both, or neither")
         if (self.adaptation_decay is None) != (self.adaptation_step is None):
             raise InputError("of adaptation_decay and adaptation_step one is given: give both, or neither")
         if self.adaptation_decay is not None and self.threshold is None:
@@ -186,10 +189,10 @@ class LeakyIntegrateAndFire(Op):
         after: dict[str, Tensor] = {}
         drive = x
         if (keeps := of["current_decay"]) is not None:
-            before = state.get("current", torch.zeros_like(x))
+            before = state["current"] if "current" in state else torch.zeros_like(x) + _or_zero(of["current_start"])
             after["current"] = keeps * before + (x if of["current_gain"] is None else of["current_gain"] * x)
             drive = before if self.old_current else after["current"]
-        v = state["v_mem"] if "v_mem" in state else torch.zeros_like(x) + (0 if of["start"] is None else of["start"])
+        v = state["v_mem"] if "v_mem" in state else torch.zeros_like(x) + _or_zero(of["start"])
         decay = as_given(self.decay, x)
         assert decay is not None
         v = decay * v + (drive if of["gain"] is None else of["gain"] * drive)
@@ -230,7 +233,7 @@ class LeakyIntegrateAndFire(Op):
             return v
         if self.reset == "subtract":
             return v - spikes * (bound if value is None else value)
-        return torch.where(spikes > 0, torch.zeros_like(v) + (0 if value is None else value), v)
+        return torch.where(spikes > 0, torch.zeros_like(v) + _or_zero(value), v)
 
     def describe(self) -> str:
         """See `Op.describe`."""
@@ -297,6 +300,10 @@ def _check_parameter(name: str, array: Array | None) -> None:
         raise InputError(f"{name} is {kind}: give a float32 array, see network.neurons.parameter")
     if not np.isfinite(array).all() or (np.abs(array) > LARGEST).any():
         raise InputError(f"{name} holds values that are not finite or beyond float32: was the training stable?")
+
+
+def _or_zero(value: Tensor | None) -> Tensor | int:
+    return 0 if value is None else value
 
 
 def _range(array: Array) -> str:

@@ -236,7 +236,6 @@ CHANGES: dict[str, Change] = {
     "neurons with another forward": Change(_as(_class(forward=lambda s, x: sl.IAFSqueeze.forward(s, x) * 2)), False),
     "neurons that scale their input": Change(_set("norm_input", lambda _: True, "spiking"), False),
     "neurons of another batch": Change(_set("batch_size", lambda _: 1, "spiking"), False),
-    "a reset to another value": Change(_set("reset_fn", lambda _: MembraneReset(0.5), "spiking"), False),
     "quantised weights": Change(_quantising, readable=False),
     "a run before": Change(_used),
     "training mode": Change(lambda _, m: m.train(True)),

@@ -118,6 +118,8 @@ def _form(sample: Tensor, step: Tensor, batch: int) -> Form | None:
 
     b = torch.arange(batch)
     if sample.ndim == 2:
+        if sample.shape[1] == batch and bool((sample == b).all()) and bool((step == ALWAYS).all()):
+            return "TB"  # one picture, repeated
         if sample.shape[1] == batch and _counts(sample, b[None], step, torch.arange(len(step))[:, None]):
             return "TB"
         return "BT" if len(sample) == batch and _counts(sample, b[:, None], step, torch.arange(step.shape[1])) else None

@@ -50,7 +50,7 @@ class Assembly:
         name, kind = call.name, call.kind
         if name in (INPUT, ""):
             raise InputError(f"a layer is called {name!r}, which names the input of the network: rename it")
-        loop = kind == "Delay"
+        loop = kind == "Before"
         given = [] if loop else [self.shapes[source] for source in call.inputs]
         if kind == "ZeroPad2d":
             self._pad(call, given[0])
@@ -158,7 +158,7 @@ def _number(value: Any) -> Any:
 
 #: What `folding` and `functions` make themselves.
 STRUCTURE: Mapping[str, Reader] = {
-    "Delay": lambda module, _: Delay(np.ones((), np.float32), module.shape),
+    "Before": lambda module, _: Delay(np.ones((), np.float32), module.shape),
     "Flat": lambda _, __: Flatten(),
     "Reshape": lambda module, _: Reshape(module.shape),
     "Scale": lambda m, _: Scale(_number(m.weight), None if m.bias is None else _number(m.bias)),

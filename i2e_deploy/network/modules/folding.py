@@ -22,7 +22,7 @@ class Folded(NamedTuple):
     """One step of a module.
 
     Args:
-        calls: in order; kind `Delay` for what comes from the step before.
+        calls: in order; kind `Before` for what comes from the step before.
         values: [B, T, ...] of the calls that the module made, by name.
         unused: layers that lead to no output.
     """
@@ -165,7 +165,7 @@ def _given(
         if key not in made:
             made[key] = _free(f"{name}.before", rows, made)
             shapes[made[key]] = shapes[name]
-            delays.append(Call(made[key], Stated(shape=shapes[name]), "Delay", (name,)))
+            delays.append(Call(made[key], Stated(shape=shapes[name]), "Before", (name,)))
         name = made[key]
     if edge.shape != shapes[name] and edge.shape:
         if prod(edge.shape) != prod(shapes[name]):

@@ -103,7 +103,14 @@ def _leaves(module: Any, prefix: str) -> Iterator[tuple[str, Any]]:
 def _traced(module: nn.Module, leaves: Collection[str]) -> tuple[list[Call], tuple[str, ...]]:
     from torch import fx
 
+    class Symbol(fx.Proxy):
+        def __iadd__(self, other: Any) -> Any:  # which fx takes for `a = a + b`
+            return self.tracer.create_proxy("call_function", operator.iadd, (self, other), {})
+
     class Tracer(fx.Tracer):
+        def proxy(self, node: fx.Node) -> fx.Proxy:
+            return Symbol(node, self)
+
         def is_leaf_module(self, child: nn.Module, _name: str) -> bool:
             return _is_leaf(child, leaves)
 
@@ -135,28 +142,49 @@ def _traced(module: nn.Module, leaves: Collection[str]) -> tuple[list[Call], tup
             before = sum(call.module is child for call in found)
             names[node.name] = free(f"{node.target}:{before + 1}") if before else str(node.target)
             found.append(Call(names[node.name], child, kind_of(child, leaves), inputs, before))
-        elif node.op == "call_function" and _function(node) is not None:
+        elif node.op in ("call_function", "call_method") and _function(node, module) is not None:
             names[node.name] = free(node.name)
-            found.append(Call(names[node.name], None, str(_function(node)), inputs))
+            found.append(Call(names[node.name], None, str(_function(node, module)), inputs))
         elif node.op != "output":
             raise UnsupportedError(
                 f"{type(module).__name__}.forward uses {getattr(node.target, '__name__', node.target)}"
-                f"{_arguments(node)}: use layers, `+` of two layers, torch.flatten(x, 1) and Merge alone"
+                f"{_arguments(node)}: use layers, `+` of two, torch.cat([a, b], 1), torch.flatten(x, 1) and Merge alone"
             )
     return found, _outputs(graph, names, type(module).__name__)
 
 
-def _function(node: Any) -> str | None:
+def _function(node: Any, module: nn.Module) -> str | None:
     """What a call of a function stands for, with these arguments; None: nothing that is known."""
     import torch
 
     plain = len(node.all_input_nodes) == len(node.args) == 2 and not node.kwargs  # no constant, no `alpha`
-    if node.target in (operator.add, torch.add) and plain:
+    if plain and (
+        node.target in (operator.add, torch.add) or (node.target is operator.iadd and _is_own(node.args[0], module))
+    ):
         return "Add"
-    if node.target is not torch.flatten:
+    if node.target is torch.cat:
+        given = {**dict(zip(("tensors", "dim"), node.args, strict=False)), **node.kwargs}
+        parts = given.get("tensors", ())
+        whole = isinstance(parts, list | tuple) and list(parts) == node.all_input_nodes  # each once
+        return "Concat" if whole and given.get("dim", 0) == 1 and len(parts) > 1 else None
+    if node.target not in (torch.flatten, "flatten"):
         return None
     given = {**dict(zip(("input", "start_dim", "end_dim"), node.args, strict=False)), **node.kwargs}
     return "Flatten" if given.get("start_dim", 0) == 1 and given.get("end_dim", -1) == -1 else None
+
+
+def _is_own(node: Any, module: nn.Module) -> bool:
+    """Whether a tensor may be changed in place: nothing else uses it, and it is no view of another.
+
+    torch's weighted layers and norms give new tensors; others, as Identity, may give what they were given.
+    """
+    makes = ("Conv1d", "Conv2d", "Linear", "BatchNorm1d", "BatchNorm2d")
+    if node.op == "call_function":
+        return len(node.users) == 1 and node.target in (operator.add,)
+    if node.op != "call_module" or len(node.users) != 1:
+        return False
+    child = module.get_submodule(str(node.target))
+    return kind_of(child, [f"torch.nn.{name}" for name in makes]) in makes
 
 
 def _arguments(node: Any) -> str:

@@ -116,8 +116,9 @@ class Ledger:
         if not function and self._starts_late(name, place):
             place = place._replace(step=place.step + 1)
         key = name if function else id(module)
-        turn = self.turns[(key, place.step)]
-        self.turns[(key, place.step)] += 1
+        steps = range(place.steps) if place.form != "step" else (place.step,)
+        turn = max(self.turns[(key, step)] for step in steps)
+        self.turns.update({(key, step): turn + 1 - self.turns[(key, step)] for step in steps})
         self.put(name, module, kind, turn, given, outputs, place)
 
     def _starts_late(self, name: str, place: Place) -> bool:

@@ -26,6 +26,7 @@ def judged(
     stands_for: Mapping[str, str],
     norms: Sequence[str],
     outputs: Sequence[str],
+    timed: bool,
 ) -> Network:
     """The network with a note of what was compared; see `judge`.
 
@@ -36,6 +37,7 @@ def judged(
         stands_for: the layer that each call became.
         norms: those of the calls that were folded into the layer before them.
         outputs: the calls that leave the network.
+        timed: the module takes batch and time as two axes.
 
     Raises:
         UnsupportedError: the module's own forward gives something else.
@@ -47,7 +49,7 @@ def judged(
     weight = next((p for p in module.parameters() if p.is_floating_point()), frames)
     frames = frames.to(weight.dtype)
     batch, steps = frames.shape[:2]
-    squeezed = [part for part in module.modules() if hasattr(part, "batch_size") and hasattr(part, "num_timesteps")]
+    squeezed = [part for part in module.modules() if hasattr(part, "batch_size")]
 
     def start() -> None:
         for part in module.modules():
@@ -56,7 +58,7 @@ def judged(
         for part in squeezed:
             part.batch_size, part.num_timesteps = batch, steps  # type: ignore[assignment]
 
-    found = record(module, calls, (frames.flatten(0, 1) if squeezed else frames).to(weight.device), start)
+    found = record(module, calls, (frames if timed else frames.flatten(0, 1)).to(weight.device), start)
     recorded = {name: _in_time(name, tensor, batch, steps) for name, tensor in found.calls.items()}
     for call in calls:
         if stands_for[call.name] != call.name and call.name not in norms:

@@ -2,56 +2,53 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
-from i2e_deploy.errors import InputError, UnsupportedError
+import numpy as np
+
+from i2e_deploy.errors import UnsupportedError
+from i2e_deploy.network.convolution import Conv2d
+from i2e_deploy.network.graph import Layer
 from i2e_deploy.network.layers import Add, Flatten
+from i2e_deploy.network.modules.graph import Call
 from i2e_deploy.network.modules.known import kind_of
-from i2e_deploy.network.modules.layers import BATCH_NORMS, READERS, Reader, window
-from i2e_deploy.network.modules.values import number_of, pair_of, whole
-from i2e_deploy.network.neurons import IntegrateAndFire, ResetMode
+from i2e_deploy.network.modules.layers import IGNORED as TORCH_IGNORED
+from i2e_deploy.network.modules.layers import READERS, TORCH, Reader, Reading, WideReader, window
+from i2e_deploy.network.modules.values import pair_of
 from i2e_deploy.network.op import Op, Shape
 from i2e_deploy.network.pooling import Pool2d
 from i2e_deploy.network.sensor import Sensor
+from i2e_deploy.network.sinabs.neurons import LEAVES as NEURON_LEAVES
+from i2e_deploy.network.sinabs.neurons import NEURONS, read_neurons
 
-#: Modules without effect at inference.
-IGNORED = ("Dropout", "Dropout2d", "Identity")
-NEURONS = ("IAF", "IAFSqueeze")
+#: Modules without effect at inference, or on batch and time alone.
+IGNORED = (*TORCH_IGNORED, "FlattenTime", "UnflattenTime")
+#: A module that holds a row of others, and the attribute that holds it.
+CONTAINERS: Mapping[str, str] = {"Repeat": "module"}
 SENSOR = "sinabs.backend.dynapcnn.dvs_layer.DVSLayer"
 SUM_POOL = "sinabs.layers.SumPool2d"
 #: Every class that is read, with its package.
 LEAVES = (
-    *(f"torch.nn.{name}" for name in (*IGNORED, *BATCH_NORMS, "AvgPool2d", "Conv2d", "Flatten", "Linear")),
-    *(f"sinabs.layers.{name}" for name in (*NEURONS, "Merge")),
+    *TORCH,
+    *NEURON_LEAVES,
+    *(f"sinabs.layers.{name}" for name in ("FlattenTime", "Merge", "Repeat", "UnflattenTime")),
     SUM_POOL,
     SENSOR,
 )
 
 
-def _conv(module: Any, given: Sequence[Shape]) -> Op:
-    if isinstance(module.padding, str):  # no chip that Sinabs trains for has it
-        raise UnsupportedError(f"pads by {module.padding!r} with {module.padding_mode!r}: pad by a number, with zeros")
-    return READERS["Conv2d"](module, given)
-
-
-def _average_pool(module: Any, given: Sequence[Shape]) -> Op:
+def _sum_pool(module: Any, given: Sequence[Shape]) -> Op:
+    """Sums of windows; where they overlap, as the convolution that computes them."""
     kernel, stride = window(module)
-    padded = pair_of(module.padding, "padding") != (0, 0)
-    if stride != kernel or padded or module.ceil_mode or module.divisor_override:
-        raise UnsupportedError(
-            f"pools {kernel} with stride {stride}, padding {module.padding}: "
-            "windows must not overlap (stride = kernel, no padding, no ceil_mode, no divisor)"
-        )
-    return READERS["AvgPool2d"](module, given)
-
-
-def _sum_pool(module: Any) -> Op:
-    kernel, stride = window(module)
-    if stride != kernel or module.ceil_mode or module.norm_type != 1:
-        raise UnsupportedError(f"sum-pools {kernel} with stride {stride}: make them equal, without ceil_mode")
-    return Pool2d(kernel, "sum")
+    if module.ceil_mode or module.norm_type != 1:
+        raise UnsupportedError(f"sum-pools {kernel} with ceil_mode or another norm than 1: leave both off")
+    if stride == kernel:
+        return Pool2d(kernel, "sum")
+    channels = given[0][0]
+    return Conv2d(np.ones((channels, 1, *kernel), np.float32), stride=stride, groups=channels)
 
 
 def _sensor(module: Any) -> Op:
@@ -63,8 +60,9 @@ def _sensor(module: Any) -> Op:
         part = getattr(module, name)
         if kind_of(part, (wanted,)) != wanted.rpartition(".")[2]:
             raise UnsupportedError(f"has a {type(part).__name__} as its {name}: use {wanted}, as DVSLayer does")
-    pool, crop, flip = _sum_pool(module.pool_layer), module.crop_layer, module.flip_layer
-    assert isinstance(pool, Pool2d)
+    pool, crop, flip = _sum_pool(module.pool_layer, [(1, 1, 1)]), module.crop_layer, module.flip_layer
+    if not isinstance(pool, Pool2d):
+        raise UnsupportedError(f"sum-pools {pool.describe()} with windows that overlap: make stride and kernel equal")
     return Sensor(
         pool=pool.kernel,
         crop=(
@@ -79,65 +77,34 @@ def _sensor(module: Any) -> Op:
     )
 
 
-def _flatten(module: Any, given: Sequence[Shape]) -> Op:
-    return Flatten() if module is None else READERS["Flatten"](module, given)
+def _flatten(module: Any, given: Sequence[Shape], timed: bool) -> Op:
+    if module is None:
+        return Flatten()
+    first, last = (dim - 1 if timed and dim > 0 else dim for dim in (module.start_dim, module.end_dim))
+    return READERS["Flatten"](SimpleNamespace(start_dim=first, end_dim=last), given)
 
 
-def _iaf(module: Any) -> Op:
-    if module.tau_syn is not None or getattr(module, "train_alphas", False):
-        raise UnsupportedError("has a synaptic time constant: there is none here; use tau_syn=None")
-    if getattr(module, "norm_input", False):
-        raise UnsupportedError("scales its input (norm_input): IAF does not; leave it off")
-    if module.spike_threshold is None:
-        raise InputError("it has no spike_threshold: give a number")
-    minimum = module.min_v_mem
-    return IntegrateAndFire(
-        threshold=number_of(module.spike_threshold, "threshold"),
-        min_v=None if minimum is None else number_of(minimum, "lower bound"),
-        max_spikes=_max_spikes(module.spike_fn),
-        reset=_reset(module.reset_fn),
-    )
-
-
-def _activation(name: str) -> Any:
-    """A class of Sinabs', without importing it; where nobody has, no module holds one."""
-    return getattr(sys.modules.get("sinabs.activation"), name, object)
-
-
-def _max_spikes(function: Any) -> int | None:
-    if function is _activation("MultiSpike"):
-        return None
-    if function is _activation("SingleSpike"):
-        return 1
-    if type(function) is _activation("MaxSpike") and "apply" not in vars(function):
-        most = function.max_num_spikes_per_bin
-        return None if most is None else whole(most, "largest number of spikes")
-    kind = getattr(function, "__qualname__", type(function).__qualname__)
-    home = getattr(function, "__module__", type(function).__module__)
-    raise UnsupportedError(f"spikes by {kind} of {home}: use MultiSpike, SingleSpike or MaxSpike of sinabs")
-
-
-def _reset(function: Any) -> ResetMode:
-    own = type(function)
-    if own is _activation("MembraneSubtract") and function.subtract_value is None:  # Sinabs scales no explicit value
-        return "subtract"
-    if own is _activation("MembraneReset") and function.reset_value == 0:
-        return "zero"
-    raise UnsupportedError(
-        f"resets by {function}: use MembraneSubtract() (takes the threshold off) or MembraneReset() of sinabs"
-    )
+def _one(reader: Reader, call: Call, inputs: Sequence[str], given: Sequence[Shape]) -> Reading:
+    return Reading((Layer(call.name, reader(call.module, given), tuple(inputs)),))
 
 
 #: By kind, see `modules.layers.read_op`.
-SINABS_READERS: Mapping[str, Reader] = {
-    "Add": lambda _, __: Add(),
-    "AvgPool2d": _average_pool,
-    "Conv2d": _conv,
+_READERS: Mapping[str, Reader] = {
+    **{kind: READERS[kind] for kind in READERS if not kind.startswith("Quant")},
     "DVSLayer": lambda module, _: _sensor(module),
-    "Flatten": _flatten,
-    "IAF": lambda module, _: _iaf(module),
-    "IAFSqueeze": lambda module, _: _iaf(module),
-    "Linear": READERS["Linear"],
     "Merge": lambda _, __: Add(),
-    "SumPool2d": lambda module, _: _sum_pool(module),
+    "SumPool2d": _sum_pool,
 }
+
+
+def readers(timed: bool) -> Mapping[str, WideReader]:
+    """By kind, see `modules.layers.read_wide`.
+
+    Args:
+        timed: for layers that have batch and time as two axes, else as one.
+    """
+    found: dict[str, Reader] = {**_READERS, "Flatten": partial(_flatten, timed=timed)}
+    return {
+        **{kind: partial(_one, reader) for kind, reader in found.items()},
+        **dict.fromkeys(NEURONS, read_neurons),
+    }

@@ -6,17 +6,20 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from i2e_deploy.errors import InputError, UnsupportedError
-from i2e_deploy.network.graph import INPUT, Layer, Network
+from i2e_deploy.network.delay import Delay
+from i2e_deploy.network.graph import INPUT, Layer, Network, Note
+from i2e_deploy.network.modules.containers import expanded
 from i2e_deploy.network.modules.graph import Call, calls
 from i2e_deploy.network.modules.hooks import check_plain
-from i2e_deploy.network.modules.layers import BATCH_NORMS, read_op, shape_after
+from i2e_deploy.network.modules.layers import BATCH_NORMS, read_wide, shape_after
 from i2e_deploy.network.modules.norms import affine, folded
 from i2e_deploy.network.modules.recording import as_it_was
 from i2e_deploy.network.modules.values import precision_note, shape_of
 from i2e_deploy.network.op import Shape
 from i2e_deploy.network.sinabs.judge import judged
-from i2e_deploy.network.sinabs.layers import IGNORED, LEAVES, NEURONS, SINABS_READERS
-from i2e_deploy.network.sinabs.time import check_time
+from i2e_deploy.network.sinabs.layers import CONTAINERS, IGNORED, LEAVES, readers
+from i2e_deploy.network.sinabs.neurons import NEURONS
+from i2e_deploy.network.sinabs.time import timed_calls
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,12 +30,13 @@ def from_sinabs(module: nn.Module, input_shape: Shape, example: Any = None) -> N
 
     Args:
         module: `nn.Sequential`, nested or not, or a module whose `forward` combines layers (branches, `+` or
-            Sinabs' Merge, several outputs), or what `sinabs.from_torch.from_model` returns. Layers: Conv2d, Linear,
-            AvgPool2d, Sinabs SumPool2d, Flatten, IAF / IAFSqueeze, DVSLayer (first); batch norm is folded into
-            the weights before it (running statistics, eps included); dropout and identity are ignored. A layer is one
-            of these by its class, not by the name of it. A class with a forward of its own that computes what one of
-            them does says so: `stands_for = "Conv2d"`.
-        input_shape: (C, H, W).
+            Sinabs' Merge, several outputs), or what `sinabs.from_torch.from_model` returns. Layers: those of torch in
+            `modules.layers.TORCH`, Sinabs' SumPool2d, its neurons (IAF, LIF, ALIF, ExpLeak; recurrent ones become loops
+            through a `Delay`), DVSLayer (first). Batch and time are one axis or two (Repeat, FlattenTime,
+            UnflattenTime). Batch norm is folded into the weights before it (running statistics, eps included); dropout
+            and identity are ignored. A layer is one of these by its class, not by the name of it. A class with a
+            forward of its own that computes what one of them does says so: `stands_for = "Conv2d"`.
+        input_shape: (C, H, W), or that of one step.
         example: frames [B, T, C, H, W] or [T, C, H, W] on which the module's own forward is run and compared with what
             was read, layer by layer (`network.judge`); a few samples that make every layer fire. The module is left as
             it was. None: nothing is compared, which a note says and `check` shows.
@@ -56,21 +60,25 @@ def from_sinabs(module: nn.Module, input_shape: Shape, example: Any = None) -> N
     check_plain(module)
     with as_it_was(module), torch.no_grad(), torch.random.fork_rng(devices=[]):
         module.eval()
-        found, outputs = calls(module, LEAVES)
-        layers, stands_for, norms = _layers(found, shape)
-        notes = tuple(note for call in found for note in precision_note(call.name, call.module))
+        found, outputs, inside = expanded(*calls(module, LEAVES), CONTAINERS, LEAVES)
+        timed = timed_calls(found, inside)
+        two_axes = {name for name, is_timed in timed.items() if is_timed and name not in inside}
+        layers, stands_for, norms, notes = _layers(found, shape, two_axes)
+        notes += [note for call in found for note in precision_note(call.name, call.module)]
     reads = [(call.name, source) for call in found if stands_for[call.name] == call.name for source in call.inputs]
     _check_norms(reads, stands_for, norms)
     _check_outputs([stands_for[name] for name in outputs], {stands_for[source] for _, source in reads})
-    network = Network(shape, tuple(layers.values()), notes)
-    check_time(network, found)
+    network = Network(shape, tuple(layers.values()), tuple(notes))
     norm_calls = [call.name for call in found if call.kind in BATCH_NORMS]
-    return judged(network, module, example, found, stands_for, norm_calls, outputs)
+    return judged(network, module, example, found, stands_for, norm_calls, outputs, timed[INPUT])
 
 
-def _layers(found: Sequence[Call], shape: Shape) -> tuple[dict[str, Layer], dict[str, str], dict[str, tuple[str, ...]]]:
-    """The layers by name; the layer that each call became; and the batch norms between that and the call."""
+def _layers(
+    found: Sequence[Call], shape: Shape, timed: Collection[str]
+) -> tuple[dict[str, Layer], dict[str, str], dict[str, tuple[str, ...]], list[Note]]:
+    """The layers by name; the layer that each call became; the batch norms between that and the call; and notes."""
     layers: dict[str, Layer] = {}
+    notes: list[Note] = []
     stands_for = {INPUT: INPUT}
     norms: dict[str, tuple[str, ...]] = {INPUT: ()}
     shapes = {INPUT: shape}
@@ -78,7 +86,8 @@ def _layers(found: Sequence[Call], shape: Shape) -> tuple[dict[str, Layer], dict
     if twice is not None:
         first = next(call.name for call in found if call.module is twice.module)
         raise UnsupportedError(f"layer {first!r} is used twice: its states are one; give each use its own")
-    for name, leaf, kind, sources, *_ in found:
+    for call in found:
+        name, leaf, kind, sources = call.name, call.module, call.kind, call.inputs
         if name == INPUT:
             raise InputError(f"a layer is called {INPUT!r}, which names the input of the network: rename it")
         inputs = tuple(stands_for[source] for source in sources)
@@ -91,11 +100,15 @@ def _layers(found: Sequence[Call], shape: Shape) -> tuple[dict[str, Layer], dict
                 norms[name] += (name,)
             continue
         given = [shapes[source] for source in inputs]
-        layers[name] = Layer(name, read_op(name, kind, leaf, given, SINABS_READERS), inputs)
-        shapes[name] = shape_after(layers[name], given)
+        read = read_wide(call, inputs, given, readers(name in timed))
+        notes += [Note(name, text, read.doubtful) for text in read.notes]
+        for layer in read.layers:
+            loop = layer.op.shape if isinstance(layer.op, Delay) else None
+            shapes[layer.name] = loop or shape_after(layer, [shapes[source] for source in layer.inputs])
+            layers[layer.name] = layer
     if not layers:
         raise InputError("the module holds no layers: give the trained network")
-    return layers, stands_for, norms
+    return layers, stands_for, norms, notes
 
 
 def _check_norms(

@@ -1,56 +1,94 @@
-"""Where Sinabs' layers have time: [B, T, ...] or [B * T, ...]. All layers of a network must mean the same."""
+"""Where Sinabs' layers have time: [B, T, ...] or [B * T, ...]. What feeds a layer must have it as that layer does."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
+from collections.abc import Mapping, Sequence
 
 from i2e_deploy.errors import UnsupportedError
-from i2e_deploy.network.graph import Network
+from i2e_deploy.network.graph import INPUT
 from i2e_deploy.network.modules.graph import Call
+from i2e_deploy.network.sinabs.neurons import NEURONS
 
-#: Layers on images: the axis after the first is that of channels, so batch and time are one axis.
-_SQUEEZED = (
-    "AvgPool2d", "BatchNorm1d", "BatchNorm2d", "Conv2d", "DVSLayer", "Dropout2d", "Flatten", "IAFSqueeze", "SumPool2d",
+#: Layers on the last axis, or on values one by one: both are the same to them.
+_EITHER = (
+    "Add", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout", "Identity",
+    "Linear", "Merge",
 )  # fmt: skip
+#: Layers on batch and time as two axes; all others take them as one, the axis after it is that of channels.
+_TIMED = tuple(name for name in NEURONS if not name.endswith("Squeeze"))
 
 
-def check_time(network: Network, calls: Sequence[Call]) -> None:
-    """Neurons take for time what the other layers do, and have states of the shape of their layer.
+def timed_calls(calls: Sequence[Call], inside: Mapping[str, str]) -> dict[str, bool]:
+    """For each call, and for the input, whether it gives batch and time as two axes.
+
+    Args:
+        calls: of the module, in order.
+        inside: calls in a `Repeat`, which gives them one axis and makes two of it again.
 
     Raises:
         UnsupportedError: names the layers that differ.
     """
-    squeezed = next((call for call in calls if call.kind in _SQUEEZED), None)
-    for call in calls:
-        if call.kind == "IAF" and squeezed is not None:
-            raise UnsupportedError(
-                f"layer {call.name!r} is an IAF, which takes [B, T, ...], and layer {squeezed.name!r} "
-                f"({squeezed.kind}) takes [B * T, ...]: use IAFSqueeze"
-            )
+    for start in (True, False):
+        found = _follow(calls, inside, start)
+        if found is not None:
+            break
+    else:
+        raise UnsupportedError(_clash(calls))
     for name in ("batch_size", "num_timesteps"):
-        given = {getattr(c.module, name, -1): c.name for c in calls if c.kind == "IAFSqueeze"}
+        given = {getattr(c.module, name, -1): c.name for c in calls if c.kind.endswith(("Squeeze", "UnflattenTime"))}
         given.pop(-1, None)
         if len(given) > 1:
             said = " and ".join(f"{value} in layer {layer!r}" for value, layer in given.items())
             raise UnsupportedError(f"{name} is {said}: the layers cut frames into samples differently; make it one")
-    shapes = network.shapes()
+    return found
+
+
+def _follow(calls: Sequence[Call], inside: Mapping[str, str], start: bool) -> dict[str, bool] | None:
+    """The same for an input that has time as an axis of its own (`start`) or not; None: a layer takes it otherwise."""
+    timed = {INPUT: start}
     for call in calls:
-        if call.kind in ("IAF", "IAFSqueeze"):
-            _check_spread(call, shapes[call.name])
+        given = {timed[source] for source in call.inputs}
+        if len(given) > 1 or (call.name in inside and given != {True}):
+            return None
+        (now,) = given
+        if call.name in inside:
+            if call.kind in (*_TIMED, "FlattenTime", "UnflattenTime"):
+                return None
+        elif call.kind == "UnflattenTime":
+            if now:
+                return None
+            now = True
+        elif call.kind == "FlattenTime":
+            if not now:
+                return None
+            now = False
+        elif call.kind in _TIMED or (call.kind == "Flatten" and _behind_time(call)):
+            if not now:
+                return None
+        elif call.kind not in _EITHER and now:
+            return None
+        timed[call.name] = now
+    return timed
 
 
-def _check_spread(call: Call, shape: tuple[int, ...]) -> None:
-    """Several equal thresholds or bounds are one only if they lie on the neurons one by one."""
-    for what, name in (("thresholds", "spike_threshold"), ("lower bounds", "min_v_mem")):
-        given = tuple(np.shape(getattr(call.module, name)))
-        try:
-            fits = np.broadcast_shapes(given, (1, *shape)) == (1, *shape)
-        except ValueError:
-            fits = False
-        if not fits:
-            raise UnsupportedError(
-                f"layer {call.name!r} has {np.prod(given):.0f} {what} of shape {given} for neurons of shape {shape}: "
-                "give one, or one a neuron"
-            )
+def _behind_time(call: Call) -> bool:
+    """A Flatten of axes after that of time."""
+    return call.module is not None and call.module.start_dim == 2
+
+
+def _clash(calls: Sequence[Call]) -> str:
+    """Two layers that take batch and time differently, without what changes between them."""
+    timed = next((call for call in calls if call.kind in (*_TIMED, "FlattenTime", "Repeat")), None)
+    other = next((call for call in calls if call.kind not in (*_TIMED, *_EITHER, "FlattenTime", "UnflattenTime")), None)
+    if timed is None or other is None:
+        return (
+            "FlattenTime and UnflattenTime do not fit each other: the first takes [B, T, ...], the second [B * T, ...]"
+        )
+    if other.kind == "Flatten":
+        squeeze = "use nn.Flatten(2), or put "
+    else:
+        squeeze = f"use {timed.kind}Squeeze, or put " if timed.kind in ("ALIF", "ExpLeak", "IAF", "LIF") else "put "
+    return (
+        f"layer {timed.name!r} is an {timed.kind}, which takes [B, T, ...], and layer {other.name!r} ({other.kind}) "
+        f"takes [B * T, ...]: {squeeze}UnflattenTime before the first and FlattenTime before the second"
+    )

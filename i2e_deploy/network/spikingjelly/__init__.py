@@ -1,0 +1,1 @@
+"""SpikingJelly modules: read, and judged by their own forward."""
