@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP
+from i2e_deploy.cli.recordings import Reading, takes_recordings
 
 if TYPE_CHECKING:
     from i2e_deploy.chips import AnyNetwork, CheckReport, Chip, LowerOptions, Program
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from i2e_deploy.cli.applying import Applied
 
 
+@takes_recordings
 def command(
     model: Annotated[Path, typer.Argument(help="A network file (.safetensors, .nir, .net) or a bundle folder.")],
     chip: Annotated[str, typer.Option(help="Name of the chip, see `profiles`.")],
@@ -39,6 +41,7 @@ def command(
     ] = "",
     step_us: Annotated[int, typer.Option(min=1, help="DYNAP-CNN, with --input: duration of a step.")] = 1000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    reading: Reading = Reading(),
 ) -> None:
     """Check a network against the rules of a chip: will it fit?
 
@@ -63,20 +66,20 @@ def command(
 
     target, network, program, applied = get(chip), read_network_of(model, input_shape, read), None, None
     if against:
-        network = judged(model, network, against, inputs, read, step_us)
+        network = judged(model, network, against, inputs, read, step_us, reading)
     options = LowerOptions(split=split)
     target.refuse_unknown(options)
     if apply is not None:
         with working("looking for the smallest set of changes"):
-            given = None if inputs is None else read_input(inputs, network.input_shape)
+            given = None if inputs is None else read_input(inputs, network.input_shape, reading)
             applied = apply_to_file(target, network, apply, given, step_us)
         network, options = applied.fitted.network, LowerOptions(split=applied.fitted.split)
     elif (own := own_program(model, target, network)) is not None:
         program, options = own
     with working("checking"):
-        report, costs = _check(target, network, program, options, inputs, step_us)
+        report, costs = _check(target, network, program, options, inputs, step_us, reading)
         if model.suffix == ".nir" and inputs is not None and apply is None:
-            report = replace(report, findings=(*report.findings, *choices(model, network, inputs, read, step_us)))
+            report = replace(report, findings=(*report.findings, *choices(model, network, inputs, read, step_us, reading)))
     if as_json:
         estimate = {"estimate": None if costs is None else costs.to_dict()}
         print_json(report.to_dict() | estimate | ({} if applied is None else {"applied": applied.to_dict()}))
@@ -97,8 +100,9 @@ def _tell(report: CheckReport, costs: Costs | None, applied: Applied | None) -> 
 
 
 def _check(
-    chip: Chip, network: AnyNetwork, program: Program | None, options: LowerOptions, inputs: Path | None, step_us: int
-) -> tuple[CheckReport, Costs | None]:
+    chip: Chip, network: AnyNetwork, program: Program | None, options: LowerOptions, inputs: Path | None, step_us: int,
+    reading: Reading,
+) -> tuple[CheckReport, Costs | None]:  # fmt: skip
     """The check, with inputs also what a run on them shows and costs; `program`: integers that are made already."""
     from i2e_deploy.chips import Injection
     from i2e_deploy.chips.abilities import ChecksStates, PlacesByLoad
@@ -109,7 +113,7 @@ def _check(
         return report, None
     program = chip.lower(network, options) if program is None else program
     if isinstance(chip, PlacesByLoad):
-        given = read_input(inputs, program.input_shape)
+        given = read_input(inputs, program.input_shape, reading)
         report, trace = chip.check_under_load(network, program, given, options, injection)
         cores = {slot.layer: slot.core for slot in report.placement}
         return report, chip.costs(program, given, injection, trace, cores)

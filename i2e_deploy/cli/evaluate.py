@@ -11,6 +11,7 @@ import typer
 from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP
 from i2e_deploy.cli.costs import COEFFICIENTS_HELP, print_costs
 from i2e_deploy.cli.deciding import ReadoutKind, decided
+from i2e_deploy.cli.recordings import Reading, takes_recordings
 
 if TYPE_CHECKING:
     from i2e_deploy.chips.trace import Integers
@@ -31,6 +32,7 @@ Targets = Annotated[
 Power = Annotated[Path | None, typer.Option("--power-coefficients", help=COEFFICIENTS_HELP)]
 
 
+@takes_recordings
 def command(
     model: Annotated[Path, typer.Argument(help="A bundle folder or a network file (.safetensors, .nir, .net).")],
     data: Data,
@@ -53,6 +55,7 @@ def command(
     power: Power = None,
     readout_kind: ReadoutKind = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    reading: Reading = Reading(),
 ) -> None:
     """Compare targets on data: accuracy, agreement, costs.
 
@@ -77,11 +80,13 @@ def command(
     deployed = read_model_of(model, chip, input_shape, power, read)
     deployed = replace(deployed, program=decided(deployed.program, readout_kind))
     scene = is_scene(deployed.program, data)
+    if not Path(data).is_dir():
+        reading.refuse(f"{data} is no folder of them")
     if scene:
         result, semantics = evaluate_scene(deployed.program, data, target, steps), "event"
     else:
         say = console(stderr=True).print
-        frames, labels = read_samples(Path(data), tuple(deployed.program.input_shape), steps, limit, say)
+        frames, labels = read_samples(Path(data), tuple(deployed.program.input_shape), steps, limit, say, reading.read)
         result = _evaluate(deployed, frames, labels, target, semantics, step_us)
     if html is not None:
         write_evaluation(result, html)

@@ -16,7 +16,8 @@ import numpy as np
 
 from i2e_deploy.errors import MissingDependency
 from i2e_deploy.events.array import EVENT_DTYPE, Events
-from i2e_deploy.events.formats.base import PACKET_EVENTS, Damaged, Format, Opened, SensorSize
+from i2e_deploy.events.formats.base import PACKET_EVENTS, Damaged, Format, Opened
+from i2e_deploy.events.options import ReadOptions, SensorSize
 
 _FAERY_DTYPE = np.dtype([("t", "<u8"), ("x", "<u2"), ("y", "<u2"), ("on", "?")])
 #: A packet of an AEDAT4 file is lost whole when it is damaged: as small as a camera's.
@@ -71,7 +72,7 @@ def _decoder(path: Path, **options: Any) -> Any:
         raise _damage(error, 0) from error
 
 
-def _open_es(path: Path, stream: str | None) -> Opened:
+def _open_es(path: Path, options: ReadOptions) -> Opened:
     decoder = _decoder(path, file_type="es")
     return Opened(decoder.dimensions(), guarded(iter(decoder), None))
 
@@ -95,5 +96,5 @@ def write_with_faery(options: dict[str, Any], path: Path, packets: Iterable[Even
 #: Greatest t, x, y: ES has no field of time but spends a byte on every 127 us without events.
 FORMAT = Format(
     "es", (".es",), _open_es, partial(write_with_faery, {"file_type": "es", "zero_t0": False}),
-    (2**34 - 1, 2**16 - 2, 2**16 - 2),
+    (2**34 - 1, 2**16 - 2, 2**16 - 2), decoder="faery", encoder="faery",
 )  # fmt: skip
