@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP
-from i2e_deploy.cli.recordings import Reading, takes_recordings
+from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, takes_recordings
 
 if TYPE_CHECKING:
     from i2e_deploy.chips import AnyNetwork, CheckReport, Chip, LowerOptions, Program
@@ -41,7 +41,7 @@ def command(
     ] = "",
     step_us: Annotated[int, typer.Option(min=1, help="DYNAP-CNN, with --input: duration of a step.")] = 1000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    reading: Reading = Reading(),
+    reading: Reading = NOTHING_SAID,
 ) -> None:
     """Check a network against the rules of a chip: will it fit?
 
@@ -79,7 +79,9 @@ def command(
     with working("checking"):
         report, costs = _check(target, network, program, options, inputs, step_us, reading)
         if model.suffix == ".nir" and inputs is not None and apply is None:
-            report = replace(report, findings=(*report.findings, *choices(model, network, inputs, read, step_us, reading)))
+            report = replace(
+                report, findings=(*report.findings, *choices(model, network, inputs, read, step_us, reading))
+            )
     if as_json:
         estimate = {"estimate": None if costs is None else costs.to_dict()}
         print_json(report.to_dict() | estimate | ({} if applied is None else {"applied": applied.to_dict()}))

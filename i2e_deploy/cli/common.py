@@ -258,10 +258,10 @@ def read_input(path: Path, shape: Sequence[int], reading: Reading | None = None)
     Raises:
         InputError: no such file, an unknown kind, or see `read_frames`.
     """
-    from i2e_deploy.cli.recordings import Reading, say_about
+    from i2e_deploy.cli.recordings import NOTHING_SAID, say_about
     from i2e_deploy.files import holds_frames
 
-    reading = reading or Reading()
+    reading = reading or NOTHING_SAID
     if holds_frames(path, len(shape) == 1):
         reading.refuse(f"{path} holds frames")
         return read_frames(path, shape)

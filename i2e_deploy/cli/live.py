@@ -11,7 +11,7 @@ import typer
 
 from i2e_deploy.cli.common import READ_HELP
 from i2e_deploy.cli.deciding import ReadoutKind, decided
-from i2e_deploy.cli.recordings import Reading, takes_recordings
+from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, takes_recordings
 
 if TYPE_CHECKING:
     from i2e_deploy.chips import Program
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 @takes_recordings
 def command(
     model: Annotated[Path, typer.Argument(help="A bundle folder or a network file (.safetensors, .nir, .net).")],
-    source: Annotated[str, typer.Option(help="A recording (x.aedat4, x.aedat4?realtime=1), or a URI: tcp://host:port, camera://, ...")] = "",
+    source: Annotated[
+        str, typer.Option(help="A recording (x.aedat4, x.aedat4?realtime=1), or a URI: tcp://host:port, camera://, ...")
+    ] = "",
     target: Annotated[
         str, typer.Option(help="simulator; board or board:NAME: a Speck, whose own camera feeds its own cores.")
     ] = "simulator",
@@ -55,7 +57,7 @@ def command(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print each decision, then the totals, as JSON lines.")
     ] = False,
-    reading: Reading = Reading(),
+    reading: Reading = NOTHING_SAID,
 ) -> None:
     """Run a network on live events, and count every loss.
 
@@ -69,7 +71,8 @@ def command(
     from i2e_deploy.cli.common import console, read_program_of
     from i2e_deploy.runtime.replaying import replay as run_replay
 
-    program, notes = decided(read_program_of(model, chip, options=read), readout_kind), tuple
+    program = decided(read_program_of(model, chip, options=read), readout_kind)
+    notes: Callable[[], tuple[str, ...]] = tuple
     if replay is not None:
         result = run_replay(replay, program)
         result.raise_if_different()

@@ -20,9 +20,6 @@ from i2e_deploy.errors import InputError
 if TYPE_CHECKING:
     from i2e_deploy.events.files import EventReader, Recording
 
-#: The part of the help that they stand in.
-PANEL = "Recordings"
-
 
 @dataclass(frozen=True)
 class Reading:
@@ -110,7 +107,13 @@ class Reading:
         if given := self.given():
             flags = {"sort": "--sort", "continue": "--continue", "salvage": "--salvage"}
             name, value = next(iter(given.items()))
-            raise InputError(f"{flags.get(value, '--' + name.replace('_', '-'))} is for recordings: {why}; leave it out")
+            raise InputError(
+                f"{flags.get(value, '--' + name.replace('_', '-'))} is for recordings: {why}; leave it out"
+            )
+
+
+#: Where no option is given.
+NOTHING_SAID = Reading()
 
 
 def say_about(path: Path, recording: Recording | EventReader) -> None:
@@ -126,20 +129,14 @@ def say_about(path: Path, recording: Recording | EventReader) -> None:
 
 
 _OPTIONS: dict[str, tuple[Any, Any]] = {
-    "format": (str | None, typer.Option("--format", help="Format of the recording, where its name and bytes do not say.",
-                                        rich_help_panel=PANEL)),
-    "sensor_size": (str | None, typer.Option("--sensor-size", help="WIDTHxHEIGHT, where the file does not say.",
-                                             rich_help_panel=PANEL)),
-    "stream": (str | None, typer.Option("--stream", help="Name or number of one of several cameras or topics.",
-                                        rich_help_panel=PANEL)),
-    "sort": (bool, typer.Option("--sort", help="Put events in the order of their times.", rich_help_panel=PANEL)),
-    "continue_": (bool, typer.Option("--continue", help="A clock restarted: go on from the latest time.",
-                                     rich_help_panel=PANEL)),
-    "salvage": (bool, typer.Option("--salvage", help="Damaged: take all but what cannot be, and say how much that is.",
-                                   rich_help_panel=PANEL)),
-    "columns": (str | None, typer.Option("--columns", help="Order in a table without names, e.g. xytp; - is not read.",
-                                         rich_help_panel=PANEL)),
-    "time_unit": (str | None, typer.Option("--time-unit", help="Of a table: s, ms, us or ns.", rich_help_panel=PANEL)),
+    "format": (str | None, typer.Option("--format", help="Format, where name and bytes do not say.")),
+    "sensor_size": (str | None, typer.Option("--sensor-size", help="WIDTHxHEIGHT, where the file does not say.")),
+    "stream": (str | None, typer.Option("--stream", help="Name or number of one of several cameras or topics.")),
+    "sort": (bool, typer.Option("--sort", help="Put events in the order of their times.")),
+    "continue_": (bool, typer.Option("--continue", help="A clock restarted: go on from the latest time.")),
+    "salvage": (bool, typer.Option("--salvage", help="Damaged: take all but what cannot be, counted.")),
+    "columns": (str | None, typer.Option("--columns", help="Order in a table, e.g. xytp; - is not read.")),
+    "time_unit": (str | None, typer.Option("--time-unit", help="Of a table: s, ms, us or ns.")),
 }  # fmt: skip
 
 
@@ -162,5 +159,5 @@ def takes_recordings(command: Callable[..., None]) -> Callable[..., None]:
     parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in kept] + added
     with_options.__signature__ = own.replace(parameters=parameters, return_annotation=None)  # type: ignore[attr-defined]
     with_options.__annotations__ = {p.name: p.annotation for p in parameters}
-    del with_options.__wrapped__  # type: ignore[attr-defined]  # its signature would be found first
+    del with_options.__wrapped__  # its signature would be found first
     return with_options

@@ -10,7 +10,7 @@ import typer
 from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP
 from i2e_deploy.cli.costs import COEFFICIENTS_HELP, print_costs
 from i2e_deploy.cli.deciding import ReadoutKind, decided
-from i2e_deploy.cli.recordings import Reading, takes_recordings
+from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, takes_recordings
 from i2e_deploy.errors import InputError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def command(
     power: Power = None,
     readout_kind: ReadoutKind = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    reading: Reading = Reading(),
+    reading: Reading = NOTHING_SAID,
 ) -> None:
     """Run frames through the chip's integers, bit for bit.
 

@@ -205,13 +205,33 @@ def open_events(
             raise InputError(f"{path}: {options.word('stream', stream)}, but a file of {name} holds one camera")
         opened = format_.open(path, options)
     except Damaged as trouble:
-        where = "" if trouble.position is None else f" at {'byte' if name == path.suffix else format_.unit} {trouble.position}"
+        where = (
+            ""
+            if trouble.position is None
+            else f" at {'byte' if name == path.suffix else format_.unit} {trouble.position}"
+        )
         raise FileFormatError(f"{path} cannot be read as {name}{where}: {trouble.reason}") from trouble
     size = opened.sensor_size or sensor_size
     if size is not None and not all(1 <= side <= 2**16 for side in size):
         opened.close()
         raise FileFormatError(f"{path}: sensor size {size} is not within 1..65536")
     return EventReader(path, format_, opened, size, options)
+
+
+def stream_names(path: str | Path, format: str | None = None) -> tuple[str, ...]:  # noqa: A002
+    """What `stream` may be for a file with several cameras, topics or places of events; () where it holds one.
+
+    Raises:
+        InputError, FileFormatError, MissingDependency: as `open_events`.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"no such file: {path}")
+    try:
+        format_ = find_format(path, ReadOptions(format))
+        return () if format_.streams is None else format_.streams(path)
+    except Damaged as trouble:
+        raise FileFormatError(f"{path} cannot be read: {trouble.reason}") from trouble
 
 
 def read_events(
@@ -291,7 +311,7 @@ class _Counter:
                 if first < last or end > most_t:
                     raise InputError(
                         f"{path}: times {first}..{end} us of a packet must lie within {last}..{most_t} for "
-                        f"{format_.name}: put packets in order, or shift the times before writing"
+                        f"{format_.name}: put packets in order, or shift the times before writing (--from-zero)"
                     )
                 last = end
                 self.count += len(packet)

@@ -97,6 +97,11 @@ def sniff(path: Path) -> str | None:
     return next((name for magic, name in _MAGIC.items() if head.startswith(magic)), None)
 
 
+def claims(path: Path) -> bool:
+    """Whether the first bytes of a file, or the ending of its name, say that it holds events."""
+    return sniff(path) is not None or path.suffix.lower() in (*SUFFIXES, _TEXT)
+
+
 def format_to_write(path: Path, name: str | None) -> Format:
     """The format of that name, or the one that the suffix says; `.raw` is EVT3.
 

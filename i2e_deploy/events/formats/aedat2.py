@@ -193,8 +193,8 @@ def _davis(address: NDArray[np.int64], chip: Chip, counts: dict[str, int]) -> _D
 _LIMITS = (2**62, 2**10 - 1, 2**9 - 1)
 FORMAT = Format(
     "aedat2", (".aedat", ".aedat2"), _open, None, _LIMITS, encoder="",
-    remarks="jAER: DVS128 and DAVIS; the chip is taken from `AEChip`, else from the size that the caller gives; APS, IMU "
-    "and external input are skipped and counted. CIFAR10-DVS comes so, with its camera on its side",
+    remarks="jAER: DVS128 and DAVIS; the chip is taken from `AEChip`, else from the size that the caller gives; APS, "
+    "IMU and external input are skipped and counted. CIFAR10-DVS comes so, with its camera on its side",
 )  # fmt: skip
 FIRST_FORMAT = Format(
     "aedat1", (), partial(_open, dtype=_FIRST), None, (2**62, 127, 127), encoder="",

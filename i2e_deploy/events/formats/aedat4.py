@@ -187,6 +187,6 @@ def _decode(data: bytes, offset: int, left_out: LeftOut, before: int) -> Iterato
 FORMAT = Format(
     "aedat4", (".aedat4",), _open, partial(write_with_faery, {"file_type": "aedat"}),
     (2**62, 2**15 - 1, 2**15 - 1), streams=_streams, encoder="faery",
-    remarks="structure and decompressed size are checked before anything is inflated (by pyarrow); one of several cameras "
-    "is named with `stream`",
+    remarks="structure and decompressed size are checked before anything is inflated (by pyarrow); one of several "
+    "cameras is named with `stream`",
 )  # fmt: skip

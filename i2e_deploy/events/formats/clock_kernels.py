@@ -161,7 +161,7 @@ def count_unknown(words, shift, evt3):  # type: ignore[no-untyped-def]
     """How many words at the start of `words` [N] are of unknown type; the type is `word >> shift`."""
     for i in range(len(words)):
         kind = (np.int64(words[i]) >> shift) & 15
-        known = (kind not in (1, 9, 11, 12, 13)) if evt3 else (kind <= 1 or kind == 8 or kind == 10 or kind >= 14)
+        known = (kind not in (1, 9, 11, 12, 13)) if evt3 else (kind <= 1 or kind in (8, 10) or kind >= 14)
         if known:
             return i
     return len(words)

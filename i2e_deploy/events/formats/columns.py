@@ -7,7 +7,7 @@ the caller do not say is guessed from the first rows, and said: each guess is a 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -100,7 +100,9 @@ def guess_unit(t: NDArray[np.float64], said: str | None, options: ReadOptions, n
     if given is not None:
         return Unit(given, True)
     if (t != np.floor(t)).any():
-        notes.append(f"its times have fractions: taken for seconds; {options.word('time_unit', 'ms')} says another unit")
+        notes.append(
+            f"its times have fractions: taken for seconds; {options.word('time_unit', 'ms')} says another unit"
+        )
         return Unit("s", True)
     notes.append(f"nothing says the unit of its times: taken for us; {options.word('time_unit', 's')} says another")
     return Unit("us", False)
@@ -134,7 +136,7 @@ class Converter:
         self._off: int | None = None
         self.before = 0
 
-    def events(self, columns: Mapping[str, NDArray[Any]], position: int | None = None) -> Events:
+    def events(self, columns: Mapping[str, NDArray[Any]]) -> Iterator[Events]:
         """Events of columns t, x, y, p [N]; rows that cannot be are left out, or `Damaged` names the first."""
         events = np.empty(len(columns["t"]), EVENT_DTYPE)
         right = np.ones(len(events), bool)
@@ -152,10 +154,12 @@ class Converter:
             first = int(right.argmin())
             row = " ".join(f"{name}={columns[name][first]}" for name in FIELDS)
             said = f"row {self.before + first} is {row}: x and y are 0..65535, p is 0 or 1 (or -1 or 1), t a whole us"
-            self._left_out.met(said, position, self.before + first, int((~right).sum()))
+            if not self._left_out.salvage:
+                yield events[:first]
+            self._left_out.met(said, None, self.before + first, int((~right).sum()))
             events = events[right]
         self.before += len(right)
-        return events
+        yield events
 
     def polarities(self, values: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Polarities 0 or 1 [N], and which values can be one: 1 is ON; OFF is 0, or -1 in the whole file."""

@@ -209,8 +209,14 @@ def _decode(
         return
     rows = np.empty((data.count(b"\n"), 4), np.int64)
     power = _POWERS[layout.unit.name]
-    count, taken, bad, first, before = parse_rows(
-        np.frombuffer(data, np.uint8), layout.separator, layout.place, power, layout.unit.rounded, left_out.salvage, rows
+    count, _, bad, first, before = parse_rows(
+        np.frombuffer(data, np.uint8),
+        layout.separator,
+        layout.place,
+        power,
+        layout.unit.rounded,
+        left_out.salvage,
+        rows,
     )
     rows = rows[:count]
     events = np.empty(count, EVENT_DTYPE)
@@ -241,7 +247,9 @@ def _trouble(text: bytes, layout: Layout, options: ReadOptions) -> str:
         row = {FIELDS[at]: part for part, at in zip(parts, place, strict=True) if at >= 0}
         said = " ".join(f"{name}={row[name][:24]}" for name in FIELDS)
         if "." in row["t"] and not layout.unit.rounded:
-            return f"{said}: its times were whole us so far (are times in seconds? give {options.word('time_unit', 's')})"
+            return (
+                f"{said}: its times were whole us so far (are times in seconds? give {options.word('time_unit', 's')})"
+            )
         return f"{said}: x and y are 0..65535, p is 0 or 1, t within 2^60 us"
     return f"{text[:40]!r} is not {len(place)} numbers ({', '.join(FIELDS[at] if at >= 0 else '-' for at in place)})"
 

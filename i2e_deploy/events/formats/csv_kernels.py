@@ -7,7 +7,6 @@ Numbers are taken digit by digit, so that no decimal fraction goes through a flo
 from __future__ import annotations
 
 import numba
-import numpy as np
 
 _NEWLINE, _RETURN, _SPACE, _TAB, _PLUS, _MINUS, _ZERO, _DOT = 10, 13, 32, 9, 43, 45, 48, 46
 _HASH, _PERCENT = 35, 37
@@ -23,7 +22,7 @@ def _number(data, at, power):  # type: ignore[no-untyped-def]  # noqa: PLR0912  
     negative = data[at] == _MINUS
     if negative or data[at] == _PLUS:
         at += 1
-    value, digits, scale = np.int64(0), 0, power
+    value, digits, scale = 0, 0, power
     fraction = False
     while True:
         if _ZERO <= data[at] <= _ZERO + 9:
@@ -39,7 +38,7 @@ def _number(data, at, power):  # type: ignore[no-untyped-def]  # noqa: PLR0912  
             break
         at += 1
     if digits == 0:
-        return np.int64(0), True, False, at
+        return 0, True, False, at
     if data[at] == 101 or data[at] == 69:  # e, E
         at += 1
         down = data[at] == _MINUS
@@ -49,12 +48,12 @@ def _number(data, at, power):  # type: ignore[no-untyped-def]  # noqa: PLR0912  
         while _ZERO <= data[at] <= _ZERO + 9 and digits < 4:
             exponent, digits, at = 10 * exponent + (data[at] - _ZERO), digits + 1, at + 1
         if digits == 0:
-            return np.int64(0), True, False, at
+            return 0, True, False, at
         scale += -exponent if down else exponent
     whole = True
     while scale > 0 and value != 0:
         if value > _FAR // 10:
-            return np.int64(0), True, False, at
+            return 0, True, False, at
         value, scale = value * 10, scale - 1
     half = 0  # last digit that is cut off, to round
     while scale < 0 and (value != 0 or half != 0):

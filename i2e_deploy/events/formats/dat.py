@@ -65,7 +65,8 @@ def _as_second(records: NDArray[Any]) -> NDArray[Any]:
     address = records >> np.uint64(32)
     x, y, p = address & np.uint64(0x1FF), address >> np.uint64(9) & np.uint64(0xFF), address >> np.uint64(17)
     moved = x | y << np.uint64(14) | (p & np.uint64(1)) << np.uint64(28)
-    return moved << np.uint64(32) | records & np.uint64(2**32 - 1)
+    second: NDArray[Any] = moved << np.uint64(32) | records & np.uint64(2**32 - 1)
+    return second
 
 
 def _write(path: Path, packets: Iterable[Events], size: SensorSize) -> None:

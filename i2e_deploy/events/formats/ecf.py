@@ -33,7 +33,8 @@ def records_of(data: Any) -> Callable[[int, int], NDArray[Any]]:
 
     def read(start: int, stop: int) -> NDArray[Any]:
         found = [_chunk(data, at, size) for at in range(start // size * size, stop, size)]
-        return np.concatenate(found)[start % size :][: stop - start]
+        records: NDArray[Any] = np.concatenate(found)[start % size :][: stop - start]
+        return records
 
     return read
 
@@ -90,9 +91,9 @@ def _times(data, size, count, events):  # type: ignore[no-untyped-def]
     while done < count:
         if at >= size:
             return -1
-        step, run = np.int64(data[at] >> 4), np.int64(data[at] & 15)
+        step, run = data[at] >> 4, np.int64(data[at] & 15)
         if step == 15:
-            long, shift = np.int64(0), 0
+            long, shift = 0, 0
             while at < size and data[at] >> 4 == 15 and shift < 64:
                 long |= np.int64(data[at] & 15) << shift
                 shift, at = shift + 4, at + 1
@@ -153,7 +154,7 @@ def _polarities(data, size, at, count, events):  # type: ignore[no-untyped-def]
     while done < count:
         if at >= size:
             return -1
-        p, run = data[at] >> 7, np.int64(data[at] & 127)
+        p, run = data[at] >> 7, data[at] & 127
         at += 1
         if run == 127:
             run, at = _u16(data, at), at + 2

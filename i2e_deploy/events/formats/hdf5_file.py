@@ -296,11 +296,12 @@ def _packets(read: Read, count: int, converter: Converter, left_out: LeftOut) ->
             said = f"events from {start} on cannot be read ({' '.join(str(error).split())[:160]})"
             left_out.met(said, None, start, stop - start)
             continue
-        yield converter.events(columns)
+        yield from converter.events(columns)
 
 
 FORMAT = Format(
     "hdf5", (".h5", ".hdf5", ".hdf"), open_hdf5, None, (2**62, 2**16 - 1, 2**16 - 1), streams=streams, encoder="",
-    decoder="h5py", remarks="DSEC, Metavision (ECF is decoded by us), MVSEC, event_utils, v2e, and others of these shapes; "
-    "links out of the file are refused; Blosc needs hdf5plugin; each place of events is a stream",
+    decoder="h5py",
+    remarks="DSEC, Metavision (ECF is decoded by us), MVSEC, event_utils, v2e, and others of these shapes; links out of "
+    "the file are refused; Blosc needs hdf5plugin; each place of events is a stream",
 )  # fmt: skip

@@ -56,6 +56,6 @@ def _open(path: Path, options: ReadOptions) -> Opened:
 
 FORMAT = Format(
     "nmnist", (".bin",), _open, _write, (2**23 - 1, 255, _OVERFLOW_ROW - 1), says_size=False,
-    remarks="N-MNIST, N-Caltech101 and others of that layout: 34 x 34 unless the caller gives the size; clock overflows "
-    "(row 240) are followed",
+    remarks="N-MNIST, N-Caltech101 and others of that layout: 34 x 34 unless the caller gives the size; clock "
+    "overflows (row 240) are followed",
 )  # fmt: skip

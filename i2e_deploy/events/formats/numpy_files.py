@@ -1,8 +1,8 @@
 """NumPy's own files: `.npz` and `.npy` of our own, of tonic, Metavision, expelliarmus, and tables `[N, 4]`.
 
 A `.npz` holds arrays t, x, y, p (and `sensor_size`), or one array as a `.npy` does: structured, with the fields in any
-order and of any number type, or a table. All are read piece by piece; a `.npz` member is a stream, so its claimed length
-costs nothing.
+order and of any number type, or a table. All are read piece by piece; a `.npz` member is a stream, so the length that
+it claims costs nothing.
 """
 
 from __future__ import annotations
@@ -69,7 +69,12 @@ def _npy_header(file: IO[bytes], what: str) -> Header:
     except (ValueError, SyntaxError, KeyError, TypeError, MemoryError, RecursionError, OverflowError) as error:
         raise Damaged(f"{what} has an unreadable header", 0) from error
     header = Header(dtype, shape, fortran and len(shape) > 1)
-    if dtype.hasobject or dtype.subdtype is not None or not 1 <= dtype.itemsize <= _MAX_ITEM or min(shape, default=0) < 0:
+    if (
+        dtype.hasobject
+        or dtype.subdtype is not None
+        or not 1 <= dtype.itemsize <= _MAX_ITEM
+        or min(shape, default=0) < 0
+    ):
         raise Damaged(f"{what} is {header}, not an array of numbers", 0)
     return header
 
@@ -155,7 +160,7 @@ def _packets(
         if converter is None:  # the first rows tell what nothing else says
             unit = said or guess_unit(block["t"][:_LOOKED_AT].astype(np.float64), None, options, notes)
             converter = Converter(unit, left_out, notes)
-        yield converter.events(block)
+        yield from converter.events(block)
 
 
 def _open_array(
@@ -190,9 +195,7 @@ def _fortran(streams: Streams, array: str, header: Header, order: str) -> dict[s
     return columns
 
 
-def _table_order(
-    streams: Streams, name: str, header: Header, what: str, options: ReadOptions, notes: list[str]
-) -> str:
+def _table_order(streams: Streams, name: str, header: Header, what: str, options: ReadOptions, notes: list[str]) -> str:
     """Order of the columns of a table."""
     width = header.shape[1] if len(header.shape) == 2 else 0
     wanted = len(options.columns) if options.columns else len(FIELDS)
@@ -256,7 +259,7 @@ def _npz_blocks(
         return _columns_blocks(columns, heads["t"].shape[0]), Unit(known, True) if known else None
     rest = [name for name in names if name != _SIZE]
     if "frames" in rest:
-        raise Damaged("it holds frames, which have no times of their own: `simulate` and `evaluate` take it as it is", 0)
+        raise Damaged("it holds frames, which have no times of their own: `simulate` and `check` take it as --input", 0)
     one = rest[0] if len(rest) == 1 else next((name for name in ("events", "arr_0") if name in rest), None)
     if one is None:
         missing = ", ".join(field for field in FIELDS if field not in fields)

@@ -57,9 +57,7 @@ class WordFile:
         for events, _ in self._decode(notes, left_out, None):
             yield events
 
-    def _decode(
-        self, notes: list[str] | None, left_out: LeftOut, most: int | None
-    ) -> Iterator[tuple[Events, int]]:
+    def _decode(self, notes: list[str] | None, left_out: LeftOut, most: int | None) -> Iterator[tuple[Events, int]]:
         """Events and the byte after the word of the last; ends after the word with event `most`."""
         from i2e_deploy.events.formats import clock_kernels as kernels
 
@@ -90,5 +88,5 @@ class WordFile:
                     raise Damaged(
                         f"it is cut off inside {'an event' if self.loop == 'decode_dat' else 'a word'}", position
                     )
-        if notes is not None and (left_out := int(state[kernels.LEFT_OUT])):
-            notes.append(f"{left_out} events in front of the first time (or row) were left out: theirs is not known")
+        if notes is not None and (lost := int(state[kernels.LEFT_OUT])):
+            notes.append(f"{lost} events in front of the first time (or row) were left out: theirs is not known")
