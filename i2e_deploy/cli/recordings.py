@@ -91,13 +91,14 @@ class Reading:
         """
         from urllib.parse import urlencode
 
-        from i2e_deploy.events.sources.base import SourceUri
+        from i2e_deploy.events.sources.base import SourceUri, file_uri
 
         options = self.given()
         if not options:
             return source
         if SourceUri.parse(source).scheme != "file":
             self.refuse(f"{source} is none")
+        source = source if "://" in source else file_uri(source)
         size = options.pop("sensor_size", None)
         options |= {} if size is None else {"width": size[0], "height": size[1]}
         return f"{source}{'&' if '?' in source else '?'}{urlencode(options)}"

@@ -76,6 +76,20 @@ def test_an_order_that_is_not_usual_is_refused_and_taken_where_it_is_said(tmp_pa
             read_events(tmp_path / "a.txt", columns=wrong)
 
 
+def test_an_order_is_guessed_though_the_times_go_back(tmp_path: Path) -> None:
+    """A column that never rises is no time, and one that falls often neither: half ON, then half OFF."""
+    rows = "".join(f"{t},{t % 8},1,{p}\n" for p in (1, 0) for t in range(100))
+    (tmp_path / "a.csv").write_text(rows)
+    got = read_events(tmp_path / "a.csv", unsorted="sort")
+    assert got.notes[0] == "it has no header: its columns were taken for t, x, y, p"
+    assert got.events["t"].tolist() == sorted(2 * list(range(100)))
+    events = random_events(300, 300, 200, 9)
+    np.random.default_rng(9).shuffle(events)  # in no order at all: nothing tells the columns apart
+    np.savetxt(tmp_path / "b.txt", np.stack([events[name] for name in "txyp"], axis=1), fmt="%d")
+    with pytest.raises(FileFormatError, match="fit no usual order"):
+        read_events(tmp_path / "b.txt", unsorted="sort")
+
+
 def test_rows_that_fit_several_orders_say_so(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("5,1,2,1\n6,3,4,0\n")
     note = read_events(tmp_path / "a.csv").notes[0]

@@ -30,6 +30,8 @@ _UNIT_NAMES = {"s": "s", "sec": "s", "seconds": "s", "ms": "ms", "us": "us", "µ
                "ns": "ns", "nanoseconds": "ns"}  # fmt: skip
 #: Orders that are met in tables without names (E2VID and v2e, MVSEC, DVS Gesture), the most usual first.
 _ORDERS = ("txyp", "xytp", "xypt")
+#: Share of the rows whose time may be before that of the row in front.
+_FALLS = 0.02
 
 
 def name_of(column: str) -> tuple[str, str | None, int | None] | None:
@@ -68,8 +70,10 @@ def guess_order(rows: NDArray[np.float64], options: ReadOptions, notes: list[str
     """
     if options.columns is not None:
         return options.columns
-    sorted_ones = [order for order in _ORDERS if _fits(rows, order, True)]
-    fitting = sorted_ones or [order for order in _ORDERS if _fits(rows, order, False)]
+    fitting = [order for order in _ORDERS if _fits(rows, order)]
+    rising = [order for order in fitting if _goes_on(rows[:, order.index("t")], True)]
+    standing = [order for order in fitting if _goes_on(rows[:, order.index("t")], False)]
+    fitting = rising or standing or (fitting if len(fitting) == 1 else [])
     if not fitting:
         word = options.word("columns", "txyp")
         raise Damaged(f"its columns have no names, and its first rows fit no usual order: say it, e.g. {word}", None)
@@ -82,7 +86,8 @@ def guess_order(rows: NDArray[np.float64], options: ReadOptions, notes: list[str
     return order
 
 
-def _fits(rows: NDArray[np.float64], order: str, in_order: bool) -> bool:
+def _fits(rows: NDArray[np.float64], order: str) -> bool:
+    """Whether the values of each column can be what `order` says."""
     t, x, y, p = (rows[:, order.index(field)] for field in FIELDS)
     pixels = np.concatenate([x, y])
     polarities = set(np.unique(p).tolist())
@@ -90,8 +95,13 @@ def _fits(rows: NDArray[np.float64], order: str, in_order: bool) -> bool:
         np.isfinite(t).all()
         and (polarities <= {0.0, 1.0} or polarities <= {-1.0, 1.0})
         and ((pixels >= 0) & (pixels < 2**16) & (pixels == np.floor(pixels))).all()
-        and (not in_order or (t[1:] >= t[:-1]).all())
     )
+
+
+def _goes_on(t: NDArray[np.float64], rises: bool) -> bool:
+    """Whether a column can be times: it hardly ever falls (recordings may be out of order), and rises where `rises`."""
+    steps = np.diff(t)
+    return bool((steps < 0).sum() <= _FALLS * len(t) and (not rises or (steps > 0).any() or len(t) < 2))
 
 
 def guess_unit(t: NDArray[np.float64], said: str | None, options: ReadOptions, notes: list[str]) -> Unit:

@@ -73,7 +73,7 @@ class SourceUri:
             InputError: no scheme and no such file, or a port that is no number.
         """
         if "://" not in text:
-            text = _of_path(text)
+            text = file_uri(text)
         try:
             parts = urlsplit(text)
             port = parts.port
@@ -112,8 +112,8 @@ class SourceUri:
         return self.port
 
 
-def _of_path(text: str) -> str:
-    """The URI of a file that is named by its path.
+def file_uri(text: str) -> str:
+    """The URI of a file that is named by its path, which options may follow.
 
     Raises:
         InputError: no such file.
