@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP
-from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, takes_recordings
+from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, read_input, takes_recordings
 
 if TYPE_CHECKING:
     from i2e_deploy.chips import AnyNetwork, CheckReport, Chip, LowerOptions, Program
@@ -61,7 +61,7 @@ def command(
     """
     from i2e_deploy.chips import LowerOptions, get
     from i2e_deploy.cli.applying import apply_to_file
-    from i2e_deploy.cli.common import own_program, print_json, read_input, read_network_of, working
+    from i2e_deploy.cli.common import own_program, print_json, read_network_of, working
     from i2e_deploy.cli.judging import choices, judged
 
     target, network, program, applied = get(chip), read_network_of(model, input_shape, read), None, None
@@ -108,7 +108,7 @@ def _check(
     """The check, with inputs also what a run on them shows and costs; `program`: integers that are made already."""
     from i2e_deploy.chips import Injection
     from i2e_deploy.chips.abilities import ChecksStates, PlacesByLoad
-    from i2e_deploy.cli.common import read_frames, read_input
+    from i2e_deploy.cli.common import read_frames
 
     report, injection = chip.check(network, options, program), Injection(step_us=step_us)
     if inputs is None or (isinstance(chip, PlacesByLoad) and not report.fits):

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from i2e_deploy.chips import AnyNetwork, CheckReport, Chip, LowerOptions, Program
     from i2e_deploy.chips.trace import Integers
-    from i2e_deploy.cli.recordings import Reading
-    from i2e_deploy.events import Events
 
 Advance = Callable[[int, str], None]
 
@@ -248,26 +246,6 @@ def read_frames(path: Path, shape: Sequence[int]) -> Integers:
         wanted = "[T, N] or [B, T, N]" if flat else "[T, C, H, W] or [B, T, C, H, W]"
         raise InputError(f"{path} is {frames.dtype} {list(frames.shape)}: give integers {wanted}")
     return np.asarray(frames if frames.ndim in (3, 5) else frames[None])
-
-
-def read_input(path: Path, shape: Sequence[int], reading: Reading | None = None) -> Integers | Events:
-    """Frames as `read_frames`, or a recording: an event file of any kind, read as `reading` says.
-
-    What the reader assumed, put in order or left out is said on standard error.
-
-    Raises:
-        InputError: no such file, an unknown kind, or see `read_frames`.
-    """
-    from i2e_deploy.cli.recordings import NOTHING_SAID, say_about
-    from i2e_deploy.files import holds_frames
-
-    reading = reading or NOTHING_SAID
-    if holds_frames(path, len(shape) == 1):
-        reading.refuse(f"{path} holds frames")
-        return read_frames(path, shape)
-    recording = reading.read(path)
-    say_about(path, recording)
-    return recording.events
 
 
 def new_table(*columns: Column | str, title: str = "") -> Table:

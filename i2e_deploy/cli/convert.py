@@ -60,7 +60,9 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     reading: Reading = NOTHING_SAID,
 ) -> None:
-    """Convert pictures to events with I2E, or an event file to another format.
+    """Convert pictures to events, or event files to others.
+
+    Pictures become events with I2E. A recording becomes an event file of another format (docs/event_files.md).
 
     Example: i2e-deploy convert photos/ --out frames.npy --ratio 0.12 --size 128
 

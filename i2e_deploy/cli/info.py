@@ -20,10 +20,10 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     reading: Reading = NOTHING_SAID,
 ) -> None:
-    """Say what an event file holds: format, size, duration, rates, streams, damage.
+    """Say what an event file holds.
 
-    The whole file is read, in constant memory (with --sort: all of it in memory). Impossible events are left out and
-    counted, as with --salvage elsewhere.
+    Format, size, duration, rates, polarities, streams, damage. The whole file is read, in constant memory (with --sort:
+    all of it in memory). Impossible events are left out and counted, as with --salvage elsewhere.
 
     Example: i2e-deploy info recording.aedat4
     """

@@ -80,7 +80,7 @@ def _options(model: Path, read: Sequence[str]) -> dict[str, Any]:
 
 def _frames(inputs: Path, shape: tuple[int, ...], step_us: int, reading: Reading) -> Integers:
     """Frames [B, T, ...] of a file; a recording is counted into steps."""
-    from i2e_deploy.cli.common import read_input
+    from i2e_deploy.cli.recordings import read_input
     from i2e_deploy.events.steps import count_events
 
     given = read_input(inputs, shape, reading)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
@@ -18,6 +18,8 @@ import typer
 from i2e_deploy.errors import InputError
 
 if TYPE_CHECKING:
+    from i2e_deploy.chips.trace import Integers
+    from i2e_deploy.events import Events
     from i2e_deploy.events.files import EventReader, Recording
 
 
@@ -127,6 +129,25 @@ def say_about(path: Path, recording: Recording | EventReader) -> None:
         err.print(f"{path}: {note}")
     if (damage := recording.damage) is not None:
         err.print(f"{describe(path, 'salvaged', damage)}; {damage.dropped:,} events left out", style="yellow")
+
+
+def read_input(path: Path, shape: Sequence[int], reading: Reading = NOTHING_SAID) -> Integers | Events:
+    """Frames as `read_frames`, or a recording: an event file of any kind, read as `reading` says.
+
+    What the reader assumed, put in order or left out is said on standard error.
+
+    Raises:
+        InputError: no such file, an unknown kind, or see `read_frames`.
+    """
+    from i2e_deploy.cli.common import read_frames
+    from i2e_deploy.files import holds_frames
+
+    if holds_frames(path, len(shape) == 1):
+        reading.refuse(f"{path} holds frames")
+        return read_frames(path, shape)
+    recording = reading.read(path)
+    say_about(path, recording)
+    return recording.events
 
 
 _OPTIONS: dict[str, tuple[Any, Any]] = {

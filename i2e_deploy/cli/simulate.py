@@ -10,7 +10,7 @@ import typer
 from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP
 from i2e_deploy.cli.costs import COEFFICIENTS_HELP, print_costs
 from i2e_deploy.cli.deciding import ReadoutKind, decided
-from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, takes_recordings
+from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, read_input, takes_recordings
 from i2e_deploy.errors import InputError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def command(
     from i2e_deploy.chips import Injection
     from i2e_deploy.chips.abilities import VariesOpenPoints, require
     from i2e_deploy.chips.options import FLOAT
-    from i2e_deploy.cli.common import read_input, read_model_of, working
+    from i2e_deploy.cli.common import read_model_of, working
     from i2e_deploy.files import replacing
     from i2e_deploy.runtime.float_target import run_float
 

@@ -126,7 +126,7 @@ class EventReader:
         lost = left_out.first if left_out is not None else None
         if first is None and lost is None and ended is None:
             return
-        if first is not None and (lost is None or first.index <= lost[2]):
+        if first is not None and (lost is None or first.index < lost[2]):
             position = self._opened.locate(first.index) if self._opened.locate else None
             reason, before = first.reason, first.index
         elif lost is not None:

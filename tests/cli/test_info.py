@@ -50,8 +50,9 @@ def test_damage_and_notes_are_told(tmp_path: Path, capsys: Captured) -> None:
     (tmp_path / "a.csv").write_text(f"{rows}broken\n{rows}")
     assert run(["info", str(tmp_path / "a.csv")]) == 0
     text = " ".join(capsys.readouterr().out.split())
-    for said in ("csv,", "events 100 ", "50 ON (50.0 %), 50 OFF", "0 to 99 us", "0.000099 s", "not said",
-                 "after 100 events", "101 events left out", "taken for t, x, y, p"):  # fmt: skip
+    for said in ("csv,", "events 101 ", "51 ON (50.5 %), 50 OFF", "0 to 99 us", "0.000099 s", "not said",
+                 "after 100 events",
+                 "100 events left out", "'broken' is not 4 numbers", "taken for t, x, y, p"):  # fmt: skip
         assert said in text, said
 
 

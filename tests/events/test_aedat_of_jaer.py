@@ -83,7 +83,7 @@ def test_the_size_of_each_chip_that_jaer_names(tmp_path: Path) -> None:
         got = read_events(write(tmp_path / "a.aedat2", address, events["t"], f"eu.package.{name.upper()}"))
         assert got.sensor_size == chip.size
         np.testing.assert_array_equal(got.events, events)
-    with pytest.raises(FileFormatError, match="recorded with the chip org.x.Cochlea; known: davis128"):
+    with pytest.raises(FileFormatError, match=r"recorded with the chip org\.x.Cochlea; known: davis128"):
         read_events(write(tmp_path / "a.aedat", [0], [0], "org.x.Cochlea"))
 
 

@@ -106,7 +106,9 @@ def test_impossible_values_are_refused_or_left_out(tmp_path: Path) -> None:
         at = int(random.integers(1, 299))
         theirs[field][at] = wrong
         np.save(tmp_path / "a.npy", theirs)
-        with pytest.raises(FileFormatError, match=f"after {at} events.*: row {at} is .*{field}={re.escape(str(float(wrong)))}"):
+        with pytest.raises(
+            FileFormatError, match=f"after {at} events.*: row {at} is .*{field}={re.escape(str(float(wrong)))}"
+        ):
             read_events(tmp_path / "a.npy", time_unit="us")
         got = read_events(tmp_path / "a.npy", damaged="salvage", time_unit="us")
         np.testing.assert_array_equal(got.events, np.delete(events, at))

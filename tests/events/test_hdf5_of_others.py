@@ -50,7 +50,7 @@ def test_mvsec(side: str, tmp_path: Path) -> None:
             file.create_dataset(f"davis/{name}/events", data=np.stack(columns, axis=1), chunks=(512, 4))
             file.create_dataset(f"davis/{name}/image_raw", data=np.zeros((2, 3, 4), np.uint8))
     assert stream_names(tmp_path / "a.hdf5") == ("davis/left/events", "davis/right/events")
-    with pytest.raises(FileFormatError, match='events in 2 places: .*choose one, e.g. stream="davis/left/events"'):
+    with pytest.raises(FileFormatError, match=r'events in 2 places: .*choose one, e.g. stream="davis/left/events"'):
         read_events(tmp_path / "a.hdf5")
     got = read_events(tmp_path / "a.hdf5", stream=side)
     assert got.events["t"].tolist() == (start + given[side]["t"]).tolist()

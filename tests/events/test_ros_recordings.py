@@ -24,10 +24,12 @@ def types(rosbags_typesys: Any, ros1: bool) -> Any:
         rosbags_typesys.Stores.ROS1_NOETIC if ros1 else rosbags_typesys.Stores.ROS2_HUMBLE
     )
     event = EVENT if ros1 else EVENT.replace("time", "builtin_interfaces/Time")
-    store.register({
-        **rosbags_typesys.get_types_from_msg(event, "dvs_msgs/msg/Event"),
-        **rosbags_typesys.get_types_from_msg(ARRAY, "dvs_msgs/msg/EventArray"),
-    })
+    store.register(
+        {
+            **rosbags_typesys.get_types_from_msg(event, "dvs_msgs/msg/Event"),
+            **rosbags_typesys.get_types_from_msg(ARRAY, "dvs_msgs/msg/EventArray"),
+        }
+    )
     return store
 
 
@@ -95,7 +97,7 @@ def test_topics_are_streams(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"a{suffix}"
     WRITERS[suffix](path, given, (346, 260))
     assert stream_names(path) == ("/left/events", "/right/events")
-    with pytest.raises(FileFormatError, match='2 topics: /left/events, /right/events; choose one, e.g. stream="/left'):
+    with pytest.raises(FileFormatError, match=r'2 topics: /left/events, /right/events; choose one, e.g. stream="/left'):
         read_events(path)
     for topic, events in given.items():
         assert read_events(path, stream=topic).events["x"].tolist() == events["x"].tolist()
@@ -128,7 +130,9 @@ def test_the_libraries_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyP
     for name, head in (("rosbags", b"#ROSBAG V2.0\n"), ("mcap", b"\x89MCAP0\r\n")):
         monkeypatch.setitem(sys.modules, f"{name}.rosbag1" if name == "rosbags" else "mcap.reader", None)
         (tmp_path / "a").write_bytes(head + bytes(100))
-        with pytest.raises(MissingDependency, match=rf"package '{name}': install it with `pip install 'i2e-deploy\[ros"):
+        with pytest.raises(
+            MissingDependency, match=rf"package '{name}': install it with `pip install 'i2e-deploy\[ros"
+        ):
             read_events(tmp_path / "a")
 
 

@@ -1,4 +1,4 @@
-"""Text of every kind: any header, order, unit, separator, comment and spelling of polarities; nothing guessed in silence."""
+"""Text of every kind: any header, order, unit, separator, comment and polarities; nothing is guessed in silence."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_usual_orders_are_guessed_and_said(order: str, tmp_path: Path) -> None:
 def test_an_order_that_is_not_usual_is_refused_and_taken_where_it_is_said(tmp_path: Path) -> None:
     events = random_events(300, 300, 200, 3)
     np.savetxt(tmp_path / "a.txt", np.stack([events[name] for name in "ptxy"], axis=1), fmt="%d")
-    with pytest.raises(FileFormatError, match='fit no usual order: say it, e.g. columns="txyp"'):
+    with pytest.raises(FileFormatError, match=r'fit no usual order: say it, e.g. columns="txyp"'):
         read_events(tmp_path / "a.txt")
     np.testing.assert_array_equal(read_events(tmp_path / "a.txt", columns="ptxy").events, events)
     for wrong in ("txy", "txyq", "ttxyp"):
@@ -141,7 +141,9 @@ def test_salvage_takes_every_line_but_the_bad_ones(tmp_path: Path) -> None:
         bad = np.sort(random.choice(2000, int(random.integers(1, 60)), replace=False))
         spoiled = list(lines)
         for line in bad:
-            spoiled[line] = str(random.choice(["x", "1,2,3", "1,2,3,4,5", "nan,1,1,1", "5,70000,1,1", "5,1,1,7", "\x01"]))
+            spoiled[line] = str(
+                random.choice(["x", "1,2,3", "1,2,3,4,5", "nan,1,1,1", "5,70000,1,1", "5,1,1,7", "\x01"])
+            )
         (tmp_path / "a.csv").write_text("t,x,y,p\n" + "\n".join(spoiled))
         with pytest.raises(FileFormatError, match=f"after {bad[0]} events, line {bad[0] + 2}: "):
             read_events(tmp_path / "a.csv")

@@ -90,7 +90,7 @@ def test_evt_without_a_header(name: str, tmp_path: Path) -> None:
     write_events(tmp_path / "a.raw", events, (320, 240), format=name)
     data = (tmp_path / "a.raw").read_bytes()
     (tmp_path / "b.raw").write_bytes(data[data.index(b"% end\n") + 6 :])
-    with pytest.raises(FileFormatError, match='give one of format="evt2", format="evt2.1", format="evt3"'):
+    with pytest.raises(FileFormatError, match=r'give one of format="evt2", format="evt2.1", format="evt3"'):
         read_events(tmp_path / "b.raw")
     np.testing.assert_array_equal(read_events(tmp_path / "b.raw", format=name).events, events)
 
@@ -134,7 +134,7 @@ def test_salvage_leaves_out_one_packet_of_aedat4(tmp_path: Path) -> None:
     places = [i for i in range(len(data)) if data[i : i + 4] == b"EVTS"][-3:]
     spoiled = data[: places[1]] + b"XXXX" + data[places[1] + 4 :]
     (tmp_path / "a.aedat4").write_bytes(spoiled)
-    with pytest.raises(FileFormatError, match="after 1000 events, byte .*is no packet of events"):
+    with pytest.raises(FileFormatError, match=r"after 1000 events, byte .*is no packet of events"):
         read_events(tmp_path / "a.aedat4")
     got = read_events(tmp_path / "a.aedat4", damaged="salvage")
     np.testing.assert_array_equal(got.events, np.concatenate([events[:1000], events[2000:]]))

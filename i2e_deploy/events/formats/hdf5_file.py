@@ -302,6 +302,6 @@ def _packets(read: Read, count: int, converter: Converter, left_out: LeftOut) ->
 FORMAT = Format(
     "hdf5", (".h5", ".hdf5", ".hdf"), open_hdf5, None, (2**62, 2**16 - 1, 2**16 - 1), streams=streams, encoder="",
     decoder="h5py",
-    remarks="DSEC, Metavision (ECF is decoded by us), MVSEC, event_utils, v2e, and others of these shapes; links out of "
-    "the file are refused; Blosc needs hdf5plugin; each place of events is a stream",
+    remarks="DSEC, Metavision (ECF is decoded by us), MVSEC, event_utils, v2e, and others of these shapes; links out "
+    "of the file are refused; Blosc needs hdf5plugin; each place of events is a stream",
 )  # fmt: skip

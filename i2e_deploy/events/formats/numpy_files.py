@@ -12,8 +12,8 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -278,13 +278,17 @@ def _size(member: IO[bytes]) -> SensorSize:
 
 
 def _open_npy(path: Path, options: ReadOptions) -> Opened:
-    notes, left_out, streams = list[str](), LeftOut(options.salvage), Streams(lambda _: path.open("rb"))
-    try:
-        blocks, unit = _open_array(streams, "", "the file", options, notes)
-    except BaseException:
-        streams.close()
-        raise
-    return Opened(None, _packets(blocks, unit, options, left_out, notes), streams.close, notes, left_out=left_out)
+    notes, left_out = list[str](), LeftOut(options.salvage)
+    with closing(Streams(lambda _: path.open("rb"))) as streams:
+        _open_array(streams, "", "the file", options, notes)  # to refuse it now; it is open while it is read only
+
+    def packets() -> Generator[Events, None, None]:
+        with closing(Streams(lambda _: path.open("rb"))) as streams:
+            blocks, unit = _open_array(streams, "", "the file", options, [])
+            yield from _packets(blocks, unit, options, left_out, notes)
+
+    reading = packets()
+    return Opened(None, reading, reading.close, notes, left_out=left_out)
 
 
 def _write_npz(path: Path, packets: Iterable[Events], size: SensorSize) -> None:
