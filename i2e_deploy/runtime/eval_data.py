@@ -93,9 +93,7 @@ def _read_folder(
         if recording.damage is not None:
             notes[f"damaged, {recording.damage.reason}; what could be read was taken"] += 1
         if recording.sensor_size is None:
-            raise InputError(
-                f"{file} does not state the sensor's size: give sensor_size (--sensor-size)"
-            )
+            raise InputError(f"{file} does not state the sensor's size: give sensor_size (--sensor-size)")
         spec = FrameSpec(recording.sensor_size, (shape[0], shape[1], shape[2]))
         sample[:] = to_frames(recording.events, into_steps(recording.events, steps), spec)
     if say is not None:

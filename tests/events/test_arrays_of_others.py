@@ -14,7 +14,7 @@ from event_strategies import random_events
 from i2e_deploy.errors import FileFormatError
 from i2e_deploy.events.files import read_events, write_events
 
-KINDS = {
+KINDS: dict[str, Any] = {
     "tonic": [("x", "<i2"), ("y", "<i2"), ("t", "<i8"), ("p", "?")],
     "tonic nmnist": [("x", "<i8"), ("y", "<i8"), ("t", "<i8"), ("p", "<i8")],
     "metavision": {"names": ["x", "y", "p", "t"], "formats": ["<u2", "<u2", "<i2", "<i8"], "offsets": [0, 2, 4, 8],

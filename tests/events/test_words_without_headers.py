@@ -17,7 +17,8 @@ from i2e_deploy.events.files import read_events, write_events
 def records(events: Any, version: int) -> bytes:
     x, y, p = (events[name].astype(np.uint32) for name in "xyp")
     address = p << 28 | y << 14 | x if version == 2 else p << 17 | y << 9 | x
-    return np.stack([events["t"].astype(np.uint32), address], axis=1).astype("<u4").tobytes()
+    data: bytes = np.stack([events["t"].astype(np.uint32), address], axis=1).astype("<u4").tobytes()
+    return data
 
 
 @pytest.mark.parametrize("kind", [0, 12])

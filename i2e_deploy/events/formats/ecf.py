@@ -87,15 +87,16 @@ def decode(data, size, events):  # type: ignore[no-untyped-def]
 @numba.njit(cache=True, nogil=True)
 def _times(data, size, count, events):  # type: ignore[no-untyped-def]
     """Runs `step:4, length:4` (15: 16 bits follow); a step of 15 starts a longer one, 4 bits a byte."""
-    t, at, done = _u32(data, 4) | _u32(data, 8) << 32, 12, 0
+    at, done = 12, 0
+    t = _u32(data, 4) | _u32(data, 8) << 32
     while done < count:
         if at >= size:
             return -1
-        step, run = data[at] >> 4, np.int64(data[at] & 15)
+        step, run = data[at] >> 4, data[at] & 15
         if step == 15:
             long, shift = 0, 0
             while at < size and data[at] >> 4 == 15 and shift < 64:
-                long |= np.int64(data[at] & 15) << shift
+                long |= int(data[at] & 15) << shift
                 shift, at = shift + 4, at + 1
             t += long
             continue
