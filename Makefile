@@ -13,8 +13,9 @@ LAVA := lava-nc==0.10.0 lava-dl==0.6.0
 demo: install
 	$(BIN)/i2e-deploy demo
 
+# A process for each core: one test after the other takes twice as long on two.
 test: install lint types
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n logical --dist worksteal
 
 lint: install
 	$(BIN)/ruff check .
@@ -27,11 +28,13 @@ types: install
 bench-check: install
 	$(BIN)/python benchmarks/check.py
 
-# NIR's tests with the current nir and nirtorch, and with SpikingJelly; `make test` has the pinned ones.
-ORACLES := nir==1.0.8 nirtorch==2.6 spikingjelly==2.0.0 loguru
+# The tests that hold us against other frameworks, and NIR's with the current nir and nirtorch: `make test` has the
+# pinned ones, and leaves out what is not there.
+ORACLE_TESTS := tests/network tests/test_docs.py
+ORACLES := nir==1.0.8 nirtorch==2.6 snntorch==1.0.0 spikingjelly==2.0.0 norse==1.1.0 rockpool==3.1.0 loguru
 oracles: install
 	$(BIN)/pip install -q --no-deps --upgrade --target $(VENV)/oracles $(ORACLES)
-	PYTHONPATH=$(VENV)/oracles $(BIN)/pytest tests/network -k nir
+	OMP_NUM_THREADS=1 PYTHONPATH=$(VENV)/oracles $(BIN)/pytest -n logical --dist worksteal $(ORACLE_TESTS)
 
 install: $(STAMP)
 

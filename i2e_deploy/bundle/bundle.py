@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips import AnyNetwork, CheckReport, Chip, Program, get, read_model, write_model
-from i2e_deploy.chips.options import Semantics
+from i2e_deploy.chips.options import MAX_STEP_US, Injection, Semantics
 from i2e_deploy.chips.registry import package_of
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import FileFormatError, InputError
@@ -79,6 +79,12 @@ class Bundle:
         return said(self, repr(str(self.path)), what, counted(samples, "golden sample"))
 
     @property
+    def step_us(self) -> int | None:
+        """Duration of a step, microseconds, as it was exported; None: nobody said it."""
+        said = self.manifest.get("step_us")
+        return said if type(said) is int and 1 <= said <= MAX_STEP_US else None
+
+    @property
     def cores(self) -> dict[str, int] | None:
         """The core of every layer, as it was placed; None where layers span several cores, or it is invalid."""
         try:
@@ -123,6 +129,7 @@ def write(
     semantics: Semantics = "timestep",
     overwrite: bool = False,
     lowered: tuple[CheckReport, Program] | None = None,
+    step_us: int | None = None,
 ) -> Bundle:
     """Check, lower and write a network as a bundle; the folder appears whole or not at all.
 
@@ -130,6 +137,7 @@ def write(
         path: the folder; must not exist unless `overwrite` and it is a bundle.
         golden_inputs: integers [B, T, C, H, W], a few samples.
         lowered: the check and the program, where they are not `chip.check(network)` and `chip.lower(network)`.
+        step_us: duration of a step, microseconds, on which load, latency and energy rest; None: not known.
 
     Raises:
         CheckFailed: the network does not fit the chip.
@@ -152,6 +160,7 @@ def write(
         "profile": {"version": chip.profile.version, "sha256": chip.profile.sha256},
         "verified_on_silicon": False,
         "semantics": semantics,
+        **({} if step_us is None else {"step_us": Injection(step_us=step_us).step_us}),
         "layers": list(program.layer_names),
         "program": graph,
         "check": report.to_dict(),

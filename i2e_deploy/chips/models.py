@@ -43,7 +43,7 @@ def read_model(
     if input_shape is not None:
         raise InputError(f"--input-shape is for netx files: {path} says itself what it takes; leave it out")
     if path.suffix == NIR:
-        from i2e_deploy.network.nir_read import READ_OPTIONS, read_nir
+        from i2e_deploy.network.nir.read import READ_OPTIONS, read_nir
 
         return read_nir(path, **parsed_options(asked, READ_OPTIONS, path))
     if path.suffix != NETWORK and path.exists():

@@ -146,12 +146,14 @@ def read_program_of(model: Path, chip_name: str | None, input_shape: str = "", o
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A chip, a program for it, the network that it was made of, and the core of every layer where a bundle says it."""
+    """A chip, a program for it, the network that it was made of; the core of every layer and the duration of a step,
+    microseconds, where a bundle says them."""
 
     chip: Chip
     program: Program
     network: AnyNetwork
     cores: Mapping[str, int] | None = None
+    step_us: int | None = None
 
 
 def read_model_of(
@@ -181,7 +183,7 @@ def read_model_of(
     name = bundle.chip.profile.name
     if chip_name not in (None, name):
         raise InputError(f"{model} is a bundle for {name}, not {chip_name}: give --chip {name}, or export it again")
-    return Model(with_power(bundle.chip, power), bundle.program, bundle.network, bundle.cores)
+    return Model(with_power(bundle.chip, power), bundle.program, bundle.network, bundle.cores, bundle.step_us)
 
 
 def with_power(chip: Chip, path: Path | None) -> Chip:

@@ -173,12 +173,21 @@ def _write(
     """Write the bundle, verify it, and render its page."""
     from i2e_deploy import bundle
     from i2e_deploy.cli.common import working
-    from i2e_deploy.reporting.html import write_report
+    from i2e_deploy.reporting.html import STEP_US, write_report
 
     frames, images, labels = golden
     with working("golden vectors from the slow reference, page"):
         written = bundle.write(
-            folder, chip, network, frames, images, labels, provenance, overwrite=True, lowered=lowered
+            folder,
+            chip,
+            network,
+            frames,
+            images,
+            labels,
+            provenance,
+            overwrite=True,
+            lowered=lowered,
+            step_us=STEP_US,
         )
         verification = bundle.verify(written)
         verification.raise_if_different()

@@ -14,18 +14,28 @@ from i2e_deploy.cli.deciding import ReadoutKind, decided
 from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, takes_recordings
 
 if TYPE_CHECKING:
-    from i2e_deploy.chips.trace import Integers
     from i2e_deploy.cli.common import Model
-    from i2e_deploy.runtime import Agreement, Evaluation
+    from i2e_deploy.runtime import Agreement, Evaluation, Samples
 
 
+#: `--order` of recordings that run as they are.
+RECORDED = "recorded"
 #: Samples that power, load and latency are estimated on, at most.
 ESTIMATED = 50
 
 Data = Annotated[
     str, typer.Argument(help="FRAMES.npz (frames, labels), a recorded session, class folders, or speck://?seconds=10.")
 ]
-StepUs = Annotated[int, typer.Option(min=1, help="DYNAP-CNN: duration of a step, on a board and for power and load.")]
+StepUs = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Duration of a step, for boards, power and load; default: the recordings' or the bundle's own."
+    ),
+]
+Order = Annotated[
+    str,
+    typer.Option(help="event: recorded (recordings run as they are), or spread, raster, interleaved, shuffled."),
+]
 Targets = Annotated[
     list[str], typer.Option(help="Where to run; give it again for each. float: the network before it became integers.")
 ]
@@ -51,7 +61,8 @@ def command(
         float | None,
         typer.Option(min=0, max=1, help="Fail below this share of equal decisions; default: 1, but for float."),
     ] = None,
-    step_us: StepUs = 1000,
+    step_us: StepUs = None,
+    order: Order = "",
     power: Power = None,
     readout_kind: ReadoutKind = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -61,7 +72,8 @@ def command(
 
     Class folders hold event files: data/<class>/<name>.bin and so on; classes count in sorted order. A recorded session
     has no labels: then agreement and stability are reported. A board is asynchronous: compare it with the simulator
-    in --semantics event. In a bundle the result is left as evaluation.json, for `i2e-deploy report`. Power, load of the
+    in --semantics event, where recordings run in their own order and at their own times unless --order says otherwise.
+    In a bundle the result is left as evaluation.json, for `i2e-deploy report`. Power, load of the
     cores and latency on the chip are estimated on the first 50 samples.
 
     speck://?seconds=10&window=20 with --target board lets the chip's own camera feed the chip for so long (windows in
@@ -86,8 +98,9 @@ def command(
         result, semantics = evaluate_scene(deployed.program, data, target, steps), "event"
     else:
         say = console(stderr=True).print
-        frames, labels = read_samples(Path(data), tuple(deployed.program.input_shape), steps, limit, say, reading.read)
-        result = _evaluate(deployed, frames, labels, target, semantics, step_us)
+        shape = tuple(deployed.program.input_shape)
+        samples = read_samples(Path(data), shape, steps, limit, say, reading.read)
+        result = _evaluate(deployed, _ordered(samples, semantics, order), target, semantics, order, step_us)
     if html is not None:
         write_evaluation(result, html)
     if junit is not None:
@@ -104,20 +117,35 @@ def command(
         raise CheckFailed("; ".join(failed))
 
 
+def _ordered(samples: Samples, semantics: str, order: str) -> Samples:
+    """The samples, without recordings where they are to run as frames."""
+    from i2e_deploy.errors import InputError
+
+    if order and semantics == "timestep":
+        raise InputError(f"--order {order}: time steps have no order of events; give --semantics event")
+    if order == RECORDED and not samples.recordings:
+        raise InputError("--order recorded: these samples are frames, which have no order of their own; give spread")
+    return samples if order in ("", RECORDED) else samples._replace(recordings=())
+
+
 def _evaluate(
-    model: Model, frames: Integers, labels: Any, target: list[str], semantics: str, step_us: int
+    model: Model, samples: Samples, target: list[str], semantics: str, order: str, step_us: int | None
 ) -> Evaluation:
     from i2e_deploy.chips import Injection
-    from i2e_deploy.cli.common import progress_bar
+    from i2e_deploy.cli.common import console, progress_bar
     from i2e_deploy.runtime import evaluate
 
-    injection = Injection(step_us=step_us)
-    with progress_bar("evaluating", len(frames)) as advance:
+    known = step_us or samples.step_us or model.step_us
+    if known is None:
+        console(stderr=True).print("a step is taken as 1 ms, for boards, power and load: say it with --step-us")
+    injection = Injection("spread" if order in ("", RECORDED) else order, known or 1000)  # type: ignore[arg-type]
+    with progress_bar("evaluating", len(samples.frames)) as advance:
         result = evaluate(
-            model.program, frames, labels, target, semantics, progress=lambda n, _: advance(n, ""), injection=injection,
-            network=model.network,
+            model.program, samples.frames, samples.labels, target, semantics, progress=lambda n, _: advance(n, ""),
+            injection=injection, network=model.network, recordings=samples.recordings,
         )  # fmt: skip
-    return replace(result, costs=model.chip.costs(model.program, frames[:ESTIMATED], injection, cores=model.cores))
+    costs = model.chip.costs(model.program, samples.frames[:ESTIMATED], injection, cores=model.cores)
+    return replace(result, costs=costs)
 
 
 def _failed(result: Evaluation, min_accuracy: float, min_agreement: float | None) -> list[str]:
@@ -181,7 +209,7 @@ def _print(result: Evaluation, out: Any) -> None:
                       f"{latency['p99']:.3f}", power)  # fmt: skip
     out.print(table)
     counts = [f"{name}: {what}" for name in data["targets"] for what in ("spikes", "synops")]
-    title = f"per sample, {data['samples']} samples"
+    title = f"per sample, {data['samples']} samples, {result.how}"
     layers = new_table("layer", *(Column(name, justify="right") for name in counts), title=title)
     for layer in layers_of(data):
         cells = [row["per_sample"].get(layer, {}) for row in data["targets"].values()]

@@ -48,14 +48,20 @@ def command(
         typer.Option(min=0, max=2**16 - 1, help="Use the chip's own readout, with this threshold (spikes a tick)."),
     ] = None,
     readout_kind: ReadoutKind = "",
+    step_us: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Duration of a step in microseconds, for load, latency and energy; kept in the bundle."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the random events.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Check and lower a network, and write it as a bundle.
 
     --calibrate, --split and --readout are for chips of the DYNAP-CNN family; `check` says when --split would help.
-    With --input, layers get cores by the load that these frames make at 1 ms a step. A bundle is a folder: the chip's
-    integers, its own files, golden vectors, a manifest and a report.
+    With --input, layers get cores by the load that these frames make at --step-us, else at 1 ms a step. A bundle is a
+    folder: the chip's integers, its own files, golden vectors, a manifest and a report.
 
     Example: i2e-deploy export demo_output/network.safetensors --chip speck2f --out my_bundle
     """
@@ -80,10 +86,10 @@ def command(
         notes[UNTRAINED] = about[UNTRAINED]
         console(stderr=True).print(f"{model} was changed and not trained since: {about[UNTRAINED]}")
     with working("lowering, then golden vectors from the slow reference"):
-        lowered = _lower(target, network, options, None if inputs is None else frames, readout_kind)
+        lowered = _lower(target, network, options, None if inputs is None else frames, readout_kind, step_us)
         provenance = bundle.Provenance(seeds=seeds, notes=notes)
         written = bundle.write(
-            out, target, network, frames, provenance=provenance, semantics=semantics, lowered=lowered
+            out, target, network, frames, provenance=provenance, semantics=semantics, lowered=lowered, step_us=step_us
         )
     if silent := silent_layers(written.golden, written.program):
         console(stderr=True).print(
@@ -123,7 +129,12 @@ def _golden_inputs(network: AnyNetwork, inputs: Path | None, seed: int) -> tuple
 
 
 def _lower(
-    chip: Chip, network: AnyNetwork, options: LowerOptions, frames: Integers | None, readout_kind: str
+    chip: Chip,
+    network: AnyNetwork,
+    options: LowerOptions,
+    frames: Integers | None,
+    readout_kind: str,
+    step_us: int | None,
 ) -> tuple[CheckReport, Program]:
     """The check, which must pass, and the program; with frames of the user's, cores are chosen by load."""
     from i2e_deploy.chips import Injection
@@ -136,7 +147,7 @@ def _lower(
         report.raise_if_unfit()
     program = decided(chip.lower(network, options), readout_kind)
     if frames is not None and isinstance(chip, PlacesByLoad):
-        report, _ = chip.check_under_load(network, program, frames, options, Injection(step_us=STEP_US))
+        report, _ = chip.check_under_load(network, program, frames, options, Injection(step_us=step_us or STEP_US))
     elif report is None or options.given() or readout_kind:
         report = chip.check(network, options, program)
     report.raise_if_unfit()

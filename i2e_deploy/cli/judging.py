@@ -35,8 +35,8 @@ def judged(
         MissingDependency: the framework is not installed.
     """
     from i2e_deploy.network import Network
-    from i2e_deploy.network.nir_frameworks import judge_nir_with
-    from i2e_deploy.network.nir_judge import judge_nir
+    from i2e_deploy.network.nir.frameworks import judge_nir_with
+    from i2e_deploy.network.nir.judge import judge_nir
 
     if model.suffix != ".nir" or not isinstance(network, Network):
         raise InputError(
@@ -58,7 +58,7 @@ def choices(
 ) -> list[Finding]:
     """What each way to read the neurons of a NIR file gives on the input; none where the file or an option says it."""
     from i2e_deploy.chips.check import Finding
-    from i2e_deploy.network.nir_choices import nir_readings
+    from i2e_deploy.network.nir.choices import nir_readings
 
     found = nir_readings(model, _frames(inputs, network.input_shape, step_us, reading), **_options(model, read))
     findings = []
@@ -73,7 +73,7 @@ def choices(
 def _options(model: Path, read: Sequence[str]) -> dict[str, Any]:
     from i2e_deploy.chips.models import parsed_options
     from i2e_deploy.cli.common import parse_options
-    from i2e_deploy.network.nir_read import READ_OPTIONS
+    from i2e_deploy.network.nir.read import READ_OPTIONS
 
     return parsed_options(parse_options(read), READ_OPTIONS, model)
 

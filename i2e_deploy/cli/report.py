@@ -40,7 +40,7 @@ def command(
 
     found = read(bundle)
     if power is not None:
-        found, step_us = replace(found, chip=with_power(found.chip, power)), step_us or STEP_US
+        found, step_us = replace(found, chip=with_power(found.chip, power)), step_us or found.step_us or STEP_US
     with working("drawing the page"):
         path = write_report(found, out, step_us)
     if as_json:

@@ -28,7 +28,12 @@ Order = Annotated[str, typer.Option(help="event: order of injection, spread, ras
 Target = Annotated[
     str, typer.Option(help="simulator, reference, lava, board or board:NAME (asynchronous), or float: not integers.")
 ]
-StepUs = Annotated[int, typer.Option(min=1, help="event, recordings: duration of a step, of a slow-clock tick.")]
+StepUs = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Duration of a step of recordings and of the slow clock; default: the bundle's, else 1000."
+    ),
+]
 SpreadOf = Annotated[
     bool, typer.Option("--bound", help="event: also run what public text leaves open, and say how far it moves.")
 ]
@@ -46,7 +51,7 @@ def command(
     semantics: Semantics = "timestep",
     order: Order = "spread",
     target: Target = "simulator",
-    step_us: StepUs = 1000,
+    step_us: StepUs = None,
     spread_of: SpreadOf = False,
     state: Annotated[bool, typer.Option("--state", help="Write the final states too.")] = False,
     power: Power = None,
@@ -76,6 +81,7 @@ def command(
     deployed = read_model_of(model, chip, input_shape, power, read)
     given = read_input(inputs, deployed.program.input_shape, reading)
     program = decided(deployed.program, readout_kind)
+    step_us = step_us or deployed.step_us or Injection().step_us
     injection = Injection(order, step_us)  # type: ignore[arg-type]  # it checks
     spread = costs = None
     with working(f"running on {target}"):

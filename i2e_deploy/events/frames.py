@@ -135,3 +135,26 @@ def to_frames(events: Events, bounds: Bounds, spec: FrameSpec, out: NDArray[Any]
     if not count_frames(events, bounds, *spec.tables(), spec.binary, min(most, 2**63 - 1), flat):
         raise InputError(f"a pixel has more than {most} events in a window: {frames.dtype} does not hold them")
     return frames
+
+
+def seen_events(events: Events, spec: FrameSpec) -> Events:
+    """The events that `to_frames` counts, in pixels of the frame and in their order, the first recorded one at time 0.
+
+    Args:
+        events: [N], sorted.
+
+    Raises:
+        InputError: `spec.binary`, which says nothing of single events.
+    """
+    if spec.binary:
+        raise InputError("binary frames count no single events: leave binary out")
+    columns, rows = spec.maps()
+    column, row = columns[events["x"]], rows[events["y"]]
+    kept = (column >= 0) & (row >= 0) & (events["p"] <= 1)
+    seen: Events = events[kept].copy()
+    seen["x"], seen["y"] = column[kept], row[kept]
+    if spec.shape[0] == 1:
+        seen["p"] = 0
+    if len(events):
+        seen["t"] -= events["t"][0]
+    return seen

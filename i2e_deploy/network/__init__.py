@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING
 from i2e_deploy.lazy import offer
 
 if TYPE_CHECKING:
+    from i2e_deploy.network.convolution import Conv1d as Conv1d
+    from i2e_deploy.network.convolution import Conv2d as Conv2d
+    from i2e_deploy.network.delay import Delay as Delay
     from i2e_deploy.network.file import read as read
     from i2e_deploy.network.file import read_notes as read_notes
     from i2e_deploy.network.file import write as write
@@ -14,39 +17,48 @@ if TYPE_CHECKING:
     from i2e_deploy.network.graph import Note as Note
     from i2e_deploy.network.graph import chain as chain
     from i2e_deploy.network.layers import Add as Add
-    from i2e_deploy.network.layers import Conv2d as Conv2d
+    from i2e_deploy.network.layers import Concat as Concat
     from i2e_deploy.network.layers import Flatten as Flatten
-    from i2e_deploy.network.layers import IntegrateAndFire as IntegrateAndFire
     from i2e_deploy.network.layers import Linear as Linear
-    from i2e_deploy.network.layers import Pool2d as Pool2d
-    from i2e_deploy.network.layers import Pooling as Pooling
-    from i2e_deploy.network.layers import ResetMode as ResetMode
-    from i2e_deploy.network.nir_choices import nir_readings as nir_readings
-    from i2e_deploy.network.nir_frameworks import judge_nir_with as judge_nir_with
-    from i2e_deploy.network.nir_judge import judge_nir as judge_nir
-    from i2e_deploy.network.nir_read import read_nir as read_nir
-    from i2e_deploy.network.nir_write import write_nir as write_nir
+    from i2e_deploy.network.layers import Reshape as Reshape
+    from i2e_deploy.network.layers import Scale as Scale
+    from i2e_deploy.network.neurons import IntegrateAndFire as IntegrateAndFire
+    from i2e_deploy.network.neurons import LeakyIntegrateAndFire as LeakyIntegrateAndFire
+    from i2e_deploy.network.neurons import LeakyReset as LeakyReset
+    from i2e_deploy.network.neurons import ResetMode as ResetMode
+    from i2e_deploy.network.nir.choices import nir_readings as nir_readings
+    from i2e_deploy.network.nir.frameworks import judge_nir_with as judge_nir_with
+    from i2e_deploy.network.nir.judge import judge_nir as judge_nir
+    from i2e_deploy.network.nir.read import read_nir as read_nir
+    from i2e_deploy.network.nir.write import write_nir as write_nir
     from i2e_deploy.network.op import Op as Op
+    from i2e_deploy.network.pooling import MaxPool2d as MaxPool2d
+    from i2e_deploy.network.pooling import Pool2d as Pool2d
+    from i2e_deploy.network.pooling import Pooling as Pooling
     from i2e_deploy.network.run import FloatTrace as FloatTrace
     from i2e_deploy.network.sensor import Sensor as Sensor
-    from i2e_deploy.network.sinabs_export import to_sinabs as to_sinabs
-    from i2e_deploy.network.sinabs_import import from_sinabs as from_sinabs
+    from i2e_deploy.network.sinabs.export import to_sinabs as to_sinabs
+    from i2e_deploy.network.sinabs.read import from_sinabs as from_sinabs
 else:
     __getattr__, __dir__, __all__ = offer(
         __name__,
         {
             "file": "read read_notes write",
             "graph": "INPUT Layer Network Note chain",
-            "layers": "Add Conv2d Flatten IntegrateAndFire Linear Pool2d Pooling ResetMode",
-            "nir_choices": "nir_readings",
-            "nir_frameworks": "judge_nir_with",
-            "nir_judge": "judge_nir",
-            "nir_read": "read_nir",
-            "nir_write": "write_nir",
+            "convolution": "Conv1d Conv2d",
+            "delay": "Delay",
+            "layers": "Add Concat Flatten Linear Reshape Scale",
+            "neurons": "IntegrateAndFire LeakyIntegrateAndFire LeakyReset ResetMode",
+            "pooling": "MaxPool2d Pool2d Pooling",
+            "nir.choices": "nir_readings",
+            "nir.frameworks": "judge_nir_with",
+            "nir.judge": "judge_nir",
+            "nir.read": "read_nir",
+            "nir.write": "write_nir",
             "op": "Op",
             "run": "FloatTrace",
             "sensor": "Sensor",
-            "sinabs_export": "to_sinabs",
-            "sinabs_import": "from_sinabs",
+            "sinabs.export": "to_sinabs",
+            "sinabs.read": "from_sinabs",
         },
     )

@@ -11,6 +11,7 @@ from typing import Any
 
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.files import read_tensors, write_tensors
+from i2e_deploy.network import convolution, delay, layers, neurons, pooling, sensor  # noqa: F401  the kinds that files hold
 from i2e_deploy.network.graph import Layer, Network, Note
 from i2e_deploy.network.op import Array, kind_of
 

@@ -1,4 +1,4 @@
-"""A network: named layers in topological order, and the shapes that flow between them."""
+"""A network: named layers in topological order, loops closed by delays, and the shapes that flow between them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from math import prod
 from typing import Any
 
 from i2e_deploy.errors import InputError
-from i2e_deploy.network.layers import MAX_VALUES
+from i2e_deploy.network.arguments import MAX_VALUES
+from i2e_deploy.network.delay import Delay
 from i2e_deploy.network.op import Op, Shape
-from i2e_deploy.network.run import FloatDtype, FloatStates, FloatTrace, as_frames, run_layers
+from i2e_deploy.network.run import FloatDtype, FloatStates, FloatTrace, as_frames, outputs_of, run_layers
 from i2e_deploy.text import LayerLine, counted, layer_table, listed, record_repr, said, shape_text
 
 #: Name by which a layer refers to the input of the network.
@@ -48,7 +49,8 @@ class Note:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """Layers in topological order on an input of shape (C, H, W).
+    """Layers in topological order on an input of shape (C, H, W); a `Delay` that says its shape may stand before what
+    feeds it, and closes a loop.
 
     Args:
         input_shape: (C, H, W) or (N,).
@@ -90,15 +92,13 @@ class Network:
                 raise InputError(f"a layer is called {INPUT!r}, which names the input of the network: rename it")
             if layer.name in shapes:
                 raise InputError(f"layer {layer.name!r} is in the network twice: give each its own name")
-            missing = [name for name in layer.inputs if name not in shapes]
-            if missing or not layer.inputs:
-                raise InputError(f"layer {layer.name!r} takes its input from {missing}: no such layer before it")
-            try:
-                shapes[layer.name] = layer.op.output_shape([shapes[name] for name in layer.inputs])
-            except InputError as error:
-                raise InputError(f"layer {layer.name!r} {error}") from error
+            loop = layer.op.shape if isinstance(layer.op, Delay) else None
+            shapes[layer.name] = _made(layer, shapes) if loop is None else loop
             if prod(shapes[layer.name]) > MAX_VALUES:
                 raise InputError(f"layer {layer.name!r} has output {shapes[layer.name]}: at most {MAX_VALUES} values")
+        for layer in self.layers:
+            if isinstance(layer.op, Delay) and layer.op.shape is not None:
+                _made(layer, shapes)
         return shapes
 
     def run(
@@ -124,6 +124,11 @@ class Network:
         rows = [(layer.name, layer.op, layer.inputs) for layer in self.layers]
         return run_layers(rows, INPUT, as_frames(frames, self.input_shape, dtype, device), states, keep)
 
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the layers that leave the network: those that feed none after them, in network order."""
+        return outputs_of([(layer.name, layer.inputs) for layer in self.layers])
+
     def consumers(self) -> Mapping[str, tuple[Layer, ...]]:
         """The layers that each layer (and the input) feeds, by name."""
         feeds: dict[str, tuple[Layer, ...]] = {INPUT: (), **{layer.name: () for layer in self.layers}}
@@ -137,6 +142,20 @@ def chain(input_shape: Shape, ops: Mapping[str, Op]) -> Network:
     """A network in which each layer feeds the next."""
     names = [INPUT, *ops]
     return Network(input_shape, tuple(Layer(n, op, (p,)) for p, (n, op) in zip(names, ops.items(), strict=False)))
+
+
+def _made(layer: Layer, shapes: Mapping[str, Shape]) -> Shape:
+    """Shape of what a layer gives for inputs that are among `shapes`."""
+    missing = [name for name in layer.inputs if name not in shapes]
+    if missing or not layer.inputs:
+        raise InputError(
+            f"layer {layer.name!r} takes its input from {missing}: no such layer before it (a loop needs a Delay that "
+            "says its shape)"
+        )
+    try:
+        return layer.op.output_shape([shapes[name] for name in layer.inputs])
+    except InputError as error:
+        raise InputError(f"layer {layer.name!r} {error}") from error
 
 
 def _parameters(layer: Layer) -> int:

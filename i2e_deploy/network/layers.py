@@ -1,7 +1,8 @@
-"""The float network: plain frozen records, neutral between chips and training libraries.
+"""Layers that combine and rearrange values: linear ones, sums, scales, shapes. See `convolution`, `pooling`, `neurons`.
 
-Arrays are float32 NumPy, layouts are torch's: `[C_out, C_in / groups, kH, kW]`, `[out, in]`. Shapes of
-activations leave out batch and time: `(C, H, W)` or `(N,)`. Pairs are `(vertical, horizontal)`.
+The float network is of plain frozen records, neutral between chips and training libraries. Arrays are float32 NumPy,
+layouts are torch's: `[C_out, C_in / groups, kH, kW]`, `[out, in]`. Shapes of activations leave out batch and time:
+`(C, H, W)` or `(N,)`. Pairs are `(vertical, horizontal)`.
 """
 
 from __future__ import annotations
@@ -9,80 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from i2e_deploy.errors import InputError
-from i2e_deploy.network.op import Array, Op, Pair, Shape, State, as_given, image_input, left_over, one_input
+from i2e_deploy.network.arguments import check_weights, spreads
+from i2e_deploy.network.op import Array, Op, Shape, State, as_given, one_input
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-#: What n spikes take from the state: n thresholds, or all of it.
-ResetMode = Literal["subtract", "zero"]
-#: What a pooling window gives.
-Pooling = Literal["sum", "average"]
-#: Range of thresholds and bounds: float32 with room for products.
-SMALLEST, LARGEST = 1e-30, 1e30
-#: Values of one activation or of one kernel written out, at most; far above any chip.
-MAX_VALUES = 2**26
-#: Spikes of a neuron in a step, at most: traces hold 32 bits.
-MAX_SPIKES = 2**31 - 1
-
-
-@dataclass(frozen=True, eq=False)
-class Conv2d(Op):
-    """Two-dimensional cross-correlation (torch's Conv2d) with zero padding."""
-
-    arrays: ClassVar[tuple[str, ...]] = ("weight", "bias")
-
-    weight: Array
-    bias: Array | None = None
-    stride: Pair = (1, 1)
-    padding: Pair = (0, 0)
-    dilation: Pair = (1, 1)
-    groups: int = 1
-
-    def __post_init__(self) -> None:
-        _check_weights(self.weight, self.bias, 4)
-        pairs = (("stride", self.stride, 1), ("padding", self.padding, 0), ("dilation", self.dilation, 1))
-        for name, pair, lowest in pairs:
-            _check_pair(name, pair, lowest)
-        if type(self.groups) is not int or self.groups < 1 or self.weight.shape[0] % self.groups:
-            raise InputError(f"groups is {self.groups!r}: it must divide the {self.weight.shape[0]} output channels")
-
-    def output_shape(self, given: Sequence[Shape]) -> Shape:
-        """See `Op.output_shape`: (C_out, h, w)."""
-        channels, *size = image_input(given)
-        if channels != self.weight.shape[1] * self.groups:
-            raise InputError(f"takes {self.weight.shape[1] * self.groups} channels and is given {channels}")
-        reach = [d * (k - 1) + 1 for k, d in zip(self.weight.shape[2:], self.dilation, strict=True)]
-        if self.weight.shape[0] * channels * prod(reach) > MAX_VALUES:
-            raise InputError(f"has a kernel of {reach} with dilation: at most {MAX_VALUES} weights in all")
-        window = zip(size, reach, self.stride, self.padding, strict=True)
-        out = [(n + 2 * p - r) // s + 1 for n, r, s, p in window]
-        left_over(size, out)
-        return (self.weight.shape[0], *out)
-
-    def step(self, given: Sequence[Tensor], state: State) -> tuple[Tensor, State]:
-        """See `Op.step`."""
-        from torch.nn.functional import conv2d
-
-        (x,) = given
-        weight, bias = as_given(self.weight, x), as_given(self.bias, x)
-        assert weight is not None
-        return conv2d(x, weight, bias, self.stride, self.padding, self.dilation, self.groups), {}
-
-    def describe(self) -> str:
-        """See `Op.describe`."""
-        out, inside, kh, kw = self.weight.shape
-        extras = [f"stride {_pair(self.stride)}"] if self.stride != (1, 1) else []
-        extras += [f"{self.groups} groups"] if self.groups > 1 else []
-        return " ".join([f"Conv {inside * self.groups}->{out} {kh}x{kw}", *extras])
-
-    def __repr__(self) -> str:
-        return f"<{self.describe()}>"
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +32,7 @@ class Linear(Op):
     bias: Array | None = None
 
     def __post_init__(self) -> None:
-        _check_weights(self.weight, self.bias, 2)
+        check_weights(self.weight, self.bias, 2)
 
     def output_shape(self, given: Sequence[Shape]) -> Shape:
         """See `Op.output_shape`: (N_out,)."""
@@ -120,84 +57,6 @@ class Linear(Op):
 
     def __repr__(self) -> str:
         return f"<{self.describe()}>"
-
-
-@dataclass(frozen=True)
-class IntegrateAndFire(Op):
-    """Integrate-and-fire neurons without leak.
-
-    Args:
-        threshold: spike threshold, in the units of the weights; > 0.
-        min_v: lower bound of the membrane potential; None = no bound.
-        max_spikes: most spikes a neuron may emit in one step; None = as many as the threshold fits in.
-        reset: after n spikes, `"subtract"` takes n thresholds off, `"zero"` sets the state to zero.
-    """
-
-    threshold: float = 1.0
-    min_v: float | None = None
-    max_spikes: int | None = None
-    reset: ResetMode = "subtract"
-
-    def __post_init__(self) -> None:
-        if not SMALLEST <= self.threshold <= LARGEST:
-            raise InputError(f"spike threshold is {self.threshold:.3g}: it must be above 0 and within float32")
-        if self.min_v is not None and not -LARGEST <= self.min_v <= 0:
-            raise InputError(
-                f"lower bound min_v is {self.min_v:.3g}: it must be 0 or below and within float32, or None"
-            )
-        if self.max_spikes is not None and (type(self.max_spikes) is not int or not 1 <= self.max_spikes <= MAX_SPIKES):
-            raise InputError(f"max_spikes is {self.max_spikes!r}: give a whole number from 1 to {MAX_SPIKES}, or None")
-        if self.reset not in ("subtract", "zero"):
-            raise InputError(f"reset is {self.reset!r}: choose 'subtract' or 'zero'")
-
-    def output_shape(self, given: Sequence[Shape]) -> Shape:
-        """See `Op.output_shape`: that of its input."""
-        return one_input(given)
-
-    def step(self, given: Sequence[Tensor], state: State) -> tuple[Tensor, State]:
-        """See `Op.step`: integrate, fire, reset, and only then hold the state at the lower bound."""
-        (x,) = given
-        v = state["v_mem"] + x if state else x
-        spikes = (v / self.threshold).trunc().clamp(min=0, max=self.max_spikes)
-        v = v - spikes * self.threshold if self.reset == "subtract" else v * (spikes == 0)
-        if self.min_v is not None:  # a sum, as sinabs' lif_forward_single: a maximum rounds otherwise in float32
-            v = (v - self.min_v).clamp(min=0) + self.min_v
-        return spikes, {"v_mem": v}
-
-    def describe(self) -> str:
-        """See `Op.describe`."""
-        return f"IF threshold {self.threshold:g}, reset {self.reset}"
-
-
-@dataclass(frozen=True)
-class Pool2d(Op):
-    """Pooling over windows that do not overlap (stride = kernel); a rest at the border is dropped."""
-
-    kernel: Pair
-    kind: Pooling = "average"
-
-    def __post_init__(self) -> None:
-        _check_pair("pooling kernel", self.kernel, 1)
-        if self.kind not in ("sum", "average"):
-            raise InputError(f"kind of pooling is {self.kind!r}: choose 'sum' or 'average'")
-
-    def output_shape(self, given: Sequence[Shape]) -> Shape:
-        """See `Op.output_shape`: (C, H // vertical, W // horizontal)."""
-        channels, *size = image_input(given)
-        out = [n // k for n, k in zip(size, self.kernel, strict=True)]
-        left_over(size, out)
-        return (channels, *out)
-
-    def step(self, given: Sequence[Tensor], state: State) -> tuple[Tensor, State]:
-        """See `Op.step`."""
-        from torch.nn.functional import avg_pool2d
-
-        (x,) = given
-        return avg_pool2d(x, self.kernel, divisor_override=1 if self.kind == "sum" else None), {}
-
-    def describe(self) -> str:
-        """See `Op.describe`."""
-        return f"{self.kind.capitalize()}Pool {_pair(self.kernel)}"
 
 
 @dataclass(frozen=True)
@@ -231,22 +90,86 @@ class Add(Op):
         return total, {}
 
 
-def _pair(pair: Pair) -> str:
-    return "x".join(map(str, pair))
+@dataclass(frozen=True)
+class Concat(Op):
+    """Its inputs side by side along the first axis, channels of images; the other axes must be equal."""
+
+    def output_shape(self, given: Sequence[Shape]) -> Shape:
+        """See `Op.output_shape`: (sum of C, ...)."""
+        if len(given) < 2 or len({shape[1:] for shape in given}) > 1:
+            raise InputError(f"joins inputs of shapes {list(given)}: two or more, equal but for the first axis")
+        return (sum(shape[0] for shape in given), *given[0][1:])
+
+    def step(self, given: Sequence[Tensor], state: State) -> tuple[Tensor, State]:
+        """See `Op.step`."""
+        import torch
+
+        return torch.cat(list(given), dim=1), {}
 
 
-def _check_weights(weight: Array, bias: Array | None, dimensions: int) -> None:
-    for name, array, wanted in (("weight", weight, dimensions), ("bias", bias, 1)):
-        if array is None:
-            continue
-        if array.dtype != np.float32 or array.ndim != wanted or not array.size:
-            raise InputError(f"{name} is {array.dtype} {array.shape}: expected float32 with {wanted} dimensions")
-        if not np.isfinite(array).all():
-            raise InputError(f"{name} holds values that are not finite: was the training stable?")
-    if bias is not None and bias.shape != weight.shape[:1]:
-        raise InputError(f"bias has {bias.size} values for {weight.shape[0]} outputs")
+@dataclass(frozen=True)
+class Reshape(Op):
+    """The same values, in the same order, in another shape (torch's Unflatten, or Flatten of some axes)."""
+
+    shape: Shape
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.shape, tuple) or any(type(n) is not int or n < 1 for n in self.shape) or not self.shape:
+            raise InputError(f"shape is {self.shape!r}: give whole numbers from 1")
+
+    def output_shape(self, given: Sequence[Shape]) -> Shape:
+        """See `Op.output_shape`: its own."""
+        shape = one_input(given)
+        if prod(shape) != prod(self.shape):
+            raise InputError(f"gives shape {list(self.shape)} and is given {list(shape)}: another number of values")
+        return self.shape
+
+    def step(self, given: Sequence[Tensor], state: State) -> tuple[Tensor, State]:
+        """See `Op.step`."""
+        return given[0].reshape(len(given[0]), *self.shape), {}
+
+    def describe(self) -> str:
+        """See `Op.describe`."""
+        return f"Reshape to {'x'.join(map(str, self.shape))}"
 
 
-def _check_pair(name: str, pair: Pair, lowest: int) -> None:
-    if not isinstance(pair, tuple) or len(pair) != 2 or any(type(n) is not int or n < lowest for n in pair):
-        raise InputError(f"{name} is {pair!r}: give two whole numbers from {lowest}")
+@dataclass(frozen=True, eq=False)
+class Scale(Op):
+    """Each value times a factor, plus an offset; both spread over the input as NumPy does.
+
+    Args:
+        weight: float32 `()`, `(C, 1, 1)` or the input's shape.
+        bias: the same; None = 0.
+    """
+
+    arrays: ClassVar[tuple[str, ...]] = ("weight", "bias")
+
+    weight: Array
+    bias: Array | None = None
+
+    def __post_init__(self) -> None:
+        for name, array in (("weight", self.weight), ("bias", self.bias)):
+            if array is not None and (array.dtype != np.float32 or not array.size or not np.isfinite(array).all()):
+                raise InputError(f"{name} of a scale is {array.dtype} {array.shape}: give finite float32 values")
+
+    def output_shape(self, given: Sequence[Shape]) -> Shape:
+        """See `Op.output_shape`: that of its input."""
+        shape = one_input(given)
+        for array in (self.weight, self.bias):
+            if array is not None and not spreads(array.shape, shape):
+                raise InputError(f"scales by {list(array.shape)} an input of shape {list(shape)}: they must fit")
+        return shape
+
+    def step(self, given: Sequence[Tensor], state: State) -> tuple[Tensor, State]:
+        """See `Op.step`."""
+        (x,) = given
+        weight, bias = as_given(self.weight, x), as_given(self.bias, x)
+        assert weight is not None
+        return weight * x if bias is None else weight * x + bias, {}
+
+    def describe(self) -> str:
+        """See `Op.describe`."""
+        return "Scale" if self.bias is None else "Scale and offset"
+
+    def __repr__(self) -> str:
+        return f"<{self.describe()}>"

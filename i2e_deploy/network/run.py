@@ -2,7 +2,8 @@
 
 Plain and slow on purpose: a few lines for each kind of layer (`Op.step`), through torch, on any device and in any
 floating-point dtype. In float32 on a CPU it equals the framework that a network came from bit for bit where that
-does the same operations in the same order; in float64 it is what tests compare with.
+does the same operations in the same order; in float64 it is what tests compare with. A loop runs through a `Delay`,
+which gives what it held before it takes what this step brings.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.errors import InputError
+from i2e_deploy.network.delay import Delay
 from i2e_deploy.network.op import Op, Shape, State
 from i2e_deploy.text import counted, said
 
@@ -66,19 +68,40 @@ def run_layers(
     """
     import torch
 
-    fed = {name for _, _, inputs in layers for name in inputs}
-    outputs = tuple(name for name, _, _ in layers if name not in fed)
+    outputs = outputs_of([(name, inputs) for name, _, inputs in layers])
     state = {name: _started(name, states, frames) for name, _, _ in layers}
+    loops = {name: op.shape for name, op, inputs in layers if isinstance(op, Delay) and op.shape is not None}
     found: dict[str, list[Floats]] = {n: [] for n, _, _ in layers if keep is None or n in keep or n in outputs}
     with torch.no_grad():
         for t in range(frames.shape[1]):
             values: dict[str, Tensor] = {source: frames[:, t]}
             for name, op, inputs in layers:
-                values[name], state[name] = op.step([values[feeding] for feeding in inputs], state[name])
+                if name in loops:  # what it gives does not depend on what it is given in this step
+                    values[name], _ = op.step([frames.new_zeros(len(frames), *loops[name])], state[name])
+                else:
+                    values[name], state[name] = op.step([values[feeding] for feeding in inputs], state[name])
+            for name, op, inputs in layers:
+                if name in loops:
+                    _, state[name] = op.step([values[inputs[0]]], state[name])
             for name, rows in found.items():
                 rows.append(values[name].cpu().numpy())
     ended = {layer: {name: v.cpu().numpy() for name, v in held.items()} for layer, held in state.items() if held}
     return FloatTrace({name: np.stack(rows, axis=1) for name, rows in found.items()}, ended, outputs)
+
+
+def outputs_of(layers: Sequence[tuple[str, tuple[str, ...]]]) -> tuple[str, ...]:
+    """What leaves a network: layers that feed none after them (a loop goes to one before), in their order.
+
+    Args:
+        layers: names, and of each the names of what feeds it.
+    """
+    fed: set[str] = set()
+    found = []
+    for name, inputs in reversed(layers):
+        if name not in fed:
+            found.append(name)
+        fed.update(inputs)
+    return tuple(reversed(found))
 
 
 def as_frames(frames: Any, shape: Shape, dtype: FloatDtype = "float32", device: str = "cpu") -> Tensor:

@@ -27,7 +27,7 @@ def write_report(bundle: Bundle, path: Path | str | None = None, step_us: int | 
     Power, load and latency are those that `evaluate` left in the bundle, or of the golden inputs.
 
     Args:
-        step_us: of the golden inputs, which are then estimated anew; None: 1000 where that is needed.
+        step_us: of the golden inputs, which are then estimated anew; None: the bundle's own, else 1000, where needed.
 
     Raises:
         MissingDependency: jinja2 or matplotlib is not installed.
@@ -47,7 +47,7 @@ def write_report(bundle: Bundle, path: Path | str | None = None, step_us: int | 
         shown = {} if found is None else {"data": found["result"], "layers": layers_of(found["result"])}
         targets = "" if found is None else environment.get_template("targets.html.j2").render(**shown)
         left = None if found is None or step_us is not None else found["result"].get("estimate")
-        costs = _costs(bundle, step_us or STEP_US) if left is None else left
+        costs = _costs(bundle, step_us or bundle.step_us or STEP_US) if left is None else left
         told = environment.get_template("costs.html.j2").render(costs=costs, load_figure=load_figure(costs))
         where = bundle.path / MANIFEST
         context = {**_context(bundle, costs), "targets": targets, "found": found, "costs": costs and told}

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from i2e_deploy.runtime.decider import Decision as Decision
     from i2e_deploy.runtime.decider import LiveSpec as LiveSpec
     from i2e_deploy.runtime.decider import StateMode as StateMode
+    from i2e_deploy.runtime.eval_data import Samples as Samples
     from i2e_deploy.runtime.eval_data import read_samples as read_samples
     from i2e_deploy.runtime.evaluation import Evaluation as Evaluation
     from i2e_deploy.runtime.evaluation import TargetResult as TargetResult
@@ -41,7 +42,7 @@ else:
             "beside": "BesideChip beside_chip",
             "comparison": "Difference EventDifference compare compare_events",
             "decider": "Decision LiveSpec StateMode",
-            "eval_data": "read_samples",
+            "eval_data": "Samples read_samples",
             "evaluation": "Evaluation TargetResult",
             "evaluator": "evaluate",
             "interval": "wilson",

@@ -7,15 +7,18 @@ from collections.abc import Callable
 from itertools import islice
 from math import prod
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from i2e_deploy.chips.options import MAX_STEP_US
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.datasets.class_folders import find_recordings
 from i2e_deploy.errors import FileFormatError, InputError
+from i2e_deploy.events.array import Events
 from i2e_deploy.events.files import Recording, read_events
-from i2e_deploy.events.frames import FrameSpec, to_frames
+from i2e_deploy.events.frames import FrameSpec, seen_events, to_frames
 from i2e_deploy.events.windows import into_steps
 from i2e_deploy.files import check_exists, read_arrays
 from i2e_deploy.text import counted
@@ -26,11 +29,28 @@ MAX_SAMPLES = 100_000
 MAX_VALUES = 2**31
 
 
+class Samples(NamedTuple):
+    """What an evaluation runs on.
+
+    Args:
+        frames: integers [N, T, C, H, W].
+        labels: int64 [N]; None: there are none.
+        recordings: the same samples as events, first event at 0, in pixels of the network's input; () where only frames
+            are there.
+        step_us: duration of a step as the data have it, the median of the recordings; None: they do not say.
+    """
+
+    frames: Integers
+    labels: NDArray[np.int64] | None
+    recordings: tuple[Events, ...] = ()
+    step_us: int | None = None
+
+
 def read_samples(
     path: Path | str, shape: tuple[int, ...], steps: int, limit: int = 0, say: Callable[[str], None] | None = None,
     read: Callable[[Path], Recording] = read_events,
-) -> tuple[Integers, NDArray[np.int64] | None]:  # fmt: skip
-    """Frames [N, T, C, H, W] and labels int64 [N] (None for a session).
+) -> Samples:  # fmt: skip
+    """Frames and labels (None for a session), and of event files the events.
 
     Args:
         path: `.npz` with `frames` and `labels`; a recorded session; or a folder with a folder of event files a class.
@@ -57,23 +77,26 @@ def read_samples(
     windows = [window.frames for window in islice(session_windows(path), most)]
     if not windows:
         raise InputError(f"{path} holds no whole window")
-    return np.stack(windows), None
+    return Samples(np.stack(windows), None)
 
 
-def _read_npz(path: Path, most: int) -> tuple[Integers, NDArray[np.int64] | None]:
+def _read_npz(path: Path, most: int) -> Samples:
     arrays = read_arrays(path)
     if "frames" not in arrays or ("labels" in arrays and arrays["labels"].dtype.kind not in "biu"):
         raise FileFormatError(
             f"{path} holds {', '.join(arrays)}: expected `frames` [N, T, C, H, W] and `labels` [N], whole numbers"
         )
     labels = arrays["labels"][:most].astype(np.int64) if "labels" in arrays else None
-    return arrays["frames"][:most], labels
+    step = arrays.get("step_us", np.zeros(0, np.int64)).reshape(-1)
+    if len(step) and (step.dtype.kind not in "iu" or not 1 <= step[0] <= MAX_STEP_US):
+        raise FileFormatError(f"{path} has step_us {step[0]}: expected whole microseconds, 1 to {MAX_STEP_US}")
+    return Samples(arrays["frames"][:most], labels, step_us=int(step[0]) if len(step) else None)
 
 
 def _read_folder(
     path: Path, shape: tuple[int, ...], steps: int, most: int, say: Callable[[str], None] | None,
     read: Callable[[Path], Recording],
-) -> tuple[Integers, NDArray[np.int64]]:  # fmt: skip
+) -> Samples:  # fmt: skip
     """The first recording of each class, the second of each, ..., so that `most` takes evenly from the classes."""
     place, ranked = Counter[int](), []
     for file, label in find_recordings(path)[1]:
@@ -86,7 +109,7 @@ def _read_folder(
         raise InputError(
             f"{len(rows)} recordings of {steps} steps are {values} counts, at most {MAX_VALUES}: take fewer"
         )
-    frames, notes = np.empty((len(rows), steps, *shape), np.int32), Counter[str]()
+    frames, notes, own = np.empty((len(rows), steps, *shape), np.int32), Counter[str](), list[Events]()
     for sample, (file, _) in zip(frames, rows, strict=True):
         recording = read(file)
         notes.update(recording.notes)
@@ -96,7 +119,10 @@ def _read_folder(
             raise InputError(f"{file} does not state the sensor's size: give sensor_size (--sensor-size)")
         spec = FrameSpec(recording.sensor_size, (shape[0], shape[1], shape[2]))
         sample[:] = to_frames(recording.events, into_steps(recording.events, steps), spec)
+        own.append(seen_events(recording.events, spec))
     if say is not None:
         for note, files in notes.items():
             say(f"{counted(files, 'recording')}: {note}")
-    return frames, np.array([label for _, label in rows], np.int64)
+    lasting = [int(events["t"][-1] - events["t"][0]) for events in own if len(events)]
+    step_us = min(max(1, round(float(np.median(lasting)) / steps)), MAX_STEP_US) if lasting else None
+    return Samples(frames, np.array([label for _, label in rows], np.int64), tuple(own), step_us)

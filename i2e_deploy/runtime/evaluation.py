@@ -15,6 +15,9 @@ from i2e_deploy.runtime.agreement import Agreement
 from i2e_deploy.runtime.interval import wilson
 from i2e_deploy.text import aligned, counted, said
 
+#: `Evaluation.order` of recordings that ran as they were recorded.
+OWN_ORDER = "as recorded"
+
 
 @dataclass(frozen=True, eq=False)
 class TargetResult:
@@ -150,6 +153,7 @@ class Evaluation:
         semantics: of the simulator.
         sample_seconds: time that a sample's input takes on a board; 0: not known.
         costs: what the program is expected to cost, where that was asked for.
+        order: of the events, where they went in one by one; "" elsewhere.
     """
 
     results: tuple[TargetResult, ...]
@@ -158,11 +162,17 @@ class Evaluation:
     semantics: str = "timestep"
     sample_seconds: float = 0.0
     costs: Costs | None = None
+    order: str = ""
 
     @property
     def accuracy(self) -> float | None:
         """Share of right decisions of the first target, 0 to 1; None without labels."""
         return self.results[0].accuracy
+
+    @property
+    def how(self) -> str:
+        """Semantics and order of the events, for people."""
+        return f"semantics {self.semantics}" + (f", order of events: {self.order}" if self.order else "")
 
     def __repr__(self) -> str:
         verdicts = [result.verdict for result in self.results]
@@ -179,7 +189,7 @@ class Evaluation:
         notes += [f"{r.target}: {remark}" for r in self.results for remark in r.remarks]
         table = aligned(rows, right=range(1, 5))
         costs = [] if self.costs is None else [str(self.costs)]
-        title = f"{self.total} samples, semantics {self.semantics}"
+        title = f"{self.total} samples, {self.how}"
         return "\n".join([title, table, *map(str, self.agreements), *notes, *costs])
 
     def to_dict(self) -> dict[str, Any]:
@@ -187,6 +197,7 @@ class Evaluation:
         return {
             "samples": self.total,
             "semantics": self.semantics,
+            "order": self.order,
             "sample_seconds": self.sample_seconds,
             "estimate": None if self.costs is None else self.costs.to_dict(),
             "targets": {result.target: result.to_dict() for result in self.results},

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +21,10 @@ from i2e_deploy.chips.integers import AnyNetwork
 from i2e_deploy.chips.options import FLOAT, Injection, Semantics, Target
 from i2e_deploy.chips.trace import Integers, Power, Trace
 from i2e_deploy.errors import InputError
+from i2e_deploy.events.array import Events
 from i2e_deploy.runtime.agreement import Agreement, Parting, first_divergence, partings
 from i2e_deploy.runtime.comparison import Difference
-from i2e_deploy.runtime.evaluation import Evaluation, TargetResult
+from i2e_deploy.runtime.evaluation import OWN_ORDER, Evaluation, TargetResult
 from i2e_deploy.runtime.float_target import run_float
 
 
@@ -36,6 +38,7 @@ def evaluate(
     progress: Callable[[int, int], None] | None = None,
     injection: Injection = SPREAD,
     network: AnyNetwork | None = None,
+    recordings: Sequence[Events] = (),
 ) -> Evaluation:
     """Run every sample on every target, batch by batch, each from a fresh state.
 
@@ -48,6 +51,9 @@ def evaluate(
         progress: called with (samples done, samples in all) after each batch.
         injection: how frames become events where a target takes events, and the duration of a step.
         network: what the program was made of, for the target `float`.
+        recordings: the same samples as events in pixels of the input, the first at 0: where the semantics has times of
+            its own they run in place of the frames, in their own order and at their own times, one by one (but for
+            `float`). A step of theirs is as long as their last event and T of `frames` make it.
 
     Raises:
         InputError: no samples, labels that do not fit, a target named twice, or with labels an output that is silent on
@@ -55,14 +61,15 @@ def evaluate(
         UnsupportedError: a target that the program does not have, or `float` without a float network.
         MissingDependency: the software of a target is not installed.
     """
-    if not len(frames) or (labels is not None and len(labels) != len(frames)):
-        raise InputError(f"{len(frames)} samples and {0 if labels is None else len(labels)} labels: give one a sample")
-    if not targets or len(set(targets)) != len(targets):
-        raise InputError(f"targets {list(targets)}: name at least one, each once")
+    _check_asked(frames, labels, targets)
     if "simulator" in targets:
         program.run_on("simulator", frames[:1], semantics)  # compiled before the first batch is timed
     if FLOAT in targets:
         run_float(network, program, frames[:1])  # torch is imported before, likewise
+    timed = bool(recordings) and semantics != "timestep"
+    if timed:
+        _check_recordings(recordings, frames)
+        batch_size = 1
     parts: dict[str, list[_Part]] = {name: [] for name in targets}
     divergences: dict[tuple[str, str], Difference] = {}
     apart: dict[tuple[str, str], dict[str, Parting]] = {}
@@ -71,10 +78,8 @@ def evaluate(
         traces: dict[str, Trace] = {}
         for name in targets:
             began = time.perf_counter()
-            if name == FLOAT:
-                trace = run_float(network, program, batch)
-            else:
-                trace = program.run_on(name, batch, semantics, injection)
+            given = recordings[start] if timed and name != FLOAT else batch
+            trace = _run(program, network, name, given, semantics, _own_step(injection, given, frames.shape[1]))
             traces[name] = trace
             seconds = time.perf_counter() - began
             _check_labels(labels, trace)
@@ -92,7 +97,41 @@ def evaluate(
     for result in results if labels is not None else ():
         _refuse_silence(result, program)
     sample_seconds = frames.shape[1] * injection.step_us * 1e-6
-    return Evaluation(results, _pairs(results, divergences, apart), len(frames), semantics, sample_seconds)
+    order = "" if semantics == "timestep" else OWN_ORDER if timed else f"{injection.order}, in the steps of frames"
+    pairs = _pairs(results, divergences, apart)
+    return Evaluation(results, pairs, len(frames), semantics, sample_seconds, order=order)
+
+
+def _check_asked(frames: Integers, labels: NDArray[np.int64] | None, targets: Sequence[Target]) -> None:
+    if not len(frames) or (labels is not None and len(labels) != len(frames)):
+        raise InputError(f"{len(frames)} samples and {0 if labels is None else len(labels)} labels: give one a sample")
+    if not targets or len(set(targets)) != len(targets):
+        raise InputError(f"targets {list(targets)}: name at least one, each once")
+
+
+def _run(
+    program: Program, network: AnyNetwork | None, target: Target, given: Integers | Events, semantics: Semantics,
+    injection: Injection,
+) -> Trace:  # fmt: skip
+    if target == FLOAT:
+        return run_float(network, program, cast("Integers", given))
+    return program.run_on(target, given, semantics, injection)
+
+
+def _own_step(injection: Injection, given: Integers | Events, steps: int) -> Injection:
+    """Frames as they are asked for; a recording in `steps` steps of its own duration."""
+    if given.dtype.names is None:
+        return injection
+    return replace(injection, step_us=int(cast("Events", given)["t"][-1]) // steps + 1)
+
+
+def _check_recordings(recordings: Sequence[Events], frames: Integers) -> None:
+    """Raise InputError unless there is a recording with events for every sample."""
+    if len(recordings) != len(frames):
+        raise InputError(f"{len(recordings)} recordings of {len(frames)} samples: give one a sample, or none")
+    empty = next((i for i, events in enumerate(recordings) if not len(events)), None)
+    if empty is not None:
+        raise InputError(f"recording {empty} has no event on the pixels of the network: leave it out")
 
 
 def evaluate_traces(

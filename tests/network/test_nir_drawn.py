@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from i2e_deploy.errors import I2EDeployError, UnsupportedError
 from i2e_deploy.network import Network, read_nir
-from i2e_deploy.network.nir_frameworks import judge_nir_with
+from i2e_deploy.network.nir.frameworks import judge_nir_with
 
 nir = pytest.importorskip("nir")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

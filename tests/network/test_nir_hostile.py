@@ -14,7 +14,7 @@ from i2e_deploy import hdf5_guard
 from i2e_deploy.errors import FileFormatError, I2EDeployError
 from i2e_deploy.hdf5_guard import Guarded
 from i2e_deploy.network import Conv2d, Flatten, IntegrateAndFire, Linear, chain, read_nir, write_nir
-from i2e_deploy.network.nir_frameworks import judge_nir_with
+from i2e_deploy.network.nir.frameworks import judge_nir_with
 
 nir = pytest.importorskip("nir")
 

@@ -26,9 +26,9 @@ from i2e_deploy.network import (
     read_nir,
     write_nir,
 )
-from i2e_deploy.network.nir_data import read_nir_data
-from i2e_deploy.network.nir_frameworks import judge_nir_with
-from i2e_deploy.network.nir_judge import judge_nir
+from i2e_deploy.network.nir.data import read_nir_data
+from i2e_deploy.network.nir.frameworks import judge_nir_with
+from i2e_deploy.network.nir.judge import judge_nir
 
 nir = pytest.importorskip("nir")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -18,8 +18,8 @@ from public_data import record
 
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network import IntegrateAndFire, Linear, chain, read_nir, write_nir
-from i2e_deploy.network.nir_choices import nir_readings
-from i2e_deploy.network.nir_read import READ_OPTIONS
+from i2e_deploy.network.nir.choices import nir_readings
+from i2e_deploy.network.nir.read import READ_OPTIONS
 
 nir = pytest.importorskip("nir")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

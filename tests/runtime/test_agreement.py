@@ -98,7 +98,7 @@ def test_samples_from_class_folders_and_npz(tmp_path: Path) -> None:
             write_events(
                 tmp_path / "data" / name / f"{i}.bin", random_events(100, 34, 34, seed=10 * label + i), (34, 34)
             )
-    frames, labels = read_samples(tmp_path / "data", (2, 17, 17), 4)
+    frames, labels, *_ = read_samples(tmp_path / "data", (2, 17, 17), 4)
     assert frames.shape == (6, 4, 2, 17, 17)
     with pytest.raises(InputError, match="6 recordings of 1000000 steps"):
         read_samples(tmp_path / "data", (2, 17, 17), 10**6)
@@ -108,9 +108,9 @@ def test_samples_from_class_folders_and_npz(tmp_path: Path) -> None:
     assert frames.sum() == 600
     assert labels is not None
     assert sorted(labels.tolist()) == [0, 0, 0, 1, 1, 1]
-    assert len(read_samples(tmp_path / "data", (2, 17, 17), 4, limit=2)[0]) == 2
+    assert len(read_samples(tmp_path / "data", (2, 17, 17), 4, limit=2).frames) == 2
     np.savez(tmp_path / "a.npz", frames=FRAMES, labels=np.arange(12))
-    got, names = read_samples(tmp_path / "a.npz", (2, 8, 8), 4)
+    got, names, *_ = read_samples(tmp_path / "a.npz", (2, 8, 8), 4)
     np.testing.assert_array_equal(got, FRAMES)
     assert names is not None
     objects: Any = np.array([None], object)

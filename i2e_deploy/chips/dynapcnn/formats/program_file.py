@@ -17,7 +17,7 @@ from i2e_deploy.chips.dynapcnn.program import CoreLayer, CoreNetwork, Pair, Sour
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.network import INPUT, Sensor
-from i2e_deploy.network.layers import MAX_SPIKES
+from i2e_deploy.network.neurons import MAX_SPIKES
 
 #: Neurons of one layer of a program read from a file; a core has at most 2^16.
 MAX_NEURONS = 2**24

@@ -15,10 +15,24 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from i2e_deploy.chips.dynapcnn.lowering.ways_out import way_out
 from i2e_deploy.chips.dynapcnn.program import Source
 from i2e_deploy.errors import UnsupportedError
-from i2e_deploy.network import INPUT, Add, Conv2d, Flatten, IntegrateAndFire, Layer, Linear, Network, Pool2d, Sensor
+from i2e_deploy.network import (
+    INPUT,
+    Add,
+    Concat,
+    Conv2d,
+    Flatten,
+    IntegrateAndFire,
+    Layer,
+    Linear,
+    Network,
+    Pool2d,
+    Sensor,
+)
 from i2e_deploy.network.op import Array, Pair, Shape
+from i2e_deploy.network.simplify import simplified
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +67,7 @@ class _Path:
     source: str
     pool: Pair = (1, 1)
     factor: float = 1.0
+    shift: int = 0
 
 
 def arrange(network: Network) -> tuple[tuple[Stage, ...], tuple[Source, ...]]:
@@ -61,6 +76,7 @@ def arrange(network: Network) -> tuple[tuple[Stage, ...], tuple[Source, ...]]:
     Raises:
         UnsupportedError: names every layer that cannot be part of a core, with what to do.
     """
+    network = simplified(network)
     shapes, consumers = network.shapes(), network.consumers()
     layers = {layer.name: layer for layer in network.layers}
     problems = _problems(network, layers)
@@ -69,25 +85,27 @@ def arrange(network: Network) -> tuple[tuple[Stage, ...], tuple[Source, ...]]:
     sensor_of(network)
     neurons, ways = _ways(network)
     stage_of = {neuron.name: synapse for synapse, neuron in neurons.items()} | {INPUT: INPUT}
-    outputs = [p for layer in network.layers if not consumers[layer.name] for p in _paths(layer.name, layers)]
+    outputs = [p for layer in network.layers if not consumers[layer.name] for p in _paths(layer.name, layers, shapes)]
     fan_out = [path.source for paths in (*ways.values(), outputs) for path in paths]
 
     def source(path: _Path) -> Source:
         from_sensor = path.source in layers and isinstance(layers[path.source].op, Sensor)
-        return Source(INPUT) if from_sensor else Source(stage_of[path.source], path.pool)
+        return Source(INPUT) if from_sensor else Source(stage_of[path.source], path.pool, path.shift)
 
     stages = []
     for name, neuron in neurons.items():
         assert isinstance(neuron.op, IntegrateAndFire)
         stage = _stage(layers[name], neuron.op, ways[name], shapes)
         stages.append(replace(stage, sources=tuple(map(source, ways[name])), destinations=fan_out.count(neuron.name)))
-    return tuple(stages), tuple(map(source, outputs))
+    return tuple(stages), tuple(replace(source(path), feature_shift=0) for path in outputs)
 
 
 def averaged_outputs(network: Network) -> dict[str, int]:
     """Outputs that end in average pooling, by their neurons: how many times the average the chip's sum is."""
+    network = simplified(network)
     consumers, layers = network.consumers(), {layer.name: layer for layer in network.layers}
-    paths = [path for name in layers if not consumers[name] for path in _paths(name, layers)]
+    shapes = network.shapes()
+    paths = [path for name in layers if not consumers[name] for path in _paths(name, layers, shapes)]
     return {path.source: round(1 / path.factor) for path in paths if path.factor != 1}
 
 
@@ -97,6 +115,7 @@ def sensor_of(network: Network) -> Sensor | None:
     Raises:
         UnsupportedError: see `front_end`.
     """
+    network = simplified(network)
     layer = sensor_layer(network)
     if layer is None:
         return None
@@ -108,7 +127,8 @@ def _ways(network: Network) -> tuple[dict[str, Layer], dict[str, list[_Path]]]:
     """By the name of each layer with weights: its neurons, and the ways back to what feeds it."""
     layers = {layer.name: layer for layer in network.layers}
     neurons = {layer.inputs[0]: layer for layer in network.layers if isinstance(layer.op, IntegrateAndFire)}
-    return neurons, {name: [p for n in layers[name].inputs for p in _paths(n, layers)] for name in neurons}
+    shapes = network.shapes()
+    return neurons, {name: [p for n in layers[name].inputs for p in _paths(n, layers, shapes)] for name in neurons}
 
 
 def _problems(network: Network, layers: dict[str, Layer]) -> list[str]:
@@ -136,26 +156,46 @@ def _problems(network: Network, layers: dict[str, Layer]) -> list[str]:
 
 
 def _of_other_kinds(network: Network) -> list[str]:
-    """Layers of kinds that other packages brought: what such a layer computes must not be left out in silence."""
-    known = Add | Conv2d | Flatten | IntegrateAndFire | Linear | Pool2d | Sensor
+    """Layers of other kinds: what such a layer computes must not be left out in silence."""
+    known = Add | Concat | Conv2d | Flatten | IntegrateAndFire | Linear | Pool2d | Sensor
     return [
-        f"layer {layer.name!r} is a {type(layer.op).__name__}: a core convolves, integrates, fires, pools; leave it out"
+        f"layer {layer.name!r} is a {type(layer.op).__name__}: {way_out(layer.op)}"
         for layer in network.layers
         if not isinstance(layer.op, known)
     ]
 
 
-def _paths(name: str, layers: dict[str, Layer]) -> list[_Path]:
+def _paths(name: str, layers: dict[str, Layer], shapes: dict[str, Shape]) -> list[_Path]:
     """All ways from the output of `name` back to neurons or the input, with the pooling between."""
     if name == INPUT or isinstance(layers[name].op, IntegrateAndFire | Sensor):
         return [_Path(name)]
-    layer = layers[name]
-    paths = [path for source in layer.inputs for path in _paths(source, layers)]
+    layer, paths, channels = layers[name], [], 0
+    for source in layer.inputs:
+        shift = channels if isinstance(layer.op, Concat) else 0
+        found = _paths(source, layers, shapes)
+        paths += [replace(path, shift=path.shift + shift) for path in found]
+        channels += max(_channels(path, shapes) for path in found)
     if isinstance(layer.op, Pool2d):
         (ky, kx), average = layer.op.kernel, layer.op.kind == "average"
         factor = 1.0 / (ky * kx) if average else 1.0
-        paths = [_Path(p.source, (p.pool[0] * ky, p.pool[1] * kx), p.factor * factor) for p in paths]
+        paths = [replace(p, pool=(p.pool[0] * ky, p.pool[1] * kx), factor=p.factor * factor) for p in paths]
+    if isinstance(layer.op, Concat) and len({_sides(path, shapes) for path in paths}) > 1:
+        raise UnsupportedError(
+            f"layer {name!r} joins maps of {sorted({_sides(path, shapes) for path in paths})} pixels: a core adds to "
+            "the number of a feature, so they must have the same sides; join them before they are flattened"
+        )
     return paths
+
+
+def _channels(path: _Path, shapes: dict[str, Shape]) -> int:
+    """How many features there are with those of a path, from the first of the layer that it leads to."""
+    return path.shift + shapes[path.source][0]
+
+
+def _sides(path: _Path, shapes: dict[str, Shape]) -> Pair:
+    """(vertical, horizontal) of what arrives on a path, in pixels."""
+    _, height, width = (*shapes[path.source], 1, 1)[:3]
+    return height // path.pool[0], width // path.pool[1]
 
 
 def _stage(layer: Layer, neuron: IntegrateAndFire, paths: Sequence[_Path], shapes: dict[str, Shape]) -> Stage:
@@ -166,8 +206,7 @@ def _stage(layer: Layer, neuron: IntegrateAndFire, paths: Sequence[_Path], shape
             f"layer {layer.name!r} gets inputs scaled by different average pools ({sorted(factors)}): "
             "one core has one set of weights; use sum pooling or equal windows"
         )
-    channels, height, width = (*shapes[paths[0].source], 1, 1)[:3]  # neurons of a linear layer: one pixel
-    input_shape = (channels, height // paths[0].pool[0], width // paths[0].pool[1])
+    input_shape = (max(_channels(path, shapes) for path in paths), *_sides(paths[0], shapes))
     op = layer.op
     if isinstance(op, Linear):
         weight, stride, padding = _as_convolution(op.weight.reshape(-1, *input_shape))

@@ -10,13 +10,16 @@ from typing import Any
 import numpy as np
 
 from i2e_deploy.errors import InputError, UnsupportedError
+from i2e_deploy.network.convolution import Conv2d
 from i2e_deploy.network.graph import Layer
-from i2e_deploy.network.known_modules import kind_of
-from i2e_deploy.network.layers import Add, Conv2d, Flatten, IntegrateAndFire, Linear, Pool2d, ResetMode
+from i2e_deploy.network.layers import Add, Flatten, Linear
+from i2e_deploy.network.modules.hooks import refresh_weights
+from i2e_deploy.network.modules.known import kind_of
+from i2e_deploy.network.modules.values import array_of, number_of, pair_of, whole
+from i2e_deploy.network.neurons import IntegrateAndFire, ResetMode
 from i2e_deploy.network.op import Array, Op, Pair
+from i2e_deploy.network.pooling import Pool2d
 from i2e_deploy.network.sensor import Sensor
-from i2e_deploy.network.torch_hooks import refresh_weights
-from i2e_deploy.network.torch_values import array_of, number_of, pair_of, whole
 
 #: Modules without effect at inference.
 IGNORED = ("Dropout", "Dropout2d", "Identity")
@@ -38,7 +41,7 @@ def read_op(name: str, kind: str, module: Any) -> Op:
 
     Args:
         name: of the layer, for errors.
-        kind: `known_modules.kind_of` the module, or a function's.
+        kind: `known.kind_of` the module, or a function's.
         module: None for a function.
 
     Raises:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network.graph import Network, Note
 from i2e_deploy.network.judge import NOT_COMPARED, judge
+from i2e_deploy.network.modules.graph import Call
+from i2e_deploy.network.modules.recording import record
 from i2e_deploy.network.op import Shape
-from i2e_deploy.network.recording import record
 from i2e_deploy.network.run import as_frames
-from i2e_deploy.network.torch_graph import Call
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

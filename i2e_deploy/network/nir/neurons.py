@@ -23,8 +23,8 @@ import numpy as np
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.hdf5_guard import Guarded
 from i2e_deploy.network.graph import Note
-from i2e_deploy.network.layers import LARGEST, MAX_SPIKES, IntegrateAndFire, ResetMode
-from i2e_deploy.network.nir_nodes import one_whole
+from i2e_deploy.network.neurons import LARGEST, MAX_SPIKES, IntegrateAndFire, ResetMode
+from i2e_deploy.network.nir.nodes import one_whole
 from i2e_deploy.text import counted, listed
 
 #: How far r * dt may be from 1: both are often float32.

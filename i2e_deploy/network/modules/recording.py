@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from i2e_deploy.errors import UnsupportedError
-from i2e_deploy.network.torch_graph import Call
+from i2e_deploy.network.modules.graph import Call
 from i2e_deploy.text import one_line
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def record(module: nn.Module, calls: Sequence[Call], given: Tensor, start: Calla
 
     Args:
         module: whatever it changes in itself (states, modes, statistics) is put back; random numbers too.
-        calls: what it is made of, see `torch_graph.calls`.
+        calls: what it is made of, see `graph.calls`.
         given: its input.
         start: called before the run, e.g. to set states to zero.
 

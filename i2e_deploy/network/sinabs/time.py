@@ -8,7 +8,7 @@ import numpy as np
 
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network.graph import Network
-from i2e_deploy.network.torch_graph import Call
+from i2e_deploy.network.modules.graph import Call
 
 #: Layers on images: the axis after the first is that of channels, so batch and time are one axis.
 _SQUEEZED = (

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from i2e_deploy.errors import UnsupportedError
-from i2e_deploy.network.known_modules import replaced_calls
+from i2e_deploy.network.modules.known import replaced_calls
 
 if TYPE_CHECKING:
     from torch import nn

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network.graph import INPUT
-from i2e_deploy.network.known_modules import changes, kind_of
+from i2e_deploy.network.modules.known import changes, kind_of
 from i2e_deploy.text import one_line
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def calls(module: nn.Module, leaves: Collection[str]) -> tuple[list[Call], tuple
 
     Args:
         module: an `nn.Sequential` (nested or not), one of `leaves`, or a module whose `forward` combines them.
-        leaves: classes of modules that are not looked into, see `known_modules.kind_of`.
+        leaves: classes of modules that are not looked into, see `known.kind_of`.
 
     Raises:
         UnsupportedError: `forward` decides by data, does something else with tensors, takes several inputs, or runs

@@ -1,7 +1,7 @@
 """The judges of a network that was read from a NIR file: what another simulator recorded, or computes of the same file.
 
-There are two: a file of recorded data (`nir_data`), and a framework that builds its own module from the graph
-(`nir_frameworks`). Both give what each node gave; `judge` compares layer by layer.
+There are two: a file of recorded data (`data`), and a framework that builds its own module from the graph
+(`frameworks`). Both give what each node gave; `judge` compares layer by layer.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network.graph import INPUT, Network, Note
 from i2e_deploy.network.judge import judge
-from i2e_deploy.network.nir_data import NirData, RecordedNode, read_nir_data
+from i2e_deploy.network.nir.data import NirData, RecordedNode, read_nir_data
 from i2e_deploy.network.run import as_frames
 from i2e_deploy.text import counted, listed
 

@@ -6,11 +6,11 @@ file and believes any shape. Nodes are those of nir 1.0.
 | NIR | here |
 |---|---|
 | Conv2d, Linear, Affine | the same, in float32; a bias of zeros is no bias |
-| IF | `IntegrateAndFire`; `r` must be 1 (or 1 / dt), the thresholds of a node equal; see `nir_neurons` |
+| IF | `IntegrateAndFire`; `r` must be 1 (or 1 / dt), the thresholds of a node equal; see `neurons` |
 | SumPool2d, AvgPool2d | `Pool2d`; stride = kernel, no padding |
 | Flatten | of all dimensions |
 | several edges into a node | an `Add` layer, as NIR sums its inputs |
-| Output | what feeds it leaves the network; see `nir_graph` |
+| Output | what feeds it leaves the network; see `graph` |
 | all else | refused: leaky neurons have no counterpart on DYNAP-CNN; Loihi 2 takes SLAYER or `.net` |
 
 Every shape that the file states is compared with what the layers give.
@@ -26,10 +26,11 @@ from typing import Any, Literal
 from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
 from i2e_deploy.hdf5_guard import Guarded, check_file
 from i2e_deploy.network.graph import INPUT, Layer, Network, Note
-from i2e_deploy.network.layers import Add, Flatten, ResetMode
-from i2e_deploy.network.nir_graph import NirGraph, free_name, read_graph
-from i2e_deploy.network.nir_neurons import NeuronChoices, ReadNeurons, notes_of, read_neurons
-from i2e_deploy.network.nir_nodes import READERS, check_shapes, whole
+from i2e_deploy.network.layers import Add, Flatten
+from i2e_deploy.network.neurons import ResetMode
+from i2e_deploy.network.nir.graph import NirGraph, free_name, read_graph
+from i2e_deploy.network.nir.neurons import NeuronChoices, ReadNeurons, notes_of, read_neurons
+from i2e_deploy.network.nir.nodes import READERS, check_shapes, whole
 from i2e_deploy.network.op import Op, Shape
 from i2e_deploy.text import listed, one_line
 
@@ -76,7 +77,7 @@ def read_nir(
 
     Args:
         path: the file.
-        reset, max_spikes, min_v, dt: what its neurons do, see `nir_neurons.NeuronChoices`; a choice holds against the
+        reset, max_spikes, min_v, dt: what its neurons do, see `neurons.NeuronChoices`; a choice holds against the
             file's own metadata, with a note.
         outputs: names of the Output nodes that leave the network, in order; None = all, which a file with several
             allows only where `write_nir` wrote it, as NIR keeps no order.

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from i2e_deploy.errors import FileFormatError, UnsupportedError
 from i2e_deploy.hdf5_guard import Guarded
-from i2e_deploy.network.layers import Conv2d, Flatten, Linear, Pool2d, Pooling
-from i2e_deploy.network.nir_graph import NirGraph
+from i2e_deploy.network.convolution import Conv2d
+from i2e_deploy.network.layers import Flatten, Linear
+from i2e_deploy.network.nir.graph import NirGraph
 from i2e_deploy.network.op import Array, Op, Pair, Shape
+from i2e_deploy.network.pooling import Pool2d, Pooling
 
 #: Strides, paddings, sides.
 _MOST = 2**16

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network.graph import INPUT, Layer, Network
+from i2e_deploy.network.modules.graph import Call, calls
+from i2e_deploy.network.modules.hooks import check_plain
+from i2e_deploy.network.modules.recording import as_it_was
+from i2e_deploy.network.modules.values import precision_note, shape_of
 from i2e_deploy.network.op import Shape
-from i2e_deploy.network.recording import as_it_was
-from i2e_deploy.network.sinabs_judge import judged
-from i2e_deploy.network.sinabs_layers import BATCH_NORMS, IGNORED, LEAVES, NEURONS, folded, read_op
-from i2e_deploy.network.sinabs_time import check_time
-from i2e_deploy.network.torch_graph import Call, calls
-from i2e_deploy.network.torch_hooks import check_plain
-from i2e_deploy.network.torch_values import precision_note, shape_of
+from i2e_deploy.network.sinabs.judge import judged
+from i2e_deploy.network.sinabs.layers import BATCH_NORMS, IGNORED, LEAVES, NEURONS, folded, read_op
+from i2e_deploy.network.sinabs.time import check_time
 
 if TYPE_CHECKING:
     from torch import nn

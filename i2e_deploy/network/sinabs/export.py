@@ -1,4 +1,4 @@
-"""A float network as a Sinabs module, to be trained again; `sinabs_import` reads it back."""
+"""A float network as a Sinabs module, to be trained again; `read` reads it back."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from i2e_deploy.errors import InputError, MissingDependency, UnsupportedError
+from i2e_deploy.network.convolution import Conv2d
 from i2e_deploy.network.graph import INPUT, Layer, Network
-from i2e_deploy.network.layers import Add, Conv2d, Flatten, IntegrateAndFire, Linear, Pool2d
+from i2e_deploy.network.layers import Add, Flatten, Linear
+from i2e_deploy.network.modules.values import whole
+from i2e_deploy.network.neurons import IntegrateAndFire
 from i2e_deploy.network.op import Array
-from i2e_deploy.network.torch_values import whole
+from i2e_deploy.network.pooling import Pool2d
 
 if TYPE_CHECKING:
     from torch import nn

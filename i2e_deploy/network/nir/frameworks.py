@@ -12,7 +12,7 @@ from i2e_deploy.errors import InputError, MissingDependency, UnsupportedError
 from i2e_deploy.hdf5_guard import Guarded, check_file
 from i2e_deploy.network.graph import Network
 from i2e_deploy.network.layers import Add
-from i2e_deploy.network.nir_judge import compared
+from i2e_deploy.network.nir.judge import compared
 from i2e_deploy.network.op import Shape
 from i2e_deploy.network.run import as_frames
 from i2e_deploy.text import one_line

@@ -8,9 +8,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from i2e_deploy.network.layers import IntegrateAndFire
-from i2e_deploy.network.nir_neurons import AS_NIR, AS_SINABS, NeuronChoices, with_answers
-from i2e_deploy.network.nir_read import ReadNir, read_nir_file
+from i2e_deploy.network.neurons import IntegrateAndFire
+from i2e_deploy.network.nir.neurons import AS_NIR, AS_SINABS, NeuronChoices, with_answers
+from i2e_deploy.network.nir.read import ReadNir, read_nir_file
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Write a float network as a NIR file (`.nir`); `nir_read` has the table of nodes.
+"""Write a float network as a NIR file (`.nir`); `read` has the table of nodes.
 
 Straight to HDF5: the constructors of the `nir` package differ from release to release (1.0.6 takes no metadata, 1.0.5
 and later refuse convolutions with groups). The layout is that of nir 1.0.4, which every later release reads; 1.0.5 and
@@ -17,10 +17,13 @@ import numpy as np
 
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.files import replacing
+from i2e_deploy.network.convolution import Conv2d
 from i2e_deploy.network.graph import INPUT, Layer, Network
-from i2e_deploy.network.layers import Add, Conv2d, Flatten, IntegrateAndFire, Linear, Pool2d
-from i2e_deploy.network.nir_graph import MAX_NAME, MAX_NODES, PLACE, free_name
+from i2e_deploy.network.layers import Add, Flatten, Linear
+from i2e_deploy.network.neurons import IntegrateAndFire
+from i2e_deploy.network.nir.graph import MAX_NAME, MAX_NODES, PLACE, free_name
 from i2e_deploy.network.op import Shape
+from i2e_deploy.network.pooling import Pool2d
 
 if TYPE_CHECKING:
     import h5py
@@ -50,8 +53,7 @@ def write_nir(network: Network, path: str | Path) -> None:
     shapes, by_name = network.shapes(), {layer.name: layer for layer in network.layers}
     nodes: dict[str, _Node] = {INPUT: {"type": "Input", "shape": np.array(network.input_shape)}}
     edges: list[tuple[str, str]] = []
-    consumers = network.consumers()
-    outputs = [layer.name for layer in network.layers if not consumers[layer.name]]
+    outputs = network.outputs
     for layer in network.layers:
         if not isinstance(layer.op, Add):
             nodes[layer.name] = _node(layer, shapes[layer.inputs[0]], shapes[layer.name])

@@ -1,0 +1,1 @@
+"""Sinabs modules: read, judged by their own forward, and written."""
