@@ -203,6 +203,25 @@ def read_array(path: Path) -> Any:
     return np.memmap(path, dtype, "r", offset, shape, "F" if fortran else "C")
 
 
+def holds_frames(path: Path, flat: bool) -> bool:
+    """Whether a file holds frames, an array in a `.npy` or `frames` in a `.npz`, and no recording.
+
+    Args:
+        path: the file.
+        flat: the network takes no images: then an array of two dimensions is frames [T, N], else a table of events.
+    """
+    if path.suffix == ".npy":
+        array = read_array(path)
+        return not array.dtype.names and (flat or array.ndim != 2)
+    if path.suffix != ".npz" or not path.is_file():
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "frames.npy" in archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return False
+
+
 def read_arrays(path: Path) -> dict[str, Any]:
     """The arrays of a `.npz` file by name, never unpickled; their stated sizes are summed before memory is allocated.
 

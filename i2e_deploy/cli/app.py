@@ -19,6 +19,7 @@ from i2e_deploy.cli import (
     doctor,
     evaluate,
     export,
+    info,
     live,
     profiles,
     report,
@@ -34,7 +35,7 @@ DEFECT, TRACEBACK = 70, "I2E_DEPLOY_TRACEBACK"
 
 app = typer.Typer(name="i2e-deploy", add_completion=False, rich_markup_mode=None)
 for module in (
-    demo, doctor, profiles, convert, train, check, export, verify, simulate, evaluate, compare, live, report,
+    demo, doctor, profiles, convert, info, train, check, export, verify, simulate, evaluate, compare, live, report,
     calibrate_power,
 ):  # fmt: skip
     app.command(module.__name__.rpartition(".")[2].replace("_", "-"))(module.command)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP, STANDARD_HELP
+from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, read_input, takes_recordings
 
 if TYPE_CHECKING:
     from i2e_deploy.chips import AnyNetwork, CheckReport, Chip, LowerOptions, Program
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from i2e_deploy.cli.applying import Applied
 
 
+@takes_recordings
 def command(
     model: Annotated[Path, typer.Argument(help="A network file (.safetensors, .nir, .net) or a bundle folder.")],
     chip: Annotated[list[str], typer.Option(help="Name of the chip, see `profiles`; again for each, side by side.")],
@@ -40,6 +42,7 @@ def command(
     ] = "",
     step_us: Annotated[int, typer.Option(min=1, help="DYNAP-CNN, with --input: duration of a step.")] = 1000,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    reading: Reading = NOTHING_SAID,
 ) -> None:
     """Check a network against the rules of a chip: will it fit?
 
@@ -64,25 +67,27 @@ def command(
                 "--against": bool(against), "--standard": standard}, as_json)  # fmt: skip
     from i2e_deploy.chips import LowerOptions, get
     from i2e_deploy.cli.applying import apply_to_file
-    from i2e_deploy.cli.common import own_program, print_json, read_input, read_network_of, working
+    from i2e_deploy.cli.common import own_program, print_json, read_network_of, working
     from i2e_deploy.cli.judging import choices, judged
 
     target, network, program, applied = get(chip[0]), read_network_of(model, input_shape, read), None, None
     if against:
-        network = judged(model, network, against, inputs, read, step_us)
+        network = judged(model, network, against, inputs, read, step_us, reading)
     options = LowerOptions(split=split, standard_neurons=standard)
     target.refuse_unknown(options)
     if apply is not None:
         with working("looking for the smallest set of changes"):
-            given = None if inputs is None else read_input(inputs, network.input_shape)
+            given = None if inputs is None else read_input(inputs, network.input_shape, reading)
             applied = apply_to_file(target, network, apply, given, step_us)
         network, options = applied.fitted.network, LowerOptions(split=applied.fitted.split)
     elif not standard and (own := own_program(model, target, network)) is not None:
         program, options = own
     with working("checking"):
-        report, costs = _check(target, network, program, options, inputs, step_us)
+        report, costs = _check(target, network, program, options, inputs, step_us, reading)
         if model.suffix == ".nir" and inputs is not None and apply is None:
-            report = replace(report, findings=(*report.findings, *choices(model, network, inputs, read, step_us)))
+            report = replace(
+                report, findings=(*report.findings, *choices(model, network, inputs, read, step_us, reading))
+            )
     if as_json:
         estimate = {"estimate": None if costs is None else costs.to_dict()}
         print_json(report.to_dict() | estimate | ({} if applied is None else {"applied": applied.to_dict()}))
@@ -125,19 +130,20 @@ def _tell(report: CheckReport, costs: Costs | None, applied: Applied | None) -> 
 
 
 def _check(
-    chip: Chip, network: AnyNetwork, program: Program | None, options: LowerOptions, inputs: Path | None, step_us: int
-) -> tuple[CheckReport, Costs | None]:
+    chip: Chip, network: AnyNetwork, program: Program | None, options: LowerOptions, inputs: Path | None, step_us: int,
+    reading: Reading,
+) -> tuple[CheckReport, Costs | None]:  # fmt: skip
     """The check, with inputs also what a run on them shows and costs; `program`: integers that are made already."""
     from i2e_deploy.chips import Injection
     from i2e_deploy.chips.abilities import ChecksStates, PlacesByLoad
-    from i2e_deploy.cli.common import read_frames, read_input
+    from i2e_deploy.cli.common import read_frames
 
     report, injection = chip.check(network, options, program), Injection(step_us=step_us)
     if inputs is None or not report.layers or (isinstance(chip, PlacesByLoad) and not report.fits):
         return report, None
     program = chip.lower(network, options) if program is None else program
     if isinstance(chip, PlacesByLoad):
-        given = read_input(inputs, program.input_shape)
+        given = read_input(inputs, program.input_shape, reading)
         report, trace = chip.check_under_load(network, program, given, options, injection)
         cores = {slot.layer: slot.core for slot in report.placement}
         return report, chip.costs(program, given, injection, trace, cores)

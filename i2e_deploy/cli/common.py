@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from i2e_deploy.chips import AnyNetwork, CheckReport, Chip, LowerOptions, Program
     from i2e_deploy.chips.trace import Integers
-    from i2e_deploy.events import Events
 
 Advance = Callable[[int, str], None]
 
@@ -233,10 +232,11 @@ def own_program(model: Path, chip: Chip, network: AnyNetwork) -> tuple[Program, 
 
 
 def read_frames(path: Path, shape: Sequence[int]) -> Integers:
-    """Event frames from `.npy`, always returned with B.
+    """Event frames from `.npy`, or `frames` of a `.npz` (SpikingJelly's are so), always returned with B.
 
     Args:
-        path: integers [T, C, H, W] or [B, T, C, H, W]; of a network without images also [T, N] or [B, T, N].
+        path: integers, or floats that are whole, [T, C, H, W] or [B, T, C, H, W]; of a network without images also
+            [T, N] or [B, T, N].
         shape: of one frame, (C, H, W) or (N,).
 
     Raises:
@@ -244,9 +244,17 @@ def read_frames(path: Path, shape: Sequence[int]) -> Integers:
     """
     import numpy as np
 
-    from i2e_deploy.files import read_array
+    from i2e_deploy.files import read_array, read_arrays
 
-    frames = read_array(path)
+    if path.suffix == ".npz":
+        arrays = read_arrays(path)
+        if "frames" not in arrays:
+            raise InputError(f"{path} holds {', '.join(arrays)}: give frames, an array `frames` [T, C, H, W]")
+        frames = arrays["frames"]
+        if frames.dtype.kind == "f" and (frames == np.rint(frames)).all() and (np.abs(frames) < 2**31).all():
+            frames = frames.astype(np.int32)  # SpikingJelly counts in floats
+    else:
+        frames = read_array(path)
     if frames.dtype.names:
         raise InputError(f"{path} holds a recording: give frames, integers [T, C, H, W]")
     flat = len(shape) == 1
@@ -254,25 +262,6 @@ def read_frames(path: Path, shape: Sequence[int]) -> Integers:
         wanted = "[T, N] or [B, T, N]" if flat else "[T, C, H, W] or [B, T, C, H, W]"
         raise InputError(f"{path} is {frames.dtype} {list(frames.shape)}: give integers {wanted}")
     return np.asarray(frames if frames.ndim in (3, 5) else frames[None])
-
-
-def read_input(path: Path, shape: Sequence[int]) -> Integers | Events:
-    """Frames as `read_frames`, or a recording: an event file of any kind, or `.npy` with fields t, x, y, p.
-
-    What the reader assumed, put in order or left out is said on standard error.
-
-    Raises:
-        InputError: no such file, an unknown kind, or see `read_frames`.
-    """
-    from i2e_deploy.events.files import read_events
-    from i2e_deploy.files import read_array
-
-    if path.suffix == ".npy" and not read_array(path).dtype.names:
-        return read_frames(path, shape)
-    recording = read_events(path)
-    for note in recording.notes:
-        console(stderr=True).print(f"{path}: {note}")
-    return recording.events
 
 
 def new_table(*columns: Column | str, title: str = "") -> Table:

@@ -1,4 +1,7 @@
-"""`i2e-deploy convert`: pictures become event frames, an event file, shards of a data set, or a comparison."""
+"""`i2e-deploy convert`: pictures become event frames, an event file, shards of a data set, or a comparison.
+
+A recording becomes an event file of another format (`convert_recording`).
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, takes_recordings
+from i2e_deploy.errors import InputError
+
 if TYPE_CHECKING:
     from i2e_deploy.datasets import Executor, ImageSource, Settings
 
 
+@takes_recordings
 def command(
     images: Annotated[
-        Path, typer.Argument(help="A picture, a video, a folder tree, or a .zip, .tar or .parquet of pictures.")
+        Path,
+        typer.Argument(
+            metavar="IN", help="A picture, video, folder tree, .zip, .tar or .parquet of pictures; or a recording."
+        ),
     ],
     out: Annotated[
         Path | None,
@@ -37,9 +47,22 @@ def command(
         Path | None, typer.Option("--compare", help="Folder of event recordings to compare with.")
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="With --compare: picture of the gap to write (.png, .svg).")] = None,
+    start: Annotated[
+        float | None, typer.Option(min=0, help="Recordings: from so many seconds after the first event.")
+    ] = None,
+    end: Annotated[
+        float | None, typer.Option(min=0, help="Recordings: up to, not with, so many seconds after it.")
+    ] = None,
+    from_zero: Annotated[bool, typer.Option("--from-zero", help="Recordings: times start at 0.")] = False,
+    out_format: Annotated[
+        str | None, typer.Option(help="Recordings: what is written, e.g. evt2 for .raw; default: by the name.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    reading: Reading = NOTHING_SAID,
 ) -> None:
-    """Convert pictures to events with I2E.
+    """Convert pictures to events, or event files to others.
+
+    Pictures become events with I2E. A recording becomes an event file of another format (docs/event_files.md).
 
     Example: i2e-deploy convert photos/ --out frames.npy --ratio 0.12 --size 128
 
@@ -47,12 +70,25 @@ def command(
 
     A data set: i2e-deploy convert imagenet.tar --out shards/ --size 224 --fit imagenet --broken skip
 
+    An event file: i2e-deploy convert recording.aedat4 --out recording.raw --start 1 --end 2.5
+
     The gap: i2e-deploy convert digits/ --compare nmnist/ --size 34 --ratio 0.1
     """
+    from i2e_deploy.cli.convert_recording import Cut, convert_recording, is_recording
+
+    cut = Cut(start, end, from_zero, out_format)
+    if is_recording(images, reading):
+        own = {"--ratio": ratio != "0.12", "--size": size != 128, "--fit": fit != "crop", "--steps": steps != 8,
+               "--fps": fps is not None, "--broken": broken != "fail", "--compare": against is not None}  # fmt: skip
+        for option in (name for name, given in own.items() if given):
+            raise InputError(f"{option} is for pictures: {images} is a recording; leave it out")
+        convert_recording(images, out, reading, cut, as_json)
+        return
+    reading.refuse(f"{images} is none")
+    cut.refuse(f"{images} is none")
     from i2e_deploy.datasets.picture import Resize
     from i2e_deploy.datasets.plan import Settings
     from i2e_deploy.datasets.sources import open_source
-    from i2e_deploy.errors import InputError
 
     if (out is None) == (against is None):
         raise InputError("give either --out (NAME.npy or a folder) or --compare (a folder of recordings)")

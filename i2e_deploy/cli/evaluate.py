@@ -11,6 +11,7 @@ import typer
 from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP
 from i2e_deploy.cli.costs import COEFFICIENTS_HELP, print_costs
 from i2e_deploy.cli.deciding import ReadoutKind, decided
+from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, takes_recordings
 
 if TYPE_CHECKING:
     from i2e_deploy.cli.common import Model
@@ -41,6 +42,7 @@ Targets = Annotated[
 Power = Annotated[Path | None, typer.Option("--power-coefficients", help=COEFFICIENTS_HELP)]
 
 
+@takes_recordings
 def command(
     model: Annotated[Path, typer.Argument(help="A bundle folder or a network file (.safetensors, .nir, .net).")],
     data: Data,
@@ -67,6 +69,7 @@ def command(
     power: Power = None,
     readout_kind: ReadoutKind = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    reading: Reading = NOTHING_SAID,
 ) -> None:
     """Compare targets on data: accuracy, agreement, costs.
 
@@ -101,11 +104,14 @@ def command(
     deployed = read_model_of(model, chip[0] if chip else None, input_shape, power, read)
     deployed = replace(deployed, program=decided(deployed.program, readout_kind))
     scene = is_scene(deployed.program, data)
+    if not Path(data).is_dir():
+        reading.refuse(f"{data} is no folder of them")
     if scene:
         result, semantics = evaluate_scene(deployed.program, data, target, steps), "event"
     else:
         say = console(stderr=True).print
-        samples = read_samples(Path(data), tuple(deployed.program.input_shape), steps, limit, say)
+        shape = tuple(deployed.program.input_shape)
+        samples = read_samples(Path(data), shape, steps, limit, say, reading.read)
         result = _evaluate(deployed, _ordered(samples, semantics, order), target, semantics, order, step_us)
     if html is not None:
         write_evaluation(result, html)

@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from i2e_deploy.chips import AnyNetwork
     from i2e_deploy.chips.check import Finding
     from i2e_deploy.chips.trace import Integers
+    from i2e_deploy.cli.recordings import Reading
 
 
 def judged(
-    model: Path, network: AnyNetwork, against: str, inputs: Path | None, read: Sequence[str], step_us: int
-) -> AnyNetwork:
+    model: Path, network: AnyNetwork, against: str, inputs: Path | None, read: Sequence[str], step_us: int,
+    reading: Reading,
+) -> AnyNetwork:  # fmt: skip
     """The network with a note of what was compared with `against`.
 
     Args:
@@ -25,6 +27,7 @@ def judged(
         inputs: frames or a recording; a file of recorded data may hold them itself.
         read: options of the reader, as text.
         step_us: duration of a step of a recording.
+        reading: what the command line says about a recording.
 
     Raises:
         UnsupportedError: the first layer that differs.
@@ -40,7 +43,7 @@ def judged(
             f"--against {against}: {model} is no .nir file; modules are judged by from_sinabs, from_slayer"
         )
     dt = _options(model, read).get("dt")
-    frames = None if inputs is None else _frames(inputs, network.input_shape, step_us)
+    frames = None if inputs is None else _frames(inputs, network.input_shape, step_us, reading)
     if Path(against).is_file():
         return judge_nir(network, against, frames, dt)
     if frames is None:
@@ -50,12 +53,14 @@ def judged(
     return judge_nir_with(against, network, model, frames, dt)
 
 
-def choices(model: Path, network: AnyNetwork, inputs: Path, read: Sequence[str], step_us: int) -> list[Finding]:
+def choices(
+    model: Path, network: AnyNetwork, inputs: Path, read: Sequence[str], step_us: int, reading: Reading
+) -> list[Finding]:
     """What each way to read the neurons of a NIR file gives on the input; none where the file or an option says it."""
     from i2e_deploy.chips.check import Finding
     from i2e_deploy.network.nir.choices import nir_readings
 
-    found = nir_readings(model, _frames(inputs, network.input_shape, step_us), **_options(model, read))
+    found = nir_readings(model, _frames(inputs, network.input_shape, step_us, reading), **_options(model, read))
     findings = []
     for choice in found:
         options = " ".join(f"--read {name}={value}" for name, value in choice.options.items())
@@ -73,12 +78,12 @@ def _options(model: Path, read: Sequence[str]) -> dict[str, Any]:
     return parsed_options(parse_options(read), READ_OPTIONS, model)
 
 
-def _frames(inputs: Path, shape: tuple[int, ...], step_us: int) -> Integers:
+def _frames(inputs: Path, shape: tuple[int, ...], step_us: int, reading: Reading) -> Integers:
     """Frames [B, T, ...] of a file; a recording is counted into steps."""
-    from i2e_deploy.cli.common import read_input
+    from i2e_deploy.cli.recordings import read_input
     from i2e_deploy.events.steps import count_events
 
-    given = read_input(inputs, shape)
+    given = read_input(inputs, shape, reading)
     if given.dtype.names is None:
         return cast("Integers", given)
     if len(shape) != 3:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +11,7 @@ import typer
 
 from i2e_deploy.cli.common import READ_HELP
 from i2e_deploy.cli.deciding import ReadoutKind, decided
+from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, takes_recordings
 
 if TYPE_CHECKING:
     from i2e_deploy.chips import Program
@@ -20,9 +21,12 @@ if TYPE_CHECKING:
     from i2e_deploy.runtime.live_on_chip import ChipLive
 
 
+@takes_recordings
 def command(
     model: Annotated[Path, typer.Argument(help="A bundle folder or a network file (.safetensors, .nir, .net).")],
-    source: Annotated[str, typer.Option(help="URI: file:///x.aedat4?realtime=1, tcp://host:port, camera://, ...")] = "",
+    source: Annotated[
+        str, typer.Option(help="A recording (x.aedat4, x.aedat4?realtime=1), or a URI: tcp://host:port, camera://, ...")
+    ] = "",
     target: Annotated[
         str, typer.Option(help="simulator; board or board:NAME: a Speck, whose own camera feeds its own cores.")
     ] = "simulator",
@@ -53,6 +57,7 @@ def command(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print each decision, then the totals, as JSON lines.")
     ] = False,
+    reading: Reading = NOTHING_SAID,
 ) -> None:
     """Run a network on live events, and count every loss.
 
@@ -67,6 +72,7 @@ def command(
     from i2e_deploy.runtime.replaying import replay as run_replay
 
     program = decided(read_program_of(model, chip, options=read), readout_kind)
+    notes: Callable[[], tuple[str, ...]] = tuple
     if replay is not None:
         result = run_replay(replay, program)
         result.raise_if_different()
@@ -77,28 +83,34 @@ def command(
     if target != "simulator":
         host = {"--source": source, "--stride": stride, "--events": by_count, "--binary": binary, "--policy": policy}
         for_chip = (window, steps, crop, view or record is not None, seconds, record)
+        reading.refuse("the chip's camera gives the events")
         live, source = _on_chip(program, target, host, *for_chip), target
         seconds = 0  # it ends by the board's clock
     else:
         options = (window, steps, stride, by_count, crop, binary, state, policy, semantics)
-        live = _on_host(program, source, record, options)
+        live, source, notes = _on_host(program, reading.into(source), record, options)
     stats = _run(live, source, seconds, (view, bind, port, allow_remote), rerun, as_json)
+    for note in notes():
+        console(stderr=True).print(f"{source}: {note}")
     if as_json:
         print(json.dumps({"end": stats}))
     else:
         _summary(stats)
 
 
-def _on_host(program: Program, uri: str, record: Path | None, options: Any) -> Live:
-    """The session on this machine; `options` are those of `_spec`."""
+def _on_host(
+    program: Program, uri: str, record: Path | None, options: Any
+) -> tuple[Live, str, Callable[[], tuple[str, ...]]]:
+    """The session on this machine, its source, and what the source says about it; `options` are those of `_spec`."""
     from i2e_deploy.errors import InputError
     from i2e_deploy.events.sources import open_source
 
     if not uri:
-        raise InputError("no --source: give e.g. --source camera:// or --source file:///x.aedat4?realtime=1")
+        raise InputError("no --source: give e.g. --source camera:// or --source x.aedat4")
     opened = open_source(uri)
     try:
-        return _session(opened, program, _spec(program, opened, *options), uri, record)
+        live = _session(opened, program, _spec(program, opened, *options), uri, record)
+        return live, uri, lambda: tuple(getattr(opened, "notes", ()))
     except BaseException:
         opened.close()
         raise

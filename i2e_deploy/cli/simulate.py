@@ -10,6 +10,7 @@ import typer
 from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP
 from i2e_deploy.cli.costs import COEFFICIENTS_HELP, print_costs
 from i2e_deploy.cli.deciding import ReadoutKind, decided
+from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, read_input, takes_recordings
 from i2e_deploy.errors import InputError
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ SpreadOf = Annotated[
 Power = Annotated[Path | None, typer.Option("--power-coefficients", help=COEFFICIENTS_HELP)]
 
 
+@takes_recordings
 def command(
     model: Annotated[Path, typer.Argument(help="A bundle folder or a network file (.safetensors, .nir, .net).")],
     chip: Annotated[str, typer.Option(help="Name of the chip, see `profiles`.")],
@@ -55,6 +57,7 @@ def command(
     power: Power = None,
     readout_kind: ReadoutKind = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    reading: Reading = NOTHING_SAID,
 ) -> None:
     """Run frames through the chip's integers, bit for bit.
 
@@ -69,13 +72,13 @@ def command(
     from i2e_deploy.chips import Injection
     from i2e_deploy.chips.abilities import VariesOpenPoints, require
     from i2e_deploy.chips.options import FLOAT
-    from i2e_deploy.cli.common import read_input, read_model_of, working
+    from i2e_deploy.cli.common import read_model_of, working
     from i2e_deploy.files import write_arrays
     from i2e_deploy.runtime.float_target import run_float
 
     _refuse(out, order, semantics, target, spread_of, power)
     deployed = read_model_of(model, chip, input_shape, power, read)
-    given = read_input(inputs, deployed.program.input_shape)
+    given = read_input(inputs, deployed.program.input_shape, reading)
     program = decided(deployed.program, readout_kind)
     step_us = step_us or deployed.step_us or Injection().step_us
     injection = Injection(order, step_us)  # type: ignore[arg-type]  # it checks

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from i2e_deploy.events.array import empty_events as empty_events
     from i2e_deploy.events.files import Damage as Damage
     from i2e_deploy.events.files import EventReader as EventReader
-    from i2e_deploy.events.files import OnDamage as OnDamage
     from i2e_deploy.events.files import Recording as Recording
     from i2e_deploy.events.files import open as open  # noqa: A004
     from i2e_deploy.events.files import read as read
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from i2e_deploy.events.frames import FrameSpec as FrameSpec
     from i2e_deploy.events.frames import frames_reference as frames_reference
     from i2e_deploy.events.frames import to_frames as to_frames
+    from i2e_deploy.events.options import OnDamage as OnDamage
     from i2e_deploy.events.steps import count_events as count_events
     from i2e_deploy.events.stream import StreamSpec as StreamSpec
     from i2e_deploy.events.stream import Window as Window
@@ -34,8 +34,9 @@ else:
         {
             "": "sources",
             "array": "EVENT_DTYPE Events check_events empty_events",
-            "files": "Damage EventReader OnDamage Recording open read write",
+            "files": "Damage EventReader Recording open read write",
             "frames": "FrameSpec frames_reference to_frames",
+            "options": "OnDamage",
             "steps": "count_events",
             "stream": "StreamSpec Window Windower",
             "windows": "by_count by_time into_steps iter_windows",

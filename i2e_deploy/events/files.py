@@ -12,22 +12,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
 
 import numpy as np
 
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.events.array import EVENT_DTYPE, Events, check_events
-from i2e_deploy.events.formats import find_format
-from i2e_deploy.events.formats.base import PACKET_EVENTS, Damaged, Format, Opened, SensorSize
-from i2e_deploy.events.in_order import UNSORTED, InOrder, Unsorted, WrongEvent
+from i2e_deploy.events.formats import find_format, format_to_write
+from i2e_deploy.events.formats.base import PACKET_EVENTS, Damaged, Format, Opened
+from i2e_deploy.events.in_order import InOrder, Wrong, WrongEvent
+from i2e_deploy.events.options import Caller, OnDamage, ReadOptions, SensorSize, Unsorted
 from i2e_deploy.files import replacing
 from i2e_deploy.text import record_repr, said
 
 #: `read_events` refuses more than this (2^28 events are 3.3 GiB): iterate `open_events` instead.
 MAX_EVENTS = 2**28
-
-OnDamage = Literal["error", "salvage"]
 
 
 @dataclass(frozen=True)
@@ -75,23 +73,20 @@ class EventReader:
         sensor_size: (width, height) or None.
         format: name of the format.
         damage: set at the end when a damaged file was read with `damaged="salvage"`.
-        notes: set at the end: what was assumed, put in order or left out, a sentence each.
     """
 
     def __init__(
-        self,
-        path: Path,
-        format_: Format,
-        opened: Opened,
-        size: SensorSize | None,
-        damaged: OnDamage,
-        unsorted: Unsorted = "error",
+        self, path: Path, format_: Format, opened: Opened, size: SensorSize | None, options: ReadOptions
     ) -> None:
         self.path, self.format, self.sensor_size = path, format_.name, size
         self.damage: Damage | None = None
-        self.notes: tuple[str, ...] = ()
-        self._opened, self._unit, self._salvage = opened, format_.unit, damaged == "salvage"
-        self._order = InOrder(size, format_.jitter, unsorted, self._salvage)
+        self._opened, self._unit, self._options = opened, format_.unit, options
+        self._order = InOrder(size, format_.jitter, options.unsorted, options.salvage)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was assumed, put in order or left out so far, a sentence each."""
+        return (*self._opened.notes, *self._order.notes)
 
     def __repr__(self) -> str:
         return said(self, repr(str(self.path)), self.format, f"sensor {self.sensor_size}")
@@ -123,30 +118,41 @@ class EventReader:
                     yield events
             if packet is None:
                 break
-        self.notes = (*self._opened.notes, *self._order.notes)
         self._report(ended, count)
 
     def _report(self, ended: tuple[str, int | None] | None, count: int) -> None:
         """Set `damage` from what was left out and from what `ended` the file, and raise it unless it is salvaged."""
-        first = self._order.trouble
-        if first is not None:
-            position = self._opened.locate(first.index) if self._opened.locate else None
-            reason = first.reason if ended is None else f"{first.reason}; later {ended[0]}"
-            self.damage = Damage(reason, first.index, position, self._order.dropped)
-        elif ended is not None:
-            self.damage = Damage(ended[0], count, ended[1])
-        else:
+        first, left_out = self._order.trouble, self._opened.left_out
+        lost = left_out.first if left_out is not None else None
+        if first is None and lost is None and ended is None:
             return
-        if not self._salvage:
-            way_out = _PUT_IN_ORDER if first is not None and first.goes_back else _SALVAGE
-            raise FileFormatError(f"{describe(self.path, self.format, self.damage, self._unit)}; {way_out}")
+        if first is not None and (lost is None or first.index < lost[2]):
+            position = self._opened.locate(first.index) if self._opened.locate else None
+            reason, before = first.reason, first.index
+        elif lost is not None:
+            reason, position, before = lost
+        else:
+            assert ended is not None
+            (reason, position), before = ended, count
+        if ended is not None and ended[0] != reason:
+            reason = f"{reason}; later {ended[0]}"
+        dropped = self._order.dropped + (left_out.count if left_out is not None else 0)
+        self.damage = Damage(reason, before, position, dropped)
+        if not self._options.salvage:
+            said = describe(self.path, self.format, self.damage, self._unit)
+            raise FileFormatError(f"{said}; {self._way_out(first)}")
 
-
-_SALVAGE = 'what can be read of it is with damaged="salvage"'
-_PUT_IN_ORDER = (
-    'unsorted="sort" puts all events in order, unsorted="continue" goes on where a clock restarted, '
-    'damaged="salvage" leaves out the events that go back'
-)
+    def _way_out(self, wrong: Wrong | None) -> str:
+        word = self._options.word
+        if wrong is None:
+            return f"what can be read of it is with {word('damaged', 'salvage')}"
+        if wrong.goes_back:
+            return (
+                f"{word('unsorted', 'sort')} puts all events in order, {word('unsorted', 'continue')} goes on where a "
+                f"clock restarted, {word('damaged', 'salvage')} leaves out the events that go back"
+            )
+        size = f"{self._options.size_word()} says another sensor, " if self._opened.size_assumed else ""
+        return f"{size}{word('damaged', 'salvage')} leaves such events out"
 
 
 def describe(path: Path, format_name: str, damage: Damage, unit: str = "byte") -> str:
@@ -162,6 +168,9 @@ def open_events(
     damaged: OnDamage = "error",
     unsorted: Unsorted = "error",
     stream: str | None = None,
+    columns: str | None = None,
+    time_unit: str | None = None,
+    caller: Caller = "python",
 ) -> EventReader:
     """Open an event file to read it in packets, in constant memory.
 
@@ -174,6 +183,10 @@ def open_events(
             puts all events of the file in order, in memory; `"continue"` takes it for a clock that restarted, and goes
             on from the latest time.
         stream: name or number of a camera, for a file that holds several.
+        columns: order of the columns of a table without names (text, `[N, 4]` arrays), e.g. `"xytp"`, with `-` for a
+            column that is not read; None: by the names, else guessed and said in `notes`.
+        time_unit: `"s"`, `"ms"`, `"us"` or `"ns"`, for tables; None: by the header, else guessed and said in `notes`.
+        caller: in whose words messages name these options: `"python"`, `"command"` (line) or `"uri"`.
 
     Raises:
         InputError: no such file, unknown suffix or format.
@@ -181,27 +194,44 @@ def open_events(
         MissingDependency: the format needs an optional package.
     """
     path = Path(path)
+    options = ReadOptions(format, sensor_size, damaged, unsorted, stream, columns, time_unit, caller)
     if not path.is_file():
         raise InputError(f"no such file: {path}")
-    if damaged not in ("error", "salvage"):
-        raise InputError(f"damaged={damaged!r}: choose 'error' or 'salvage'")
-    if unsorted not in UNSORTED:
-        raise InputError(f"unsorted={unsorted!r}: choose one of {', '.join(UNSORTED)}")
     name = format or path.suffix
     try:
-        format_ = find_format(path, format, writing=False)
+        format_ = find_format(path, options)
         name = format_.name
-        if stream is not None and not format_.streams:
-            raise InputError(f"{path}: stream={stream!r}, but a file of {name} holds one camera")
-        opened = format_.open(path, stream)
+        if stream is not None and format_.streams is None:
+            raise InputError(f"{path}: {options.word('stream', stream)}, but a file of {name} holds one camera")
+        opened = format_.open(path, options)
     except Damaged as trouble:
-        where = "" if trouble.position is None else f" at byte {trouble.position}"
+        where = (
+            ""
+            if trouble.position is None
+            else f" at {'byte' if name == path.suffix else format_.unit} {trouble.position}"
+        )
         raise FileFormatError(f"{path} cannot be read as {name}{where}: {trouble.reason}") from trouble
     size = opened.sensor_size or sensor_size
     if size is not None and not all(1 <= side <= 2**16 for side in size):
         opened.close()
         raise FileFormatError(f"{path}: sensor size {size} is not within 1..65536")
-    return EventReader(path, format_, opened, size, damaged, unsorted)
+    return EventReader(path, format_, opened, size, options)
+
+
+def stream_names(path: str | Path, format: str | None = None) -> tuple[str, ...]:  # noqa: A002
+    """What `stream` may be for a file with several cameras, topics or places of events; () where it holds one.
+
+    Raises:
+        InputError, FileFormatError, MissingDependency: as `open_events`.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"no such file: {path}")
+    try:
+        format_ = find_format(path, ReadOptions(format))
+        return () if format_.streams is None else format_.streams(path)
+    except Damaged as trouble:
+        raise FileFormatError(f"{path} cannot be read: {trouble.reason}") from trouble
 
 
 def read_events(
@@ -211,10 +241,13 @@ def read_events(
     damaged: OnDamage = "error",
     unsorted: Unsorted = "error",
     stream: str | None = None,
+    columns: str | None = None,
+    time_unit: str | None = None,
+    caller: Caller = "python",
 ) -> Recording:
     """Read a whole event file; arguments and errors as `open_events`, and InputError beyond `MAX_EVENTS` events."""
     packets, count = [np.empty(0, EVENT_DTYPE)], 0
-    with open_events(path, format, sensor_size, damaged, unsorted, stream) as reader:
+    with open_events(path, format, sensor_size, damaged, unsorted, stream, columns, time_unit, caller) as reader:
         for packet in reader:
             count += len(packet)
             if count > MAX_EVENTS:
@@ -242,7 +275,7 @@ def write_events(
         MissingDependency: the format needs an optional package.
     """
     path = Path(path)
-    format_ = find_format(path, format, writing=True)
+    format_ = format_to_write(path, format)
     widest, highest = (most + 1 for most in format_.limits[1:])
     if not (1 <= sensor_size[0] <= widest and 1 <= sensor_size[1] <= highest):
         raise InputError(f"{path}: sensor {sensor_size}: the limit is {widest} x {highest} for {format_.name}")
@@ -250,6 +283,7 @@ def write_events(
     packets = _split([events] if isinstance(events, np.ndarray) else events)
     try:
         with replacing(path) as temporary:
+            assert format_.write is not None  # `format_to_write` gives no other
             format_.write(temporary, written.checked(packets, path, format_, sensor_size), sensor_size)
     except Damaged as trouble:
         raise InputError(f"{path}: {trouble.reason}") from trouble
@@ -277,7 +311,7 @@ class _Counter:
                 if first < last or end > most_t:
                     raise InputError(
                         f"{path}: times {first}..{end} us of a packet must lie within {last}..{most_t} for "
-                        f"{format_.name}: put packets in order, or shift the times before writing"
+                        f"{format_.name}: put packets in order, or shift the times before writing (--from-zero)"
                     )
                 last = end
                 self.count += len(packet)

@@ -9,17 +9,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from i2e_deploy.errors import InputError
 from i2e_deploy.events.array import Events, empty_events
-from i2e_deploy.events.formats.base import PACKET_EVENTS, SensorSize
+from i2e_deploy.events.formats.base import PACKET_EVENTS
+from i2e_deploy.events.options import SensorSize, Unsorted
 
-#: What is done with times that go back.
-Unsorted = Literal["error", "sort", "continue"]
-UNSORTED = ("error", "sort", "continue")
 #: Most events that are sorted (2^28 events are 3.3 GiB).
 MAX_SORTED = 2**28
 _BEFORE_ALL, _ANY = -(2**62), 2**62

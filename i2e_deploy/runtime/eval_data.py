@@ -17,7 +17,7 @@ from i2e_deploy.chips.trace import Integers
 from i2e_deploy.datasets.class_folders import find_recordings
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.events.array import Events
-from i2e_deploy.events.files import read_events
+from i2e_deploy.events.files import Recording, read_events
 from i2e_deploy.events.frames import FrameSpec, seen_events, to_frames
 from i2e_deploy.events.windows import into_steps
 from i2e_deploy.files import check_exists, read_arrays
@@ -47,8 +47,9 @@ class Samples(NamedTuple):
 
 
 def read_samples(
-    path: Path | str, shape: tuple[int, ...], steps: int, limit: int = 0, say: Callable[[str], None] | None = None
-) -> Samples:
+    path: Path | str, shape: tuple[int, ...], steps: int, limit: int = 0, say: Callable[[str], None] | None = None,
+    read: Callable[[Path], Recording] = read_events,
+) -> Samples:  # fmt: skip
     """Frames and labels (None for a session), and of event files the events.
 
     Args:
@@ -57,6 +58,7 @@ def read_samples(
         steps: T for event files: each is cut into that many steps of equal time.
         limit: at most so many samples; 0 = all.
         say: called with each sentence on what the readers of event files assumed, put in order or left out.
+        read: how a file of a folder is read.
 
     Raises:
         InputError: nothing there, or frames of another shape.
@@ -64,7 +66,7 @@ def read_samples(
     """
     path, most = Path(path), min(limit or MAX_SAMPLES, MAX_SAMPLES)
     if path.is_dir():
-        return _read_folder(path, shape, steps, most, say)
+        return _read_folder(path, shape, steps, most, say, read)
     check_exists(path)
     if path.suffix == ".npy":
         raise InputError(f"{path} holds frames without labels: give an .npz with `frames` and `labels`")
@@ -92,8 +94,9 @@ def _read_npz(path: Path, most: int) -> Samples:
 
 
 def _read_folder(
-    path: Path, shape: tuple[int, ...], steps: int, most: int, say: Callable[[str], None] | None
-) -> Samples:
+    path: Path, shape: tuple[int, ...], steps: int, most: int, say: Callable[[str], None] | None,
+    read: Callable[[Path], Recording],
+) -> Samples:  # fmt: skip
     """The first recording of each class, the second of each, ..., so that `most` takes evenly from the classes."""
     place, ranked = Counter[int](), []
     for file, label in find_recordings(path)[1]:
@@ -108,10 +111,12 @@ def _read_folder(
         )
     frames, notes, own = np.empty((len(rows), steps, *shape), np.int32), Counter[str](), list[Events]()
     for sample, (file, _) in zip(frames, rows, strict=True):
-        recording = read_events(file)
+        recording = read(file)
         notes.update(recording.notes)
+        if recording.damage is not None:
+            notes[f"damaged, {recording.damage.reason}; what could be read was taken"] += 1
         if recording.sensor_size is None:
-            raise InputError(f"{file} does not state the sensor's size: convert it to a format that does")
+            raise InputError(f"{file} does not state the sensor's size: give sensor_size (--sensor-size)")
         spec = FrameSpec(recording.sensor_size, (shape[0], shape[1], shape[2]))
         sample[:] = to_frames(recording.events, into_steps(recording.events, steps), spec)
         own.append(seen_events(recording.events, spec))

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from i2e_deploy.errors import FileFormatError, I2EDeployError
 from i2e_deploy.events import EVENT_DTYPE
 from i2e_deploy.events.files import read_events, write_events
-from i2e_deploy.events.formats import FORMATS
+from i2e_deploy.events.formats import FORMATS, WRITTEN
 
 pytest.importorskip("faery")
 
@@ -69,7 +69,7 @@ def test_a_cut_file_without_word_size_never_crashes(name: str, tmp_path: Path) -
         assert is_prefix(got.events[:-1])  # the last line of a CSV may have lost digits
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", WRITTEN)
 @QUICK
 @given(data=st.data())
 def test_flipped_bytes_never_crash_nor_give_impossible_events(name: str, data: Any, tmp_path: Path) -> None:
@@ -122,10 +122,10 @@ def npy(array: Any) -> bytes:
 def test_npz_with_pickles_lies_and_wrong_ranges(tmp_path: Path) -> None:
     path, good = tmp_path / "a.npz", {name: npy(EVENTS[name]) for name in "txyp"}
     npz(path, **{**good, "p": npy(np.array([None], object))})
-    with pytest.raises(FileFormatError, match="not a one-dimensional array of numbers"):
+    with pytest.raises(FileFormatError, match="not an array of numbers"):
         read_events(path)
     npz(path, **{**good, "x": npy(np.full(len(EVENTS), 70_000))})
-    with pytest.raises(FileFormatError, match="array x holds values from 70000"):
+    with pytest.raises(FileFormatError, match=r"row 0 is t=\d+ x=70000"):
         read_events(path)
     npz(path, **{**good, "x": npy(EVENTS["x"][:5])})
     with pytest.raises(FileFormatError, match="its arrays are"):

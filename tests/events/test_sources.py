@@ -39,7 +39,7 @@ def drain(source: Source, seconds: float = 20) -> Events:
 def test_schemes_and_wrong_uris() -> None:
     assert set(source_schemes()) >= {"camera", "fake", "file", "i2e", "speck", "tcp", "udp"}
     for uri, message in (
-        ("x.aedat4", "is no URI"),
+        ("x.aedat4", "no such file"),
         ("ftp://host/x", "choose one of camera, fake"),
         ("file:///x.npz?sped=2", "no option 'sped'"),
         ("fake://320x240?rate=fast", "rate=fast is not a number from 0 to 1e"),

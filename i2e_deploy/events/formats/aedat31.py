@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from i2e_deploy.events.array import EVENT_DTYPE, Events
-from i2e_deploy.events.formats.base import PACKET_EVENTS, Damaged, Format, Opened, SensorSize
+from i2e_deploy.events.formats.base import PACKET_EVENTS, Damaged, Format, LeftOut, Opened
+from i2e_deploy.events.options import ReadOptions, SensorSize
 
 _MAGIC = b"#!AER-DAT3.1"
 _END = b"#!END-HEADER\r\n"
@@ -27,7 +28,15 @@ _MAX_PACKET = 2**26
 _MAX_HEADER = 2**20
 
 
-def _open(path: Path, stream: str | None) -> Opened:
+def _open(path: Path, options: ReadOptions) -> Opened:
+    head, start = _head(path)
+    left_out = LeftOut(options.salvage)
+    camera = _choose(head, _cameras(path, start), options)
+    return Opened(None, _packets(path, start, camera, left_out), left_out=left_out)
+
+
+def _head(path: Path) -> tuple[bytes, int]:
+    """The header and where it ends."""
     with path.open("rb") as file:
         head = file.read(_MAX_HEADER)
     if not head.startswith(_MAGIC):
@@ -35,8 +44,12 @@ def _open(path: Path, stream: str | None) -> Opened:
     end = head.find(_END)
     if end < 0:
         raise Damaged("its header has no '#!END-HEADER'", 0)
-    start = end + len(_END)
-    return Opened(None, _packets(path, start, _choose(head[:end], _cameras(path, start), stream)))
+    return head[:end], end + len(_END)
+
+
+def _streams(path: Path) -> tuple[str, ...]:
+    _, start = _head(path)
+    return tuple(map(str, _cameras(path, start)))
 
 
 def _cameras(path: Path, position: int) -> list[int]:
@@ -54,7 +67,7 @@ def _cameras(path: Path, position: int) -> list[int]:
     return sorted(found)
 
 
-def _choose(header: bytes, cameras: list[int], stream: str | None) -> int | None:
+def _choose(header: bytes, cameras: list[int], options: ReadOptions) -> int | None:
     """The camera that is read; None: there is only one.
 
     Raises:
@@ -63,9 +76,11 @@ def _choose(header: bytes, cameras: list[int], stream: str | None) -> int | None
     lines = re.findall(rb"^#Source (\d+): ([^\r\n]*)", header, re.MULTILINE)
     names = {int(number[:9]): name.decode("latin-1").strip()[:40] for number, name in lines}
     said = ", ".join(f"{camera} ({names.get(camera, 'not named')})" for camera in cameras)
+    stream = options.stream
     if stream is None:
         if len(cameras) > 1:
-            raise Damaged(f'it holds {len(cameras)} cameras: {said}; choose one, e.g. stream="{cameras[0]}"', None)
+            word = options.word("stream", cameras[0])
+            raise Damaged(f"it holds {len(cameras)} cameras: {said}; choose one, e.g. {word}", None)
         return None
     chosen = [camera for camera in cameras if stream in (str(camera), names.get(camera))]
     if len(chosen) != 1:
@@ -73,8 +88,8 @@ def _choose(header: bytes, cameras: list[int], stream: str | None) -> int | None
     return chosen[0]
 
 
-def _packets(path: Path, position: int, camera: int | None) -> Iterator[Events]:
-    total = path.stat().st_size
+def _packets(path: Path, position: int, camera: int | None, left_out: LeftOut) -> Iterator[Events]:
+    total, before = path.stat().st_size, 0
     with path.open("rb") as file:
         while position < total:
             file.seek(position)
@@ -93,9 +108,13 @@ def _packets(path: Path, position: int, camera: int | None) -> Iterator[Events]:
                 raise Damaged("it is cut off inside a packet", position)
             if kind == _POLARITY:
                 if size != 8 or offset != 4:
-                    raise Damaged(f"polarity events have size {size} and time offset {offset}, not 8 and 4", position)
+                    said = f"polarity events have size {size} and time offset {offset}, not 8 and 4"
+                    left_out.met(said, position, before, number)
+                    number = 0
                 for _start in range(0, number, PACKET_EVENTS):
-                    yield _decode(file.read(8 * min(PACKET_EVENTS, number - _start)), overflow)
+                    events = _decode(file.read(8 * min(PACKET_EVENTS, number - _start)), overflow)
+                    before += len(events)
+                    yield events
             position += _HEADER.size + length
 
 
@@ -129,4 +148,7 @@ def _encode(events: Events) -> bytes:
     return header + words.tobytes()
 
 
-FORMAT = Format("aedat3.1", (".aedat",), _open, _write, (2**62, 2**15 - 1, 2**15 - 1), streams=True)
+FORMAT = Format(
+    "aedat3.1", (".aedat",), _open, _write, (2**62, 2**15 - 1, 2**15 - 1), streams=_streams, says_size=False,
+    remarks="DVS Gesture; one of several cameras is named with `stream`",
+)  # fmt: skip

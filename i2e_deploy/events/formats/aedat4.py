@@ -21,8 +21,9 @@ import numpy as np
 from i2e_deploy.errors import MissingDependency
 from i2e_deploy.events.array import EVENT_DTYPE, Events
 from i2e_deploy.events.formats.aedat4_guard import LZ4_MAGIC, MAX_INFLATED, ZSTD_MAGIC, Layout, check_aedat4
-from i2e_deploy.events.formats.base import PACKET_EVENTS, Damaged, Format, Opened, SensorSize
+from i2e_deploy.events.formats.base import PACKET_EVENTS, Damaged, Format, LeftOut, Opened
 from i2e_deploy.events.formats.with_faery import write_with_faery
+from i2e_deploy.events.options import ReadOptions, SensorSize
 
 _EVENT = np.dtype({"names": ["t", "x", "y", "p"], "formats": ["<i8", "<i2", "<i2", "u1"],
                    "offsets": [0, 8, 10, 12], "itemsize": 16})  # fmt: skip
@@ -49,10 +50,17 @@ class Camera:
         return f"{self.number} ({self.name or 'not named'}{of}{', {} x {}'.format(*self.size) if self.size else ''})"
 
 
-def _open(path: Path, stream: str | None) -> Opened:
+def _open(path: Path, options: ReadOptions) -> Opened:
     layout = check_aedat4(path)
-    camera = _choose(_cameras(layout.xml), layout, stream)
-    return Opened(camera.size, _packets(path, layout, camera.number))
+    camera = _choose(_cameras(layout.xml), layout, options)
+    left_out = LeftOut(options.salvage)
+    return Opened(camera.size, _packets(path, layout, camera.number, left_out), left_out=left_out)
+
+
+def _streams(path: Path) -> tuple[str, ...]:
+    layout = check_aedat4(path)
+    cameras = _cameras(layout.xml)
+    return tuple(str(camera.number) for camera in cameras if camera.number in layout.streams or len(cameras) == 1)
 
 
 def _cameras(xml: bytes) -> list[Camera]:
@@ -80,13 +88,13 @@ def _cameras(xml: bytes) -> list[Camera]:
     return found
 
 
-def _choose(cameras: list[Camera], layout: Layout, stream: str | None) -> Camera:
+def _choose(cameras: list[Camera], layout: Layout, options: ReadOptions) -> Camera:
     """The camera that is read.
 
     Raises:
         Damaged: there is none, there are several with packets and none is named, or none of that name.
     """
-    said = ", ".join(map(str, cameras))
+    said, stream = ", ".join(map(str, cameras)), options.stream
     if not cameras:
         raise Damaged("its header names no stream of events (EVTS)", 0)
     if stream is not None:
@@ -96,18 +104,24 @@ def _choose(cameras: list[Camera], layout: Layout, stream: str | None) -> Camera
         return chosen[0]
     filled = [camera for camera in cameras if camera.number in layout.streams]
     if len(filled) > 1:
-        raise Damaged(f'it holds {len(cameras)} cameras: {said}; choose one, e.g. stream="{filled[0].number}"', None)
+        word = options.word("stream", filled[0].number)
+        raise Damaged(f"it holds {len(cameras)} cameras: {said}; choose one, e.g. {word}", None)
     return (filled or cameras)[0]
 
 
-def _packets(path: Path, layout: Layout, number: int) -> Iterator[Events]:
-    offset, end = layout.first, layout.end
+def _packets(path: Path, layout: Layout, number: int, left_out: LeftOut) -> Iterator[Events]:
+    offset, end, before = layout.first, layout.end, 0
     with path.open("rb") as file:
         while offset < end:
             file.seek(offset)
             stream, size = struct.unpack("<iI", file.read(8))
             if stream == number:
-                yield from _decode(_inflated(file.read(size), offset), offset)
+                try:
+                    for events in _decode(_inflated(file.read(size), offset), offset, left_out, before):
+                        before += len(events)
+                        yield events
+                except Damaged as trouble:  # how many events it held is not known
+                    left_out.met(trouble.reason, trouble.position, before, 0)
             offset += 8 + size
     if layout.cut_at is not None:
         raise Damaged("it is cut off", layout.cut_at)
@@ -140,7 +154,7 @@ def _load_pyarrow() -> Any:
     return pyarrow
 
 
-def _decode(data: bytes, offset: int) -> Iterator[Events]:
+def _decode(data: bytes, offset: int, left_out: LeftOut, before: int) -> Iterator[Events]:
     """Events of a FlatBuffer `EventPacket`; `offset` is the packet's, for messages."""
     from i2e_deploy.events.kernels import copy_aedat4
 
@@ -163,19 +177,24 @@ def _decode(data: bytes, offset: int) -> Iterator[Events]:
         part = theirs[start : start + PACKET_EVENTS]
         events = np.empty(len(part), EVENT_DTYPE)
         if not copy_aedat4(part, events):
-            raise Damaged("a packet holds negative pixels", offset)
+            wrong = (part["x"] < 0) | (part["y"] < 0)
+            left_out.met("a packet holds negative pixels", offset, before, int(wrong.sum()))
+            events = events[~wrong]
+        before += len(events)
         yield events
 
 
 def _count(path: Path) -> int:
     """Events of a file of one camera; 0 where it is not whole."""
     try:
-        return sum(map(len, _open(path, None).packets))
+        return sum(map(len, _open(path, ReadOptions()).packets))
     except Damaged:
         return 0
 
 
 FORMAT = Format(
     "aedat4", (".aedat4",), _open, partial(write_with_faery, {"file_type": "aedat"}, _count),
-    (2**62, 2**15 - 1, 2**15 - 1), streams=True,
+    (2**62, 2**15 - 1, 2**15 - 1), streams=_streams, encoder="faery",
+    remarks="structure and decompressed size are checked before anything is inflated (by pyarrow); one of several "
+    "cameras is named with `stream`",
 )  # fmt: skip

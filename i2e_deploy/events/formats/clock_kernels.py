@@ -154,3 +154,14 @@ def decode_dat(records, state, events, limit):  # type: ignore[no-untyped-def]
         event.y = address >> 14 & 16383
         event.p = address >> 28
     return min(len(records), limit), min(len(records), limit)
+
+
+@numba.njit(cache=True, nogil=True)
+def count_unknown(words, shift, evt3):  # type: ignore[no-untyped-def]
+    """How many words at the start of `words` [N] are of unknown type; the type is `word >> shift`."""
+    for i in range(len(words)):
+        kind = (np.int64(words[i]) >> shift) & 15
+        known = (kind not in (1, 9, 11, 12, 13)) if evt3 else (kind <= 1 or kind in (8, 10) or kind >= 14)
+        if known:
+            return i
+    return len(words)

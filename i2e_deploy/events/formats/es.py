@@ -14,16 +14,17 @@ from pathlib import Path
 import numpy as np
 
 from i2e_deploy.events.array import EVENT_DTYPE, Events
-from i2e_deploy.events.formats.base import PACKET_EVENTS, Damaged, Format, Opened, SensorSize
+from i2e_deploy.events.formats.base import PACKET_EVENTS, Damaged, Format, Opened
+from i2e_deploy.events.options import ReadOptions, SensorSize
 
 _MAGIC = b"Event Stream"
 _KINDS = ("generic", "DVS", "ATIS", "asynchronous ATIS", "colour")
 _HEADER, _EVENT = 20, 5
 
 
-def open_es(path: Path, stream: str | None) -> Opened:
+def open_es(path: Path, options: ReadOptions) -> Opened:
     """See `base.Format.open`."""
-    del stream
+    del options
     with path.open("rb") as file:
         head = file.read(_HEADER)
     if head[:12] != _MAGIC:

@@ -14,16 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.events.array import Events
-from i2e_deploy.events.formats.base import Format, Opened, SensorSize
+from i2e_deploy.events.formats.base import Format, Opened
 from i2e_deploy.events.formats.raw_header import read_raw_header
 from i2e_deploy.events.formats.words import CAMERA_JITTER, WordFile
+from i2e_deploy.events.options import ReadOptions, SensorSize
 
 _TIME_HIGH = 8
 
 
-def _open(path: Path, stream: str | None) -> Opened:
+def _open(path: Path, options: ReadOptions) -> Opened:
     header = read_raw_header(path)
-    return WordFile(path, header.size, "<u4", "decode_evt2").open(header.sensor_size, [])
+    return WordFile(path, header.size, "<u4", "decode_evt2").open(header.sensor_size, [], options)
 
 
 def encode(events: Events, time_high: int) -> tuple[NDArray[np.uint32], int]:
@@ -54,4 +55,7 @@ def _write(path: Path, packets: Iterable[Events], size: SensorSize) -> None:
             file.write(words.astype("<u4").tobytes())
 
 
-FORMAT = Format("evt2", (), _open, _write, (2**34 - 1, 2**11 - 1, 2**11 - 1), jitter=CAMERA_JITTER)
+FORMAT = Format(
+    "evt2", (), _open, _write, (2**34 - 1, 2**11 - 1, 2**11 - 1), jitter=CAMERA_JITTER,
+    remarks="also without a header, where `format` names it",
+)  # fmt: skip

@@ -17,19 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.events.array import Events
-from i2e_deploy.events.formats.base import Format, Opened, SensorSize
+from i2e_deploy.events.formats.base import Format, Opened
 from i2e_deploy.events.formats.raw_header import read_raw_header
 from i2e_deploy.events.formats.words import CAMERA_JITTER, WordFile
+from i2e_deploy.events.options import ReadOptions, SensorSize
 
 _TIME_HIGH = 8
 
 Words = NDArray[np.uint64]
 
 
-def _open(path: Path, stream: str | None) -> Opened:
+def _open(path: Path, options: ReadOptions) -> Opened:
     header = read_raw_header(path)
     prepare = swap_halves if header.legacy else None
-    return WordFile(path, header.size, "<u8", "decode_evt21", prepare).open(header.sensor_size, [])
+    return WordFile(path, header.size, "<u8", "decode_evt21", prepare).open(header.sensor_size, [], options)
 
 
 def swap_halves(words: Words) -> Words:
@@ -70,4 +71,7 @@ def _write(path: Path, packets: Iterable[Events], size: SensorSize) -> None:
             file.write(swap_halves(words).astype("<u8").tobytes())
 
 
-FORMAT = Format("evt2.1", (), _open, _write, (2**34 - 1, 2**11 - 1, 2**11 - 1), jitter=CAMERA_JITTER)
+FORMAT = Format(
+    "evt2.1", (), _open, _write, (2**34 - 1, 2**11 - 1, 2**11 - 1), jitter=CAMERA_JITTER,
+    remarks="no permissively licensed reader; equal to evutils' on what we write",
+)  # fmt: skip

@@ -19,16 +19,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.events.array import Events
-from i2e_deploy.events.formats.base import Format, Opened, SensorSize
+from i2e_deploy.events.formats.base import Format, Opened
 from i2e_deploy.events.formats.raw_header import read_raw_header
 from i2e_deploy.events.formats.words import CAMERA_JITTER, WordFile
+from i2e_deploy.events.options import ReadOptions, SensorSize
 
 _ADDR_Y, _ADDR_X, _TIME_LOW, _TIME_HIGH = 0x0000, 0x2000, 0x6000, 0x8000
 
 
-def _open(path: Path, stream: str | None) -> Opened:
+def _open(path: Path, options: ReadOptions) -> Opened:
     header = read_raw_header(path)
-    return WordFile(path, header.size, "<u2", "decode_evt3").open(header.sensor_size, [])
+    return WordFile(path, header.size, "<u2", "decode_evt3").open(header.sensor_size, [], options)
 
 
 def encode(events: Events, high: int) -> tuple[NDArray[np.uint16], int]:
@@ -74,4 +75,8 @@ def _write(path: Path, packets: Iterable[Events], size: SensorSize) -> None:
             file.write(words.astype("<u2").tobytes())
 
 
-FORMAT = Format("evt3", (), _open, _write, (2**34 - 1, 2**11 - 1, 2**11 - 1), jitter=CAMERA_JITTER)
+FORMAT = Format(
+    "evt3", (), _open, _write, (2**34 - 1, 2**11 - 1, 2**11 - 1), jitter=CAMERA_JITTER,
+    remarks="our encoder writes every TIME_HIGH, so pauses of 16.8 s and more are kept, and no vector words, so its "
+    "files are larger",
+)  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 
 from i2e_deploy.errors import FileFormatError
 from i2e_deploy.events.array import EVENT_DTYPE, Events
-from i2e_deploy.events.formats.base import PACKET_EVENTS, Damaged, Opened
+from i2e_deploy.events.formats.base import PACKET_EVENTS, Damaged, LeftOut, Opened
 from i2e_deploy.guarded_child import Answer, Child
 
 #: Processor time for a packet of 2^20 events, s. The slowest filters take a fiftieth of it.
@@ -32,24 +32,44 @@ def in_child(module: str) -> Callable[[Path, Any], Opened]:
             child = Child("i2e_deploy.events.formats.in_child:EventFile", (module, str(path), said), "it", _SECONDS)
             try:
                 head, _ = child.ask("head")
-                size, notes = _checked(head)
+                known = _checked(head)
             except BaseException:
                 child.close()
                 raise
         except FileFormatError as error:
             raise Damaged(str(error).removeprefix("it: "), None) from error
-        return Opened(None if size is None else (size[0], size[1]), _packets(child, notes), child.close, notes)
+        size, notes = known["size"], list(known["notes"])
+        left_out = LeftOut(salvage=True) if known["left_out"] is not None else None
+        packets = _packets(child, notes, left_out)
+        sides = None if size is None else (size[0], size[1])
+        return Opened(sides, packets, child.close, notes, left_out=left_out, size_assumed=known["size_assumed"])
 
     return open_there
 
 
-def _packets(child: Child, notes: list[str]) -> Iterator[Events]:
+def streams_in_child(module: str, path: Path) -> tuple[str, ...]:
+    """What the function `streams_here` of `module` gives for the file, run in a child."""
+    try:
+        with Child("i2e_deploy.events.formats.in_child:Streams", (module, str(path)), "it", _SECONDS) as child:
+            found, _ = child.ask("streams")
+    except FileFormatError as error:
+        raise Damaged(str(error).removeprefix("it: "), None) from error
+    if "damaged" in found:
+        raise Damaged(*found["damaged"])
+    return tuple(map(str, found["streams"]))
+
+
+def _packets(child: Child, notes: list[str], left_out: LeftOut | None) -> Iterator[Events]:
     while True:
         try:
             value, events = child.ask("next")
         except FileFormatError as error:
             raise Damaged(str(error).removeprefix("it: "), None) from error
-        _, notes[:] = _checked(value)
+        known = _checked(value)
+        notes[:] = known["notes"]
+        if left_out is not None:
+            left_out.count, first = known["left_out"]
+            left_out.first = None if first is None else (first[0], first[1], first[2])
         if events is None:
             return
         if events.dtype != EVENT_DTYPE or events.ndim != 1 or len(events) > PACKET_EVENTS:
@@ -57,11 +77,26 @@ def _packets(child: Child, notes: list[str]) -> Iterator[Events]:
         yield events
 
 
-def _checked(value: Any) -> tuple[Any, list[str]]:
-    """Size and notes of an answer, or its damage raised."""
+def _checked(value: Any) -> dict[str, Any]:
+    """What an answer says of the file, or its damage raised."""
     if "damaged" in value:
         raise Damaged(*value["damaged"])
-    return value["size"], value["notes"]
+    return dict(value)
+
+
+class Streams:
+    """In the child: the streams of a file."""
+
+    def __init__(self, module: str, path: str) -> None:
+        self._module, self._path = module, Path(path)
+
+    def answer(self, *question: Any) -> Answer:
+        """Their names."""
+        del question
+        try:
+            return {"streams": list(importlib.import_module(self._module).streams_here(self._path))}, None
+        except Damaged as trouble:
+            return _damaged(trouble), None
 
 
 class EventFile:
@@ -90,7 +125,11 @@ class EventFile:
                 events = next(self._opened.packets, None)
             except Damaged as trouble:
                 return _damaged(trouble), None
-        return {"size": self._opened.sensor_size, "notes": self._opened.notes}, events
+        left = self._opened.left_out
+        return {
+            "size": self._opened.sensor_size, "notes": self._opened.notes, "size_assumed": self._opened.size_assumed,
+            "left_out": None if left is None else [left.count, left.first],
+        }, events  # fmt: skip
 
 
 def _damaged(trouble: Damaged) -> dict[str, Any]:

@@ -13,10 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from i2e_deploy.events.array import EVENT_DTYPE, Events
-from i2e_deploy.events.formats.base import PACKET_EVENTS, Damaged, Format, Opened, SensorSize
+from i2e_deploy.events.formats.base import PACKET_EVENTS, Damaged, Format, Opened
+from i2e_deploy.events.options import ReadOptions, SensorSize
 
 _OVERFLOW_ROW, _OVERFLOW_US = 240, 2**13
-#: The files have no header; the sensor window of the data set is this.
+#: The files have no header; the sensor window of N-MNIST is this.
 SENSOR_SIZE = (34, 34)
 
 
@@ -46,8 +47,15 @@ def _write(path: Path, packets: Iterable[Events], size: SensorSize) -> None:
             file.write(np.stack([column.astype(np.uint8) for column in columns], axis=1).tobytes())
 
 
-def _open(path: Path, stream: str | None) -> Opened:
-    return Opened(SENSOR_SIZE, _packets(path))
+def _open(path: Path, options: ReadOptions) -> Opened:
+    if options.sensor_size is not None:
+        return Opened(options.sensor_size, _packets(path))
+    notes = [f"its sensor was taken for that of N-MNIST, 34 x 34 pixels: {options.size_word()} says another"]
+    return Opened(SENSOR_SIZE, _packets(path), notes=notes, size_assumed=True)
 
 
-FORMAT = Format("nmnist", (".bin",), _open, _write, (2**23 - 1, 255, _OVERFLOW_ROW - 1))
+FORMAT = Format(
+    "nmnist", (".bin",), _open, _write, (2**23 - 1, 255, _OVERFLOW_ROW - 1), says_size=False,
+    remarks="N-MNIST, N-Caltech101 and others of that layout: 34 x 34 unless the caller gives the size; clock "
+    "overflows (row 240) are followed",
+)  # fmt: skip

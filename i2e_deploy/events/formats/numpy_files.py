@@ -1,6 +1,8 @@
-"""NumPy's own files: `.npz` with arrays t, x, y, p (and `sensor_size`), and `.npy` with one event array.
+"""NumPy's own files: `.npz` and `.npy` of our own, of tonic, Metavision, expelliarmus, and tables `[N, 4]`.
 
-Both are read piece by piece; a `.npz` member is a stream, so its claimed length costs nothing.
+A `.npz` holds arrays t, x, y, p (and `sensor_size`), or one array as a `.npy` does: structured, with the fields in any
+order and of any number type, or a table. All are read piece by piece; a `.npz` member is a stream, so the length that
+it claims costs nothing.
 """
 
 from __future__ import annotations
@@ -10,8 +12,9 @@ import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,14 +22,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.events.array import EVENT_DTYPE, Events
-from i2e_deploy.events.formats.base import PACKET_EVENTS, Damaged, Format, Opened, SensorSize
+from i2e_deploy.events.formats.base import PACKET_EVENTS, Damaged, Format, LeftOut, Opened
+from i2e_deploy.events.formats.columns import FIELDS, Converter, Unit, guess_order, guess_unit, match_names
+from i2e_deploy.events.options import ReadOptions, SensorSize
 
-_FIELDS = ("t", "x", "y", "p")
 _MAX_HEADER = 2**12
+_MAX_MEMBERS = 64
+#: Largest record of a structured array, and rows that are looked at.
+_MAX_ITEM, _LOOKED_AT = 256, 1000
+_SIZE = "sensor_size"
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError, RuntimeError, ValueError)
 
 
-def _npy_header(file: IO[bytes], what: str) -> tuple[np.dtype[Any], tuple[int, ...]]:
-    """dtype and shape of a `.npy` stream; it is then at the data. Format: numpy.lib.format, versions 1 to 3."""
+@dataclass(frozen=True)
+class Header:
+    """Header of a `.npy` stream.
+
+    Args:
+        dtype: of an element.
+        shape: of the array, one or two dimensions.
+        by_column: stored column after column (Fortran order).
+    """
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    by_column: bool
+
+    def __str__(self) -> str:
+        return f"{self.dtype} {list(self.shape)}"
+
+
+def _npy_header(file: IO[bytes], what: str) -> Header:
+    """Read it; the stream is then at the data. Format: numpy.lib.format, versions 1 to 3."""
     magic = file.read(8)
     if len(magic) < 8 or magic[:6] != b"\x93NUMPY":
         raise Damaged(f"{what} is no .npy array", 0)
@@ -39,83 +66,236 @@ def _npy_header(file: IO[bytes], what: str) -> tuple[np.dtype[Any], tuple[int, .
         dtype = np.dtype(fields["descr"])
         shape = tuple(int(n) for n in fields["shape"])
         fortran = bool(fields["fortran_order"])
-    except (ValueError, SyntaxError, KeyError, TypeError, MemoryError, RecursionError) as error:
+    except (ValueError, SyntaxError, KeyError, TypeError, MemoryError, RecursionError, OverflowError) as error:
         raise Damaged(f"{what} has an unreadable header", 0) from error
-    if dtype.hasobject or fortran or len(shape) != 1 or shape[0] < 0:
-        raise Damaged(f"{what} is {dtype} {list(shape)}, not a one-dimensional array of numbers", 0)
-    return dtype, shape
+    header = Header(dtype, shape, fortran and len(shape) > 1)
+    if (
+        dtype.hasobject
+        or dtype.subdtype is not None
+        or not 1 <= dtype.itemsize <= _MAX_ITEM
+        or min(shape, default=0) < 0
+    ):
+        raise Damaged(f"{what} is {header}, not an array of numbers", 0)
+    return header
 
 
-def _open_npz(path: Path, stream: str | None) -> Opened:
+class Streams:
+    """Opens the same array again and again, and closes all that it opened."""
+
+    def __init__(self, opener: Callable[[str], IO[bytes]]) -> None:
+        self._opener, self._stack = opener, ExitStack()
+
+    def open(self, name: str = "") -> IO[bytes]:
+        """A stream at the first byte of an array."""
+        return self._stack.enter_context(self._opener(name))
+
+    def close(self) -> None:
+        """Close all streams."""
+        self._stack.close()
+
+
+@dataclass(frozen=True)
+class Column:
+    """Where the numbers of a column are: a stream at its first value, the dtype of an element, and a field of it."""
+
+    stream: IO[bytes]
+    dtype: np.dtype[Any]
+    field: str | None = None
+
+
+Block = Mapping[str, NDArray[Any]]
+
+
+def _read(stream: IO[bytes], dtype: np.dtype[Any], count: int, what: str) -> NDArray[Any]:
+    """At most `count` whole elements."""
     try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
-        raise Damaged(f"not a whole .npz file ({error})", 0) from error
-    try:
-        missing = [name for name in _FIELDS if f"{name}.npy" not in archive.namelist()]
-        if missing:
-            raise Damaged(f"it holds no array {', '.join(missing)}", 0)
-        size = None
-        if "sensor_size.npy" in archive.namelist():
-            with archive.open("sensor_size.npy") as member:
-                dtype, shape = _npy_header(member, "sensor_size")
-                if shape != (2,) or dtype.kind not in "iu":
-                    raise Damaged(f"sensor_size is {dtype} {list(shape)}", 0)
-                width, height = np.frombuffer(member.read(2 * dtype.itemsize), dtype).tolist()
-                size = (width, height)
-        members = [archive.open(f"{name}.npy") for name in _FIELDS]
-        heads = [_npy_header(member, name) for name, member in zip(_FIELDS, members, strict=True)]
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, OSError, RuntimeError, ValueError) as error:
-        archive.close()
-        raise Damaged(f"not a whole .npz file ({error})", 0) from error
-    except Damaged:
-        archive.close()
-        raise
-
-    def close() -> None:
-        for member in members:  # the archive holds the file open as long as one of them is
-            member.close()
-        archive.close()
-
-    return Opened(size, _npz_packets(members, heads), close)
+        data = stream.read(count * dtype.itemsize)
+    except _ZIP_ERRORS as error:
+        raise Damaged(f"array {what}: {error}", None) from error
+    return np.frombuffer(data[: len(data) // dtype.itemsize * dtype.itemsize], dtype)
 
 
-def _npz_packets(members: list[IO[bytes]], heads: list[tuple[np.dtype[Any], tuple[int, ...]]]) -> Iterator[Events]:
-    counts = {shape[0] for _, shape in heads}
-    if len(counts) != 1 or any(dtype.kind not in "biu" for dtype, _ in heads):
-        raise Damaged(f"its arrays are {', '.join(f'{dtype} {list(shape)}' for dtype, shape in heads)}", 0)
-    total = counts.pop()
+def _columns_blocks(columns: Mapping[str, Column], total: int) -> Iterator[Block]:
+    """t, x, y, p from a stream each."""
     for start in range(0, total, PACKET_EVENTS):
         count = min(PACKET_EVENTS, total - start)
-        columns = []
-        for member, (dtype, _), name in zip(members, heads, _FIELDS, strict=True):
-            try:
-                data = member.read(count * dtype.itemsize)
-            except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
-                raise Damaged(f"array {name}: {error}", None) from error
-            columns.append(np.frombuffer(data[: len(data) // dtype.itemsize * dtype.itemsize], dtype))
-        whole = min(map(len, columns))
-        events = np.empty(whole, EVENT_DTYPE)
-        for name, column in zip(_FIELDS, columns, strict=True):
-            _check_range(name, column)
-            events[name] = column[:whole]
-        yield events
+        parts = {name: _read(column.stream, column.dtype, count, name) for name, column in columns.items()}
+        whole = min(map(len, parts.values()))
+        yield {name: part[:whole] for name, part in parts.items()}
         if whole < count:
             raise Damaged(f"its arrays end after {start + whole} of {total} events", None)
 
 
-def _check_range(name: str, column: NDArray[Any]) -> None:
-    """Refuse values that the cast to our dtype would wrap."""
-    info = np.iinfo(EVENT_DTYPE[name])
-    if column.size and (int(column.min()) < info.min or int(column.max()) > info.max):
-        raise Damaged(f"array {name} holds values from {column.min()} to {column.max()}", None)
+def _record_blocks(stream: IO[bytes], header: Header, fields: Mapping[str, str]) -> Iterator[Block]:
+    """t, x, y, p from the records of a structured array."""
+    total, begin = header.shape[0], stream.tell()
+    for start in range(0, total, PACKET_EVENTS):
+        count = min(PACKET_EVENTS, total - start)
+        records = _read(stream, header.dtype, count, "of events")
+        yield {name: records[field] for name, field in fields.items()}
+        if len(records) < count:
+            after = start + len(records)
+            raise Damaged(f"it is cut off, {total - after} events are missing", begin + after * header.dtype.itemsize)
+
+
+def _table_blocks(stream: IO[bytes], header: Header, order: str) -> Iterator[Block]:
+    """t, x, y, p from the rows of a table."""
+    total, width = header.shape
+    row = np.dtype((header.dtype, (width,)))
+    begin = stream.tell()
+    for start in range(0, total, PACKET_EVENTS):
+        count = min(PACKET_EVENTS, total - start)
+        values = _read(stream, row, count, "of events") if width else np.empty((0, 0))
+        yield {name: values[:, order.index(name)] for name in FIELDS}
+        if len(values) < count:
+            after = start + len(values)
+            raise Damaged(f"it is cut off, {total - after} events are missing", begin + after * row.itemsize)
+
+
+def _packets(
+    blocks: Iterator[Block], said: Unit | None, options: ReadOptions, left_out: LeftOut, notes: list[str]
+) -> Iterator[Events]:
+    converter: Converter | None = None
+    for block in blocks:
+        if converter is None:  # the first rows tell what nothing else says
+            unit = said or guess_unit(block["t"][:_LOOKED_AT].astype(np.float64), None, options, notes)
+            converter = Converter(unit, left_out, notes)
+        yield from converter.events(block)
+
+
+def _open_array(
+    streams: Streams, name: str, what: str, options: ReadOptions, notes: list[str]
+) -> tuple[Iterator[Block], Unit | None]:
+    """Blocks of a structured array or of a table, and the unit if it is known."""
+    stream = streams.open(name)
+    header = _npy_header(stream, what)
+    if header.dtype.names is not None:
+        fields, unit = match_names(header.dtype.names)
+        numbers = all(header.dtype[field].kind in "biuf" for field in fields.values())
+        if len(header.shape) != 1 or len(fields) < len(FIELDS) or not numbers:
+            raise Damaged(f"{what} is {header}: one dimension with numbers t, x, y, p is read", 0)
+        known = options.time_unit or unit or ("us" if header.dtype[fields["t"]].kind in "iu" else None)
+        return _record_blocks(stream, header, fields), Unit(known, True) if known else None
+    order = _table_order(streams, name, header, what, options, notes)
+    if not header.by_column:
+        return _table_blocks(stream, header, order), None
+    return _columns_blocks(_fortran(streams, name, header, order), header.shape[0]), None
+
+
+def _fortran(streams: Streams, array: str, header: Header, order: str) -> dict[str, Column]:
+    """A stream for each column of a table that is stored column after column."""
+    columns = {}
+    for name in FIELDS:
+        stream = streams.open(array)
+        _npy_header(stream, name)
+        left = order.index(name) * header.shape[0] * header.dtype.itemsize
+        while left > 0 and (skipped := stream.read(min(left, 2**20))):
+            left -= len(skipped)
+        columns[name] = Column(stream, header.dtype)
+    return columns
+
+
+def _table_order(streams: Streams, name: str, header: Header, what: str, options: ReadOptions, notes: list[str]) -> str:
+    """Order of the columns of a table."""
+    width = header.shape[1] if len(header.shape) == 2 else 0
+    wanted = len(options.columns) if options.columns else len(FIELDS)
+    if header.dtype.kind not in "biuf" or width != wanted:
+        hint = ": its rows and columns are exchanged" if len(header.shape) == 2 and header.shape[0] == wanted else ""
+        raise Damaged(f"{what} is {header}, not events with fields t, x, y, p nor a table [N, {wanted}]{hint}", 0)
+    if options.columns is not None:
+        return options.columns
+    looked_at = min(_LOOKED_AT, header.shape[0])
+    if header.by_column:
+        opened = _fortran(streams, name, header, "txyp").values()
+        columns = [_read(column.stream, header.dtype, looked_at, what) for column in opened]
+        rows = np.stack([column[: min(map(len, columns))] for column in columns], axis=1)
+    else:
+        stream = streams.open(name)
+        _npy_header(stream, what)
+        rows = _read(stream, np.dtype((header.dtype, (width,))), looked_at, what)
+    return guess_order(rows.reshape(-1, width).astype(np.float64), options, notes)
+
+
+def _open_npz(path: Path, options: ReadOptions) -> Opened:
+    try:
+        archive = zipfile.ZipFile(path)
+    except _ZIP_ERRORS as error:
+        raise Damaged(f"not a whole .npz file ({error})", 0) from error
+    streams = Streams(lambda name: archive.open(f"{name}.npy"))
+
+    def close() -> None:
+        streams.close()  # the archive holds the file open as long as one of them is
+        archive.close()
+
+    notes, left_out = list[str](), LeftOut(options.salvage)
+    try:
+        names = [name.removesuffix(".npy") for name in archive.namelist()]
+        if len(names) > _MAX_MEMBERS:
+            raise Damaged(f"it holds {len(names)} arrays, at most {_MAX_MEMBERS} are read", 0)
+        size = _size(streams.open(_SIZE)) if _SIZE in names else None
+        blocks, unit = _npz_blocks(streams, names, options, notes)
+    except _ZIP_ERRORS as error:
+        close()
+        raise Damaged(f"not a whole .npz file ({error})", 0) from error
+    except Damaged:
+        close()
+        raise
+    return Opened(size, _packets(blocks, unit, options, left_out, notes), close, notes, left_out=left_out)
+
+
+def _npz_blocks(
+    streams: Streams, names: list[str], options: ReadOptions, notes: list[str]
+) -> tuple[Iterator[Block], Unit | None]:
+    fields, unit = match_names(names)
+    if len(fields) == len(FIELDS):
+        opened = {field: streams.open(name) for field, name in fields.items()}
+        heads = {field: _npy_header(stream, field) for field, stream in opened.items()}
+        if len({head.shape for head in heads.values()}) != 1 or any(
+            head.dtype.kind not in "biuf" or len(head.shape) != 1 for head in heads.values()
+        ):
+            raise Damaged(f"its arrays are {', '.join(map(str, heads.values()))}", 0)
+        known = options.time_unit or unit or ("us" if heads["t"].dtype.kind in "iu" else None)
+        columns = {field: Column(opened[field], heads[field].dtype) for field in FIELDS}
+        return _columns_blocks(columns, heads["t"].shape[0]), Unit(known, True) if known else None
+    rest = [name for name in names if name != _SIZE]
+    if "frames" in rest:
+        raise Damaged("it holds frames, which have no times of their own: `simulate` and `check` take it as --input", 0)
+    one = rest[0] if len(rest) == 1 else next((name for name in ("events", "arr_0") if name in rest), None)
+    if one is None:
+        missing = ", ".join(field for field in FIELDS if field not in fields)
+        raise Damaged(f"it holds no array {missing}; its arrays are {', '.join(rest)[:80] or 'none'}", 0)
+    return _open_array(streams, one, f"array {one[:40]}", options, notes)
+
+
+def _size(member: IO[bytes]) -> SensorSize:
+    header = _npy_header(member, _SIZE)
+    if header.shape != (2,) or header.dtype.kind not in "iu":
+        raise Damaged(f"{_SIZE} is {header}", 0)
+    sides = _read(member, header.dtype, 2, _SIZE).tolist()
+    if len(sides) != 2:
+        raise Damaged(f"{_SIZE} is cut off", 0)
+    return sides[0], sides[1]
+
+
+def _open_npy(path: Path, options: ReadOptions) -> Opened:
+    notes, left_out = list[str](), LeftOut(options.salvage)
+    with closing(Streams(lambda _: path.open("rb"))) as streams:
+        _open_array(streams, "", "the file", options, notes)  # to refuse it now; it is open while it is read only
+
+    def packets() -> Generator[Events, None, None]:
+        with closing(Streams(lambda _: path.open("rb"))) as streams:
+            blocks, unit = _open_array(streams, "", "the file", options, [])
+            yield from _packets(blocks, unit, options, left_out, notes)
+
+    reading = packets()
+    return Opened(None, reading, reading.close, notes, left_out=left_out)
 
 
 def _write_npz(path: Path, packets: Iterable[Events], size: SensorSize) -> None:
     # Members of unknown length cannot be streamed side by side into one archive: the four columns are spooled.
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{path.name}.", dir=path.parent))
-        columns = {name: stack.enter_context((Path(folder) / name).open("w+b")) for name in _FIELDS}
+        columns = {name: stack.enter_context((Path(folder) / name).open("w+b")) for name in FIELDS}
         total = 0
         for packet in packets:
             total += len(packet)
@@ -129,30 +309,8 @@ def _write_npz(path: Path, packets: Iterable[Events], size: SensorSize) -> None:
                     np.lib.format.write_array_header_1_0(member, header)  # type: ignore[no-untyped-call, unused-ignore]
                     while block := file.read(2**20):
                         member.write(block)
-            with archive.open("sensor_size.npy", "w") as member:
+            with archive.open(f"{_SIZE}.npy", "w") as member:
                 np.lib.format.write_array(member, np.array(size, np.int64), allow_pickle=False)  # type: ignore[no-untyped-call, unused-ignore]
-
-
-def _open_npy(path: Path, stream: str | None) -> Opened:
-    with path.open("rb") as file:
-        dtype, (count,) = _npy_header(file, "the file")
-        start = file.tell()
-    if dtype != EVENT_DTYPE:
-        raise Damaged(f"it holds {dtype}, not events ({EVENT_DTYPE})", 0)
-    return Opened(None, _npy_packets(path, start, count))
-
-
-def _npy_packets(path: Path, position: int, count: int) -> Iterator[Events]:
-    item = EVENT_DTYPE.itemsize
-    with path.open("rb") as file:
-        file.seek(position)
-        while count > 0:
-            data = file.read(item * min(count, PACKET_EVENTS))
-            events = np.frombuffer(data[: len(data) // item * item], EVENT_DTYPE)
-            yield events
-            position, count = position + item * len(events), count - len(events)
-            if len(data) < item * min(count, 1) or len(data) % item:
-                raise Damaged(f"it is cut off, {count} events are missing", position)
 
 
 def _write_npy(path: Path, packets: Iterable[Events], size: SensorSize) -> None:
@@ -174,5 +332,11 @@ def _npy_start(file: IO[bytes], count: int) -> None:
 
 
 _LIMITS = (2**63 - 1, 2**16 - 1, 2**16 - 1)
-NPZ = Format("npz", (".npz",), _open_npz, _write_npz, _LIMITS)
-NPY = Format("npy", (".npy",), _open_npy, _write_npy, _LIMITS)
+NPZ = Format(
+    "npz", (".npz",), _open_npz, _write_npz, _LIMITS,
+    remarks="arrays t, x, y, p, or one array as in NPY; never unpickled, members are streamed",
+)  # fmt: skip
+NPY = Format(
+    "npy", (".npy",), _open_npy, _write_npy, _LIMITS, says_size=False,
+    remarks="a structured array with t, x, y, p in any order (tonic, Metavision, expelliarmus), or a table [N, 4]",
+)  # fmt: skip

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from i2e_deploy.events.formats.base import Damaged, SensorSize
+from i2e_deploy.events.formats.base import Damaged
+from i2e_deploy.events.options import SensorSize
 
 #: A header is text for people: anything longer than this is not one.
 MAX_HEADER = 2**16

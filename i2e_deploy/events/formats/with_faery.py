@@ -17,7 +17,7 @@ import numpy as np
 
 from i2e_deploy.errors import MissingDependency
 from i2e_deploy.events.array import Events
-from i2e_deploy.events.formats.base import SensorSize
+from i2e_deploy.events.options import SensorSize
 
 _FAERY_DTYPE = np.dtype([("t", "<u8"), ("x", "<u2"), ("y", "<u2"), ("on", "?")])
 #: A packet of an AEDAT4 file is lost whole when it is damaged: as small as a camera's.

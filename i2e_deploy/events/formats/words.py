@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.events.array import EVENT_DTYPE, Events
-from i2e_deploy.events.formats.base import Damaged, Opened, SensorSize
+from i2e_deploy.events.formats.base import Damaged, LeftOut, Opened
+from i2e_deploy.events.options import ReadOptions, SensorSize
 
 #: Bytes of a piece, and most events of a packet.
 _PIECE, _ROOM = 2**20, 2**18
@@ -39,29 +40,30 @@ class WordFile:
     loop: str
     prepare: Callable[[NDArray[Any]], NDArray[Any]] | None = None
 
-    def open(self, sensor_size: SensorSize | None, notes: list[str]) -> Opened:
+    def open(self, sensor_size: SensorSize | None, notes: list[str], options: ReadOptions) -> Opened:
         """As `Format.open` gives it; `notes` gets what was left out, when the words end."""
-        return Opened(sensor_size, self._packets(notes), notes=notes, locate=self.locate)
+        left_out = LeftOut(options.salvage)
+        return Opened(sensor_size, self._packets(notes, left_out), notes=notes, locate=self.locate, left_out=left_out)
 
     def locate(self, index: int) -> int | None:
         """Byte offset of the word that holds event `index`; None if there is none."""
-        for events, position in self._decode(None, index + 1):
+        for events, position in self._decode(None, LeftOut(True), index + 1):
             index -= len(events)
             if index < 0:
                 return position - np.dtype(self.dtype).itemsize
         return None
 
-    def _packets(self, notes: list[str]) -> Iterator[Events]:
-        for events, _ in self._decode(notes, None):
+    def _packets(self, notes: list[str], left_out: LeftOut) -> Iterator[Events]:
+        for events, _ in self._decode(notes, left_out, None):
             yield events
 
-    def _decode(self, notes: list[str] | None, most: int | None) -> Iterator[tuple[Events, int]]:
+    def _decode(self, notes: list[str] | None, left_out: LeftOut, most: int | None) -> Iterator[tuple[Events, int]]:
         """Events and the byte after the word of the last; ends after the word with event `most`."""
         from i2e_deploy.events.formats import clock_kernels as kernels
 
         loop, state = getattr(kernels, self.loop), np.zeros(kernels.STATE, np.int64)
         state[[kernels.HIGH, kernels.ROW]] = kernels.UNKNOWN
-        size, position = np.dtype(self.dtype).itemsize, self.start
+        size, position, before = np.dtype(self.dtype).itemsize, self.start, 0
         with self.path.open("rb") as file:
             file.seek(position)
             for data in iter(partial(file.read, _PIECE), b""):
@@ -72,15 +74,19 @@ class WordFile:
                     events = np.empty(limit + kernels.MOST_PER_WORD, EVENT_DTYPE)
                     taken, count = loop(words, state, events, limit)
                     position, words = position + size * taken, words[taken:]
+                    before += count
                     if count:
                         yield events[:count], position
                     if most is not None and (most := most - count) <= 0:
                         return
                     if len(words) and count < limit:
-                        raise Damaged(f"word {int(words[0]):#0{2 * size + 2}x} has an unknown type", position)
+                        word = f"word {int(words[0]):#0{2 * size + 2}x} has an unknown type"
+                        unknown = max(1, int(kernels.count_unknown(words, 8 * size - 4, self.loop == "decode_evt3")))
+                        left_out.met(word, position, before, unknown)
+                        position, words = position + size * unknown, words[unknown:]
                 if len(data) % size:
                     raise Damaged(
                         f"it is cut off inside {'an event' if self.loop == 'decode_dat' else 'a word'}", position
                     )
-        if notes is not None and (left_out := int(state[kernels.LEFT_OUT])):
-            notes.append(f"{left_out} events in front of the first time (or row) were left out: theirs is not known")
+        if notes is not None and (lost := int(state[kernels.LEFT_OUT])):
+            notes.append(f"{lost} events in front of the first time (or row) were left out: theirs is not known")

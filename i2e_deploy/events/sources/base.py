@@ -24,6 +24,8 @@ class Source(Protocol):
     Attributes:
         sensor_size: (width, height) in pixels.
 
+    One that has `notes` says there, in sentences, what it assumed, put in order or left out.
+
     A source that has a true `unpaced` gives its events as fast as they are read (a file, say): a receiver that is
     slow should then wait rather than lose any.
     """
@@ -65,19 +67,20 @@ class SourceUri:
 
     @classmethod
     def parse(cls, text: str) -> SourceUri:
-        """Take a URI apart.
+        """Take a URI apart; the path of a file, also with options (`x.aedat4?realtime=1`), is one of scheme `file`.
 
         Raises:
-            InputError: no scheme, or a port that is no number.
+            InputError: no scheme and no such file, or a port that is no number.
         """
+        if "://" not in text:
+            text = file_uri(text)
         try:
             parts = urlsplit(text)
             port = parts.port
         except ValueError as error:
             raise InputError(f"source {text!r}: {error}") from error
         if not parts.scheme or "://" not in text:
-            example = Path(text).absolute().as_uri() if Path(text).exists() else "file:///folder/x.aedat4"
-            raise InputError(f"source {text!r} is no URI: write e.g. {example} or tcp://127.0.0.1:7777")
+            raise InputError(f"source {text!r} is no URI: write e.g. x.aedat4 or tcp://127.0.0.1:7777")
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
         return cls(text, parts.scheme, parts.hostname or "", port, unquote(parts.path), options)
 
@@ -107,6 +110,18 @@ class SourceUri:
         if not self.port:
             raise InputError(f"source {self.text!r} has no port: write {self.scheme}://host:port")
         return self.port
+
+
+def file_uri(text: str) -> str:
+    """The URI of a file that is named by its path, which options may follow.
+
+    Raises:
+        InputError: no such file.
+    """
+    name, _, query = (text, "", "") if Path(text).is_file() else text.partition("?")
+    if not Path(name).is_file():
+        raise InputError(f"source {text!r}: no such file, and no URI (e.g. tcp://127.0.0.1:7777)")
+    return Path(name).absolute().as_uri() + (f"?{query}" if query else "")
 
 
 def source_schemes() -> tuple[str, ...]:

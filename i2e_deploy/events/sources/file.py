@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from i2e_deploy.events.array import Events, empty_events
-from i2e_deploy.events.files import EventReader, open_events
+from i2e_deploy.events.files import EventReader, describe, open_events
 from i2e_deploy.events.sources.base import MAX_READ, SourceUri
 
 #: Length of a packet in real time, us: what a USB camera sends at once is of this order.
 PACKET_US = 1000
+#: Options of `open_events` that a URI takes as they are.
+_OPTIONS = ("format", "damaged", "unsorted", "stream", "columns", "time_unit")
 
 
 class FileSource:
@@ -20,15 +23,15 @@ class FileSource:
     Options: `realtime` 1 = at the pace of the recording (0: as fast as it is read), `speed` times that pace,
     `loop` 1 = again and again, times going on, `packet` us a packet with `realtime`, `format`,
     `width` and `height` where the file does not say, `damaged=salvage` to play what is not damaged, `unsorted=sort` or
-    `unsorted=continue` where times go back, `stream` for one of several cameras; see `open_events`.
+    `unsorted=continue` where times go back, `stream` for one of several cameras, `columns` and `time_unit` of a table;
+    see `open_events`.
     """
 
     def __init__(self, uri: SourceUri) -> None:
-        uri.only("realtime", "speed", "loop", "packet", "format", "width", "height", "damaged", "unsorted", "stream")
+        uri.only("realtime", "speed", "loop", "packet", "width", "height", *_OPTIONS)
         # file://name.aedat4 (two slashes) makes the name a host: meant is a relative path
         self._path = Path(uri.host + uri.path if uri.host not in ("", "localhost") else uri.path)
-        self._format, self._damaged = uri.options.get("format"), uri.options.get("damaged", "error")
-        self._unsorted, self._stream = uri.options.get("unsorted", "error"), uri.options.get("stream")
+        self._options: dict[str, Any] = {name: uri.options[name] for name in _OPTIONS if name in uri.options}
         size = int(uri.number("width", 0, 0, 2**16)), int(uri.number("height", 0, 0, 2**16))
         self._size = size if all(size) else None
         self._loop, self._speed = uri.flag("loop"), uri.number("speed", 1, 1e-3, 1e6)
@@ -66,8 +69,15 @@ class FileSource:
         self._packets.close()
         self._reader.close()
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the reader assumed, put in order or left out so far, and what is damaged, a sentence each."""
+        damage = self._reader.damage
+        said = () if damage is None else (describe(self._path, self._reader.format, damage),)
+        return (*self._reader.notes, *said)
+
     def _open(self) -> EventReader:
-        return open_events(self._path, self._format, self._size, self._damaged, self._unsorted, self._stream)  # type: ignore[arg-type]  # it checks
+        return open_events(self._path, sensor_size=self._size, caller="uri", **self._options)
 
     def _measure(self) -> tuple[int, int]:
         """The smallest sensor that holds all events of a file that does not say."""

@@ -1,0 +1,77 @@
+"""`i2e-deploy info`: what an event file holds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, takes_recordings
+
+if TYPE_CHECKING:
+    from i2e_deploy.events.summary import Summary
+
+
+@takes_recordings
+def command(
+    file: Annotated[Path, typer.Argument(help="An event file of any kind, see docs/event_files.md.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    reading: Reading = NOTHING_SAID,
+) -> None:
+    """Say what an event file holds.
+
+    Format, size, duration, rates, polarities, streams, damage. The whole file is read, in constant memory (with --sort:
+    all of it in memory). Impossible events are left out and counted, as with --salvage elsewhere.
+
+    Example: i2e-deploy info recording.aedat4
+    """
+    from i2e_deploy.cli.common import console, print_json, working
+    from i2e_deploy.events.files import stream_names
+    from i2e_deploy.events.summary import summarize
+
+    streams = [reading.stream] if reading.stream is not None else stream_names(file, reading.format) or [None]
+    found: dict[str, Summary] = {}
+    format_ = ""
+    with working(f"reading {file}"):
+        for stream in streams:
+            only = stream if len(streams) > 1 or reading.stream is not None else None
+            with replace(reading, stream=only, salvage=True).open(file) as reader:
+                found[stream or ""] = summarize(reader)
+                format_ = reader.format
+    size = file.stat().st_size
+    if as_json:
+        rows = [{"stream": name or None, **summary.to_dict()} for name, summary in found.items()]
+        print_json({"file": str(file), "format": format_, "bytes": size, "streams": rows})
+        return
+    console().print(f"{file}: {format_}, {size:,} bytes")
+    for name, summary in found.items():
+        _print(name, summary)
+
+
+def _print(stream: str, summary: Summary) -> None:
+    from i2e_deploy.cli.common import console, new_table
+
+    table = new_table("what", "value", title=f"stream {stream}" if stream else "")
+    said = "not said" if summary.sensor_size is None else "{} x {}".format(*summary.sensor_size)
+    table.add_row("sensor", f"{said}; events within {summary.extent[0]} x {summary.extent[1]}")
+    table.add_row("events", f"{summary.events:,}")
+    if summary.events:
+        off = summary.events - summary.on
+        share = 100 * summary.on / summary.events
+        table.add_row("polarity", f"{summary.on:,} ON ({share:.1f} %), {off:,} OFF")
+        table.add_row("time", f"{summary.first_us:,} to {summary.last_us:,} us")
+        table.add_row("duration", f"{summary.seconds:.6f} s")
+        mean = "all at one time" if summary.rate is None else f"{summary.rate:,.0f} events/s"
+        table.add_row("rate", f"{mean}, at most {summary.peak_rate:,.0f} in 10 ms")
+    damage = summary.damage
+    if damage is None:
+        table.add_row("damage", "none")
+    else:
+        where = "" if damage.position is None else f", at {damage.position}"
+        left_out = f"{damage.dropped:,} events left out"
+        table.add_row("damage", f"after {damage.events:,} events{where}: {damage.reason}; {left_out}", style="yellow")
+    for note in summary.notes:
+        table.add_row("note", note)
+    console(wrap=True).print(table)
