@@ -18,7 +18,8 @@ from fuzz_kinds import small_network, some_events
 from i2e_deploy import guarded_child
 from i2e_deploy.events.files import write_events
 from i2e_deploy.events.formats import FORMATS
-from i2e_deploy.events.formats.dsec import open_here
+from i2e_deploy.events.formats.hdf5_file import open_here
+from i2e_deploy.events.options import ReadOptions
 from i2e_deploy.hdf5_child import open_guarded
 from i2e_deploy.network import read_nir, write_nir
 
@@ -58,19 +59,19 @@ def main() -> None:
             print(f"a question and its answer                           {1e3 * best(ask) / 1000:8.3f} ms")
 
         def there() -> None:
-            opened = FORMATS["dsec"].open(recording, None)
+            opened = FORMATS["dsec"].open(recording, ReadOptions())
             assert sum(map(len, opened.packets)) == len(events)
             opened.close()
 
         def here() -> None:
-            opened = open_here(recording, None)
+            opened = open_here(recording, ReadOptions())
             assert sum(map(len, opened.packets)) == len(events)
             opened.close()
 
         apart, beside = best(there, 3), best(here, 3)
         print(f"4 M events of HDF5 (deflate) in a child             {len(events) / apart / 1e6:8.1f} M events/s")
         print(f"the same in this process                            {len(events) / beside / 1e6:8.1f} M events/s")
-        whole = np.concatenate(list(FORMATS["dsec"].open(recording, None).packets))
+        whole = np.concatenate(list(FORMATS["dsec"].open(recording, ReadOptions()).packets))
         assert np.array_equal(whole, events)
 
 

@@ -63,7 +63,7 @@ def command(
     Example: i2e-deploy check demo_output/network.safetensors --chip speck2f --chip loihi2
     """
     if len(chip) > 1:
-        _beside(model, chip, input_shape, read, inputs, step_us, {"--split": split, "--apply": apply is not None,
+        _beside(model, chip, input_shape, read, inputs, step_us, reading, {"--split": split, "--apply": apply is not None,
                 "--against": bool(against), "--standard": standard}, as_json)  # fmt: skip
     from i2e_deploy.chips import LowerOptions, get
     from i2e_deploy.cli.applying import apply_to_file
@@ -98,7 +98,7 @@ def command(
 
 def _beside(
     model: Path, chips: list[str], input_shape: str, read: list[str], inputs: Path | None, step_us: int,
-    single: dict[str, bool], as_json: bool,
+    reading: Reading, single: dict[str, bool], as_json: bool,
 ) -> None:  # fmt: skip
     """The check of each chip, and the end of the command."""
     from i2e_deploy.chips import PLAIN, get
@@ -110,7 +110,7 @@ def _beside(
     for target in [get(name) for name in chips]:
         program, options = own_program(model, target, network) or (None, PLAIN)
         with working(f"checking {target.profile.name}"):
-            reports[target.profile.name] = _check(target, network, program, options, inputs, step_us)
+            reports[target.profile.name] = _check(target, network, program, options, inputs, step_us, reading)
     if as_json:
         print_json(checks_beside(reports))
     else:

@@ -242,6 +242,7 @@ class LeakyIntegrateAndFire(Op):
             return f"{kind}LI decay {_range(self.decay)}"
         kind += "adaptive " if self.adaptation_decay is not None else ""
         late = " in the next step" if self.late_reset and self.reset != "none" else ""
+        late = " with a backlog" if self.backlog else late
         resets = {"subtract": "by subtraction", "value": "to a value", "none": "none"}[self.reset]
         return f"{kind}LIF decay {_range(self.decay)}, threshold {_range(self.threshold)}, reset {resets}{late}"
 
@@ -258,7 +259,7 @@ def without_leak(op: LeakyIntegrateAndFire) -> tuple[IntegrateAndFire, Array, Ar
     plain = (op.current_decay, op.adaptation_decay, op.start)
     if op.threshold is None or any(part is not None for part in plain) or (op.decay != 1).any() or op.strict:
         return None
-    if op.reset == "none" or op.late_reset:
+    if op.reset == "none" or op.late_reset or op.backlog:
         return None
     value = op.reset_value
     zero = value is None or not value.any()

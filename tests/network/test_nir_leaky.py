@@ -150,7 +150,11 @@ def by_hand(graph: Any, x: NDArray[Any], reset: str) -> NDArray[Any]:
         return np.asarray(given @ weight.T + bias)
 
     def step(name: str, state: list[Any], drive: NDArray[Any]) -> NDArray[Any]:
-        n, f = nodes[name], lambda a: np.float32(a).astype(np.float64)
+        n = nodes[name]
+
+        def f(value: Any) -> Any:
+            return np.float32(value).astype(np.float64)
+
         state[0] = f(1 - DT / n.tau_syn) * state[0] + f(n.w_in * DT / n.tau_syn) * drive
         state[1] = f(1 - DT / n.tau_mem) * state[1] + f(n.r * DT / n.tau_mem) * state[0]
         spikes = (state[1] > f(n.v_threshold)).astype(np.float64)
@@ -236,6 +240,8 @@ def test_what_nir_cannot_say_is_refused(tmp_path: Path) -> None:
         (replace(lif, late_reset=True), "a reset in the next step"),
         (replace(lif, adaptation_decay=parameter(0.5), adaptation_step=parameter(0.1)), "an adaptive threshold"),
         (replace(lif, reset="none"), "spikes without a reset"),
+        (replace(lif, reset="subtract", backlog=True), "a backlog of spikes"),
+        (replace(lif, current_decay=parameter(0.5), current_start=parameter(1)), "a current to start from"),
         (replace(lif, decay=parameter(1.1)), "decay of 0 or above and below 1"),
     ):
         with pytest.raises(UnsupportedError, match=text):

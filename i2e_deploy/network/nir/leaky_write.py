@@ -74,6 +74,7 @@ def _threshold(layer: Layer, op: LeakyIntegrateAndFire, made: Shape) -> dict[str
         raise UnsupportedError(
             f"layer {layer.name!r} compares with a threshold: NIR has no gain, bias or current there"
         )
+    assert op.threshold is not None
     return {"type": "Threshold", "threshold": np.broadcast_to(op.threshold, made)}
 
 
@@ -83,7 +84,9 @@ def _refuse(layer: Layer, op: LeakyIntegrateAndFire) -> None:
         for there, text in (
             (op.adaptation_decay is not None, "an adaptive threshold"),
             (op.late_reset, "a reset in the next step"),
+            (op.backlog, "a backlog of spikes"),
             (op.old_current, "the current of the step before"),
+            (op.current_start is not None and bool(op.current_start.any()), "a current to start from"),
             (op.threshold is not None and op.reset == "none", "spikes without a reset"),
             (op.reset == "subtract" and op.reset_value is not None, "an amount to subtract of its own"),
         )

@@ -134,6 +134,13 @@ def _leaky(op: LeakyIntegrateAndFire, stage: Stage) -> Form:
         same = array if len(shape) != 3 or array.ndim != 2 else array[:, None]  # rows (C, L) are images (C, 1, L)
         return np.broadcast_to(same.astype(np.float64), shape).reshape(-1).copy()
 
+    if op.backlog:
+        raise UnsupportedError(
+            "subtracts what it owes before it compares (snnTorch's reset_delay=False): the chip compares first; train "
+            "with reset_delay=True"
+        )
+    if op.current_start is not None and op.current_start.any():
+        raise UnsupportedError("starts with a current: the chip's currents start at 0; leave current_start out")
     kept, current_kept = spread(op.decay, 1), spread(op.current_decay, 0)
     for name, values in (("decay", kept), ("current_decay", current_kept)):
         if values.min() < 0 or values.max() > 1:

@@ -90,6 +90,7 @@ def test_refusals_name_the_way_out() -> None:
     cases: list[tuple[nw.Op, str]] = [
         (lif, "constant leak.*IAFSqueeze.*Loihi 2"),
         (replace(lif, decay=parameter(1), late_reset=True), "this one does otherwise"),
+        (replace(lif, decay=parameter(1), backlog=True), "does otherwise.*backlog"),
         (replace(lif, current_decay=parameter(0.5)), "no synaptic current"),
         (replace(lif, threshold=None), "put integrate-and-fire neurons there"),
         (nw.MaxPool2d((2, 2), (2, 2)), r"nn.AvgPool2d\(\(2, 2\)\)"),
