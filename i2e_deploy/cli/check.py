@@ -63,8 +63,8 @@ def command(
     Example: i2e-deploy check demo_output/network.safetensors --chip speck2f --chip loihi2
     """
     if len(chip) > 1:
-        _beside(model, chip, input_shape, read, inputs, step_us, reading, {"--split": split, "--apply": apply is not None,
-                "--against": bool(against), "--standard": standard}, as_json)  # fmt: skip
+        single = {"--split": split, "--apply": apply is not None, "--against": bool(against), "--standard": standard}
+        _beside(model, chip, input_shape, read, inputs, step_us, reading, single, as_json)
     from i2e_deploy.chips import LowerOptions, get
     from i2e_deploy.cli.applying import apply_to_file
     from i2e_deploy.cli.common import own_program, print_json, read_network_of, working
