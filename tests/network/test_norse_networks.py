@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -326,11 +324,3 @@ def test_parameters_must_be_those_of_the_neurons() -> None:
 def test_something_else_is_no_module() -> None:
     with pytest.raises(InputError, match="no torch module"):
         nw.from_norse("net", (4,))  # type: ignore[arg-type]
-
-
-def test_the_block_of_the_docs_runs() -> None:
-    page = Path(__file__).parents[2] / "docs" / "sections" / "norse.md"
-    names: dict[str, Any] = {}
-    for code in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
-        exec(code, names)
-    assert "compared with Net.forward on 4 samples of 20 steps" in names["network"].notes[-1].text

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -268,11 +266,3 @@ def test_something_else_is_no_module_of_rockpools() -> None:
     for thing in ("net", nn.Linear(INPUTS, 3)):
         with pytest.raises(InputError, match="no Rockpool module"):
             nw.from_rockpool(thing, (INPUTS,))
-
-
-def test_the_block_of_the_docs_runs() -> None:
-    page = Path(__file__).parents[2] / "docs" / "sections" / "rockpool.md"
-    names: dict[str, Any] = {}
-    for code in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
-        exec(code, names)
-    assert "compared with TorchSequential.forward on 4 samples of 50 steps" in names["network"].notes[-1].text
