@@ -14,13 +14,16 @@ from i2e_deploy.network.modules.values import precision_note, shape_of
 from i2e_deploy.network.op import Shape
 from i2e_deploy.network.sinabs.judge import judged
 from i2e_deploy.network.sinabs.layers import BATCH_NORMS, IGNORED, LEAVES, NEURONS, folded, read_op
+from i2e_deploy.network.sinabs.states import StatesChoice, with_states
 from i2e_deploy.network.sinabs.time import check_time
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def from_sinabs(module: nn.Module, input_shape: Shape, example: Any = None) -> Network:
+def from_sinabs(
+    module: nn.Module, input_shape: Shape, example: Any = None, states: StatesChoice | None = None
+) -> Network:
     """Read a Sinabs network as it computes in evaluation mode, whatever mode it is in.
 
     Args:
@@ -38,8 +41,9 @@ def from_sinabs(module: nn.Module, input_shape: Shape, example: Any = None) -> N
     Weights are those that the next forward would use: masks of `prune`, weight and spectral norm and parametrizations
     are applied. Every other hook is refused. Weights of another precision than float32 leave a note.
 
-    Membrane potentials that a forward pass has left in the module are not part of the network: it starts from
-    zero. (Sinabs would quantise them too, which can change the scale of the weights: reset the states first.)
+    Membrane states that a forward pass has left in the module: Sinabs quantises them and writes them to the chip.
+    `states="stored"` takes those of the first sample of their batch as the start of the network, `"zero"` starts it
+    from zero. Without a choice it starts from zero, and states that are not zero leave a doubtful note.
 
     Raises:
         UnsupportedError: a module that has no exact counterpart, or, with an example, one that computes something else
@@ -63,7 +67,8 @@ def from_sinabs(module: nn.Module, input_shape: Shape, example: Any = None) -> N
     network = Network(shape, tuple(layers.values()), notes)
     check_time(network, found)
     norm_calls = [call.name for call in found if call.kind in BATCH_NORMS]
-    return judged(network, module, example, found, stands_for, norm_calls, outputs)
+    network = judged(network, module, example, found, stands_for, norm_calls, outputs)  # from zero, on both sides
+    return with_states(network, found, states)
 
 
 def _layers(found: Sequence[Call]) -> tuple[dict[str, Layer], dict[str, str], dict[str, tuple[str, ...]]]:
