@@ -38,6 +38,9 @@ Order = Annotated[
 Targets = Annotated[
     list[str], typer.Option(help="Where to run; give it again for each. float: the network before it became integers.")
 ]
+Chain = Annotated[
+    bool, typer.Option("--chain", help="Keep the states from sample to sample, as a board that is not reset.")
+]
 Power = Annotated[Path | None, typer.Option("--power-coefficients", help=COEFFICIENTS_HELP)]
 
 
@@ -61,6 +64,7 @@ def command(
     ] = None,
     step_us: StepUs = None,
     order: Order = "",
+    chain: Chain = False,
     power: Power = None,
     readout_kind: ReadoutKind = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -79,7 +83,7 @@ def command(
     Example: i2e-deploy evaluate demo_output/bundle frames.npz --target simulator --target reference
     """
     from i2e_deploy.cli.common import console, print_json, read_model_of
-    from i2e_deploy.errors import CheckFailed
+    from i2e_deploy.errors import CheckFailed, InputError
     from i2e_deploy.files import replacing
     from i2e_deploy.reporting.evaluation import write_evaluation
     from i2e_deploy.reporting.junit import junit_xml
@@ -89,12 +93,14 @@ def command(
     deployed = read_model_of(model, chip, input_shape, power, read)
     deployed = replace(deployed, program=decided(deployed.program, readout_kind))
     scene = is_scene(deployed.program, data)
+    if scene and chain:
+        raise InputError("--chain: a scene is one sample on a board; give recordings or frames")
     if scene:
         result, semantics = evaluate_scene(deployed.program, data, target, steps), "event"
     else:
         say = console(stderr=True).print
         samples = read_samples(Path(data), tuple(deployed.program.input_shape), steps, limit, say)
-        result = _evaluate(deployed, _ordered(samples, semantics, order), target, semantics, order, step_us)
+        result = _evaluate(deployed, _ordered(samples, semantics, order), target, semantics, order, step_us, chain)
     if html is not None:
         write_evaluation(result, html)
     if junit is not None:
@@ -123,7 +129,8 @@ def _ordered(samples: Samples, semantics: str, order: str) -> Samples:
 
 
 def _evaluate(
-    model: Model, samples: Samples, target: list[str], semantics: str, order: str, step_us: int | None
+    model: Model, samples: Samples, target: list[str], semantics: str, order: str, step_us: int | None,
+    chain: bool,
 ) -> Evaluation:
     from i2e_deploy.chips import Injection
     from i2e_deploy.cli.common import console, progress_bar
@@ -136,7 +143,7 @@ def _evaluate(
     with progress_bar("evaluating", len(samples.frames)) as advance:
         result = evaluate(
             model.program, samples.frames, samples.labels, target, semantics, progress=lambda n, _: advance(n, ""),
-            injection=injection, network=model.network, recordings=samples.recordings,
+            injection=injection, network=model.network, recordings=samples.recordings, chain=chain,
         )  # fmt: skip
     costs = model.chip.costs(model.program, samples.frames[:ESTIMATED], injection, cores=model.cores)
     return replace(result, costs=costs)
