@@ -129,7 +129,12 @@ def _ordered(samples: Samples, semantics: str, order: str) -> Samples:
 
 
 def _evaluate(
-    model: Model, samples: Samples, target: list[str], semantics: str, order: str, step_us: int | None,
+    model: Model,
+    samples: Samples,
+    target: list[str],
+    semantics: str,
+    order: str,
+    step_us: int | None,
     chain: bool,
 ) -> Evaluation:
     from i2e_deploy.chips import Injection

@@ -77,9 +77,7 @@ def halves(layer: Any, name: str) -> list[Any]:
         bias = None if layer.bias is None else layer.bias[rows]
         shape = (len(weight), *layer.output_shape[1:])
         start = None if layer.initial is None else layer.initial[rows]
-        made.append(
-            replace(layer, name=f"{name}.{part}", weight=weight, bias=bias, output_shape=shape, initial=start)
-        )
+        made.append(replace(layer, name=f"{name}.{part}", weight=weight, bias=bias, output_shape=shape, initial=start))
     return made
 
 
