@@ -80,8 +80,8 @@ class Program(ABC):
             frames: integers [B, T, C, H, W], event counts >= 0.
             semantics: what a step means, one of `semantics`.
             engine: `"fast"`, or `"reference"` for the slow definition; the results are equal.
-            states: `Trace.states` of an earlier run of this program with the same B; None: where the program starts, zero if it says
-                nothing.
+            states: `Trace.states` of an earlier run of this program with the same B; None: where the program
+                starts, which is zero unless it says otherwise.
 
         Raises:
             InputError: wrong shape or dtype, negative counts, unknown semantics or engine, states of another

@@ -4,8 +4,9 @@ By what public text says of samna and its boards (Sinabs 3.1.3 `backend/dynapcnn
 
 - An event goes in when the board's stop watch, 32 bits of microseconds, has reached its time stamp; one that comes
   later goes in at once. So events are handed over a little ahead, and none across the wrap of the stop watch.
-- Neurons are set to zero, or to the initial states of the program, by writing them (`WriteNeuronValue`). Sinabs' issue 148 saw states that were not zero after
-  a reset, so some are read back (`ReadNeuronValue`) and the reset is repeated once.
+- Neurons are set to zero, or to the initial states of the program, by writing these (`WriteNeuronValue`). Sinabs'
+  issue 148 saw states that were not zero after a reset, so some are read back (`ReadNeuronValue`) and the reset is
+  repeated once.
 - Others report that the first event after such a reset is lost. So it is tried when the board is opened, and where it
   is lost the first event of each sample is sent twice.
 - A board that does not answer a reading at opening is used without: silence then marks the end of a sample.
