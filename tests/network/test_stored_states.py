@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from i2e_deploy.network.sinabs.export import to_sinabs
 SHAPE = (2, 6, 5)
 
 
-def ran(seed: int, batch: int = 1) -> tuple[nn.Sequential, torch.Tensor]:
+def ran(seed: int, batch: int = 1) -> tuple[Any, torch.Tensor]:
     """Two layers of neurons that hold the states of a run, and the next frames of it [T, C, H, W] of the first."""
     generator = torch.Generator().manual_seed(seed)
     module = nn.Sequential(
@@ -116,5 +117,5 @@ def test_what_cannot_hold_a_start_refuses_it(tmp_path: Path) -> None:
         to_sinabs(network, 4)
 
 
-def starts(network: Network) -> list[np.ndarray | None]:
+def starts(network: Network) -> list[Any]:
     return [layer.op.start for layer in network.layers if isinstance(layer.op, IntegrateAndFire)]

@@ -36,8 +36,10 @@ def with_states(network: Network, calls: Sequence[Call], choice: StatesChoice | 
     shapes, layers, notes = network.shapes(), [], []
     for layer in network.layers:
         op = layer.op
-        neurons = isinstance(op, IntegrateAndFire | LeakyIntegrateAndFire)
-        held = _held(layer.name, modules.get(layer.name)) if neurons else {}
+        if not isinstance(op, IntegrateAndFire | LeakyIntegrateAndFire):
+            layers.append(layer)
+            continue
+        held = _held(layer.name, modules.get(layer.name))
         if not any(array.any() for array in held.values()):
             layers.append(layer)
             continue
@@ -49,7 +51,7 @@ def with_states(network: Network, calls: Sequence[Call], choice: StatesChoice | 
             )
         if choice == "stored":
             start, samples = _first(layer.name, held["v_mem"], shapes[layer.name])
-            layers.append(replace(layer, op=replace(op, start=start)))  # type: ignore[call-arg]
+            layers.append(replace(layer, op=replace(op, start=start)))
             of = "" if samples == 1 else f", of the first of {samples} samples, as Sinabs takes them"
             notes.append(Note(layer.name, f"starts from the membrane states that the module holds{of}"))
             continue

@@ -17,17 +17,18 @@ from i2e_deploy.chips.dynapcnn import DynapcnnProgram, Source
 from i2e_deploy.chips.dynapcnn.checks.split import halves
 from i2e_deploy.chips.dynapcnn.formats.config import build_config
 from i2e_deploy.chips.dynapcnn.formats.program_file import from_tensors
+from i2e_deploy.chips.dynapcnn.lowering.calibrate import calibrate
 from i2e_deploy.chips.dynapcnn.peripherals import Readout
 from i2e_deploy.chips.dynapcnn.targets.board import BoardOptions
 from i2e_deploy.chips.dynapcnn.targets.board.fake import fake_samna
 from i2e_deploy.chips.trace import States
 from i2e_deploy.errors import FileFormatError, UnsupportedError
-from i2e_deploy.network import Network, from_sinabs
+from i2e_deploy.network import IntegrateAndFire, Network, from_sinabs
 
 SHAPE = (2, 8, 8)
 
 
-def ran(seed: int, far: float = 1.0) -> nn.Sequential:
+def ran(seed: int, far: float = 1.0) -> Any:
     """A module that holds the states of a run, `far` times as large."""
     generator = torch.Generator().manual_seed(seed)
     module = nn.Sequential(
@@ -64,7 +65,7 @@ def test_states_are_discretised_as_sinabs_does(seed: int, far: float) -> None:
     frames = np.random.default_rng(seed).integers(0, 3, (1, 5, *SHAPE))
     expected = run_oracle(theirs, frames).reshape(1, 5, -1)
     for engine in ("reference", "fast"):
-        np.testing.assert_array_equal(program.run(frames, engine=engine).output, expected)  # type: ignore[arg-type]
+        np.testing.assert_array_equal(program.run(frames, engine=engine).output, expected)
 
 
 def started(seed: int) -> tuple[DynapcnnProgram, DynapcnnProgram]:
@@ -143,6 +144,8 @@ def test_a_program_file_holds_them_and_checks_them() -> None:
     program, bare = started(3)
     tensors, data = program.to_tensors()
     for ours, again in zip(program.layers, from_tensors(tensors, data).layers, strict=True):
+        assert ours.initial is not None
+        assert again.initial is not None
         np.testing.assert_array_equal(ours.initial, again.initial)
     assert all(layer.initial is None for layer in from_tensors(*bare.to_tensors()).layers)
     with pytest.raises(FileFormatError, match="initial states of layer 'conv': int64"):
@@ -151,7 +154,7 @@ def test_a_program_file_holds_them_and_checks_them() -> None:
         from_tensors(tensors | {"conv.initial": tensors["conv.initial"][:1]}, data)
 
 
-def test_the_check_says_them_and_a_calibrated_program_keeps_them() -> None:
+def test_the_check_says_them() -> None:
     network, program = read(ran(1))
     found = [finding for finding in get("speck2f").check(network).findings if finding.rule == "initial states"]
     assert [finding.value for finding in found] == [
@@ -164,9 +167,22 @@ def test_parts_of_a_layer_keep_theirs() -> None:
     program, _ = started(2)
     first, last = program.layers
     joined = np.concatenate([part.initial for part in halves(first, first.name)])
+    assert first.initial is not None
     np.testing.assert_array_equal(joined, first.initial)
     spread = program.with_readout(Readout(threshold=2)).layers[1].initial
     assert spread is not None
     assert last.initial is not None
     np.testing.assert_array_equal(spread[::4], last.initial)
     assert np.count_nonzero(spread) == np.count_nonzero(last.initial)
+
+
+def test_a_calibrated_program_starts_from_them() -> None:
+    """At the scale of each layer, which the thresholds tell: that of the float layer is 1."""
+    network, _ = read(ran(1))
+    frames = np.random.default_rng(0).integers(0, 3, (2, 4, *SHAPE))
+    floats = [layer.op.start for layer in network.layers if isinstance(layer.op, IntegrateAndFire)]
+    for layer, start in zip(calibrate(network, frames).layers, floats, strict=True):
+        if start is not None:
+            assert layer.initial is not None
+            far = np.abs(layer.initial - start.reshape(layer.output_shape) * layer.threshold).max()
+            assert far <= 0.5 + 0.5 * np.abs(start).max() + 1e-3
