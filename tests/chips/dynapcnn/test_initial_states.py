@@ -31,7 +31,7 @@ SHAPE = (2, 8, 8)
 def ran(seed: int, far: float = 1.0) -> Any:
     """A module that holds the states of a run, `far` times as large."""
     generator = torch.Generator().manual_seed(seed)
-    module = nn.Sequential(
+    module: Any = nn.Sequential(
         conv(generator, 2, 3, 3, padding=1, bias=seed % 2 == 0), neurons(), nn.AvgPool2d(2),
         conv(generator, 3, 4, 3), neurons(), nn.Flatten(), linear(generator, 16, 5), neurons(),
     )  # fmt: skip
