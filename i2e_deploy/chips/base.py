@@ -85,7 +85,8 @@ class Program(ABC):
             frames: integers [B, T, C, H, W], event counts >= 0.
             semantics: what a step means, one of `semantics`.
             engine: `"fast"`, or `"reference"` for the slow definition; the results are equal.
-            states: `Trace.states` of an earlier run of this program with the same B; None: all zero.
+            states: `Trace.states` of an earlier run of this program with the same B; None: where the program
+                starts, which is zero unless it says otherwise.
 
         Raises:
             InputError: wrong shape or dtype, negative counts, unknown semantics or engine, states of another
@@ -136,17 +137,19 @@ class Program(ABC):
         semantics: Semantics = "timestep",
         engine: Engine = "fast",
         injection: Injection = SPREAD,
+        states: States | None = None,
     ) -> Trace:
         """Run frames, or a recording: in its own order and at its own times where the semantics have any.
 
         Args:
             given: frames as `run` takes them, or an event array.
             injection: how frames become events, and the duration of a step.
+            states: see `run`.
 
         Raises:
             InputError: see `run` and `in_steps`.
         """
-        return self.run(self.in_steps(given, injection.step_us), semantics, engine)
+        return self.run(self.in_steps(given, injection.step_us), semantics, engine, states)
 
     def run_on(
         self,

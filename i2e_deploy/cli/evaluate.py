@@ -39,6 +39,9 @@ Order = Annotated[
 Targets = Annotated[
     list[str], typer.Option(help="Where to run; give it again for each. float: the network before it became integers.")
 ]
+Chain = Annotated[
+    bool, typer.Option("--chain", help="Keep the states from sample to sample, as a board that is not reset.")
+]
 Power = Annotated[Path | None, typer.Option("--power-coefficients", help=COEFFICIENTS_HELP)]
 
 
@@ -66,6 +69,7 @@ def command(
     ] = None,
     step_us: StepUs = None,
     order: Order = "",
+    chain: Chain = False,
     power: Power = None,
     readout_kind: ReadoutKind = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -87,7 +91,8 @@ def command(
     Example: i2e-deploy evaluate demo_output/bundle frames.npz --target simulator --target reference
     """
     if len(chip) > 1:
-        single = {"--html": html is not None, "--junit": junit is not None, "--power-coefficients": power is not None}
+        single = {"--html": html is not None, "--junit": junit is not None, "--power-coefficients": power is not None,
+                  "--chain": chain}  # fmt: skip
         each = _beside(model, data, chip, target, (input_shape, read), (steps, limit), (semantics, order, step_us),
                        readout_kind, single, as_json)  # fmt: skip
         _refuse(
@@ -95,6 +100,7 @@ def command(
         )
         return
     from i2e_deploy.cli.common import console, print_json, read_model_of
+    from i2e_deploy.errors import InputError
     from i2e_deploy.files import replacing
     from i2e_deploy.reporting.evaluation import write_evaluation
     from i2e_deploy.reporting.junit import junit_xml
@@ -106,13 +112,15 @@ def command(
     scene = is_scene(deployed.program, data)
     if not Path(data).is_dir():
         reading.refuse(f"{data} is no folder of them")
+    if scene and chain:
+        raise InputError("--chain: a scene is one sample on a board; give recordings or frames")
     if scene:
         result, semantics = evaluate_scene(deployed.program, data, target, steps), "event"
     else:
         say = console(stderr=True).print
         shape = tuple(deployed.program.input_shape)
         samples = read_samples(Path(data), shape, steps, limit, say, reading.read)
-        result = _evaluate(deployed, _ordered(samples, semantics, order), target, semantics, order, step_us)
+        result = _evaluate(deployed, _ordered(samples, semantics, order), target, semantics, order, step_us, chain)
     if html is not None:
         write_evaluation(result, html)
     if junit is not None:
@@ -151,7 +159,7 @@ def _beside(
         deployed = replace(deployed, program=decided(deployed.program, readout_kind))
         shape = tuple(getattr(deployed.network, "input_shape", deployed.program.input_shape))
         given = read_samples(Path(data), shape, *samples, say)
-        results[name] = _evaluate(deployed, _ordered(given, semantics, order), target, semantics, order, step_us)
+        results[name] = _evaluate(deployed, _ordered(given, semantics, order), target, semantics, order, step_us, False)
     if as_json:
         print_json(evaluations_beside(results))
     else:
@@ -171,7 +179,13 @@ def _ordered(samples: Samples, semantics: str, order: str) -> Samples:
 
 
 def _evaluate(
-    model: Model, samples: Samples, target: list[str], semantics: str, order: str, step_us: int | None
+    model: Model,
+    samples: Samples,
+    target: list[str],
+    semantics: str,
+    order: str,
+    step_us: int | None,
+    chain: bool,
 ) -> Evaluation:
     from i2e_deploy.chips import Injection
     from i2e_deploy.cli.common import console, progress_bar
@@ -184,7 +198,7 @@ def _evaluate(
     with progress_bar("evaluating", len(samples.frames)) as advance:
         result = evaluate(
             model.program, samples.frames, samples.labels, target, semantics, progress=lambda n, _: advance(n, ""),
-            injection=injection, network=model.network, recordings=samples.recordings,
+            injection=injection, network=model.network, recordings=samples.recordings, chain=chain,
         )  # fmt: skip
     costs = model.chip.costs(model.program, samples.frames[:ESTIMATED], injection, cores=model.cores)
     return replace(result, costs=costs)

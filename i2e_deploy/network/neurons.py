@@ -29,7 +29,7 @@ SMALLEST, LARGEST = 1e-30, 1e30
 MAX_SPIKES = 2**31 - 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class IntegrateAndFire(Op):
     """Integrate-and-fire neurons without leak.
 
@@ -38,14 +38,19 @@ class IntegrateAndFire(Op):
         min_v: lower bound of the membrane potential; None = no bound.
         max_spikes: most spikes a neuron may emit in one step; None = as many as the threshold fits in.
         reset: after n spikes, `"subtract"` takes n thresholds off, `"zero"` sets the state to zero.
+        start: membrane potential before the first step, float32, spread over the neurons as NumPy does; None = 0.
     """
+
+    arrays: ClassVar[tuple[str, ...]] = ("start",)
 
     threshold: float = 1.0
     min_v: float | None = None
     max_spikes: int | None = None
     reset: ResetMode = "subtract"
+    start: Array | None = None
 
     def __post_init__(self) -> None:
+        _check_parameter("start", self.start)
         if not SMALLEST <= self.threshold <= LARGEST:
             raise InputError(f"spike threshold is {self.threshold:.3g}: it must be above 0 and within float32")
         if self.min_v is not None and not -LARGEST <= self.min_v <= 0:
@@ -57,14 +62,30 @@ class IntegrateAndFire(Op):
         if self.reset not in ("subtract", "zero"):
             raise InputError(f"reset is {self.reset!r}: choose 'subtract' or 'zero'")
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, IntegrateAndFire) or self._numbers() != other._numbers():
+            return False
+        if self.start is None or other.start is None:
+            return self.start is other.start
+        return np.array_equal(self.start, other.start)
+
+    def __hash__(self) -> int:
+        return hash(self._numbers())
+
+    def _numbers(self) -> tuple[float, float | None, int | None, str]:
+        return self.threshold, self.min_v, self.max_spikes, self.reset
+
     def output_shape(self, given: Sequence[Shape]) -> Shape:
         """See `Op.output_shape`: that of its input."""
-        return one_input(given)
+        shape = one_input(given)
+        _check_spread("start", self.start, shape)
+        return shape
 
     def step(self, given: Sequence[Tensor], state: State) -> tuple[Tensor, State]:
         """See `Op.step`: integrate, fire, reset, and only then hold the state at the lower bound."""
         (x,) = given
-        v = state["v_mem"] + x if state else x
+        start = as_given(self.start, x)
+        v = state["v_mem"] + x if state else x if start is None else start + x
         spikes = (v / self.threshold).trunc().clamp(min=0, max=self.max_spikes)
         v = v - spikes * self.threshold if self.reset == "subtract" else v * (spikes == 0)
         if self.min_v is not None:  # a sum, as sinabs' lif_forward_single: a maximum rounds otherwise in float32
@@ -73,7 +94,8 @@ class IntegrateAndFire(Op):
 
     def describe(self) -> str:
         """See `Op.describe`."""
-        return f"IF threshold {self.threshold:g}, reset {self.reset}"
+        start = "" if self.start is None else f", start {_range(self.start)}"
+        return f"IF threshold {self.threshold:g}, reset {self.reset}{start}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,12 +194,7 @@ class LeakyIntegrateAndFire(Op):
         """See `Op.output_shape`: that of its input."""
         shape = one_input(given)
         for name in self.arrays:
-            array = getattr(self, name)
-            if array is not None and not spreads(array.shape, shape):
-                raise InputError(
-                    f"has {name} of shape {list(array.shape)} for neurons of shape {list(shape)}: "
-                    "give one value, one a channel (C, 1, 1), or one a neuron"
-                )
+            _check_spread(name, getattr(self, name), shape)
         return shape
 
     def step(self, given: Sequence[Tensor], state: State) -> tuple[Tensor, State]:
@@ -256,7 +273,7 @@ def without_leak(op: LeakyIntegrateAndFire) -> tuple[IntegrateAndFire, Array, Ar
 
     They compute the same, up to the rounding of gain * x + bias.
     """
-    plain = (op.current_decay, op.adaptation_decay, op.start)
+    plain = (op.current_decay, op.adaptation_decay)
     if op.threshold is None or any(part is not None for part in plain) or (op.decay != 1).any() or op.strict:
         return None
     if op.reset == "none" or op.late_reset or op.backlog:
@@ -271,7 +288,7 @@ def without_leak(op: LeakyIntegrateAndFire) -> tuple[IntegrateAndFire, Array, Ar
         return None
     low = None if op.min_v is None else float(op.min_v.flat[0])
     reset: ResetMode = "subtract" if op.reset == "subtract" else "zero"
-    neurons = IntegrateAndFire(float(op.threshold.flat[0]), low, op.max_spikes, reset)
+    neurons = IntegrateAndFire(float(op.threshold.flat[0]), low, op.max_spikes, reset, op.start)
     one, none = np.ones((), np.float32), np.zeros((), np.float32)
     return neurons, one if op.gain is None else op.gain, none if op.bias is None else op.bias
 
@@ -305,6 +322,15 @@ def _check_parameter(name: str, array: Array | None) -> None:
 
 def _or_zero(value: Tensor | None) -> Tensor | int:
     return 0 if value is None else value
+
+
+def _check_spread(name: str, array: Array | None, shape: Shape) -> None:
+    """Raise InputError unless a parameter spreads over neurons of `shape`."""
+    if array is not None and not spreads(array.shape, shape):
+        raise InputError(
+            f"has {name} of shape {list(array.shape)} for neurons of shape {list(shape)}: "
+            "give one value, one a channel (C, 1, 1), or one a neuron"
+        )
 
 
 def _range(array: Array) -> str:

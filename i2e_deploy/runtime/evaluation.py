@@ -17,6 +17,8 @@ from i2e_deploy.text import aligned, counted, said
 
 #: `Evaluation.order` of recordings that ran as they were recorded.
 OWN_ORDER = "as recorded"
+#: What a table says of samples that did not start afresh.
+CHAINED = "states kept from sample to sample"
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,6 +156,7 @@ class Evaluation:
         sample_seconds: time that a sample's input takes on a board; 0: not known.
         costs: what the program is expected to cost, where that was asked for.
         order: of the events, where they went in one by one; "" elsewhere.
+        chained: samples ran one after the other, each from the states in which the last one ended.
     """
 
     results: tuple[TargetResult, ...]
@@ -163,6 +166,7 @@ class Evaluation:
     sample_seconds: float = 0.0
     costs: Costs | None = None
     order: str = ""
+    chained: bool = False
 
     @property
     def accuracy(self) -> float | None:
@@ -172,7 +176,8 @@ class Evaluation:
     @property
     def how(self) -> str:
         """Semantics and order of the events, for people."""
-        return f"semantics {self.semantics}" + (f", order of events: {self.order}" if self.order else "")
+        order = f", order of events: {self.order}" if self.order else ""
+        return f"semantics {self.semantics}{order}" + (f", {CHAINED}" if self.chained else "")
 
     def __repr__(self) -> str:
         verdicts = [result.verdict for result in self.results]
@@ -198,6 +203,7 @@ class Evaluation:
             "samples": self.total,
             "semantics": self.semantics,
             "order": self.order,
+            "chained": self.chained,
             "sample_seconds": self.sample_seconds,
             "estimate": None if self.costs is None else self.costs.to_dict(),
             "targets": {result.target: result.to_dict() for result in self.results},

@@ -16,11 +16,11 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.chips.base import SPREAD, Program
+from i2e_deploy.chips.base import SIMULATORS, SPREAD, Program
 from i2e_deploy.chips.integers import AnyNetwork
 from i2e_deploy.chips.options import FLOAT, Injection, Semantics, Target
-from i2e_deploy.chips.trace import Integers, Power, Trace
-from i2e_deploy.errors import InputError
+from i2e_deploy.chips.trace import Integers, Power, States, Trace
+from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.events.array import Events
 from i2e_deploy.runtime.agreement import Agreement, Parting, first_divergence, partings
 from i2e_deploy.runtime.comparison import Difference
@@ -39,8 +39,9 @@ def evaluate(
     injection: Injection = SPREAD,
     network: AnyNetwork | None = None,
     recordings: Sequence[Events] = (),
+    chain: bool = False,
 ) -> Evaluation:
-    """Run every sample on every target, batch by batch, each from a fresh state.
+    """Run every sample on every target, batch by batch, each from a fresh state, or from where the last one ended.
 
     Args:
         frames: integers [N, T, C, H, W].
@@ -54,14 +55,20 @@ def evaluate(
         recordings: the same samples as events in pixels of the input, the first at 0: where the semantics has times of
             its own they run in place of the frames, in their own order and at their own times, one by one (but for
             `float`). A step of theirs is as long as their last event and T of `frames` make it.
+        chain: samples run one after the other and keep the states, as on a board that nobody resets.
 
     Raises:
         InputError: no samples, labels that do not fit, a target named twice, or with labels an output that is silent on
             every sample where spikes decide (`Program.deciding`).
-        UnsupportedError: a target that the program does not have, or `float` without a float network.
+        UnsupportedError: a target that the program does not have, or that resets its states with `chain`; or `float`
+            without a float network.
         MissingDependency: the software of a target is not installed.
     """
     _check_asked(frames, labels, targets)
+    if chain:
+        _check_chain(targets)
+        batch_size = 1
+    kept: dict[str, States | None] = dict.fromkeys(targets)
     if "simulator" in targets:
         program.run_on("simulator", frames[:1], semantics)  # compiled before the first batch is timed
     if FLOAT in targets:
@@ -79,7 +86,12 @@ def evaluate(
         for name in targets:
             began = time.perf_counter()
             given = recordings[start] if timed and name != FLOAT else batch
-            trace = _run(program, network, name, given, semantics, _own_step(injection, given, frames.shape[1]))
+            step = _own_step(injection, given, frames.shape[1])
+            if chain:
+                trace = program.simulate(given, semantics, SIMULATORS[name], step, kept[name])
+                kept[name] = trace.states
+            else:
+                trace = _run(program, network, name, given, semantics, step)
             traces[name] = trace
             seconds = time.perf_counter() - began
             _check_labels(labels, trace)
@@ -99,7 +111,7 @@ def evaluate(
     sample_seconds = frames.shape[1] * injection.step_us * 1e-6
     order = "" if semantics == "timestep" else OWN_ORDER if timed else f"{injection.order}, in the steps of frames"
     pairs = _pairs(results, divergences, apart)
-    return Evaluation(results, pairs, len(frames), semantics, sample_seconds, order=order)
+    return Evaluation(results, pairs, len(frames), semantics, sample_seconds, order=order, chained=chain)
 
 
 def _check_asked(frames: Integers, labels: NDArray[np.int64] | None, targets: Sequence[Target]) -> None:
@@ -107,6 +119,16 @@ def _check_asked(frames: Integers, labels: NDArray[np.int64] | None, targets: Se
         raise InputError(f"{len(frames)} samples and {0 if labels is None else len(labels)} labels: give one a sample")
     if not targets or len(set(targets)) != len(targets):
         raise InputError(f"targets {list(targets)}: name at least one, each once")
+
+
+def _check_chain(targets: Sequence[Target]) -> None:
+    """Raise UnsupportedError unless every target can go on from states."""
+    for name in targets:
+        if name not in SIMULATORS:
+            raise UnsupportedError(
+                f"target {name!r} starts every sample afresh: states are kept from sample to sample on "
+                f"{' and '.join(SIMULATORS)} alone; leave out the target, or the chain"
+            )
 
 
 def _run(

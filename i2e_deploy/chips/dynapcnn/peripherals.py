@@ -117,5 +117,9 @@ def spread(layer: L) -> L:
     if old.bias is not None:
         bias = np.zeros(channels, old.bias.dtype)
         bias[::SPACING] = old.bias
-    changed: L = replace(old, weight=weight, bias=bias, output_shape=(channels, *old.output_shape[1:]))
+    shape, start = (channels, *old.output_shape[1:]), None
+    if old.initial is not None:
+        start = np.zeros(shape, old.initial.dtype)
+        start[::SPACING] = old.initial
+    changed: L = replace(old, weight=weight, bias=bias, output_shape=shape, initial=start)
     return changed

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from i2e_deploy.chips.deciding import COUNT, Deciding
 from i2e_deploy.chips.dynapcnn.peripherals import CLASSES, SPACING, EventFilter, Readout, spread
-from i2e_deploy.chips.trace import Integers
+from i2e_deploy.chips.trace import Integers, States
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.events import Events
 from i2e_deploy.network import INPUT, ResetMode, Sensor
@@ -52,6 +52,7 @@ class CoreLayer:
         input_shape: (C, H, W) after pooling.
         output_shape: (C, H, W) of the neurons.
         decimation: the core passes one of so many spikes on; 1 = all. Only `event` semantics know it.
+        initial: int16 [C, H, W], state of every neuron before the first event; None = 0.
     """
 
     name: str
@@ -67,6 +68,7 @@ class CoreLayer:
     input_shape: tuple[int, int, int]
     output_shape: tuple[int, int, int]
     decimation: int = 1
+    initial: NDArray[np.int16] | None = None
 
     def __repr__(self) -> str:
         return said(self, repr(self.name), self.describe(), f"neurons {shape_text(self.output_shape)}")
@@ -152,6 +154,19 @@ class CoreNetwork:
         """(C, H, W) of the input as it reaches the cores, and of every layer, by name."""
         at_cores = self.input_shape if self.sensor is None else self.sensor.shape(self.input_shape)
         return {INPUT: at_cores, **{layer.name: layer.output_shape for layer in self.layers}}
+
+    def initial_states(self, samples: int) -> States | None:
+        """Where so many samples start in time steps, `v_mem` int64 [B, C, H, W] by layer; None: all from zero."""
+        if all(layer.initial is None for layer in self.layers):
+            return None
+        zero = np.zeros((), np.int64)
+        starts = {layer.name: zero if layer.initial is None else layer.initial for layer in self.layers}
+        return {
+            layer.name: {
+                "v_mem": np.array(np.broadcast_to(starts[layer.name], (samples, *layer.output_shape)), np.int64)
+            }
+            for layer in self.layers
+        }
 
     def state_shapes(self, semantics: str) -> dict[str, dict[str, tuple[int, ...]]]:
         """Shape of every state variable of a trace in these semantics, by layer, without the batch."""

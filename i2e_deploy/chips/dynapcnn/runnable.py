@@ -106,11 +106,12 @@ class DynapcnnProgram(CoreNetwork, Program):
         semantics: Semantics = "timestep",
         engine: Engine = "fast",
         injection: Injection = Injection(),  # noqa: B008 - frozen
+        states: States | None = None,
     ) -> Trace:
         """See `Program.simulate`: as events, a recording keeps its own order and times."""
         if semantics == "event":
-            return self.run_events(given, engine, options=injection)
-        return super().simulate(given, semantics, engine, injection)
+            return self.run_events(given, engine, states, injection)
+        return super().simulate(given, semantics, engine, injection, states)
 
     def in_steps(self, given: Integers | Events, step_us: int) -> Integers:
         """See `Program.in_steps`; a sensor that merges polarities takes them as one."""

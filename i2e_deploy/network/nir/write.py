@@ -189,6 +189,11 @@ def _node(layer: Layer, given: Shape, made: Shape, dt: float | None) -> _Node:
         raise UnsupportedError(
             f"layer {layer.name!r} is a {type(op).__name__}: NIR has no node for it; {_WAYS.get(type(op), _OTHER)}"
         )
+    if op.start is not None:
+        raise UnsupportedError(
+            f"layer {layer.name!r} starts from membrane states, for which NIR has no field: read the network with "
+            "states='zero', or take the start off (dataclasses.replace(op, start=None))"
+        )
     notes = {"reset": op.reset, "min_v": op.min_v, "max_spikes": op.max_spikes}
     return {
         "type": "IF",

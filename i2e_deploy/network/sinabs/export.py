@@ -112,6 +112,11 @@ def _module(layer: Layer, neurons: Any, options: dict[str, Any]) -> Any:
     if isinstance(op, Flatten):
         return nn.Flatten()
     if isinstance(op, IntegrateAndFire):
+        if op.start is not None:
+            raise UnsupportedError(
+                f"layer {layer.name!r} starts from membrane states, which are not exported: read the network with "
+                "states='zero', or take the start off (dataclasses.replace(op, start=None))"
+            )
         return _neurons(op, neurons, options)
     raise UnsupportedError(
         f"layer {layer.name!r} is a {type(op).__name__}: pre-process the frames before, and leave it out"

@@ -19,13 +19,16 @@ from i2e_deploy.network.op import Shape
 from i2e_deploy.network.sinabs.judge import judged
 from i2e_deploy.network.sinabs.layers import CONTAINERS, IGNORED, LEAVES, readers
 from i2e_deploy.network.sinabs.neurons import NEURONS
+from i2e_deploy.network.sinabs.states import StatesChoice, with_states
 from i2e_deploy.network.sinabs.time import timed_calls
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-def from_sinabs(module: nn.Module, input_shape: Shape, example: Any = None) -> Network:
+def from_sinabs(
+    module: nn.Module, input_shape: Shape, example: Any = None, states: StatesChoice | None = None
+) -> Network:
     """Read a Sinabs network as it computes in evaluation mode, whatever mode it is in.
 
     Args:
@@ -44,8 +47,9 @@ def from_sinabs(module: nn.Module, input_shape: Shape, example: Any = None) -> N
     Weights are those that the next forward would use: masks of `prune`, weight and spectral norm and parametrizations
     are applied. Every other hook is refused. Weights of another precision than float32 leave a note.
 
-    Membrane potentials that a forward pass has left in the module are not part of the network: it starts from
-    zero. (Sinabs would quantise them too, which can change the scale of the weights: reset the states first.)
+    Membrane states that a forward pass has left in the module: Sinabs quantises them and writes them to the chip.
+    `states="stored"` takes those of the first sample of their batch as the start of the network, `"zero"` starts it
+    from zero. Without a choice it starts from zero, and states that are not zero leave a doubtful note.
 
     Raises:
         UnsupportedError: a module that has no exact counterpart, or, with an example, one that computes something else
@@ -70,7 +74,8 @@ def from_sinabs(module: nn.Module, input_shape: Shape, example: Any = None) -> N
     _check_outputs([stands_for[name] for name in outputs], {stands_for[source] for _, source in reads})
     network = Network(shape, tuple(layers.values()), tuple(notes))
     norm_calls = [call.name for call in found if call.kind in BATCH_NORMS]
-    return judged(network, module, example, found, stands_for, norm_calls, outputs, timed[INPUT])
+    network = judged(network, module, example, found, stands_for, norm_calls, outputs, timed[INPUT])  # from zero
+    return with_states(network, found, states)
 
 
 def _layers(

@@ -20,7 +20,8 @@ from i2e_deploy.chips.profile import load_profile
 from i2e_deploy.chips.trace import LayerCounts, States, Trace
 from i2e_deploy.events.array import Events, empty_events
 from i2e_deploy.events.files import read_events
-from i2e_deploy.network import Conv2d, Flatten, IntegrateAndFire, Linear, Pool2d, chain, read_nir
+from i2e_deploy.network import from_sinabs, read_nir
+from i2e_deploy.network.sinabs.states import StatesChoice
 from i2e_deploy.runtime import beside_chip
 
 #: The first N-MNIST test recording of each class, which the authors of the NIR paper (Nature Communications 2024) sent.
@@ -114,44 +115,44 @@ def test_four_layers_from_the_states_that_training_left() -> None:
 
     Another run of the chip gave 40 spikes in the last layer.
     """
-    program, states = four_layers()
+    program = four_layers("stored")
     events = read_events(public("nmnist_small/test/0/60004.bin")).events
-    totals = [int(count.spikes) for count in program.run_events(events, states=states).counts.values()]
+    totals = [int(count.spikes) for count in program.run_events(events).counts.values()]
     chips = [31_831, 12_906, 633, 38]
     for ours, theirs, bound in zip(totals, chips, (3, 14, 0, 2), strict=True):
         assert abs(ours - theirs) <= bound, (totals, chips)
     for counts in (totals, chips):
         assert " / ".join(f"{count:,}" for count in counts) in figure("four-layers")
-    fresh = [int(count.spikes) for count in program.run_events(events).counts.values()]
+    fresh = [int(count.spikes) for count in four_layers("zero").run_events(events).counts.values()]
     assert all(fresh[i] < 0.98 * chips[i] for i in (0, 1))  # from zero, the first layers are too quiet
 
 
-def four_layers() -> tuple[DynapcnnProgram, States]:
-    """The network of the record and the states that training left, in its integers."""
+def four_layers(states: StatesChoice) -> DynapcnnProgram:
+    """The network of the record, with or without the states that training left, through the reader of Sinabs."""
+    torch, sinabs = pytest.importorskip("torch"), pytest.importorskip("sinabs.layers")
     from safetensors.numpy import load_file
+    from torch import nn
 
-    held = load_file(record("speck2f_four_layers/network.safetensors"))
-    neurons = IntegrateAndFire(1.0, -1.0)
-    net = chain(
-        (2, 34, 34),
-        {
-            "0": Conv2d(held["0.weight"], padding=(1, 1)), "1": neurons, "2": Pool2d((2, 2)),
-            "3": Conv2d(held["3.weight"], padding=(1, 1)), "4": neurons, "5": Pool2d((2, 2)),
-            "6": Conv2d(held["6.weight"], padding=(1, 1), stride=(2, 2)), "7": neurons,
-            "8": Flatten(), "9": Linear(held["9.weight"]), "10": neurons,
-        },
+    def neurons() -> nn.Module:
+        iaf: nn.Module = sinabs.IAFSqueeze(batch_size=1, min_v_mem=-1.0)
+        return iaf
+
+    module = nn.Sequential(
+        nn.Conv2d(2, 8, 3, padding=1, bias=False), neurons(), nn.AvgPool2d(2),
+        nn.Conv2d(8, 16, 3, padding=1, bias=False), neurons(), nn.AvgPool2d(2),
+        nn.Conv2d(16, 16, 3, padding=1, stride=2, bias=False), neurons(),
+        nn.Flatten(), nn.Linear(16 * 4 * 4, 10, bias=False), neurons(),
     )  # fmt: skip
-    program = get("speck2f").lower(net)
+    for name, values in load_file(record("speck2f_four_layers/network.safetensors")).items():
+        number, _, what = name.partition(".")
+        held = torch.from_numpy(values)
+        if what == "v_mem":
+            module[int(number)].v_mem = held
+        else:
+            module[int(number)].weight = nn.Parameter(held)
+    program = get("speck2f").lower(from_sinabs(module, (2, 34, 34), states=states))
     assert isinstance(program, DynapcnnProgram)
-    states: States = {
-        layer.name: {
-            "v_mem": np.rint(held[f"{int(layer.name) + 1}.v_mem"][:1] * layer.threshold)
-            .astype(np.int64)
-            .reshape(1, *layer.output_shape)
-        }
-        for layer in program.layers
-    }
-    return program, states
+    return program
 
 
 def test_energy_of_an_operation_lies_in_the_profiles_range() -> None:
@@ -160,9 +161,9 @@ def test_energy_of_an_operation_lies_in_the_profiles_range() -> None:
     Readings come in bursts, so their number times the period (20 ms) is the time; the stop watch starts anew at every
     recording. The rest before it lies in the profile's ranges too, rail by rail.
     """
-    program, states = four_layers()
+    program = four_layers("stored")
     events = read_events(public("nmnist_small/test/0/60004.bin")).events
-    synops = sum(count.synops for count in program.run_events(events, states=states).counts.values())
+    synops = sum(count.synops for count in program.run_events(events).counts.values())
     energy = PROFILE.estimate("synop_energy")
     with np.load(record("speck2f_power/power_series.npz"), allow_pickle=False) as series:
         for run in ("d4a1528", "90f4523"):

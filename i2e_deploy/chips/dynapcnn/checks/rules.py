@@ -177,7 +177,18 @@ def bias(stage: Stage, integers: Quantised, profile: Profile) -> Iterator[Findin
 
 
 #: Rules that look at shapes alone, not at integers.
+def initial_states(stage: Stage, integers: Quantised, profile: Profile) -> Iterator[Finding]:
+    """Neurons that do not start at zero: the chip does so once, after its configuration."""
+    if integers.initial is not None and integers.initial.any():
+        yield Finding(
+            "initial states", stage.name, int(np.count_nonzero(integers.initial)), 0, "neurons", "info",
+            "they hold for the first sample; a board that is not reset goes on from where that ended "
+            "(evaluate --chain); to start from zero read the network with states='zero'",
+            "sinabs 3.1.3 backend/dynapcnn/chips/dynapcnn.py neurons_initial_value",
+        )  # fmt: skip
+
+
 SHAPE_RULES: tuple[Rule, ...] = (input_size, output_size, features, kernel, stride, padding, pooling)
 RULES: tuple[Rule, ...] = (
-    *SHAPE_RULES, destinations, memory, threshold, lower_bound, precision, leftover, bias,
+    *SHAPE_RULES, destinations, memory, threshold, lower_bound, precision, leftover, bias, initial_states,
 )  # fmt: skip

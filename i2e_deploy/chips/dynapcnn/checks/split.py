@@ -76,7 +76,8 @@ def halves(layer: Any, name: str) -> list[Any]:
         weight = layer.weight[rows]
         bias = None if layer.bias is None else layer.bias[rows]
         shape = (len(weight), *layer.output_shape[1:])
-        made.append(replace(layer, name=f"{name}.{part}", weight=weight, bias=bias, output_shape=shape))
+        start = None if layer.initial is None else layer.initial[rows]
+        made.append(replace(layer, name=f"{name}.{part}", weight=weight, bias=bias, output_shape=shape, initial=start))
     return made
 
 

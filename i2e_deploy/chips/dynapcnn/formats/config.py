@@ -120,7 +120,7 @@ def _core(layer: CoreLayer, destinations: list[dict[str, Any]], monitored: bool)
         "return_to_zero": layer.reset == "zero",
         "threshold_high": layer.threshold,
         "threshold_low": layer.min_v,
-        "neurons_initial_value": 0,
+        "neurons_initial_value": 0 if layer.initial is None else layer.initial.transpose(0, 2, 1).tolist(),
         "monitor_enable": monitored,
         "destinations": destinations,
         "input_congestion_balancer_enable": False,

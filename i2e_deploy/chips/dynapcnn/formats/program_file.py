@@ -29,7 +29,7 @@ def to_tensors(network: CoreNetwork) -> tuple[dict[str, Integers], dict[str, Any
     rows = []
     for layer in network.layers:
         row = asdict(layer)
-        for key in ("weight", "bias"):
+        for key in ("weight", "bias", "initial"):
             array = row.pop(key)
             if array is not None:
                 tensors[f"{layer.name}.{key}"] = array
@@ -85,6 +85,7 @@ def _read_layer(row: Mapping[str, Any], tensors: Mapping[str, Integers]) -> Core
         input_shape=_shape(row["input_shape"]),
         output_shape=_shape(row["output_shape"]),
         decimation=checked_integer(row.get("decimation", 1), 1, 512),
+        initial=tensors.get(f"{name}.initial"),  # type: ignore[arg-type]
     )
     if layer.reset not in ("subtract", "zero"):
         raise ValueError(f"reset {layer.reset!r} of layer {name!r}")
@@ -92,6 +93,8 @@ def _read_layer(row: Mapping[str, Any], tensors: Mapping[str, Integers]) -> Core
         raise ValueError(f"weights of layer {name!r}: {weight.dtype} {weight.shape}")
     if min(layer.weight.shape) < 1 or min(layer.stride) < 1 or (bias is not None and bias.shape != weight.shape[:1]):
         raise ValueError(f"stride or bias of layer {name!r}")
+    if layer.initial is not None and (layer.initial.dtype != np.int16 or layer.initial.shape != layer.output_shape):
+        raise ValueError(f"initial states of layer {name!r}: {layer.initial.dtype} {layer.initial.shape}")
     return layer
 
 

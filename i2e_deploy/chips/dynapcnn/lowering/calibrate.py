@@ -66,7 +66,7 @@ def effective_bits(layer: CoreLayer) -> float:
 
 def _candidates(stage: Stage) -> list[Quantised]:
     """Sinabs' own integers where they are legal, and each factor."""
-    limit = STATE_HIGH / stage.neuron.threshold
+    limit = STATE_HIGH / max(stage.neuron.threshold, 0 if stage.initial is None else float(np.abs(stage.initial).max()))
     largest = float(np.abs(stage.weight).max())
     free = limit if largest == 0 else min(limit, WEIGHT_HIGH / largest)
     found = [_at(stage, min(limit, free * factor)) for factor in FACTORS]
@@ -89,6 +89,7 @@ def _at(stage: Stage, scale: float) -> Quantised:
         threshold=max(1, round(neuron.threshold * scale)),
         min_v=min(-1, low),
         scale=scale,
+        initial=None if stage.initial is None else np.rint(stage.initial * scale).astype(np.int16),
     )
 
 
@@ -111,6 +112,7 @@ def _float_spikes(stage: Stage, given: NDArray[np.int64]) -> NDArray[np.int64]:
         ).numpy()  # fmt: skip
     current = current.reshape(*given.shape[:2], *stage.output_shape)
     neuron, v, spikes = stage.neuron, np.zeros_like(current[:, 0]), np.zeros(current.shape, np.int64)
+    v = v if stage.initial is None else v + stage.initial
     for t in range(current.shape[1]):
         v = v + current[:, t]
         n = np.where(v > 0, v // neuron.threshold, 0)

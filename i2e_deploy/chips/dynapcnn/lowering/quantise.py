@@ -3,7 +3,7 @@
 One scale a core brings weights and bias into 8 bits and threshold and lower bound into 16 bits:
 
     scale(x, bits) = hi / max x    if |min x| <= max x * |lo / hi|,  else  |lo / min x|
-    scale = min(scale(weight, 8), scale(bias, 8), scale([min_v, threshold], 16))
+    scale = min(scale(weight, 8), scale(bias, 8), scale([min_v, threshold], 16), scale(initial states, 16))
     integer = round_half_even(x * scale)
 
 in float32 throughout, because that is what decides the last bit. A lower bound of None counts as -32768.
@@ -33,6 +33,7 @@ class Quantised:
     threshold: int
     min_v: int
     scale: float
+    initial: NDArray[np.int16] | None = None
 
     @property
     def effective_bits(self) -> float:
@@ -48,6 +49,8 @@ def quantise(stage: Stage) -> Quantised:
     scales = [_scale(stage.weight, WEIGHT_BITS), _scale(bounds, STATE_BITS)]
     if stage.bias is not None:
         scales.append(_scale(stage.bias, WEIGHT_BITS))
+    if stage.initial is not None:  # discretize.py: `if spike_lyr.is_state_initialised()`
+        scales.append(_scale(stage.initial, STATE_BITS))
     scale: np.float32 = min(scales)
     low, threshold = _integers(bounds, scale)
     return Quantised(
@@ -56,12 +59,13 @@ def quantise(stage: Stage) -> Quantised:
         threshold=int(threshold),
         min_v=int(low),
         scale=float(scale),
+        initial=None if stage.initial is None else _integers(stage.initial, scale).astype(np.int16),
     )
 
 
 def of_layer(layer: CoreLayer) -> Quantised:
     """The integers of a core layer; the scale that made them is the ratio of the thresholds, not kept."""
-    return Quantised(layer.weight, layer.bias, layer.threshold, layer.min_v, float("nan"))
+    return Quantised(layer.weight, layer.bias, layer.threshold, layer.min_v, float("nan"), layer.initial)
 
 
 def core_layer(stage: Stage, integers: Quantised) -> CoreLayer:
@@ -81,6 +85,7 @@ def core_layer(stage: Stage, integers: Quantised) -> CoreLayer:
         reset=stage.neuron.reset,
         input_shape=(c_in, h_in, w_in),
         output_shape=(c_out, h_out, w_out),
+        initial=integers.initial,
     )
 
 

@@ -46,6 +46,7 @@ class Stage:
         input_shape: (C, H, W) after pooling.
         output_shape: (C, H, W) of the neurons.
         destinations: how many stages (or outputs) it feeds.
+        initial: float32 [C, H, W], where its neurons start, in units of the weights; None = 0.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Stage:
     input_shape: Shape
     output_shape: Shape
     destinations: int
+    initial: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -218,7 +220,10 @@ def _stage(layer: Layer, neuron: IntegrateAndFire, paths: Sequence[_Path], shape
     factor = factors.pop()
     if factor != 1:  # in float32, as sinabs: dynapcnn_layer.py `conv.weight * self._rescale_weights`
         weight = weight * np.float32(factor)
-    return Stage(layer.name, (), weight, op.bias, stride, padding, neuron, input_shape, output_shape, 0)
+    start = neuron.start
+    if start is not None:  # spread as the float layer does, which may have one axis
+        start = np.broadcast_to(start, shapes[layer.name]).reshape(output_shape).copy()
+    return Stage(layer.name, (), weight, op.bias, stride, padding, neuron, input_shape, output_shape, 0, start)
 
 
 def _as_convolution(weight: Array) -> tuple[Array, Pair, Pair]:

@@ -57,8 +57,11 @@ class EventRun:
 
 
 def fresh_states(program: CoreNetwork) -> dict[str, CoreState]:
-    """All neurons at zero."""
-    return {layer.name: CoreState(np.zeros(layer.output_shape, np.int16)) for layer in program.layers}
+    """All neurons at zero, or where the program says that they start."""
+    return {
+        layer.name: CoreState(np.zeros(layer.output_shape, np.int16) if layer.initial is None else layer.initial.copy())
+        for layer in program.layers
+    }
 
 
 def run_event_reference(
@@ -67,7 +70,7 @@ def run_event_reference(
     options: EventOptions,
     states: Mapping[str, CoreState] | None = None,
 ) -> EventRun:
-    """Run one sample: STIMULUS array in order of injection, from `states` or from zero."""
+    """Run one sample: STIMULUS array in order of injection, from `states` or from a fresh start."""
     states = fresh_states(program) if states is None else states
     spikes: dict[str, Spikes] = {INPUT: as_spikes(stimuli)}
     after: dict[str, CoreState] = {}

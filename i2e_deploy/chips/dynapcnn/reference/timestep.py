@@ -25,7 +25,8 @@ STATE_LOW, STATE_HIGH = -(2**15), 2**15 - 1
 
 
 def run_reference(program: CoreNetwork, frames: AnyIntegers, before: States | None = None) -> Trace:
-    """Run [B, T, C, H, W] event counts from the states `before` (None: all zero); see `Trace`."""
+    """Run [B, T, C, H, W] event counts from the states `before` (None: where the program starts); see `Trace`."""
+    before = program.initial_states(len(frames)) if before is None else before
     spikes: dict[str, Integers] = {"input": frames.astype(np.int64)}
     states, counts = {}, {}
     for layer in program.layers:

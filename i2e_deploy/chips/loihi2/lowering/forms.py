@@ -116,6 +116,8 @@ def standard(form: Form) -> Form:
 
 
 def _integrate_and_fire(op: IntegrateAndFire, size: int) -> Form:
+    if op.start is not None and op.start.any():
+        raise UnsupportedError("starts from states that are not 0: the chip starts at 0; read it with states='zero'")
     one = np.ones(size)
     return Form(
         gain=one, unit=one, bias=0 * one, kept=one, current_kept=0 * one, threshold=op.threshold * one,

@@ -43,6 +43,7 @@ MOST_SCATTERED = 16
 
 def run_engine(program: CoreNetwork, frames: Integers, before: States | None = None) -> Trace:
     """`reference.run_reference`, fast; where counts could leave 32 bits, the reference itself."""
+    before = program.initial_states(len(frames)) if before is None else before
     try:
         return _run(program, frames, before)
     except _BeyondExact:

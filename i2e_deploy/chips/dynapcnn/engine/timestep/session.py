@@ -168,6 +168,7 @@ class TimestepSession(Session):
 
     def _load(self, states: States | None) -> None:
         self._wide = None
+        states = self._program.initial_states(1) if states is None else states
         for core in self._cores:
             v = None if states is None else states[core.layer.name]["v_mem"][0]
             core.largest = 0 if v is None else int(np.abs(v).max())

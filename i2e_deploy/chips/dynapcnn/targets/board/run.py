@@ -27,7 +27,7 @@ from i2e_deploy.network import INPUT
 
 
 def run_board(program: CoreNetwork, given: Integers | Events, options: BoardOptions) -> Trace:
-    """Run on the first free board or on `options.name`, each sample from zero states.
+    """Run on the first free board or on `options.name`, each sample from the initial states of the program.
 
     Pre-processing and event filter follow the chip's own pixels: for what the host sends the host does them and
     it counts the spikes of the classes, too: the chip's readout block is left off.

@@ -4,8 +4,9 @@ By what public text says of samna and its boards (Sinabs 3.1.3 `backend/dynapcnn
 
 - An event goes in when the board's stop watch, 32 bits of microseconds, has reached its time stamp; one that comes
   later goes in at once. So events are handed over a little ahead, and none across the wrap of the stop watch.
-- Neurons are set to zero by writing zeros (`WriteNeuronValue`). Sinabs' issue 148 saw states that were not zero after
-  a reset, so some are read back (`ReadNeuronValue`) and the reset is repeated once.
+- Neurons are set to zero, or to the initial states of the program, by writing these (`WriteNeuronValue`). Sinabs'
+  issue 148 saw states that were not zero after a reset, so some are read back (`ReadNeuronValue`) and the reset is
+  repeated once.
 - Others report that the first event after such a reset is lost. So it is tried when the board is opened, and where it
   is lost the first event of each sample is sent twice.
 - A board that does not answer a reading at opening is used without: silence then marks the end of a sample.
@@ -26,7 +27,7 @@ from i2e_deploy.chips.dynapcnn.program import CoreLayer
 from i2e_deploy.chips.dynapcnn.targets.board.arrivals import Arrivals, CoreEvents, Rail, Readings, read_neuron
 from i2e_deploy.chips.dynapcnn.targets.board.link import WRAP, Board
 from i2e_deploy.chips.dynapcnn.targets.board.options import BoardOptions
-from i2e_deploy.errors import SourceLost
+from i2e_deploy.errors import SourceLost, UnsupportedError
 
 #: Around a wrap the host's clock and the board's may differ so far: 100 ppm of 71 minutes.
 GUARD_US = 500_000
@@ -78,14 +79,17 @@ class SampleStream:
             self._call(self._io.set_slow_clk_rate, clock_hz)
             self._call(self._io.set_slow_clk, False)
         self._decimates = any(layer.decimation > 1 for layer in layers.values())
-        self._zeros = [self._write_neuron(core, a) for core, layer in layers.items() for a in addresses(layer)]
+        places = [(core, a) for core, layer in layers.items() for a in addresses(layer)]
+        self._start_of = {(core, a): v for core, layer in layers.items() for a, v in starts(layer).items()}
+        self._zeros = [self._write_neuron(core, a, 0) for core, a in places]
+        self._starts = [self._write_neuron(core, a, self._start_of.get((core, a), 0)) for core, a in places]
         self._checked = [(core, a) for core, layer in layers.items() for a in evenly_spaced(addresses(layer))]
         self._reads_back = self._read(self._checked[:1], needed=False) is not None
         self._untried = True
         self._loses_first = self._try_first_event()
 
     def run(self, events: CoreEvents, end_us: int, where: str) -> tuple[CoreEvents, list[Rail]]:
-        """Send one sample from zero states.
+        """Send one sample from the initial states of the program.
 
         Args:
             events: CORE_EVENT array sorted by `t`, which counts from the start of the stop watch.
@@ -144,14 +148,15 @@ class SampleStream:
     def _elapsed_us(self) -> int:
         return int((self._clock.monotonic() - self._started) * 1e6)
 
-    def _reset(self) -> bool:
-        """Write zeros; True unless neurons read back are not zero after a second try."""
+    def _reset(self, trial: bool = False) -> bool:
+        """Write the initial states, zeros for a trial; True unless others are read back after a second try."""
+        wanted = {} if trial else self._start_of
         for again in (False, True):
-            self._write(self._zeros)
+            self._write(self._zeros if trial else self._starts)
             if not self._reads_back:
                 return True
             values = self._read(self._checked) or {}
-            if not any(values.values()):
+            if all(value == wanted.get(place, 0) for place, value in values.items()):
                 self.incidents[REPEATED] += again
                 return True
         return False
@@ -159,7 +164,7 @@ class SampleStream:
     def _try_first_event(self) -> set[int]:
         """Cores whose first event after a reset is lost; empty where that cannot be tested."""
         trials = {core: found for core in self._inputs if (found := trial_of(self._layers[core])) is not None}
-        if not self._reads_back or not trials or not self._reset():
+        if not self._reads_back or not trials or not self._reset(trial=True):
             return set()
         self._start()
         self._write([self._spike(0, core, *trial[:3]) for core, trial in trials.items()])
@@ -250,9 +255,9 @@ class SampleStream:
         event.layer, event.feature, event.y, event.x, event.timestamp = core, c, y, x, t
         return event
 
-    def _write_neuron(self, core: int, address: int) -> Any:
+    def _write_neuron(self, core: int, address: int, value: int) -> Any:
         event = self._event.WriteNeuronValue()
-        event.layer, event.address, event.neuron_state = core, address, 0
+        event.layer, event.address, event.neuron_state = core, address, value
         return event
 
 
@@ -265,6 +270,27 @@ def addresses(layer: CoreLayer) -> range:
     features, height, width = layer.output_shape
     feature_bits, y_bits, x_bits = ((n - 1).bit_length() for n in (features, height, width))
     return range(max(words(layer)["neuron"], 2 ** (feature_bits + 2 * max(y_bits, x_bits))))
+
+
+def starts(layer: CoreLayer) -> dict[int, int]:
+    """Initial states that are not zero, by address.
+
+    Raises:
+        UnsupportedError: the two layouts of `addresses` differ, and nothing public says which is the chip's.
+    """
+    if layer.initial is None or not layer.initial.any():
+        return {}
+    features, height, width = layer.output_shape
+    feature_bits, y_bits, x_bits = ((n - 1).bit_length() for n in (features, height, width))
+    if y_bits != x_bits and height > 1:
+        raise UnsupportedError(
+            f"layer {layer.name!r} starts from states and has {height}x{width} neurons: how the chip numbers the "
+            "neurons of such a map is not public; make it square, or start from zero"
+        )
+    return {
+        y << (feature_bits + x_bits) | x << feature_bits | f: int(layer.initial[f, y, x])
+        for f, y, x in np.argwhere(layer.initial).tolist()
+    }
 
 
 def evenly_spaced(places: range) -> range:

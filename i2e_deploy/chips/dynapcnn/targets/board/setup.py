@@ -73,7 +73,7 @@ def configure(
     camera: bool = False,
     pixels: bool = False,
 ) -> None:
-    """Write a program's configuration; all states are zero afterwards.
+    """Write a program's configuration; all states are the program's initial ones afterwards.
 
     Args:
         watched: layers whose spikes are sent out.

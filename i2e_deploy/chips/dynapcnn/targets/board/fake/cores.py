@@ -32,7 +32,10 @@ class FakeChip:
         self.layers = _layers(configuration)
         self.monitored = {core for core in self.layers if configuration.cnn_layers[core].monitor_enable}
         self._options = options
-        self._states = {core: CoreState(np.zeros(layer.output_shape, np.int16)) for core, layer in self.layers.items()}
+        self._states = {
+            core: CoreState(np.zeros(layer.output_shape, np.int16) if layer.initial is None else layer.initial.copy())
+            for core, layer in self.layers.items()
+        }
         self._engines: dict[frozenset[int], EventEngine] = {}
         self._places = {core: places(layer) for core, layer in self.layers.items()}
         self._waiting: deque[tuple[set[int], tuple[int, int, int, int]]] = deque()
@@ -128,6 +131,7 @@ def _layer(index: int, core: Any, sources: tuple[Source, ...]) -> CoreLayer:
         input_shape=_shape(sizes["input_shape"]),
         output_shape=_shape(sizes["output_shape"]),
         decimation=decimation[core.output_decimator_interval] if core.output_decimator_enable is True else 1,
+        initial=np.array(core.neurons_initial_value, np.int16).transpose(0, 2, 1),
     )
 
 

@@ -88,7 +88,7 @@ class FakeDevice:
             raise RuntimeError("USB transfer failed: no such device")
 
     def apply_configuration(self, configuration: SpeckConfiguration) -> None:
-        """All states are those of the configuration afterwards: zero."""
+        """All states are those of the configuration afterwards."""
         self.maybe_hang("apply_configuration")
         self.alive()
         self.configuration, self._chip = configuration, FakeChip(configuration, self._options)
