@@ -37,8 +37,8 @@ class Net(nn.Module):
         return voltages
 
 
-def main(pictures: int = 4000, epochs: int = 5) -> tuple[float, float, int]:
-    """Accuracy in its own forward and in our float run, and how many decisions differ."""
+def main(pictures: int = 4000, epochs: int = 5, out: str = "") -> tuple[float, float, int]:
+    """Accuracy in its own forward and in our float run, and how many decisions differ; `out`: write the network."""
     torch.manual_seed(0)
     (images, classes), (test_frames, test_labels) = digit_sets(seed=0, train_size=pictures, test_size=pictures)
     frames = i2e_torch(torch.from_numpy(images)[:, None], RATIO["mnist"])  # [N, 8, 2, 32, 32]
@@ -62,6 +62,8 @@ def main(pictures: int = 4000, epochs: int = 5) -> tuple[float, float, int]:
     own, read = float((theirs == test_labels).mean()), float((ours == test_labels).mean())
     differ = int((ours != theirs).sum())
     print(f"accuracy Norse: {own:.3f}, float run: {read:.3f}; decisions that differ: {differ} of {len(ours)}")
+    if out:
+        i2e.network.write(network, out)
     return own, read, differ
 
 
@@ -69,5 +71,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--pictures", type=int, default=4000)
     parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--out", default="", help="Write the network here, for `i2e-deploy check` and `export`.")
     arguments = parser.parse_args()
-    main(arguments.pictures, arguments.epochs)
+    main(arguments.pictures, arguments.epochs, arguments.out)
