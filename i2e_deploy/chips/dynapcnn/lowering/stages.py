@@ -26,6 +26,7 @@ from i2e_deploy.network import (
     Flatten,
     IntegrateAndFire,
     Layer,
+    LeakyIntegrateAndFire,
     Linear,
     Network,
     Pool2d,
@@ -143,7 +144,7 @@ def _problems(network: Network, layers: dict[str, Layer]) -> list[str]:
     for layer in network.layers:
         following, before = consumers[layer.name], [layers[n].op for n in layer.inputs if n != INPUT]
         if isinstance(layer.op, Conv2d | Linear):
-            if len(following) != 1 or not isinstance(following[0].op, IntegrateAndFire):
+            if len(following) != 1 or not isinstance(following[0].op, IntegrateAndFire | LeakyIntegrateAndFire):
                 problems.append(f"layer {layer.name!r}: weights need one integrate-and-fire layer directly after them")
         elif isinstance(layer.op, IntegrateAndFire):
             if not (len(before) == 1 and isinstance(before[0], Conv2d | Linear)):
@@ -158,12 +159,17 @@ def _problems(network: Network, layers: dict[str, Layer]) -> list[str]:
 
 
 def _of_other_kinds(network: Network) -> list[str]:
-    """Layers of other kinds: what such a layer computes must not be left out in silence."""
+    """Layers of other kinds: what such a layer computes must not be left out in silence. Once for all of one reason."""
     known = Add | Concat | Conv2d | Flatten | IntegrateAndFire | Linear | Pool2d | Sensor
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for layer in network.layers:
+        if not isinstance(layer.op, known):
+            reasons.setdefault((type(layer.op).__name__, way_out(layer.op)), []).append(repr(layer.name))
     return [
-        f"layer {layer.name!r} is a {type(layer.op).__name__}: {way_out(layer.op)}"
-        for layer in network.layers
-        if not isinstance(layer.op, known)
+        f"layer {names[0]} is a {kind}: {reason}"
+        if len(names) == 1
+        else f"layers {', '.join(names)} are each a {kind}: {reason}"
+        for (kind, reason), names in reasons.items()
     ]
 
 
