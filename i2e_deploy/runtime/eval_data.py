@@ -21,7 +21,7 @@ from i2e_deploy.events.files import Recording, read_events
 from i2e_deploy.events.frames import FrameSpec, seen_events, to_frames
 from i2e_deploy.events.windows import into_steps
 from i2e_deploy.files import check_exists, read_arrays
-from i2e_deploy.text import counted
+from i2e_deploy.text import counted, said
 
 #: Most windows of a session and most files of a folder that are taken into memory.
 MAX_SAMPLES = 100_000
@@ -44,6 +44,10 @@ class Samples(NamedTuple):
     labels: NDArray[np.int64] | None
     recordings: tuple[Events, ...] = ()
     step_us: int | None = None
+
+    def __repr__(self) -> str:
+        there = [counted(len(self.recordings), "recording")] if self.recordings else []
+        return said(self, f"frames {list(self.frames.shape)}", *there, *(["labels"] if self.labels is not None else []))
 
 
 def read_samples(

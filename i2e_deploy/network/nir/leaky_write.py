@@ -53,8 +53,9 @@ def leaky_node(layer: Layer, op: LeakyIntegrateAndFire, made: Shape, dt: float |
         weight = 1.0 if op.current_gain is None else op.current_gain.astype(np.float64)
         node |= {"tau_syn": np.broadcast_to(slow, made), "w_in": np.broadcast_to(weight * slow / step, made)}
     if op.threshold is not None:
-        back = np.zeros((), np.float32) if op.reset_value is None else op.reset_value
-        node |= {"v_threshold": np.broadcast_to(op.threshold, made), "v_reset": np.broadcast_to(back, made)}
+        node["v_threshold"] = np.broadcast_to(op.threshold, made)
+        if op.reset_value is not None and op.reset_value.any():  # nir 1.0.4 has no such field: its reset is to 0
+            node["v_reset"] = np.broadcast_to(op.reset_value, made)
     return {"type": ("Cuba" if cuba else "") + ("LI" if op.threshold is None else "LIF"), **node}
 
 

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.frames import check_frames
-from i2e_deploy.chips.loihi2.engine.run import run
 from i2e_deploy.chips.loihi2.lowering.quantise import MESSAGE_BITS, Prepared, block_at, fires_at_threshold
 from i2e_deploy.chips.loihi2.lowering.stages import Stage
 from i2e_deploy.chips.loihi2.program import Block, BlockNetwork, never_fires
@@ -80,6 +79,8 @@ def _distance(
 ) -> float:
     """Spikes that differ; of a layer that does not fire, squares of what its potential differs at the end."""
     blocks = (*(() if before is None else before.blocks), block)
+    from i2e_deploy.chips.loihi2.engine.run import run  # numba, at first use
+
     trace = run(BlockNetwork(shape, blocks, MESSAGE_BITS), target.padded(block.latency))
     wanted = target.spikes[block.name]
     if not never_fires(block):

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from i2e_deploy.chips.check import Finding, Severity
-from i2e_deploy.chips.loihi2.engine.run import run
 from i2e_deploy.chips.loihi2.lowering.calibrate import Target, held_at_the_end
 from i2e_deploy.chips.loihi2.lowering.maps import Floats
 from i2e_deploy.chips.loihi2.lowering.quantise import Prepared, fires_at_threshold, lost_of, rounded
@@ -110,6 +109,8 @@ def measured(
     losses: Sequence[Loss], plans: Sequence[Prepared | None], network: BlockNetwork, target: Target
 ) -> list[Loss]:
     """With what a run of the whole network on the calibration frames shows."""
+    from i2e_deploy.chips.loihi2.engine.run import run  # numba, at first use
+
     trace = run(network, target.padded(max(block.latency for block in network.blocks)))
     steps = target.frames.shape[1]
     blocks = {block.name: block for block in network.blocks}

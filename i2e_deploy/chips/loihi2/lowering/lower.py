@@ -8,7 +8,6 @@ from math import prod
 import numpy as np
 
 from i2e_deploy.chips.deciding import COUNT, Deciding
-from i2e_deploy.chips.loihi2.engine.run import run
 from i2e_deploy.chips.loihi2.lowering.calibrate import Target, choose
 from i2e_deploy.chips.loihi2.lowering.losses import Loss, loss_of, measured
 from i2e_deploy.chips.loihi2.lowering.quantise import (
@@ -215,6 +214,8 @@ def _refuse_early_spikes(stages: tuple[Stage, ...], network: BlockNetwork) -> No
     suspects = [named[s.name] for s in stages if s.layer in delayed and named[s.name].neuron.reset is not None]
     if not most or not suspects:
         return
+    from i2e_deploy.chips.loihi2.engine.run import run  # numba, at first use
+
     trace = run(network, np.zeros((1, most, *network.input_shape), np.int64))
     for block in suspects:
         if trace.spikes[block.name][:, : block.latency].any():
