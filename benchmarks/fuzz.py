@@ -1,6 +1,6 @@
 """Mutated files over every reader: what was refused, read, salvaged, and what must not be: crashed, hung, over memory.
 
-    python benchmarks/fuzz.py --files 1000000 [--kinds nir] [--state fuzz_state.json]     # goes on where it stopped
+    python benchmarks/fuzz.py --files 1000000 [--kinds nir,bag] [--state fuzz_state.json]     # goes on where it stopped
     python benchmarks/fuzz.py --table [--state ...]                                       # what was found so far
     python benchmarks/fuzz.py --one KIND NUMBER [--keep FILE]                             # one file again
 
