@@ -1,4 +1,4 @@
-"""Networks with leaky neurons, delays, loops and graphs in graphs, and Loihi 2's programmable neurons, for `fuzz_kinds`.
+"""Networks with leaky neurons, delays, loops, graphs in graphs, and programmable neurons, for `fuzz_kinds`.
 
 A mutation seldom gets past the lengths in a safetensors file, so for two kinds the seed is the JSON of its header: the
 file is put together around it when it is read.
