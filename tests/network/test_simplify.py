@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from i2e_deploy.network import (
-    Conv2d, Flatten, Layer, LeakyIntegrateAndFire, Linear, Network, Reshape, Scale,
+    Conv2d,
+    Flatten,
+    Layer,
+    LeakyIntegrateAndFire,
+    Linear,
+    Network,
+    Reshape,
+    Scale,
 )  # fmt: skip
 from i2e_deploy.network.layers import Add
 from i2e_deploy.network.neurons import parameter
