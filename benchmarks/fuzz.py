@@ -1,6 +1,6 @@
 """Mutated files over every reader: what was refused, read, salvaged, and what must not be: crashed, hung, over memory.
 
-    python benchmarks/fuzz.py --files 1000000 [--kinds nir] [--state fuzz_state.json]     # goes on where it stopped
+    python benchmarks/fuzz.py --files 1000000 [--kinds nir,bag] [--state fuzz_state.json]     # goes on where it stopped
     python benchmarks/fuzz.py --table [--state ...]                                       # what was found so far
     python benchmarks/fuzz.py --one KIND NUMBER [--keep FILE]                             # one file again
 
@@ -113,15 +113,15 @@ class State:
         return sum(map(self.next, self.done))
 
 
-def turn(kind: Kind, state: State, folder: Path, found: Path, most: int) -> None:
-    """One child for one kind, for `TURN` seconds or `most` files."""
+def turn(kind: Kind, state: State, folder: Path, found: Path, most: int, seconds: float) -> None:
+    """One child for one kind, for `seconds` or `most` files."""
     place = Path(tempfile.mkdtemp(dir=folder))
     command = [sys.executable, __file__, "--work", kind.name, str(state.next(kind.name)), str(place)]
     with found.open("ab") as log, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log) as child:  # noqa: S603
         assert child.stdout is not None
         letters, began, heard = "", 0.0, time.monotonic()
         bad = ""
-        while len(letters) < most and (not began or time.monotonic() < began + TURN):
+        while len(letters) < most and (not began or time.monotonic() < began + seconds):
             ready, _, _ = select.select([child.stdout], [], [], 1.0)
             if ready:
                 got = os.read(child.stdout.fileno(), 2**16).decode()
@@ -164,6 +164,7 @@ def main() -> int:
     parser.add_argument("--files", type=int, default=1_000_000)
     parser.add_argument("--kinds", default="")
     parser.add_argument("--state", type=Path, default=Path("fuzz_state.json"))
+    parser.add_argument("--turn", type=float, default=TURN, help="seconds of a kind before the next one")
     parser.add_argument("--table", action="store_true")
     parser.add_argument("--one", nargs=2, metavar=("KIND", "NUMBER"))
     parser.add_argument("--keep", type=Path)
@@ -187,7 +188,7 @@ def main() -> int:
         while not given.table and state.total < given.files:
             for kind in chosen:
                 if state.total < given.files:
-                    turn(kind, state, folder, found, given.files - state.total)
+                    turn(kind, state, folder, found, given.files - state.total, given.turn)
             print(f"{state.total:,} files, {state.total - start:,} in this run", flush=True)
         print(table(state, {kind.name: kind.room for kind in kinds(folder)}))
     return int(any(letter in BAD for counts in state.done.values() for letter in counts))

@@ -41,11 +41,22 @@ class Kind:
 
 
 def kinds(folder: Path, only: str = "") -> list[Kind]:
-    """All kinds whose name contains `only`; `folder` is for files in passing."""
+    """All kinds whose name contains one of `only` (separated by commas); `folder` is for files in passing."""
+    from fuzz_files_of_others import files_of_others
+    from fuzz_networks import later_networks
+
+    makers: dict[Callable[[Path], list[Kind]], tuple[str, ...]] = {
+        events: ("events",), files_of_others: ("events",), networks: ("network",), later_networks: ("network",),
+        bundles: ("bundle",), tables: ("shards", "pictures"), pictures: ("picture",), archives: ("archive",),
+        videos: ("video",), ours: ("session", "array", "arrays", "profile", "power", "conversion"),
+    }  # fmt: skip
+    wanted = only.split(",")
+    first, known = {part.split(" ")[0] for part in wanted}, {word for words in makers.values() for word in words}
     made: list[Kind] = []
-    for make in (events, networks, bundles, tables, pictures, archives, videos, ours):
-        made += make(folder)
-    return [kind for kind in made if only in kind.name]
+    for make, words in makers.items():  # seeds take seconds: those that cannot be wanted are not made
+        if not first <= known or first & set(words):
+            made += make(folder)
+    return [kind for kind in made if any(part in kind.name for part in wanted)]
 
 
 def some_events(count: int, seed: int, size: tuple[int, int] = (34, 34)) -> Any:

@@ -151,9 +151,8 @@ def _print_activity(program: Program, trace: Trace) -> None:
     words = {"synops": "synaptic operations"}
     activity = trace.activity()
     for i, name in enumerate(program.layer_names):
-        shown = {
-            key: activity[name][key] for key in ("spikes", "synops", "saturations") if key in activity.get(name, {})
-        }
+        keys = ("spikes", "synops", "saturations", "wraps")
+        shown = {key: activity[name][key] for key in keys if key in activity.get(name, {})}
         text = ", ".join(f"{value:,} {words.get(key, key)}" for key, value in shown.items())
         console().print(f"layer{i} {name}: {text or 'not reported'}")
     if trace.power is not None:

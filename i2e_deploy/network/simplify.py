@@ -22,17 +22,18 @@ def simplified(network: Network) -> Network:
     """
     layers = {layer.name: layer for layer in network.layers}
     shapes = network.shapes()
-    for layer in network.layers:
+    for name in list(layers):
+        layer = layers[name]  # as it is by now: what fed it may have left
         op = layer.op
         if isinstance(op, Reshape) and len(op.shape) == 1:
-            layers[layer.name] = replace(layer, op=Flatten())
+            layers[name] = replace(layer, op=Flatten())
         elif isinstance(op, LeakyIntegrateAndFire) and (plain := without_leak(op)) is not None:
             neurons, gain, bias = plain
-            if _into_weights_before(network, layers, layer, gain, bias, shapes):
-                layers[layer.name] = replace(layer, op=neurons)
+            if _into_weights_before(layers, layer, gain, bias, shapes):
+                layers[name] = replace(layer, op=neurons)
         elif isinstance(op, Scale):
-            gone = _into_weights_before(network, layers, layer, op.weight, op.bias, shapes)
-            if gone or _into_weights_after(network, layers, layer, op, shapes):
+            gone = _into_weights_before(layers, layer, op.weight, op.bias, shapes)
+            if gone or _into_weights_after(layers, layer, op, shapes):
                 _leave_out(layers, layer)
     if all(layers.get(layer.name) is layer for layer in network.layers):
         return network
@@ -40,14 +41,14 @@ def simplified(network: Network) -> Network:
 
 
 def _into_weights_before(
-    network: Network, layers: dict[str, Layer], layer: Layer, gain: Array, bias: Array | None, shapes: dict[str, Shape]
+    layers: dict[str, Layer], layer: Layer, gain: Array, bias: Array | None, shapes: dict[str, Shape]
 ) -> bool:
     """Whether a gain and a bias went into the layer with weights that feeds `layer` alone."""
     offset = np.zeros((), np.float32) if bias is None else bias
     if not (gain != 1).any() and not offset.any():
         return True
     source = layers.get(layer.inputs[0])
-    if source is None or not isinstance(source.op, Conv2d | Linear) or len(network.consumers()[source.name]) != 1:
+    if source is None or not isinstance(source.op, Conv2d | Linear) or len(_fed_by(layers, source.name)) != 1:
         return False
     shape = shapes[source.name]
     factor, added = _by_channel(gain, shape), _by_channel(offset, shape)
@@ -57,11 +58,9 @@ def _into_weights_before(
     return True
 
 
-def _into_weights_after(
-    network: Network, layers: dict[str, Layer], layer: Layer, op: Scale, shapes: dict[str, Shape]
-) -> bool:
+def _into_weights_after(layers: dict[str, Layer], layer: Layer, op: Scale, shapes: dict[str, Shape]) -> bool:
     """Whether a factor went into the layers with weights that `layer` feeds."""
-    after = network.consumers()[layer.name]
+    after = _fed_by(layers, layer.name)
     factor = _by_channel(op.weight, shapes[layer.name])
     if op.bias is not None or factor is None or not after:
         return False
@@ -73,6 +72,10 @@ def _into_weights_after(
         weight = target.weight * factor.reshape(1, -1, *[1] * (target.weight.ndim - 2))
         layers[each.name] = replace(layers[each.name], op=replace(target, weight=weight))
     return True
+
+
+def _fed_by(layers: dict[str, Layer], name: str) -> list[Layer]:
+    return [layer for layer in layers.values() if name in layer.inputs]
 
 
 def _leave_out(layers: dict[str, Layer], gone: Layer) -> None:

@@ -19,6 +19,8 @@ from i2e_deploy.text import aligned, counted, said
 OWN_ORDER = "as recorded"
 #: What a table says of samples that did not start afresh.
 CHAINED = "states kept from sample to sample"
+#: Counts of updates whose result the chip's state words do not hold.
+OUT_OF_WORD = ("saturations", "wraps")
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +117,14 @@ class TargetResult:
         """What a reader of the accuracy must know of the decisions, a line each."""
         tied = f"{self.ties} of {self.total} decisions are ties: the lowest class number was taken"
         silent = f"no output fired on {self.silent} of {self.samples} samples"
-        return [line for line, count in ((silent, self.silent), (tied, self.ties)) if count]
+        left = {layer: sum(counts.get(word, 0) for word in OUT_OF_WORD) for layer, counts in self.activity.items()}
+        beyond = [
+            f"layer {layer!r}: {count} updates left the chip's state words, where a float network goes on: scale the "
+            "layer down (check --input says how far)"
+            for layer, count in left.items()
+            if count
+        ]
+        return [*(line for line, count in ((silent, self.silent), (tied, self.ties)) if count), *beyond]
 
     @property
     def per_sample(self) -> dict[str, dict[str, float]]:

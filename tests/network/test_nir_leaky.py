@@ -100,6 +100,36 @@ def test_drawn_neurons_are_those_of_norse(tmp_path: Path, cuba: bool) -> None:
     assert rounded <= 2  # neurons of 150: the last bit of float32 decided a spike
 
 
+@pytest.mark.parametrize("cuba", [False, True])
+def test_norse_runs_what_is_written(tmp_path: Path, cuba: bool) -> None:
+    """Its from_nir at the same dt: equal spikes. Of a LIF node it ignores r (and logs that), so the gain is the leak's."""
+    norse = pytest.importorskip("norse.torch")
+    rng, fired, rounded = np.random.default_rng(4), 0, 0
+    for _ in range(10):
+        dt = float(rng.choice([1e-4, 1e-3, 2e-3]))
+        decay, threshold = rng.uniform(0.5, 0.98, 5), parameter(rng.uniform(0.1, 0.5, 5))
+        lif = LeakyIntegrateAndFire(
+            parameter(decay), threshold, parameter(1 - decay), parameter(0.1 * (1 - decay)), reset="value", strict=True
+        )
+        if cuba:  # Norse gives v_leak to the current too
+            current, gain = parameter(rng.uniform(0.2, 0.9, 5)), parameter(rng.uniform(0.1, 0.5, 5))
+            lif = replace(lif, gain=gain, bias=None, current_decay=current, current_gain=parameter(rng.uniform(0.2, 1)))
+        affine = nw.Linear(rng.normal(0.3, 0.6, (5, 6)).astype(np.float32), rng.normal(0, 0.1, 5).astype(np.float32))
+        network, frames = nw.chain((6,), {"a": affine, "n": lif}), rng.integers(0, 3, (2, 30, 6)).astype(np.float32)
+        write_nir(network, tmp_path / "n.nir", dt=dt)
+        theirs, state = [], None
+        module = norse.from_nir(nir.read(tmp_path / "n.nir"), dt=dt, ignore_warnings=True)
+        with torch.no_grad():
+            for t in range(30):
+                out, state = module(torch.from_numpy(frames[:, t]), state)
+                theirs.append(out.numpy())
+        expected = np.stack(theirs, axis=1)
+        rounded += int((network.run(frames).output != expected).any(axis=1).sum())
+        fired += int(expected.sum())
+    assert fired > 300
+    assert rounded <= 2  # neurons of 100: the last bit of float32 decided a spike
+
+
 def test_drawn_neurons_are_those_of_sinabs(tmp_path: Path) -> None:
     """Sinabs' time constants are in steps, and it subtracts and fires several times: method="sinabs"."""
     pytest.importorskip("sinabs")

@@ -36,6 +36,8 @@ from i2e_deploy.hdf5_guard import check_heaps
 _MAX_CHUNK = 2**26
 #: Values read at a time, of the files that are looked at the entries, and depth of groups.
 _PIECE, _MAX_ENTRIES, _MAX_DEPTH, _LOOKED_AT = 2**20, 2**12, 6, 1000
+#: Fewest rows that are read at a time where a piece is damaged.
+_FEW = 2**10
 #: Prophesee Gen3.1 of DSEC, which does not say it; the DAVIS346 of MVSEC.
 _DSEC_SIZE, _MVSEC_SIZE = (640, 480), (346, 260)
 #: Names of tables [N, 4] that are events.
@@ -171,7 +173,8 @@ def _opened(file: Any, place: Place, options: ReadOptions) -> Opened:
     unit = _unit(read, place, options, notes, lengths[0])
     offset, size = _offset(file, place), _size(file, place, data, options, notes)
     converter = Converter(unit, left_out, notes, offset)
-    packets = _packets(read, lengths[0], converter, left_out)
+    step = max(_FEW, *((column.chunks or (_PIECE,))[0] for column in data.values()))
+    packets = _packets(read, lengths[0], step, converter, left_out)
     return Opened(size, packets, file.close, notes, left_out=left_out)
 
 
@@ -309,16 +312,29 @@ def dataset(file: Any, name: str) -> Any:
     return data
 
 
-def _packets(read: Read, count: int, converter: Converter, left_out: LeftOut) -> Iterator[Events]:
+def _packets(read: Read, count: int, step: int, converter: Converter, left_out: LeftOut) -> Iterator[Events]:
+    """Piece by piece; of a piece that cannot be read, what can be, `step` rows (a chunk) at a time."""
     for start in range(0, count, _PIECE):
         stop = min(start + _PIECE, count)
-        try:
-            columns = read(start, stop)
-        except (OSError, RuntimeError) as error:
-            said = f"events from {start} on cannot be read ({' '.join(str(error).split())[:160]})"
-            left_out.met(said, None, start, stop - start)
+        columns = _tried(read, start, stop)
+        if not isinstance(columns, str):
+            yield from converter.events(columns)
             continue
-        yield from converter.events(columns)
+        for low in range(start, stop, step):
+            high = min(low + step, stop)
+            columns = _tried(read, low, high)
+            if isinstance(columns, str):
+                left_out.met(f"events from {low} on cannot be read ({columns})", None, low, high - low)
+            else:
+                yield from converter.events(columns)
+
+
+def _tried(read: Read, start: int, stop: int) -> dict[str, NDArray[Any]] | str:
+    """Columns of rows start..stop, or why they cannot be read."""
+    try:
+        return read(start, stop)
+    except (OSError, RuntimeError) as error:
+        return " ".join(str(error).split())[:160]
 
 
 FORMAT = Format(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -105,3 +106,20 @@ def test_the_shell_runs_the_float_network_late_too(seed: int, tmp_path: Path) ->
     assert floats.keys() <= integers.keys()
     assert len(floats) >= 2
     assert all(np.array_equal(floats[name], integers[name]) for name in floats)
+
+
+@pytest.mark.parametrize("counts", [1, 60])
+def test_an_evaluation_says_which_states_left_their_words(counts: int, tmp_path: Path, capsys: Any) -> None:
+    """Sums of a last linear layer clip at 24 bits, and then tie; the accuracy alone does not say so."""
+    rng = np.random.default_rng(3)
+    network = chain((100,), {"a": Linear(rng.uniform(0.5, 1, (3, 100)).astype(np.float32))})
+    frames = np.full((1, 4, 100), counts)
+    result = evaluate(CHIP.lower(network), frames, targets=["simulator"], network=network).results[0]
+    told = [line for line in result.remarks if "left the chip's state words" in line]
+    assert len(told) == (counts > 1)
+    assert all("layer 'a'" in line for line in told)
+    write_network(network, tmp_path / "net.safetensors")
+    np.save(tmp_path / "frames.npy", frames)
+    model = [str(tmp_path / "net.safetensors"), "--chip", "loihi2"]
+    assert run(["simulate", *model, "--input", str(tmp_path / "frames.npy"), "--out", str(tmp_path / "t.npz")]) == 0
+    assert (", 0 saturations, 0 wraps" in capsys.readouterr().out) == (counts == 1)

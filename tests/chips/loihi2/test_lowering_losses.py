@@ -224,3 +224,18 @@ def test_networks_of_standard_neurons_run_on_lava_as_here(seed: int) -> None:
         for variable in ("u", "v"):
             assert np.array_equal(ours.states[name][variable], lava.states[name][variable]), (name, variable)
     assert any(spikes.any() for spikes in ours.spikes.values())
+
+
+@pytest.mark.parametrize("current", [None, parameter(0.5)])
+def test_biases_that_round_to_0_are_told(current: Any) -> None:
+    """Of the membrane and of the current: they add up to spikes in the float run, and are nothing on the chip."""
+    weights, leak = np.full((3, 2), 2, np.float32), parameter(1)
+    bias = np.array([0.003, -0.001, 0], np.float32)
+    leaky = LeakyIntegrateAndFire(leak, parameter(1), reset="value", current_decay=current)
+    for some, few in ((bias, True), (bias + np.float32(0.5), False)):
+        network = chain((2,), {"a": Linear(weights, some), "n": leaky})
+        told = [f for f in CHIP.check(network).findings if f.rule == "biases that became 0"]
+        assert [(f.value, f.severity) for f in told] == ([("2 of 2", "warning")] if few else [])
+        frames = np.zeros((1, 700, 2), np.int64)
+        assert network.run(frames).output.any()
+        assert CHIP.lower(network).run(frames).output.any() != few

@@ -11,6 +11,7 @@ from i2e_deploy.chips.check import Finding, Severity
 from i2e_deploy.chips.loihi2.lowering.calibrate import Target, held_at_the_end
 from i2e_deploy.chips.loihi2.lowering.maps import Floats
 from i2e_deploy.chips.loihi2.lowering.quantise import Prepared, fires_at_threshold, lost_of, rounded
+from i2e_deploy.chips.loihi2.lowering.stages import ALWAYS
 from i2e_deploy.chips.loihi2.program import Block, BlockNetwork, CubaLif, never_fires
 from i2e_deploy.chips.loihi2.programmable import ProgrammableLif
 from i2e_deploy.text import record_repr
@@ -55,6 +56,7 @@ class Loss:
         leak_error: largest error of a leak (what a state loses in a step), in % of it.
         threshold_error: largest, in %.
         reach: largest sum of a neuron's weights, signs left out: what one spike of each input could bring in a step.
+        vanished, biases: of so many biases that are not 0, how many became 0.
         at_threshold: the float neurons fire at the threshold too, the chip's only above it (by less than 1 part in
             64 of an integer step of the voltage).
         needs: what only a programmable neuron does.
@@ -72,6 +74,8 @@ class Loss:
     leak_error: float
     threshold_error: float
     reach: int
+    vanished: int = 0
+    biases: int = 0
     at_threshold: bool = False
     needs: tuple[str, ...] = ()
     forced: tuple[str, ...] = ()
@@ -85,7 +89,7 @@ def loss_of(plan: Prepared, block: Block, scale: float) -> Loss:
     """What is known without frames."""
     weights = np.concatenate([m.weight.reshape(-1) for m in plan.maps])
     integers, form = rounded(weights, scale), plan.form
-    bias = np.zeros(1) if block.bias is None else np.broadcast_to(_each(block, block.bias), form.bias.shape)
+    wanted, bias = _biases(plan, block, scale)
     power = float(np.square(weights).sum())
     threshold = 0.0
     neuron = block.neuron
@@ -98,9 +102,11 @@ def loss_of(plan: Prepared, block: Block, scale: float) -> Loss:
         layer=block.name, scale=scale, bits=1 + float(np.log2(max(1, int(np.abs(integers).max()) / 2))),
         weight_error=100 * float(np.sqrt(np.square(integers / scale - weights).sum() / power)) if power else 0.0,
         clipped=int((np.abs(integers / scale - weights) > 1.001 / scale).sum()),
-        bias_error=100 * float(np.abs(bias / scale - form.bias).max()),
+        bias_error=100 * float(np.abs(bias / scale - wanted).max()),
         leak_error=max(_leak_error(form.kept), _leak_error(form.current_kept), _leak_error(form.adaptation_kept)),
-        threshold_error=threshold, reach=_reach(block), at_threshold=fires_at_threshold(plan) and form.leaks,
+        threshold_error=threshold, reach=_reach(block),
+        vanished=int(((bias == 0) & (wanted != 0)).sum()), biases=int((wanted != 0).sum()),
+        at_threshold=fires_at_threshold(plan) and form.leaks,
         needs=plan.needs, forced=plan.forced,
     )  # fmt: skip
 
@@ -165,6 +171,11 @@ def _findings(loss: Loss) -> list[Finding]:
             "with all inputs at once its current wraps: frames (check --input) say how close it comes; split the layer"
         )
         found.append(Finding("sum of weights", loss.layer, loss.reach, WRAPS - 1, "", "warning", fix))
+    if loss.vanished:
+        most = 2 * loss.vanished >= loss.biases
+        fix = "they are small beside the largest weights and add up over the steps: lower these weights"
+        value = f"{loss.vanished} of {loss.biases}"
+        found.append(Finding("biases that became 0", loss.layer, value, 0, "", "warning" if most else "info", fix))
     if loss.clipped:
         found.append(Finding("clipped weights", loss.layer, loss.clipped, "", "", "info", "calibration chose that"))
     if loss.at_threshold:
@@ -214,6 +225,14 @@ def _each(block: Block, values: np.ndarray) -> np.ndarray:  # type: ignore[type-
     if values.size in (1, size):
         return np.broadcast_to(values.reshape(-1), (size,))
     return np.repeat(values, size // block.shape[0])
+
+
+def _biases(plan: Prepared, block: Block, scale: float) -> tuple[Floats, Floats]:
+    """Of the membrane and of the current, as floats in units of the voltage and as integers: [N] or [2 N]."""
+    bias = np.zeros_like(plan.form.bias) if block.bias is None else _each(block, block.bias)
+    currents = [m.weight[:, 0] for m, e in zip(plan.maps, plan.stage.edges, strict=True) if e.source == ALWAYS]
+    wanted, found = [plan.form.bias, *currents], [bias, *(rounded(each, scale) for each in currents)]
+    return np.concatenate(wanted), np.concatenate(found)
 
 
 def _reach(block: Block) -> int:
