@@ -269,12 +269,20 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
 
 def test_what_nir_cannot_say_is_refused(tmp_path: Path) -> None:
     lif = LeakyIntegrateAndFire(parameter(0.8), parameter(0.5), reset="value")
+    above = LeakyIntegrateAndFire(parameter(0), parameter(0.5), strict=True, reset="none")
     for op, text in (
         (replace(lif, late_reset=True), "a reset in the next step"),
         (replace(lif, adaptation_decay=parameter(0.5), adaptation_step=parameter(0.1)), "an adaptive threshold"),
         (replace(lif, reset="none"), "spikes without a reset"),
         (replace(lif, reset="subtract", backlog=True), "a backlog of spikes"),
         (replace(lif, current_decay=parameter(0.5), current_start=parameter(1)), "a current to start from"),
+        (replace(lif, threshold=None, min_v=parameter(-1)), "a lower bound without spikes"),
+        (LeakyIntegrateAndFire(parameter(1), start=parameter(0.7)), "an integrator's start"),
+        (LeakyIntegrateAndFire(parameter(1), min_v=parameter(0)), "a lower bound without spikes"),
+        (
+            replace(above, adaptation_decay=parameter(0.5), adaptation_step=parameter(0.1)),
+            "no gain, bias, current or adaptation",
+        ),
         (replace(lif, decay=parameter(1.1)), "decay of 0 or above and below 1"),
     ):
         with pytest.raises(UnsupportedError, match=text):
