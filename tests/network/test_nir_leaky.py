@@ -102,18 +102,21 @@ def test_drawn_neurons_are_those_of_norse(tmp_path: Path, cuba: bool) -> None:
 
 @pytest.mark.parametrize("cuba", [False, True])
 def test_norse_runs_what_is_written(tmp_path: Path, cuba: bool) -> None:
-    """Its from_nir at the same dt: equal spikes. Of a LIF node it ignores r (and logs that), so the gain is the leak's."""
+    """Its from_nir at the same dt: equal spikes. Of a LIF node it ignores r (and logs that), so the gain is the leak's;
+    it starts from v_leak."""
     norse = pytest.importorskip("norse.torch")
     rng, fired, rounded = np.random.default_rng(4), 0, 0
     for _ in range(10):
         dt = float(rng.choice([1e-4, 1e-3, 2e-3]))
         decay, threshold = rng.uniform(0.5, 0.98, 5), parameter(rng.uniform(0.1, 0.5, 5))
         lif = LeakyIntegrateAndFire(
-            parameter(decay), threshold, parameter(1 - decay), parameter(0.1 * (1 - decay)), reset="value", strict=True
-        )
+            parameter(decay), threshold, parameter(1 - decay), parameter(0.05 * (1 - decay)), reset="value",
+            strict=True, start=parameter(0.05),
+        )  # fmt: skip
         if cuba:  # Norse gives v_leak to the current too
             current, gain = parameter(rng.uniform(0.2, 0.9, 5)), parameter(rng.uniform(0.1, 0.5, 5))
-            lif = replace(lif, gain=gain, bias=None, current_decay=current, current_gain=parameter(rng.uniform(0.2, 1)))
+            weight = parameter(rng.uniform(0.2, 1))
+            lif = replace(lif, gain=gain, bias=None, start=None, current_decay=current, current_gain=weight)
         affine = nw.Linear(rng.normal(0.3, 0.6, (5, 6)).astype(np.float32), rng.normal(0, 0.1, 5).astype(np.float32))
         network, frames = nw.chain((6,), {"a": affine, "n": lif}), rng.integers(0, 3, (2, 30, 6)).astype(np.float32)
         write_nir(network, tmp_path / "n.nir", dt=dt)
@@ -266,12 +269,20 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
 
 def test_what_nir_cannot_say_is_refused(tmp_path: Path) -> None:
     lif = LeakyIntegrateAndFire(parameter(0.8), parameter(0.5), reset="value")
+    above = LeakyIntegrateAndFire(parameter(0), parameter(0.5), strict=True, reset="none")
     for op, text in (
         (replace(lif, late_reset=True), "a reset in the next step"),
         (replace(lif, adaptation_decay=parameter(0.5), adaptation_step=parameter(0.1)), "an adaptive threshold"),
         (replace(lif, reset="none"), "spikes without a reset"),
         (replace(lif, reset="subtract", backlog=True), "a backlog of spikes"),
         (replace(lif, current_decay=parameter(0.5), current_start=parameter(1)), "a current to start from"),
+        (replace(lif, threshold=None, min_v=parameter(-1)), "a lower bound without spikes"),
+        (LeakyIntegrateAndFire(parameter(1), start=parameter(0.7)), "an integrator's start"),
+        (LeakyIntegrateAndFire(parameter(1), min_v=parameter(0)), "a lower bound without spikes"),
+        (
+            replace(above, adaptation_decay=parameter(0.5), adaptation_step=parameter(0.1)),
+            "no gain, bias, current or adaptation",
+        ),
         (replace(lif, decay=parameter(1.1)), "decay of 0 or above and below 1"),
     ):
         with pytest.raises(UnsupportedError, match=text):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from i2e_deploy.network import (
     Conv2d,
@@ -23,9 +26,10 @@ from i2e_deploy.network.simplify import simplified
 SHAPE = (2, 4, 4)
 
 
-def powers(rng: np.random.Generator, *shape: int) -> np.ndarray:  # type: ignore[type-arg]
-    """Powers of two with a sign, float32: products are exact, so both networks give equal spikes."""
-    return (rng.choice([-1, 1], shape) * 2.0 ** rng.integers(-2, 2, shape)).astype(np.float32)
+def powers(rng: np.random.Generator, *shape: int) -> NDArray[np.float32]:
+    """Powers of two with a sign: products are exact, so both networks give equal spikes."""
+    found: NDArray[Any] = rng.choice([-1, 1], shape) * 2.0 ** rng.integers(-2, 2, shape)
+    return found.astype(np.float32)
 
 
 def conv(rng: np.random.Generator) -> Conv2d:

@@ -38,8 +38,7 @@ def leaky_node(layer: Layer, op: LeakyIntegrateAndFire, made: Shape, dt: float |
     _refuse(layer, op)
     step, said = step_of(layer, dt), _metadata(op)
     node: dict[str, Any] = {"metadata": {"method": "euler", "dt": step, **said}}
-    ones = (op.decay == 1).all()
-    if ones and op.current_decay is None and op.threshold is None and op.bias is None:
+    if _is_integrator(op):
         gain = np.ones(()) if op.gain is None else op.gain.astype(np.float64)
         return {"type": "I", "r": np.broadcast_to(gain / step, made), **node}
     tau = _tau(layer, "decay", op.decay, step)
@@ -59,6 +58,12 @@ def leaky_node(layer: Layer, op: LeakyIntegrateAndFire, made: Shape, dt: float |
     return {"type": ("Cuba" if cuba else "") + ("LI" if op.threshold is None else "LIF"), **node}
 
 
+def _is_integrator(op: LeakyIntegrateAndFire) -> bool:
+    """Whether it is a node I: a sum without leak, current and spikes."""
+    plain = op.current_decay is None and op.threshold is None and op.bias is None
+    return plain and bool((op.decay == 1).all())
+
+
 def step_of(layer: Layer, dt: float | None) -> float:
     """dt, which must be there; InputError otherwise."""
     if dt is None or not 0 < dt < np.inf:
@@ -71,9 +76,10 @@ def step_of(layer: Layer, dt: float | None) -> float:
 
 def _threshold(layer: Layer, op: LeakyIntegrateAndFire, made: Shape) -> dict[str, Any]:
     gain = 1.0 if op.gain is None else op.gain
-    if op.current_decay is not None or op.bias is not None or np.any(np.asarray(gain) != 1):
+    others = (op.current_decay, op.bias, op.adaptation_decay)
+    if any(each is not None for each in others) or np.any(np.asarray(gain) != 1):
         raise UnsupportedError(
-            f"layer {layer.name!r} compares with a threshold: NIR has no gain, bias or current there"
+            f"layer {layer.name!r} compares with a threshold: NIR has no gain, bias, current or adaptation there"
         )
     assert op.threshold is not None
     return {"type": "Threshold", "threshold": np.broadcast_to(op.threshold, made)}
@@ -89,6 +95,8 @@ def _refuse(layer: Layer, op: LeakyIntegrateAndFire) -> None:
             (op.old_current, "the current of the step before"),
             (op.current_start is not None and bool(op.current_start.any()), "a current to start from"),
             (op.threshold is not None and op.reset == "none", "spikes without a reset"),
+            (op.threshold is None and op.min_v is not None, "a lower bound without spikes"),
+            (_is_integrator(op) and op.start is not None and bool(op.start.any()), "an integrator's start"),
             (op.reset == "subtract" and op.reset_value is not None, "an amount to subtract of its own"),
         )
         if there
