@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -99,10 +100,10 @@ def _edited(data: bytes, folder: Path, read: Read) -> Read:
             parent, key = places[which % len(places)]
             if what == 254:
                 del parent[key]
-            elif what >= 200:
-                parent[key] = [parent[key], parent[key]]
+            elif what >= 200 and len(places) < 2000:
+                parent[key] = [parent[key], deepcopy(parent[key])]
             else:
-                parent[key] = _VALUES[what % len(_VALUES)]
+                parent[key] = deepcopy(_VALUES[what % len(_VALUES)])
         made = folder / "edited.json"
         made.write_text(json.dumps(held))
         return around(made)
