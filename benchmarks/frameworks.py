@@ -52,10 +52,10 @@ def _on_chips(network: nw.Network, pictures: int) -> None:
 
     (images, _), (frames, labels) = digit_sets(seed=0, train_size=pictures, test_size=pictures)
     some = i2e_torch(torch.from_numpy(images[:64])[:, None], RATIO["mnist"]).numpy().astype(np.int64)
-    for name, options in (("loihi2", {}), ("loihi2", {"calibration": some}), ("speck2f", {})):
-        how = "calibrated" if options else "by range"
+    for name, frames_of_it in (("loihi2", None), ("loihi2", some), ("speck2f", None)):
+        how = "by range" if frames_of_it is None else "calibrated"
         try:
-            program = get(name).lower(network, LowerOptions(**options))
+            program = get(name).lower(network, LowerOptions(calibration=frames_of_it))
             result = evaluate(program, frames.astype(np.int64), labels, batch_size=100).results[0]
         except I2EDeployError as error:
             print(f"  {name}: {error}")

@@ -121,14 +121,15 @@ def _bin(count: int) -> bytes:
     y = events["y"].copy()
     y[1::50] = 240
     columns = (events["x"], y, p << 7 | t >> 16, t >> 8 & 255, t & 255)
-    return np.stack([column.astype(np.uint8) for column in columns], axis=1).tobytes()
+    made: bytes = np.stack([column.astype(np.uint8) for column in columns], axis=1).tobytes()
+    return made
 
 
 def _without_header(folder: Path) -> tuple[list[bytes], list[bytes]]:
     """Words of EVT2, and records of DAT: bare, and of version 1 and of the older type behind a header."""
     from i2e_deploy.events.files import write_events
 
-    words, records = [], []
+    words, records = list[bytes](), list[bytes]()
     for count in _COUNTS:
         for name, found in (("evt2", words), ("dat", records)):
             path = folder / f"headed.{name}"
@@ -230,12 +231,12 @@ def _message(events: Any, cdr: bool) -> bytes:
         body = struct.pack("<IIIIIII", 3, 1, 2, 0, 34, 34, len(events))
         rows = (struct.pack("<HHIIB", x, y, t // 10**6, t % 10**6 * 1000, p) for t, x, y, p in events.tolist())
         return body + b"".join(rows)
-    body = bytearray(struct.pack("<iII", 1, 2, 1) + b"\0")
-    body += bytes(-len(body) % 4) + struct.pack("<III", 34, 34, len(events))
+    made = bytearray(struct.pack("<iII", 1, 2, 1) + b"\0")
+    made += bytes(-len(made) % 4) + struct.pack("<III", 34, 34, len(events))
     for t, x, y, p in events.tolist():
-        body += bytes(len(body) % 2) + struct.pack("<HH", x, y)
-        body += bytes(-len(body) % 4) + struct.pack("<iIB", t // 10**6, t % 10**6 * 1000, p)
-    return b"\0\1\0\0" + bytes(body)
+        made += bytes(len(made) % 2) + struct.pack("<HH", x, y)
+        made += bytes(-len(made) % 4) + struct.pack("<iIB", t // 10**6, t % 10**6 * 1000, p)
+    return b"\0\1\0\0" + bytes(made)
 
 
 def _ros(folder: Path) -> list[tuple[str, str, list[bytes]]]:

@@ -1,13 +1,15 @@
 """Networks with leaky neurons, delays, loops, graphs in graphs, and programmable neurons, for `fuzz_kinds`.
 
-A mutation seldom gets past the lengths in a safetensors file, so for two kinds the seed is the JSON of its header: the
-file is put together around it when it is read.
+A mutation seldom gets past the lengths in a safetensors file, and seldom leaves JSON. So for two kinds the seed is the
+JSON of its header, and for two a list of values to change in it: the file is put together when it is read.
 """
 
 from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,8 @@ def later_networks(folder: Path) -> list[Kind]:
         Kind("network blocks", "networks", ".safetensors", (blocks,), model),
         Kind("network layers json", "networks", ".json", (_header(layers),), _around(layers, folder, model)),
         Kind("network blocks json", "networks", ".json", (_header(blocks),), _around(blocks, folder, model)),
+        Kind("network layers values", "networks", ".edits", (b"\xff" * 64,), _edited(layers, folder, model)),
+        Kind("network blocks values", "networks", ".edits", (b"\xff" * 64,), _edited(blocks, folder, model)),
     ]
 
 
@@ -72,6 +76,47 @@ def _around(data: bytes, folder: Path, read: Read) -> Read:
         return read(made)
 
     return whole
+
+
+#: What a value of the JSON is changed to.
+_VALUES: tuple[Any, ...] = (
+    None, True, False, 0, 1, 2, 3, 7, 64, 65_536, 2**31, 2**63, 2**64, 10**400, -1, -2**63, 0.5, 1e308, float("nan"),
+    float("inf"), "", "x", "input", "Delay", "LeakyIntegrateAndFire", "Linear", "ProgrammableLif", "CubaLif",
+    "DenseSynapse", "ConvSynapse", "subtract", "value", "set", "none", "any", "spikes", "voltage", [], [1], [0, 0],
+    [2, 4, 4], [2**20, 2**20, 2**20], [[1]], {}, {"interval": 0, "offset": 1}, {"interval": 3, "offset": 1},
+)  # fmt: skip
+
+
+def _edited(data: bytes, folder: Path, read: Read) -> Read:
+    """A reader of pairs of bytes: which value of the JSON of `data`, and what becomes of it (255: it stays)."""
+    around = _around(data, folder, read)
+
+    def edited(path: Path) -> str:
+        held, edits = json.loads(_header(data)), path.read_bytes()
+        for which, what in zip(edits[::2], edits[1::2], strict=False):
+            places = list(_places(held))
+            if what == 255 or not places:
+                continue
+            parent, key = places[which % len(places)]
+            if what == 254:
+                del parent[key]
+            elif what >= 200 and len(places) < 2000:
+                parent[key] = [parent[key], deepcopy(parent[key])]
+            else:
+                parent[key] = deepcopy(_VALUES[what % len(_VALUES)])
+        made = folder / "edited.json"
+        made.write_text(json.dumps(held))
+        return around(made)
+
+    return edited
+
+
+def _places(held: Any) -> Iterator[tuple[Any, Any]]:
+    """Every value of JSON, as what holds it and where."""
+    for key in list(held) if isinstance(held, dict) else range(len(held)):
+        yield held, key
+        if isinstance(held[key], dict | list):
+            yield from _places(held[key])
 
 
 def leaky_network() -> Any:

@@ -78,3 +78,27 @@ def test_what_is_no_event_file(tmp_path: Path, capsys: Captured) -> None:
     for name, said in (("a.png", "names no event file format"), ("b.raw", "no such file")):
         assert run(["info", str(tmp_path / name)]) == 2
         assert said in capsys.readouterr().err
+
+
+def test_damage_of_hdf5_is_counted_through_the_child(tmp_path: Path, capsys: Captured) -> None:
+    """Two places of events, a chunk of one is damaged: both are told, or the one that is named."""
+    h5py = pytest.importorskip("h5py")
+    path, sides = tmp_path / "a.h5", ("left", "right")
+    given = {side: random_events(8000, 300, 200, seed) for seed, side in enumerate(sides)}
+    with h5py.File(path, "w") as file:
+        for side, events in given.items():
+            for name in "txyp":
+                file.create_dataset(f"{side}/{name}", data=events[name], chunks=(2000,), compression="gzip")
+        chunk = file["left/x"].id.get_chunk_info(1)
+    data = bytearray(path.read_bytes())
+    data[chunk.byte_offset : chunk.byte_offset + 40] = bytes(40)
+    path.write_bytes(data)
+    for asked, named in (([], sides), (["--stream", "left"], ("left",)), (["--stream", "right"], ("right",))):
+        assert run(["info", str(path), "--json", *asked]) == 0
+        streams = {row["stream"]: row for row in json.loads(capsys.readouterr().out)["streams"]}
+        assert tuple(streams) == named
+        for side, row in streams.items():
+            kept = given[side] if side == "right" else np.delete(given[side], np.s_[2000:4000])
+            assert (row["events"], row["on"]) == (len(kept), kept["p"].sum())
+            lost = row["damage"]
+            assert lost is None if side == "right" else (lost["events"], lost["dropped"]) == (2000, 2000)

@@ -13,6 +13,8 @@ from event_strategies import random_events
 
 from i2e_deploy.errors import FileFormatError, MissingDependency
 from i2e_deploy.events.files import read_events, stream_names
+from i2e_deploy.events.formats import ros
+from i2e_deploy.events.options import ReadOptions
 
 EVENT = "uint16 x\nuint16 y\ntime ts\nbool polarity\n"
 ARRAY = "std_msgs/Header header\nuint32 height\nuint32 width\ndvs_msgs/Event[] events\n"
@@ -126,6 +128,29 @@ def test_damaged_recordings_are_refused_in_one_line(suffix: str, tmp_path: Path)
         assert len(got.events) <= 100
 
 
+@pytest.mark.slow
+def test_a_chunk_that_unpacks_to_any_size_takes_no_memory_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """64 GiB of zeros in 50 KB, bz2: the child that unpacks it has limits."""
+    import bz2
+    import resource
+
+    monkeypatch.setattr("i2e_deploy.events.formats.in_child._SECONDS", 2)
+    path = tmp_path / "a.bag"
+    bag(path, {"/dvs/events": random_events(100, 346, 260, 1)}, (346, 260))
+    data, bomb = bytearray(path.read_bytes()), bz2.compress(bytes(2**26)) * 2**10
+    assert len(bomb) < 10**5
+    at = data.index(b"BZh")  # after the length of the chunk's data
+    (length,) = struct.unpack_from("<I", data, at - 4)
+    spoiled = data[: at - 4] + struct.pack("<I", len(bomb)) + bomb + data[at + length :]
+    place = spoiled.index(b"index_pos=") + len(b"index_pos=")
+    struct.pack_into("<Q", spoiled, place, struct.unpack_from("<Q", spoiled, place)[0] + len(bomb) - length)
+    path.write_bytes(spoiled)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(FileFormatError, match=r"cannot be read \(MemoryError\)|made to do harm"):
+        read_events(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < before + 2**19  # KiB
+
+
 def test_the_libraries_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, head in (("rosbags", b"#ROSBAG V2.0\n"), ("mcap", b"\x89MCAP0\r\n")):
         monkeypatch.setitem(sys.modules, f"{name}.rosbag1" if name == "rosbags" else "mcap.reader", None)
@@ -133,7 +158,7 @@ def test_the_libraries_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyP
         with pytest.raises(
             MissingDependency, match=rf"package '{name}': install it with `pip install 'i2e-deploy\[ros"
         ):
-            read_events(tmp_path / "a")
+            ros.open_here(tmp_path / "a", ReadOptions())
 
 
 def test_messages_taken_apart_here_need_no_library() -> None:

@@ -186,7 +186,8 @@ class Converter:
     def _times(self, t: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         up, down = UNITS[self._unit.name]
         if t.dtype.kind == "f":
-            scaled = t * up / down
+            with np.errstate(over="ignore", invalid="ignore"):
+                scaled = t * up / down
             right = np.isfinite(scaled) & (np.abs(scaled) <= FAR)
             if not self._unit.rounded:
                 right &= _whole(t)

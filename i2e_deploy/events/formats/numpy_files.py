@@ -213,7 +213,9 @@ def _table_order(streams: Streams, name: str, header: Header, what: str, options
         stream = streams.open(name)
         _npy_header(stream, what)
         rows = _read(stream, np.dtype((header.dtype, (width,))), looked_at, what)
-    return guess_order(rows.reshape(-1, width).astype(np.float64), options, notes)
+    with np.errstate(over="ignore", invalid="ignore"):  # long doubles beyond float64
+        values = rows.reshape(-1, width).astype(np.float64)
+    return guess_order(values, options, notes)
 
 
 def _open_npz(path: Path, options: ReadOptions) -> Opened:
@@ -229,7 +231,7 @@ def _open_npz(path: Path, options: ReadOptions) -> Opened:
 
     notes, left_out = list[str](), LeftOut(options.salvage)
     try:
-        names = [name.removesuffix(".npy") for name in archive.namelist()]
+        names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
         if len(names) > _MAX_MEMBERS:
             raise Damaged(f"it holds {len(names)} arrays, at most {_MAX_MEMBERS} are read", 0)
         size = _size(streams.open(_SIZE)) if _SIZE in names else None
@@ -263,8 +265,12 @@ def _npz_blocks(
     one = rest[0] if len(rest) == 1 else next((name for name in ("events", "arr_0") if name in rest), None)
     if one is None:
         missing = ", ".join(field for field in FIELDS if field not in fields)
-        raise Damaged(f"it holds no array {missing}; its arrays are {', '.join(rest)[:80] or 'none'}", 0)
-    return _open_array(streams, one, f"array {one[:40]}", options, notes)
+        raise Damaged(f"it holds no array {missing}; its arrays are {_one_line(', '.join(rest))[:80] or 'none'}", 0)
+    return _open_array(streams, one, f"array {_one_line(one)[:40]}", options, notes)
+
+
+def _one_line(name: str) -> str:
+    return " ".join(name.split())
 
 
 def _size(member: IO[bytes]) -> SensorSize:

@@ -20,11 +20,14 @@ from numpy.typing import NDArray
 from i2e_deploy.errors import MissingDependency
 from i2e_deploy.events.array import EVENT_DTYPE, Events
 from i2e_deploy.events.formats.base import PACKET_EVENTS, Damaged, Format, LeftOut, Opened
+from i2e_deploy.events.formats.in_child import in_child, streams_in_child
 from i2e_deploy.events.options import ReadOptions, SensorSize
 
 #: Types of messages that are read, and those that hold events in another way.
 _TYPES = ("dvs_msgs/EventArray", "prophesee_event_msgs/EventArray")
 _PACKED = ("event_camera_msgs/EventPacket", "event_array_msgs/EventArray")
+#: First bytes.
+_BAG, _MCAP = b"#ROSBAG V2.0", b"\x89MCAP0\r\n"
 #: Longest record of an MCAP file.
 _MAX_RECORD = 2**28
 _ROS1 = np.dtype({"names": ["x", "y", "s", "ns", "p"], "formats": ["<u2", "<u2", "<u4", "<u4", "u1"],
@@ -104,21 +107,26 @@ def _plain(name: str) -> str:
     return name.replace("/msg/", "/")
 
 
-def _guarded(opener: Callable[[Path], Bag], path: Path) -> Bag:
+def _guarded(path: Path) -> Bag:
     with path.open("rb") as file:
         head = file.read(16)
-    if not head.startswith((b"#ROSBAG V2.0", b"\x89MCAP0\r\n")):
+    if not head.startswith((_BAG, _MCAP)):
         raise Damaged("it starts neither as a ROS 1 bag (version 2.0) nor as an MCAP file", 0)
     try:
-        return opener(path)
+        return _bag(path) if head.startswith(_BAG) else _mcap(path)
     except (Damaged, MissingDependency):
         raise
     except Exception as error:  # the libraries raise many kinds on damaged files
-        raise Damaged(f"it cannot be read ({' '.join(str(error).split())[:160] or type(error).__name__})", 0) from error
+        raise Damaged(f"it cannot be read ({_clause(error)})", 0) from error
 
 
-def _open(opener: Callable[[Path], Bag], path: Path, options: ReadOptions) -> Opened:
-    topics, messages, close = _guarded(opener, path)
+def _clause(error: Exception) -> str:
+    return " ".join(str(error).split())[:160] or type(error).__name__
+
+
+def open_here(path: Path, options: ReadOptions) -> Opened:
+    """In the child: see `in_child`."""
+    topics, messages, close = _guarded(path)
     try:
         topic = _choose(topics, options)
         notes, left_out = list[str](), LeftOut(options.salvage)
@@ -128,12 +136,13 @@ def _open(opener: Callable[[Path], Bag], path: Path, options: ReadOptions) -> Op
         raise
     except Exception as error:
         close()
-        raise Damaged(f"it cannot be read ({' '.join(str(error).split())[:160]})", None) from error
+        raise Damaged(f"it cannot be read ({_clause(error)})", None) from error
     return Opened(size, _packets(messages(topic), topic, left_out), close, notes, left_out=left_out)
 
 
-def _streams(opener: Callable[[Path], Bag], path: Path) -> tuple[str, ...]:
-    topics, _, close = _guarded(opener, path)
+def streams_here(path: Path) -> tuple[str, ...]:
+    """In the child: topics with events."""
+    topics, _, close = _guarded(path)
     close()
     return tuple(sorted({topic.name for topic in topics if topic.type in _TYPES}))
 
@@ -162,7 +171,7 @@ def _packets(messages: Iterator[bytes], topic: Topic, left_out: LeftOut) -> Iter
         try:
             data = next(messages, None)
         except Exception as error:
-            raise Damaged(f"message {number}: {' '.join(str(error).split())[:160]}", None) from error
+            raise Damaged(f"message {number}: {_clause(error)}", None) from error
         if data is None:
             return
         try:
@@ -234,12 +243,13 @@ def _ours(rows: NDArray[Any]) -> Events:
 
 
 _LIMITS = (2**62, 2**16 - 1, 2**16 - 1)
+_streams = partial(streams_in_child, __name__)
 _REMARKS = "messages EventArray of dvs_msgs and prophesee_event_msgs; each topic is a stream; extra `ros`"
 BAG = Format(
-    "rosbag", (".bag",), partial(_open, _bag), None, _LIMITS, streams=partial(_streams, _bag), decoder="rosbags, ours",
+    "rosbag", (".bag",), in_child(__name__), None, _LIMITS, streams=_streams, decoder="rosbags, ours, in a child",
     encoder="", remarks=f"ROS 1: {_REMARKS}",
 )  # fmt: skip
 MCAP = Format(
-    "mcap", (".mcap",), partial(_open, _mcap), None, _LIMITS, streams=partial(_streams, _mcap), decoder="mcap, ours",
+    "mcap", (".mcap",), in_child(__name__), None, _LIMITS, streams=_streams, decoder="mcap, ours, in a child",
     encoder="", remarks=f"ROS 1 and ROS 2 encoding: {_REMARKS}",
 )  # fmt: skip
