@@ -30,7 +30,8 @@ def test_the_one_neuron_fires_in_the_same_steps() -> None:
 @pytest.mark.parametrize("name", ["noDelay_bias_zero", "noDelay_noBias_subtract"])
 def test_recurrent_networks_of_braille_letters(name: str) -> None:
     """On drawn input. 8-bit weights beside a few large ones move single spikes of a network that feeds itself (the
-    check says how many); each output's number of spikes stays, and they line up best at the latency that the program states.
+    check says how many); each output's number of spikes stays, and they line up best at the latency that the program
+    states.
     """
     reset: Any = name.rpartition("_")[2]
     path = trained(f"nir/braille_{name}.nir")
