@@ -249,7 +249,7 @@ def test_drawn_graphs_are_what_frameworks_make_of_them(tmp_path: Path, framework
     counts: Counter[str] = Counter()
     wrong: list[str] = []
     rng = np.random.default_rng(3)
-    for _ in range(100):
+    for _ in range(150):
         graph = draw(rng)
         graph.options = options
         path = nir_write(tmp_path / "n.nir", graph.nodes, graph.edges)
