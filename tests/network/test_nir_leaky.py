@@ -369,3 +369,30 @@ def test_data_is_written_as_nir_writes_it(tmp_path: Path) -> None:
         nw.judge_nir(other, tmp_path / "d.nir")
     with pytest.raises(InputError, match="dt is 0"):
         nw.write_nir_data(network.run(x), tmp_path / "d.nir", 0)
+
+
+@pytest.mark.parametrize("cuba", [False, True])
+def test_snntorch_runs_what_is_written(tmp_path: Path, cuba: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    """snnTorch's own reader, whose step is 0.1 ms: equal spikes, but for what float32's last bit decides."""
+    pytest.importorskip("snntorch")
+    from snntorch.import_nir import import_from_nir
+
+    rng, fired, differ = np.random.default_rng(4), 0, 0
+    for _ in range(10):
+        lif = LeakyIntegrateAndFire(parameter(rng.uniform(0.5, 0.95)), parameter(0.5), reset="value", strict=True)
+        if cuba:
+            lif = replace(lif, current_decay=parameter(rng.uniform(0.3, 0.9)), current_gain=parameter(1))
+        network = nw.chain((4,), {"w": nw.Linear(rng.normal(size=(5, 4)).astype(np.float32)), "n": lif})
+        write_nir(network, tmp_path / "n.nir", dt=1e-4)
+        module, state, rows = import_from_nir(nir.read(tmp_path / "n.nir")), None, []
+        frames = rng.random((2, 30, 4)).astype(np.float32)
+        with torch.no_grad():
+            for t in range(30):
+                out, state = module(torch.from_numpy(frames[:, t]), state)
+                rows.append(np.asarray(out))
+        theirs = np.stack(rows, axis=1)
+        differ += int((network.run(frames).output != theirs).any(axis=1).sum())
+        fired += int(theirs.sum())
+    capsys.readouterr()
+    assert fired > 200
+    assert differ <= 2  # neurons of 100
