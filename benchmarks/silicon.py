@@ -13,12 +13,9 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from silicon_costs import cores_table, power_tables
 from silicon_left import what_is_left
 
@@ -26,7 +23,6 @@ from i2e_deploy.chips import get
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram, EventOptions
 from i2e_deploy.chips.dynapcnn.program import Source
 from i2e_deploy.chips.dynapcnn.reference.event_options import alternatives
-from i2e_deploy.chips.trace import States
 from i2e_deploy.events.array import Events, empty_events
 from i2e_deploy.events.files import read_events
 from i2e_deploy.network import Conv2d, Flatten, IntegrateAndFire, Linear, Network, Pool2d, chain, read_nir
@@ -96,32 +92,31 @@ def lowered(network: Network) -> DynapcnnProgram:
     return program
 
 
-def four_layer_program(records: Path) -> tuple[DynapcnnProgram, States]:
-    """The network of `speck2f_four_layers`, and the states that training left, in its integers."""
+def four_layer_program(records: Path, stored: bool) -> DynapcnnProgram:
+    """The network of `speck2f_four_layers`, from the states that training left or from zero."""
     from safetensors.numpy import load_file
 
-    held, neurons = load_file(records / "speck2f_four_layers" / "network.safetensors"), IntegrateAndFire(1.0, -1.0)
+    held = load_file(records / "speck2f_four_layers" / "network.safetensors")
+
+    def neurons(name: str) -> IntegrateAndFire:
+        return IntegrateAndFire(1.0, -1.0, start=held[f"{name}.v_mem"][0] if stored else None)
+
     layers = {
-        "0": Conv2d(held["0.weight"], padding=(1, 1)), "1": neurons, "2": Pool2d((2, 2)),
-        "3": Conv2d(held["3.weight"], padding=(1, 1)), "4": neurons, "5": Pool2d((2, 2)),
-        "6": Conv2d(held["6.weight"], padding=(1, 1), stride=(2, 2)), "7": neurons,
-        "8": Flatten(), "9": Linear(held["9.weight"]), "10": neurons,
+        "0": Conv2d(held["0.weight"], padding=(1, 1)), "1": neurons("1"), "2": Pool2d((2, 2)),
+        "3": Conv2d(held["3.weight"], padding=(1, 1)), "4": neurons("4"), "5": Pool2d((2, 2)),
+        "6": Conv2d(held["6.weight"], padding=(1, 1), stride=(2, 2)), "7": neurons("7"),
+        "8": Flatten(), "9": Linear(held["9.weight"]), "10": neurons("10"),
     }  # fmt: skip
-    program = lowered(chain((2, 34, 34), layers))
-    states: dict[str, Mapping[str, NDArray[Any]]] = {}
-    for layer in program.layers:
-        kept = held[f"{int(layer.name) + 1}.v_mem"][:1] * layer.threshold
-        states[layer.name] = {"v_mem": np.rint(kept).astype(np.int64).reshape(1, *layer.output_shape)}
-    return program, states
+    return lowered(chain((2, 34, 34), layers))
 
 
 def four_layers(records: Path, data: Path) -> None:
     """Spikes of four layers, by where the run starts and under every value of every open point."""
-    program, states = four_layer_program(records)
+    stored, fresh = (four_layer_program(records, stored) for stored in (True, False))
     events = read_events(data / "nmnist_small" / "test" / "0" / "60004.bin").events
 
-    def totals(start: States | None, options: EventOptions) -> str:
-        counts = program.run_events(events, states=start, options=options).counts.values()
+    def totals(program: DynapcnnProgram, options: EventOptions) -> str:
+        counts = program.run_events(events, options=options).counts.values()
         return " / ".join(f"{count.spikes:,}" for count in counts)
 
     print(
@@ -130,10 +125,10 @@ def four_layers(records: Path, data: Path) -> None:
     print("| run | spikes |\n|---|---|")
     print(f"| chip | {' / '.join(f'{count:,}' for count in FOUR_LAYERS)} (another run: 40 in the last) |")
     base = EventOptions()
-    print(f"| event, from the states that training left | {totals(states, base)} |")
-    print(f"| event, from zero | {totals(None, base)} |")
+    print(f"| event, from the states that training left | {totals(stored, base)} |")
+    print(f"| event, from zero | {totals(fresh, base)} |")
     for name, options in alternatives(base).items():
-        print(f"| {name} | {totals(states, options)} |")
+        print(f"| {name} | {totals(stored, options)} |")
 
 
 def as_frames_are_sent(events: Events) -> Events:
@@ -200,9 +195,9 @@ def eight_networks(networks: Path, data: Path) -> dict[str, float]:
 
 def first_recording_work(records: Path, data: Path) -> int:
     """Synaptic operations of the first recording on the network of four layers: the input of the power series."""
-    program, states = four_layer_program(records)
+    program = four_layer_program(records, stored=True)
     events = read_events(data / "nmnist_small" / "test" / "0" / "60004.bin").events
-    return sum(count.synops for count in program.run_events(events, states=states).counts.values())
+    return sum(count.synops for count in program.run_events(events).counts.values())
 
 
 def main() -> None:

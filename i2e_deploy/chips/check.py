@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from i2e_deploy.errors import CheckFailed
 from i2e_deploy.network.graph import Note
-from i2e_deploy.text import aligned, counted, record_repr, said
+from i2e_deploy.text import aligned, counted, listed, record_repr, said
 
 Severity = Literal["ok", "info", "warning", "error"]
 
@@ -34,6 +34,21 @@ class Finding:
         limited = f"{where}: {self.rule} is {value}, limit {limit} {self.unit}".rstrip()
         text = f"{where}: {self.rule}: {value}" if self.limit == "" else limited
         return f"{text}; {self.fix}" if self.fix else text
+
+
+def said_once(findings: Iterable[Finding]) -> list[tuple[Severity, str]]:
+    """Severity and text of findings, in order; those that say the same of several layers once, with their names."""
+    groups: dict[Finding, list[str]] = {}
+    for finding in findings:
+        groups.setdefault(replace(finding, layer=""), []).append(finding.layer)
+    texts = []
+    for finding, layers in groups.items():
+        if len(layers) == 1 or "" in layers:
+            text = str(replace(finding, layer=layers[0]))
+        else:
+            text = str(finding).replace("network", f"layers {listed([repr(layer) for layer in layers])}", 1)
+        texts.append((finding.severity, text))
+    return texts
 
 
 def note_findings(notes: Sequence[Note]) -> list[Finding]:

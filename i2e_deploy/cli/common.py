@@ -280,6 +280,7 @@ def print_check(report: CheckReport, out: Console) -> None:
     from rich.table import Column
     from rich.text import Text
 
+    from i2e_deploy.chips.check import said_once
     from i2e_deploy.reporting.tables import kinds_of_memory, rule_table
 
     if report.placement:
@@ -301,9 +302,9 @@ def print_check(report: CheckReport, out: Console) -> None:
             if any(value for value, _ in cells):
                 table.add_row(row["rule"], *(Text(value, COLOURS[kind]) for value, kind in cells), row["limit"])
         out.print(table)
-    for finding in report.findings:
-        if finding.severity in ("warning", "error") or not finding.layer:
-            out.print(Text.assemble((finding.severity, COLOURS[finding.severity]), f" {finding}"))
+    told = [f for f in report.findings if f.severity in ("warning", "error") or not f.layer]
+    for severity, text in said_once(told):
+        out.print(Text.assemble((severity, COLOURS[severity]), f" {text}"))
     verdict = ("fits", "bold green") if report.fits else ("does not fit", "bold red")
     out.print(Text.assemble(verdict, f" {report.chip}"))
 

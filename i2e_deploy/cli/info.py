@@ -29,17 +29,18 @@ def command(
     """
     from i2e_deploy.cli.common import console, print_json, working
     from i2e_deploy.events.files import stream_names
+    from i2e_deploy.events.formats import FORMATS
     from i2e_deploy.events.summary import summarize
 
     streams = [reading.stream] if reading.stream is not None else stream_names(file, reading.format) or [None]
     found: dict[str, Summary] = {}
-    format_ = ""
+    format_ = unit = ""
     with working(f"reading {file}"):
         for stream in streams:
             only = stream if len(streams) > 1 or reading.stream is not None else None
             with replace(reading, stream=only, salvage=True).open(file) as reader:
                 found[stream or ""] = summarize(reader)
-                format_ = reader.format
+                format_, unit = reader.format, FORMATS[reader.format].unit
     size = file.stat().st_size
     if as_json:
         rows = [{"stream": name or None, **summary.to_dict()} for name, summary in found.items()]
@@ -47,10 +48,10 @@ def command(
         return
     console().print(f"{file}: {format_}, {size:,} bytes")
     for name, summary in found.items():
-        _print(name, summary)
+        _print(name, summary, unit)
 
 
-def _print(stream: str, summary: Summary) -> None:
+def _print(stream: str, summary: Summary, unit: str) -> None:
     from i2e_deploy.cli.common import console, new_table
 
     table = new_table("what", "value", title=f"stream {stream}" if stream else "")
@@ -64,12 +65,13 @@ def _print(stream: str, summary: Summary) -> None:
         table.add_row("time", f"{summary.first_us:,} to {summary.last_us:,} us")
         table.add_row("duration", f"{summary.seconds:.6f} s")
         mean = "all at one time" if summary.rate is None else f"{summary.rate:,.0f} events/s"
-        table.add_row("rate", f"{mean}, at most {summary.peak_rate:,.0f} in 10 ms")
+        peak = "" if summary.peak_rate is None else f", at most {summary.peak_rate:,.0f} in 10 ms"
+        table.add_row("rate", mean + peak)
     damage = summary.damage
     if damage is None:
         table.add_row("damage", "none")
     else:
-        where = "" if damage.position is None else f", at {damage.position}"
+        where = "" if damage.position is None else f", {unit} {damage.position}"
         left_out = f"{damage.dropped:,} events left out"
         table.add_row("damage", f"after {damage.events:,} events{where}: {damage.reason}; {left_out}", style="yellow")
     for note in summary.notes:

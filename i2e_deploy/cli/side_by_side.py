@@ -41,6 +41,8 @@ def checks_beside(reports: Mapping[str, tuple[CheckReport, Costs | None]]) -> di
 
 def print_checks(reports: Mapping[str, tuple[CheckReport, Costs | None]], out: Console) -> None:
     """Fit, layers, cores, findings and estimates side by side; then every error and warning."""
+    from i2e_deploy.chips.check import said_once
+
     found = [report for report, _ in reports.values()]
     rows = [
         ("fits", ["yes" if report.fits else "no" for report in found]),
@@ -52,8 +54,8 @@ def print_checks(reports: Mapping[str, tuple[CheckReport, Costs | None]], out: C
     ]
     _print(list(reports), rows, "", out)
     for name, (report, _) in reports.items():
-        for finding in (*report.errors, *report.warnings):
-            out.print(f"{name}: {finding.severity}: {finding}")
+        for severity, text in said_once((*report.errors, *report.warnings)):
+            out.print(f"{name}: {severity}: {text}")
 
 
 def evaluations_beside(results: Mapping[str, Evaluation]) -> dict[str, Any]:

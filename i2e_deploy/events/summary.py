@@ -25,7 +25,7 @@ class Summary:
         events: how many.
         on: how many of these are ON.
         first_us, last_us: times of the first and the last; None without events.
-        peak_rate: events a second in the busiest 10 ms.
+        peak_rate: events a second in the busiest 10 ms; None where the recording is not longer.
         damage: None for a whole file.
         notes: what the reader assumed, put in order or left out.
     """
@@ -36,7 +36,7 @@ class Summary:
     on: int
     first_us: int | None
     last_us: int | None
-    peak_rate: float
+    peak_rate: float | None
     damage: Damage | None
     notes: tuple[str, ...]
 
@@ -77,5 +77,6 @@ def summarize(reader: EventReader) -> Summary:
             counts[0] += open_count
         peak = max(peak, open_count, int(counts.max()))
         open_bin, open_count = int(bins[-1]), int(counts[-1])
-    rate = peak * 1e6 / PEAK_BIN
+    long = first is not None and last is not None and last - first > PEAK_BIN
+    rate = peak * 1e6 / PEAK_BIN if long else None
     return Summary(reader.sensor_size, (width, height), count, on, first, last, rate, reader.damage, reader.notes)

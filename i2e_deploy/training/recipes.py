@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -48,7 +49,9 @@ def recipe_of(name: str, seed: int, epochs: int | None = None) -> Recipe:
         from i2e_deploy.training.digits import build_digit_network
 
         network = build_digit_network(slayer_networks.STEPS, torch.Generator().manual_seed(seed))
-        found = Recipe(network, bptt.spike_counts, TrainConfig(), SINABS_CHIP, from_sinabs)
+        # Training starts each batch from zero: what the last one left in the module is no start.
+        start_at_zero = partial(from_sinabs, states="zero")
+        found = Recipe(network, bptt.spike_counts, TrainConfig(), SINABS_CHIP, start_at_zero)
     elif name in slayer_networks.RECIPES:
         build, config = slayer_networks.RECIPES[name]
         trained = slayer_networks.build_slayer(replace(build, seed=seed))

@@ -99,3 +99,16 @@ def test_the_standard_neuron_is_asked_for_in_the_shell(model: Path, tmp_path: Pa
     assert (tmp_path / "bundle" / "program.net").exists()
     assert run(["verify", str(tmp_path / "bundle")]) == 0
     assert run(["check", str(tmp_path / "bundle"), "--chip", "loihi2", *frames]) == 0
+
+
+def test_what_several_layers_share_is_said_once() -> None:
+    from i2e_deploy.chips import Finding
+    from i2e_deploy.chips.check import said_once
+
+    same = [Finding("neurons", name, "leak", "", "", "warning", "mend it") for name in ("a", "b")]
+    other = Finding("cores", "", 3, 2, "cores", "error")
+    assert said_once([*same, other]) == [
+        ("warning", "layers 'a', 'b': neurons: leak; mend it"),
+        ("error", "network: cores is 3, limit 2 cores"),
+    ]
+    assert said_once(same[:1]) == [("warning", "layer 'a': neurons: leak; mend it")]

@@ -12,6 +12,7 @@ import torch
 from nir_files import nir_write
 from numpy.typing import NDArray
 from public_data import trained
+from simulators import DT, SIMULATORS, traced
 
 from i2e_deploy import network as nw
 from i2e_deploy.errors import InputError, UnsupportedError
@@ -20,20 +21,6 @@ from i2e_deploy.network.neurons import parameter
 
 nir = pytest.importorskip("nir")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
-
-#: NIR paper, task 1: by simulator its method, its reset, by how many steps its record is late, its unit of voltage, and
-#: how far voltages may be apart; exact and Lava have no method of ours, Spyx shows the voltage after the input.
-SIMULATORS = {
-    "norse": ("euler", "zero", 0, 1.0, 1e-7),
-    "snntorch": ("euler", "zero", 0, 25.0, 1e-7),
-    "nengo": ("exponential", "zero", 0, 10.0, 1e-7),
-    "rockpool": ("rockpool", "subtract", 0, 1.0, 1e-7),
-    "sinabs": ("rockpool", "subtract", 0, 1.0, 1e-7),
-    "exact": ("exponential", "subtract", 0, 1.0, 1e-3),
-    "lava_cpu_float": ("euler", "zero", 1, 1.0, 2e-4),
-    "spyx": ("euler", "subtract", 1, 1.0, 0.041),
-}
-DT = 1e-4
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS)
@@ -48,17 +35,6 @@ def test_the_trace_of_one_neuron(simulator: str) -> None:
     np.testing.assert_array_equal(np.roll(spikes, late), theirs)
     assert theirs.sum() == 4
     assert np.abs(np.roll(voltages, late) - table[:, 1] / unit).max() < apart
-
-
-def traced(network: nw.Network, x: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Voltage and spike of the last neuron in each step."""
-    voltages, spikes, states = [], [], None
-    for value in x:
-        trace = network.run(np.full((1, 1, 1), value), states, dtype="float64")
-        states = trace.states
-        voltages.append(float(states[network.layers[-1].name]["v_mem"].reshape(-1)[0]))
-        spikes.append(float(trace.output.reshape(-1)[0]))
-    return np.array(voltages), np.array(spikes)
 
 
 def lif_values(rng: np.random.Generator, shape: tuple[int, ...]) -> dict[str, Any]:

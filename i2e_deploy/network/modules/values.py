@@ -7,6 +7,7 @@ from operator import index
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network.graph import Note
@@ -30,6 +31,28 @@ def array_of(module: Any, name: str) -> Array | None:
     if not held and not torch.equal(tensor, getattr(module, name)):
         raise InputError(f"{name} is computed with another result each time: fix it, e.g. assign one result")
     return np.ascontiguousarray(tensor.detach().cpu().float().numpy(), np.float32)
+
+
+def doubles_of(holder: Any, name: str) -> NDArray[np.float64]:
+    """A number or an array of numbers as float64, without leading axes of one value: it spreads over neurons as before.
+
+    Raises:
+        InputError: it holds no numbers.
+    """
+    import torch
+
+    value = getattr(holder, name)
+    if isinstance(value, torch.Tensor):
+        if value.is_meta or value.is_complex():
+            raise InputError(f"{name} is a {value.dtype} on device {value.device}: give numbers")
+        value = value.detach().cpu().double().numpy()
+    try:
+        found = np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} is {value!r}: give a number, or one a neuron") from None
+    while found.ndim and len(found) == 1:
+        found = found[0]
+    return np.asarray(found)
 
 
 def number_of(value: Any, what: str) -> float:

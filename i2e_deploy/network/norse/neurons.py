@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.errors import InputError, UnsupportedError
-from i2e_deploy.network.modules.values import array_of, number_of
+from i2e_deploy.network.modules.values import array_of, doubles_of, number_of
 from i2e_deploy.network.neurons import LeakyIntegrateAndFire, LeakyReset, parameter
 from i2e_deploy.network.op import Array
 
@@ -143,7 +143,7 @@ def read_neuron(kind: str, module: Any) -> Neuron:
 def starts_from_zeros(module: Any) -> bool:
     """Whether the states of a module that is given none are zeros."""
     start = "v_reset" if type(module).__name__.startswith("IAF") else "v_leak"
-    return not hasattr(module.p, "beta") and not _values(module.p, start).any()
+    return not hasattr(module.p, "beta") and not doubles_of(module.p, start).any()
 
 
 def check_step(kind: str, module: Any) -> None:
@@ -168,37 +168,19 @@ def check_step(kind: str, module: Any) -> None:
         raise UnsupportedError("starts from a state of its own (state_fallback): there is only that of its class")
 
 
-def _values(parameters: Any, name: str) -> Doubles:
-    """A parameter as float64, without leading axes of one value: it spreads over the neurons as before."""
-    import torch
-
-    value = getattr(parameters, name)
-    if isinstance(value, torch.Tensor):
-        if value.is_meta or value.is_complex():
-            raise InputError(f"{name} is a {value.dtype} on device {value.device}: give numbers")
-        value = value.detach().cpu().double().numpy()
-    try:
-        found = np.asarray(value, np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"{name} is {value!r}: give a number, or one a neuron") from None
-    while found.ndim and len(found) == 1:
-        found = found[0]
-    return np.asarray(found)
-
-
 def _bias(values: Doubles) -> Array | None:
     return parameter(values) if values.any() else None
 
 
 def _membrane(parameters: Any, dt: float, rest: Doubles) -> dict[str, Any]:
     """dv = dt * tau_mem_inv * (rest - v + input)."""
-    share = dt * _values(parameters, "tau_mem_inv")
+    share = dt * doubles_of(parameters, "tau_mem_inv")
     return {"decay": parameter(1 - share), "gain": parameter(share), "bias": _bias(share * rest), "start": _bias(rest)}
 
 
 def _current(parameters: Any, dt: float) -> dict[str, Any]:
     """di = -dt * tau_syn_inv * i."""
-    return {"current_decay": parameter(1 - dt * _values(parameters, "tau_syn_inv"))}
+    return {"current_decay": parameter(1 - dt * doubles_of(parameters, "tau_syn_inv"))}
 
 
 def _firing(parameters: Any, reset: LeakyReset = "value") -> tuple[dict[str, Any], Doubles]:
@@ -207,7 +189,7 @@ def _firing(parameters: Any, reset: LeakyReset = "value") -> tuple[dict[str, Any
     Where a threshold is not above 0 (Norse's `default_bio_parameters`), membrane potentials count from `v_leak`, which
     changes no spike.
     """
-    threshold, value, rest = (_values(parameters, name) for name in ("v_th", "v_reset", "v_leak"))
+    threshold, value, rest = (doubles_of(parameters, name) for name in ("v_th", "v_reset", "v_leak"))
     amount = threshold
     if (threshold <= 0).any():
         if (threshold <= rest).any():
@@ -238,18 +220,18 @@ def _box(parameters: Any, dt: float) -> LeakyIntegrateAndFire:
 
 
 def _li(parameters: Any, dt: float) -> LeakyIntegrateAndFire:
-    rest = _values(parameters, "v_leak")
+    rest = doubles_of(parameters, "v_leak")
     return LeakyIntegrateAndFire(**_membrane(parameters, dt, rest), **_current(parameters, dt))
 
 
 def _li_box(parameters: Any, dt: float) -> LeakyIntegrateAndFire:
-    return LeakyIntegrateAndFire(**_membrane(parameters, dt, _values(parameters, "v_leak")))
+    return LeakyIntegrateAndFire(**_membrane(parameters, dt, doubles_of(parameters, "v_leak")))
 
 
 def _iaf(parameters: Any, dt: float) -> LeakyIntegrateAndFire:
-    value = _bias(_values(parameters, "v_reset"))
+    value = _bias(doubles_of(parameters, "v_reset"))
     return LeakyIntegrateAndFire(
-        parameter(1.0), parameter(_values(parameters, "v_th")),
+        parameter(1.0), parameter(doubles_of(parameters, "v_th")),
         strict=True, reset="value", reset_value=value, start=value,
     )  # fmt: skip
 
@@ -257,10 +239,10 @@ def _iaf(parameters: Any, dt: float) -> LeakyIntegrateAndFire:
 def _lsnn(parameters: Any, dt: float) -> LeakyIntegrateAndFire:
     """Norse's `b` goes to v_th and decays before it is the bound: what a spike adds has decayed once when it counts."""
     fires, rest = _firing(parameters)
-    fades = 1 - dt * _values(parameters, "tau_adapt_inv")
+    fades = 1 - dt * doubles_of(parameters, "tau_adapt_inv")
     return LeakyIntegrateAndFire(
         **_membrane(parameters, dt, rest), **_current(parameters, dt), **fires, old_current=True,
-        adaptation_decay=parameter(fades), adaptation_step=parameter(fades * _values(parameters, "beta")),
+        adaptation_decay=parameter(fades), adaptation_step=parameter(fades * doubles_of(parameters, "beta")),
     )  # fmt: skip
 
 

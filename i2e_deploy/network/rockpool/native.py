@@ -17,9 +17,9 @@ from i2e_deploy.network.modules.known import kind_of
 from i2e_deploy.network.modules.layers import Reading, WideReader, read_wide
 from i2e_deploy.network.modules.read import SAMPLES, STEPS
 from i2e_deploy.network.modules.steps import step_notes
-from i2e_deploy.network.modules.values import shape_of
+from i2e_deploy.network.modules.values import doubles_of, shape_of
 from i2e_deploy.network.op import Shape
-from i2e_deploy.network.rockpool.neurons import read_linear, read_neurons, read_synapse, values
+from i2e_deploy.network.rockpool.neurons import read_linear, read_neurons, read_synapse
 from i2e_deploy.network.rockpool.plain import refusal
 from i2e_deploy.network.run import as_frames
 from i2e_deploy.text import one_line
@@ -107,7 +107,7 @@ class _Walk:
 
 def _windowed_synapse(call: Call, inputs: Sequence[str], given: Sequence[Shape]) -> Reading:
     """rockpool 3.1.0 `native/exp_syn.py` convolves with a kernel of ten time constants, not with all of the past."""
-    steps, tau = len(call.module._window), values(call.module, "tau").max() / float(call.module.dt)
+    steps, tau = len(call.module._window), doubles_of(call.module, "tau").max() / float(call.module.dt)
     if steps < 9 * tau:
         raise UnsupportedError(
             f"cuts its kernel after {steps} steps (max_window_length), {steps / tau:.2g} time constants: leave "

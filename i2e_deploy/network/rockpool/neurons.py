@@ -21,6 +21,7 @@ from i2e_deploy.network.graph import Layer
 from i2e_deploy.network.layers import Add, Linear, Scale
 from i2e_deploy.network.modules.graph import Call
 from i2e_deploy.network.modules.layers import Reading
+from i2e_deploy.network.modules.values import doubles_of
 from i2e_deploy.network.neurons import LeakyIntegrateAndFire, parameter
 from i2e_deploy.network.op import Shape
 
@@ -57,31 +58,9 @@ class Spec:
     after: tuple[Doubles, Doubles] | None = None
 
 
-def values(module: Any, name: str) -> Doubles:
-    """A parameter as float64, without leading axes of one value.
-
-    Raises:
-        InputError: no numbers.
-    """
-    import torch
-
-    value = getattr(module, name)
-    if isinstance(value, torch.Tensor):
-        if value.is_meta or value.is_complex():
-            raise InputError(f"{name} is a {value.dtype} on device {value.device}: give numbers")
-        value = value.detach().cpu().double().numpy()
-    try:
-        found = np.asarray(value, np.float64)
-    except (TypeError, ValueError):
-        raise InputError(f"{name} is {value!r}: give a number, or one a neuron") from None
-    while found.ndim and len(found) == 1:
-        found = found[0]
-    return np.asarray(found)
-
-
 def _check_silent(module: Any) -> None:
     """It draws no noise."""
-    if values(module, "noise_std").any():
+    if doubles_of(module, "noise_std").any():
         raise UnsupportedError("draws noise in every step (noise_std): set noise_std to 0, as for a chip")
 
 
@@ -96,21 +75,21 @@ def spec_of(kind: str, module: Any) -> Spec:
     if kind != "LIF":
         _check_steps(module.spike_generation_fn)
     size = int(module.size_out)
-    threshold, bias = values(module, "threshold"), values(module, "bias")
+    threshold, bias = doubles_of(module, "threshold"), doubles_of(module, "bias")
     dt = float(module.dt)
     if kind == "LIFNeuronTorch":
-        return Spec(size, np.exp(-dt / values(module, "tau_mem")), None, threshold, bias, _most(module))
+        return Spec(size, np.exp(-dt / doubles_of(module, "tau_mem")), None, threshold, bias, _most(module))
     if kind == "LIF":
-        alpha, beta = (np.exp(-dt / values(module, name)) for name in ("tau_mem", "tau_syn"))
+        alpha, beta = (np.exp(-dt / doubles_of(module, name)) for name in ("tau_mem", "tau_syn"))
     else:  # whatever leak_mode says: the decays that its forward takes
-        alpha, beta = values(module, "alpha"), values(module, "beta")
+        alpha, beta = doubles_of(module, "alpha"), doubles_of(module, "beta")
     synapses = int(module.n_synapses)
-    recurrent = np.asarray(values(module, "w_rec")).reshape(size, -1)
+    recurrent = np.asarray(doubles_of(module, "w_rec")).reshape(size, -1)
     if int(module.size_in) != size * synapses or recurrent.shape[1] != size * synapses:
         raise InputError(f"it has {module.size_in} inputs for {size} neurons: give a whole number of synapses a neuron")
     after = None
     if kind == "aLIFTorch":
-        after = values(module, "w_ahp"), np.exp(-dt / values(module, "tau_ahp"))
+        after = doubles_of(module, "w_ahp"), np.exp(-dt / doubles_of(module, "tau_ahp"))
     return Spec(
         size, alpha, _spread(beta, size, synapses), threshold, bias, _most(module),
         recurrent=recurrent if recurrent.any() else None, after=after,
@@ -164,7 +143,7 @@ def read_synapse(call: Call, inputs: Sequence[str], given: Sequence[Shape]) -> R
     """ExpSynTorch: y = decay * (y + x)."""
     _check_inputs(call.module, given)
     _check_silent(call.module)
-    decay = parameter(np.exp(-float(call.module.dt) / values(call.module, "tau")))
+    decay = parameter(np.exp(-float(call.module.dt) / doubles_of(call.module, "tau")))
     return Reading((Layer(call.name, LeakyIntegrateAndFire(decay, gain=decay), tuple(inputs)),))
 
 
@@ -172,8 +151,8 @@ def read_linear(call: Call, inputs: Sequence[str], given: Sequence[Shape]) -> Re
     """Weights are [inputs, outputs] in Rockpool, torch and native."""
     module = call.module
     _check_inputs(module, given)
-    weight = values(module, "weight").reshape(int(module.size_in), int(module.size_out))
-    bias = None if module.bias is None else values(module, "bias")
+    weight = doubles_of(module, "weight").reshape(int(module.size_in), int(module.size_out))
+    bias = None if module.bias is None else doubles_of(module, "bias")
     spread = None if bias is None or not bias.any() else np.broadcast_to(bias, weight.shape[1:])
     op = Linear(parameter(weight.T), None if spread is None else parameter(spread))
     return Reading((Layer(call.name, op, tuple(inputs)),))
@@ -203,7 +182,7 @@ def _joining(size: int, synapses: int) -> NDArray[np.float32]:
 
 
 def _most(module: Any) -> int | None:
-    most = float(values(module, "max_spikes_per_dt"))
+    most = float(doubles_of(module, "max_spikes_per_dt"))
     if most == np.inf:
         return None
     if most != int(most):

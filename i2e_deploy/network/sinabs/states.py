@@ -18,6 +18,7 @@ from i2e_deploy.network.modules.graph import Call
 from i2e_deploy.network.modules.values import array_of
 from i2e_deploy.network.neurons import IntegrateAndFire, LeakyIntegrateAndFire
 from i2e_deploy.network.op import Array, Shape
+from i2e_deploy.text import counted, listed
 
 StatesChoice = Literal["stored", "zero"]
 _CHOICE = "choose with states='stored' or states='zero' (Sinabs writes the stored ones to the chip)"
@@ -34,38 +35,41 @@ def with_states(network: Network, calls: Sequence[Call], choice: StatesChoice | 
         raise InputError(f"states is {choice!r}: choose 'stored' or 'zero'")
     modules = {call.name: call.module for call in calls}
     shapes, layers, notes = network.shapes(), [], []
+    left: list[str] = []
     for layer in network.layers:
         op = layer.op
-        if not isinstance(op, IntegrateAndFire | LeakyIntegrateAndFire):
+        neurons = isinstance(op, IntegrateAndFire | LeakyIntegrateAndFire)
+        held = _held(layer.name, modules.get(layer.name)) if neurons else {}
+        filled = [name for name, array in held.items() if array.any()]
+        if not filled or choice != "stored":
             layers.append(layer)
+            left += [layer.name] if filled else []
             continue
-        held = _held(layer.name, modules.get(layer.name))
-        if not any(array.any() for array in held.values()):
-            layers.append(layer)
-            continue
-        others = sorted(name for name, array in held.items() if name != "v_mem" and array.any())
-        if choice == "stored" and others:
-            raise UnsupportedError(
-                f"layer {layer.name!r} holds states of {', '.join(others)}, and a start is of the membrane alone: "
-                "give states='zero', or call reset_states() of the module first"
-            )
-        if choice == "stored" and op.start is not None:
-            raise UnsupportedError(
-                f"layer {layer.name!r} holds states and starts elsewhere than at 0 for its loop: give states='zero'"
-            )
-        if choice == "stored":
-            start, samples = _first(layer.name, held["v_mem"], shapes[layer.name])
-            layers.append(replace(layer, op=replace(op, start=start)))
-            of = "" if samples == 1 else f", of the first of {samples} samples, as Sinabs takes them"
-            notes.append(Note(layer.name, f"starts from the membrane states that the module holds{of}"))
-            continue
-        layers.append(layer)
-        said = f"the module holds states that are not zero ({', '.join(n for n in held if held[n].any())}); "
-        if choice == "zero":
-            notes.append(Note(layer.name, f"{said}starts from zero, as asked"))
-        else:
-            notes.append(Note(layer.name, f"{said}zero is assumed: {_CHOICE}", doubtful=True))
+        assert isinstance(op, IntegrateAndFire | LeakyIntegrateAndFire)
+        _check_start(layer.name, filled, op.start)
+        start, samples = _first(layer.name, held["v_mem"], shapes[layer.name])
+        layers.append(replace(layer, op=replace(op, start=start)))
+        of = "" if samples == 1 else f", of the first of {samples} samples, as Sinabs takes them"
+        notes.append(Note(layer.name, f"starts from the membrane states that the module holds{of}"))
+    if left:
+        said = f"the module holds states that are not zero in {counted(len(left), 'layer')} ({listed(left)}); "
+        text = "starts from zero, as asked" if choice == "zero" else f"zero is assumed: {_CHOICE}"
+        notes.append(Note("", said + text, doubtful=choice is None))
     return replace(network, layers=tuple(layers), notes=(*network.notes, *notes)) if notes else network
+
+
+def _check_start(name: str, filled: Sequence[str], start: Array | None) -> None:
+    """A start is of the membrane alone, and of neurons that have no other; UnsupportedError else."""
+    others = sorted(state for state in filled if state != "v_mem")
+    if others:
+        raise UnsupportedError(
+            f"layer {name!r} holds states of {', '.join(others)}, and a start is of the membrane alone: "
+            "give states='zero', or call reset_states() of the module first"
+        )
+    if start is not None:
+        raise UnsupportedError(
+            f"layer {name!r} holds states and starts elsewhere than at 0 for its loop: give states='zero'"
+        )
 
 
 def _held(name: str, module: object) -> dict[str, Array]:

@@ -239,3 +239,17 @@ def test_biases_that_round_to_0_are_told(current: Any) -> None:
         frames = np.zeros((1, 700, 2), np.int64)
         assert network.run(frames).output.any()
         assert CHIP.lower(network).run(frames).output.any() != few
+
+
+def test_the_room_of_an_accumulator_is_told_and_is_right() -> None:
+    """All inputs at once in each step: it clips in the step after those that the finding names, and not before."""
+    weight = np.full((2, 300), 1.0, np.float32)
+    network = chain((300,), {"w": Linear(weight)})
+    (row,) = [f for f in CHIP.check(network).findings if f.rule == "room of the voltage"]
+    room = int(str(row.value).split()[0])
+    program = CHIP.lower(network)
+    for steps, clipped in ((room, False), (room + 1, True)):
+        counts = program.run(np.ones((1, steps + 1, 300), np.int64)).counts["w"]  # a step for the synapse
+        assert (counts.saturations > 0) == clipped
+    leaking = chain((300,), {"w": Linear(weight), "li": LeakyIntegrateAndFire(parameter(0.1))})
+    assert not [f for f in CHIP.check(leaking).findings if f.rule == "room of the voltage"]

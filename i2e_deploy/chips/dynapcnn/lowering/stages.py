@@ -140,7 +140,7 @@ def _problems(network: Network, layers: dict[str, Layer]) -> list[str]:
     if not problems and not any(isinstance(layer.op, IntegrateAndFire) for layer in network.layers):
         return ["the network has no integrate-and-fire layer: every convolution needs one after it"]
     if len(network.input_shape) != 3:
-        return [f"the input has shape {network.input_shape}: the chip takes events of shape (C, H, W)"]
+        return [f"the input has shape {network.input_shape}: the chip takes events of shape (C, H, W)", *problems]
     for layer in network.layers:
         following, before = consumers[layer.name], [layers[n].op for n in layer.inputs if n != INPUT]
         if isinstance(layer.op, Conv2d | Linear):

@@ -56,6 +56,8 @@ class Loss:
         leak_error: largest error of a leak (what a state loses in a step), in % of it.
         threshold_error: largest, in %.
         reach: largest sum of a neuron's weights, signs left out: what one spike of each input could bring in a step.
+        room: of a layer that only adds up: steps in which all its inputs at once fill its voltage; None: it fires, or
+            leaks that away.
         vanished, biases: of so many biases that are not 0, how many became 0.
         at_threshold: the float neurons fire at the threshold too, the chip's only above it (by less than 1 part in
             64 of an integer step of the voltage).
@@ -74,6 +76,7 @@ class Loss:
     leak_error: float
     threshold_error: float
     reach: int
+    room: int | None = None
     vanished: int = 0
     biases: int = 0
     at_threshold: bool = False
@@ -104,7 +107,7 @@ def loss_of(plan: Prepared, block: Block, scale: float) -> Loss:
         clipped=int((np.abs(integers / scale - weights) > 1.001 / scale).sum()),
         bias_error=100 * float(np.abs(bias / scale - wanted).max()),
         leak_error=max(_leak_error(form.kept), _leak_error(form.current_kept), _leak_error(form.adaptation_kept)),
-        threshold_error=threshold, reach=_reach(block),
+        threshold_error=threshold, reach=_reach(block), room=_room(plan, block),
         vanished=int(((bias == 0) & (wanted != 0)).sum()), biases=int((wanted != 0).sum()),
         at_threshold=fires_at_threshold(plan) and form.leaks,
         needs=plan.needs, forced=plan.forced,
@@ -171,6 +174,12 @@ def _findings(loss: Loss) -> list[Finding]:
             "with all inputs at once its current wraps: frames (check --input) say how close it comes; split the layer"
         )
         found.append(Finding("sum of weights", loss.layer, loss.reach, WRAPS - 1, "", "warning", fix))
+    if loss.room is not None:
+        fix = (
+            "then it clips, and scores tie: with frames (check --input, evaluate) it is said; run fewer steps at a time"
+        )
+        value = f"{loss.room} steps of all inputs at once"
+        found.append(Finding("room of the voltage", loss.layer, value, "", "", "info", fix))
     if loss.vanished:
         most = 2 * loss.vanished >= loss.biases
         fix = "they are small beside the largest weights and add up over the steps: lower these weights"
@@ -238,6 +247,14 @@ def _biases(plan: Prepared, block: Block, scale: float) -> tuple[Floats, Floats]
 def _reach(block: Block) -> int:
     synapses = [connection.synapse for connection in block.connections if connection.synapse is not None]
     return sum(int(np.abs(s.weight).reshape(len(s.weight), -1).sum(axis=1).max()) for s in synapses)
+
+
+def _room(plan: Prepared, block: Block) -> int | None:
+    """See `Loss.room`: the voltage takes 64 times what arrives, in 24 bits."""
+    reach, keeps = _reach(block), float(plan.form.kept.max())
+    if not never_fires(block) or not reach or (keeps < 1 and reach / (1 - keeps) < WRAPS):
+        return None
+    return (WRAPS - 1) // reach
 
 
 def _leak_error(kept: Floats | None) -> float:

@@ -103,3 +103,10 @@ def test_refusals_name_the_way_out() -> None:
         with pytest.raises(UnsupportedError, match=text):
             get("speck2f").lower(network)
         assert not get("speck2f").check(network).fits
+
+
+def test_an_input_that_is_no_image_hides_no_other_reason() -> None:
+    lif = nw.LeakyIntegrateAndFire(parameter(0.9), parameter(1))
+    network = nw.chain((12,), {"w": nw.Linear(np.ones((3, 12), np.float32)), "lif": lif})
+    with pytest.raises(UnsupportedError, match=r"input has shape \(12,\).*layer 'lif' is a LeakyIntegrateAndFire"):
+        get("speck2f").lower(network)
