@@ -25,16 +25,17 @@ def ending(name: str) -> str:
 @pytest.mark.parametrize("name", WRITTEN)
 def test_between_any_two_formats(name: str, tmp_path: Path) -> None:
     """From each format to every other: a drawn half of them each time, so that all pairs are met in both directions."""
-    events = random_events(400, *SIZE, seed=len(name))
+    size = (128, 128)  # of a camera that AEDAT 2.0 knows
+    events = random_events(400, *size, seed=len(name))
     source = tmp_path / f"in{ending(name)}"
-    write_events(source, events, SIZE, format=name)
+    write_events(source, events, size, format=name)
     for number, other in enumerate(WRITTEN):
         out = tmp_path / f"out{number}{ending(other)}"
-        command = ["convert", str(source), "--out", str(out), "--out-format", other, "--sensor-size", "34x34"]
+        command = ["convert", str(source), "--out", str(out), "--out-format", other, "--sensor-size", "128x128"]
         assert run(command) == 0
-        got = read_events(out, sensor_size=SIZE)
+        got = read_events(out, sensor_size=size)
         np.testing.assert_array_equal(got.events, events, err_msg=other)
-        assert got.sensor_size == SIZE
+        assert got.sensor_size == size
 
 
 def test_windows_in_time(tmp_path: Path, capsys: Captured) -> None:
@@ -100,7 +101,8 @@ def test_options_of_the_other_kind_of_input_are_refused(tmp_path: Path, capsys: 
         (["a.npz", "--out", "b.raw", "--ratio", "0.2"], "--ratio is for pictures"),
         (["a.npz", "--out", "a.npz"], "the recording itself"),
         (["a.npz"], "give --out"),
-        (["a.npz", "--out", "b.mcap"], "mcap is only read"),
+        (["a.npz", "--out", "b.hdf"], "hdf5 is only read"),
+        (["a.npz", "--out", "b.aedat2"], "AEDAT 2.0 holds cameras of 128 x 128"),
         (["a.npz", "--out", "b.xyz"], "names no event file format"),
         (["a.npz", "--out", "b.npy", "--sensor-size", "34"], "give WIDTHxHEIGHT"),
     ):

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from event_strategies import random_events
+from event_strategies import random_events, sensor_for
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -75,7 +75,7 @@ def test_a_cut_file_without_word_size_never_crashes(name: str, tmp_path: Path) -
 def test_flipped_bytes_never_crash_nor_give_impossible_events(name: str, data: Any, tmp_path: Path) -> None:
     path = tmp_path / f"a{(*FORMATS[name].suffixes, '.raw')[0]}"
     if not path.exists():
-        write_events(path, EVENTS[:500], (34, 34), format=name)
+        write_events(path, EVENTS[:500], sensor_for(name), format=name)
         (tmp_path / "good").write_bytes(path.read_bytes())
     good = bytearray((tmp_path / "good").read_bytes())
     for _ in range(data.draw(st.integers(1, 4))):

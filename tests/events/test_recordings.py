@@ -30,7 +30,7 @@ def test_every_format_holds_a_real_recording(
     events = recording.events[:100_000].copy()
     events["t"] -= events["t"][0]  # sample.aedat4 counts from 1970: more than most formats hold
     for format_ in map(FORMATS.__getitem__, WRITTEN):
-        if format_.name == "nmnist":
+        if format_.name in ("nmnist", "aedat2"):  # other sizes
             continue
         path = tmp_path / f"a{(*format_.suffixes, '.raw')[0]}"
         write_events(path, events, size or (640, 480), format=format_.name)

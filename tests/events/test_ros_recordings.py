@@ -163,7 +163,7 @@ def test_the_libraries_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_messages_taken_apart_here_need_no_library() -> None:
     """Against `struct`: one message of ROS 1 with a text of any length."""
-    from i2e_deploy.events.formats.ros import Topic, _message
+    from i2e_deploy.events.formats.ros_message import Topic, read_message
 
     for seed in range(20):
         random = np.random.default_rng(seed)
@@ -173,6 +173,6 @@ def test_messages_taken_apart_here_need_no_library() -> None:
         data += struct.pack("<III", 260, 346, len(events))
         for t, x, y, p in events.tolist():
             data += struct.pack("<HHIIB", x, y, t // 10**6, t % 10**6 * 1000, p)
-        (width, height), parts = _message(data, Topic("/e", "dvs_msgs/EventArray", False))
+        (width, height), parts = read_message(data, Topic("/e", "dvs_msgs/EventArray", False))
         assert (width, height) == (346, 260)
         np.testing.assert_array_equal(np.concatenate(parts), events)

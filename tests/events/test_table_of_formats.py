@@ -23,5 +23,6 @@ def test_the_table_holds_every_format_and_who_writes_it() -> None:
     assert len(rows) == len(FORMATS)
     for format_ in FORMATS.values():
         (row,) = [row for row in rows if row.startswith(f"| `{format_.name}` |")]
-        assert ("| not written |" in row) == (format_.write is None)
+        assert ("| not written: " in row) == (format_.write is None)
+        assert format_.encoder, "who writes it, or why nobody does"
         assert all(f"`{suffix}`" in row for suffix in format_.suffixes)

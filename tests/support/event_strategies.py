@@ -7,6 +7,14 @@ from hypothesis import strategies as st
 
 from i2e_deploy.events.array import EVENT_DTYPE, Events
 
+#: Sensors of formats that do not hold any size.
+_SENSORS = {"nmnist": (34, 34), "aedat2": (346, 260)}
+
+
+def sensor_for(format_name: str) -> tuple[int, int]:
+    """Width and height of a sensor that a file of this format can hold."""
+    return _SENSORS.get(format_name, (320, 240))
+
 
 @st.composite
 def event_arrays(

@@ -17,6 +17,7 @@ from i2e_deploy.events.formats import (
     evt3,
     evt21,
     hdf5_file,
+    metavision,
     nmnist,
     numpy_files,
     ros,
@@ -43,6 +44,7 @@ FORMATS: dict[str, Format] = {
         numpy_files.NPY,
         dsec.FORMAT,
         hdf5_file.FORMAT,
+        metavision.FORMAT,
         ros.BAG,
         ros.MCAP,
     )

@@ -1,15 +1,16 @@
-"""AEDAT 2.0 and 1.0, our own: what jAER records.
+"""AEDAT 2.0 and 1.0, our own: what jAER records; 2.0 is written too.
 
 Text lines that start with `#`, then records, big-endian: an address (version 2: 32 bits, version 1: 16 bits) and a
 time in us (int32, which wraps). What the bits of an address mean depends on the chip, which jAER names in a line
 `# AEChip: CLASS`. jAER counts rows from the bottom; here row 0 is at the top. Sources: jAER's `DVS128.Extractor`,
-`DavisChip` and `DavisBaseCamera` (masks, and x counted from the right), docs.inivation.com, "AEDAT 2.0".
+`DavisChip` and `DavisBaseCamera` (masks, and x counted from the right), `AEDataFile` and `AEFileOutputStream` (the
+header's last line), docs.inivation.com, "AEDAT 2.0".
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,9 @@ _FIRST = np.dtype([("address", ">u2"), ("t", ">i4")])
 #: A header with a camera's settings has some 100 KiB.
 _MAX_HEADER = 2**22
 _PIECE, _LOOKED_AT = 2**18, 2**12
+#: The last line of a header, since 2016, and what a line of text does not hold.
+_END = b"#End Of ASCII Header"
+_NO_TEXT = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 #: A time that falls by all but this many us of its range has wrapped, as in `clock_kernels.decode_dat`.
 _SLACK = 1_000_000
 
@@ -59,6 +63,19 @@ CHIPS = {
 }
 
 
+#: Sizes that are written, and the class of jAER that stands for each.
+_WRITTEN = {
+    (128, 128): "ch.unizh.ini.jaer.chip.retina.DVS128",
+    **{
+        size: f"eu.seebetter.ini.chips.davis.{name}"
+        for size, name in (
+            ((240, 180), "DAVIS240C"), ((208, 192), "Davis208PixelParade"), ((346, 260), "Davis346blue"),
+            ((640, 480), "Davis640"),
+        )
+    },
+}  # fmt: skip
+
+
 def _open(path: Path, options: ReadOptions, dtype: np.dtype[Any] = _SECOND) -> Opened:
     header, start = _header(path)
     if dtype == _SECOND and not header.startswith(b"#!AER-DAT2.0"):
@@ -71,12 +88,18 @@ def _open(path: Path, options: ReadOptions, dtype: np.dtype[Any] = _SECOND) -> O
 
 
 def _header(path: Path) -> tuple[bytes, int]:
-    """The lines that start with `#`, and the byte after them."""
+    """The lines of text that start with `#`, up to the one that ends a header, and the byte after them.
+
+    The first byte of a record may be a `#` too (rows 140 to 143 from the bottom); then what follows is no text.
+    """
     with path.open("rb") as file:
         data = file.read(_MAX_HEADER)
-    position = 0
-    while data[position : position + 1] == b"#":
+    position, line = 0, b""
+    while data[position : position + 1] == b"#" and not line.startswith(_END):
         end = data.find(b"\n", position)
+        line = data[position:] if end < 0 else data[position : end + 1]
+        if _NO_TEXT.search(line):
+            break
         if end < 0:
             raise Damaged(f"its header does not end within {_MAX_HEADER} bytes", position)
         position = end + 1
@@ -190,13 +213,37 @@ def _davis(address: NDArray[np.int64], chip: Chip, counts: dict[str, int]) -> _D
     return events, (x >= 0) & (y >= 0), changes
 
 
-_LIMITS = (2**62, 2**10 - 1, 2**9 - 1)
+def _write(path: Path, packets: Iterable[Events], size: SensorSize) -> None:
+    name = _WRITTEN.get(size)
+    if name is None:
+        known = ", ".join(f"{width} x {height}" for width, height in _WRITTEN)
+        raise Damaged(
+            f"no camera of AEDAT 2.0 has {size[0]} x {size[1]} pixels, but {known}: write another format", None
+        )
+    width, height = size
+    lines = ("!AER-DAT2.0", " This is a raw AE data file - do not edit",
+             " Data format is int32 address, int32 timestamp (8 bytes total), repeated for each event",
+             " Timestamps tick is 1 us", f" AEChip: {name}", _END[1:].decode())  # fmt: skip
+    with path.open("wb") as file:
+        file.write("".join(f"#{line}\r\n" for line in lines).encode())
+        for packet in packets:
+            x, y, p = (packet[name].astype(np.uint32) for name in ("x", "y", "p"))
+            x, y = width - 1 - x, height - 1 - y
+            records = np.empty(len(packet), _SECOND)
+            records["address"] = y << 8 | x << 1 | 1 - p if size == (128, 128) else y << 22 | x << 12 | p << 11
+            records["t"] = packet["t"]
+            file.write(records.tobytes())
+
+
+#: Times are int32, which jAER lets wrap: they are written up to there.
+_LIMITS = (2**31 - 1, 639, 479)
 FORMAT = Format(
-    "aedat2", (".aedat", ".aedat2"), _open, None, _LIMITS, encoder="",
+    "aedat2", (".aedat", ".aedat2"), _open, _write, _LIMITS,
     remarks="jAER: DVS128 and DAVIS; the chip is taken from `AEChip`, else from the size that the caller gives; APS, "
-    "IMU and external input are skipped and counted. CIFAR10-DVS comes so, with its camera on its side",
+    "IMU and external input are skipped and counted. CIFAR10-DVS comes so, with its camera on its side. Written for "
+    "the sizes of these cameras, up to 35.8 min",
 )  # fmt: skip
 FIRST_FORMAT = Format(
-    "aedat1", (), partial(_open, dtype=_FIRST), None, (2**62, 127, 127), encoder="",
+    "aedat1", (), partial(_open, dtype=_FIRST), None, (2**62, 127, 127), encoder="obsolete, `aedat2` holds the same",
     remarks="jAER's first format, DVS128; also without a header, where `format` names it",
 )  # fmt: skip

@@ -97,7 +97,7 @@ class Format:
         streams: names of the cameras of a file that can hold several; None: a file holds one.
         says_size: whether what is written says the size of the sensor.
         remarks: for the table of formats in the documentation.
-        decoder, encoder: whose code reads and writes it, for the same table.
+        decoder, encoder: whose code reads and writes it, for the same table; of a format that is only read, why.
     """
 
     name: str

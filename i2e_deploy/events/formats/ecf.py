@@ -1,8 +1,9 @@
-"""ECF, the compression of Metavision's HDF5 files: decoded by us, as no package of the index has it.
+"""ECF, the compression of Metavision's HDF5 files: our codec, as no package of the index has it.
 
 A chunk is `number of events << 2 | rows packed << 1 | columns packed` (uint32), the first time (uint64), then runs of
-times, and of rows, columns and polarities, or these packed in 24 or 12 bits. Source: the description in the public
-repository prophesee-ai/hdf5_ecf, against whose program this decoder was compared.
+times, and of rows, columns and polarities, or these packed in 24 or 12 bits. We write the packed rows, which suit
+events in any order. Source: the description in the public repository prophesee-ai/hdf5_ecf, against whose program both
+directions were compared.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from numpy.typing import NDArray
 
 #: Its number among HDF5's filters.
 FILTER = 0x8ECF
-#: Most events of a chunk that the format allows.
-_MOST = 65535
+#: Most events of a chunk that the format allows; events of a chunk that Metavision writes.
+_MOST, CHUNK = 65535, 2**14
+#: Half-bytes of the longest step in time.
+_NIBBLES = 16
 _EVENT = np.dtype([("t", "<i8"), ("x", "<u2"), ("y", "<u2"), ("p", "u1")])
 
 
@@ -33,6 +36,7 @@ def records_of(data: Any) -> Callable[[int, int], NDArray[Any]]:
 
     def read(start: int, stop: int) -> NDArray[Any]:
         found = [_chunk(data, at, size) for at in range(start // size * size, stop, size)]
+        found = found or [np.empty(0, _EVENT)]
         records: NDArray[Any] = np.concatenate(found)[start % size :][: stop - start]
         return records
 
@@ -194,3 +198,30 @@ def _packed_all(data, size, at, count, events):  # type: ignore[no-untyped-def]
             event = events[first + j]
             event.y, event.x, event.p = values[j] >> 12 & 2047, values[j] >> 1 & 2047, values[j] & 1
     return at
+
+
+def encode(events: NDArray[Any]) -> bytes:
+    """A chunk of 1 to `_MOST` events with t, x, y, p, sorted, x and y below 2^11."""
+    head = np.array([len(events) << 2 | 2], "<u4").tobytes() + events["t"][:1].astype("<u8").tobytes()
+    x, y, p = (events[name].astype("<u4") for name in ("x", "y", "p"))
+    values = np.zeros(-(-len(events) // 4) * 4, "<u4")
+    values[: len(events)] = y << 12 | x << 1 | p
+    a, b, c, d = values.reshape(-1, 4).T
+    words = np.stack([a << 8 | b & 0xFF, b >> 8 << 16 | c & 0xFFFF, c >> 16 << 24 | d], axis=1)
+    return head + _runs_of_times(events["t"]) + words.astype("<u4").tobytes()
+
+
+def _runs_of_times(t: NDArray[np.int64]) -> bytes:
+    """What `_times` reads: of each run the half-bytes of a step beyond 14, then step and length."""
+    first = np.flatnonzero(np.diff(t, prepend=t[0] - 1))
+    step, run = np.diff(t[first], prepend=t[0]), np.diff(first, append=len(t))
+    long = step > 14
+    rest = np.where(long, step, 0)[:, None] >> np.arange(0, 4 * _NIBBLES, 4)
+    columns = np.empty((len(first), _NIBBLES + 3), np.uint8)
+    columns[:, :_NIBBLES] = 0xF0 | rest & 15
+    columns[:, _NIBBLES] = np.where(long, 0, step) << 4 | np.minimum(run, 15)
+    columns[:, _NIBBLES + 1], columns[:, _NIBBLES + 2] = run & 255, run >> 8
+    held = np.ones(columns.shape, bool)
+    held[:, :_NIBBLES] = rest > 0
+    held[:, _NIBBLES + 1 :] = (run > 14)[:, None]
+    return columns[held].tobytes()

@@ -338,7 +338,8 @@ def _tried(read: Read, start: int, stop: int) -> dict[str, NDArray[Any]] | str:
 
 
 FORMAT = Format(
-    "hdf5", (".h5", ".hdf5", ".hdf"), open_hdf5, None, (2**62, 2**16 - 1, 2**16 - 1), streams=streams, encoder="",
+    "hdf5", (".h5", ".hdf5", ".hdf"), open_hdf5, None, (2**62, 2**16 - 1, 2**16 - 1), streams=streams,
+    encoder="`dsec` and `metavision` are",
     decoder="h5py, in a child",
     remarks="DSEC, Metavision (ECF is decoded by us), MVSEC, event_utils, v2e, and others of these shapes; links out "
     "of the file are refused; Blosc needs hdf5plugin; each place of events is a stream",

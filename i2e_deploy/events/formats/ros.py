@@ -1,26 +1,30 @@
-"""ROS 1 bags (read over rosbags) and MCAP (over mcap): messages `EventArray` of dvs_msgs and prophesee_event_msgs.
-
-A message is `header, height, width, events`, an event `x: uint16, y: uint16, ts: time, polarity: bool`. ROS 1 packs an
-event in 13 bytes. CDR of ROS 2 puts each number on a multiple of its size, so that an event takes 16 bytes, and one in
-front of an aligned one 14. The messages are taken apart here; the libraries give their bytes.
-"""
+"""ROS 1 bags (over rosbags) and MCAP (over mcap), read and written: the libraries give and take messages as bytes."""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from i2e_deploy.errors import MissingDependency
 from i2e_deploy.events.array import EVENT_DTYPE, Events
 from i2e_deploy.events.formats.base import PACKET_EVENTS, Damaged, Format, LeftOut, Opened
 from i2e_deploy.events.formats.in_child import in_child, streams_in_child
+from i2e_deploy.events.formats.ros_message import (
+    CHECKSUM,
+    ROS1_DEFINITION,
+    ROS2_DEFINITION,
+    TYPE,
+    Topic,
+    cdr_message,
+    read_message,
+    ros1_message,
+)
 from i2e_deploy.events.options import ReadOptions, SensorSize
 
 #: Types of messages that are read, and those that hold events in another way.
@@ -28,32 +32,10 @@ _TYPES = ("dvs_msgs/EventArray", "prophesee_event_msgs/EventArray")
 _PACKED = ("event_camera_msgs/EventPacket", "event_array_msgs/EventArray")
 #: First bytes.
 _BAG, _MCAP = b"#ROSBAG V2.0", b"\x89MCAP0\r\n"
+#: What is written: the topic of the usual drivers, and events of a message.
+_TOPIC, _MESSAGE_EVENTS = "/dvs/events", 2**14
 #: Longest record of an MCAP file.
 _MAX_RECORD = 2**28
-_ROS1 = np.dtype({"names": ["x", "y", "s", "ns", "p"], "formats": ["<u2", "<u2", "<u4", "<u4", "u1"],
-                  "offsets": [0, 2, 4, 8, 12], "itemsize": 13})  # fmt: skip
-#: An event of CDR that starts on a multiple of 4, and one that does not.
-_ALIGNED = np.dtype({"names": ["x", "y", "s", "ns", "p"], "formats": ["<u2", "<u2", "<i4", "<u4", "u1"],
-                     "offsets": [0, 2, 4, 8, 12], "itemsize": 13})  # fmt: skip
-_SHIFTED = np.dtype({"names": ["x", "y", "s", "ns", "p"], "formats": ["<u2", "<u2", "<i4", "<u4", "u1"],
-                     "offsets": [0, 2, 6, 10, 14], "itemsize": 16})  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Topic:
-    """A stream of messages.
-
-    Args:
-        name: of the topic.
-        type: of its messages, as `package/Message`.
-        cdr: whether they are in ROS 2's encoding, else in ROS 1's.
-    """
-
-    name: str
-    type: str
-    cdr: bool
-
-
 #: A file to its topics, and a topic to its messages.
 Bag = tuple[list[Topic], Callable[[Topic], Iterator[bytes]], Callable[[], Any]]
 
@@ -62,7 +44,7 @@ def _bag(path: Path) -> Bag:
     try:
         from rosbags.rosbag1 import Reader
     except ImportError as error:
-        raise MissingDependency("rosbags", "a ROS bag", "pip install 'i2e-deploy[ros]'") from error
+        raise _missing("rosbags", "a ROS bag") from error
     reader = Reader(path)
     reader.open()
     topics = [Topic(c.topic, _plain(c.msgtype), False) for c in reader.connections]
@@ -79,7 +61,7 @@ def _mcap(path: Path) -> Bag:
     try:
         from mcap.reader import SeekingReader
     except ImportError as error:
-        raise MissingDependency("mcap", "an MCAP file", "pip install 'i2e-deploy[ros]'") from error
+        raise _missing("mcap", "an MCAP file") from error
     file = path.open("rb")
     try:
         reader = SeekingReader(file, record_size_limit=_MAX_RECORD)
@@ -175,7 +157,7 @@ def _packets(messages: Iterator[bytes], topic: Topic, left_out: LeftOut) -> Iter
         if data is None:
             return
         try:
-            _, records = _message(data, topic)
+            _, records = read_message(data, topic)
         except (struct.error, ValueError, IndexError) as error:
             left_out.met(f"message {number} of {topic.name} is no {topic.type} ({error})", None, before, 0)
             records = []
@@ -189,67 +171,71 @@ def _packets(messages: Iterator[bytes], topic: Topic, left_out: LeftOut) -> Iter
 
 def _size(data: bytes, topic: Topic) -> SensorSize | None:
     try:
-        (width, height), _ = _message(data, topic)
+        (width, height), _ = read_message(data, topic)
     except (struct.error, ValueError, IndexError):
         return None
     return (width, height) if width and height else None
 
 
-def _message(data: bytes, topic: Topic) -> tuple[SensorSize, list[Events]]:
-    """Width and height, and the events, of a message."""
-    if topic.cdr:
-        if data[:2] != b"\0\1":
-            raise ValueError(f"encoding {data[:2].hex()}, little-endian CDR is read")
-        body = data[4:]
-        (length,) = struct.unpack_from("<I", body, 8)
-        at = -(-(12 + length) // 4) * 4
-    else:
-        body = data
-        (length,) = struct.unpack_from("<I", body, 12)
-        at = 16 + length
-    height, width, count = struct.unpack_from("<III", body, at)
-    at += 12
-    return (width, height), [_events(body, at, count)] if not topic.cdr else _cdr_events(body, at, count)
+def _messages(packets: Iterable[Events]) -> Iterator[tuple[int, Events]]:
+    """Parts of packets, each with its last time, ns; an empty one where there is nothing, which says the size."""
+    empty = True
+    for packet in packets:
+        for start in range(0, len(packet), _MESSAGE_EVENTS):
+            part, empty = packet[start : start + _MESSAGE_EVENTS], False
+            yield 1000 * int(part["t"][-1]), part
+    if empty:
+        yield 0, np.empty(0, EVENT_DTYPE)
 
 
-def _events(body: bytes, at: int, count: int) -> Events:
-    return _ours(np.frombuffer(body, _ROS1, count, at))
+def _write_bag(path: Path, packets: Iterable[Events], size: SensorSize) -> None:
+    try:
+        from rosbags.rosbag1 import Writer
+    except ImportError as error:
+        raise _missing("rosbags", "a ROS bag") from error
+    writer = Writer(path)
+    writer.open()
+    try:
+        connection = writer.add_connection(_TOPIC, TYPE, msgdef=ROS1_DEFINITION, md5sum=CHECKSUM)
+        for number, (time, events) in enumerate(_messages(packets)):
+            writer.write(connection, time, ros1_message(events, size, number))
+        writer.close()
+    finally:
+        if writer.bio is not None and not writer.bio.closed:  # the first error counts
+            with suppress(OSError):
+                writer.bio.close()
 
 
-def _cdr_events(body: bytes, at: int, count: int) -> list[Events]:
-    if count == 0:
-        return []
-    if at % 4 == 2:
-        raise ValueError("its events start between words")
-    first = np.frombuffer(body, _ALIGNED, 1, at)
-    rest = body[at + 14 :].ljust(16 * (count - 1), b"\0") if count > 1 else b""
-    if len(body) < at + 14 + 16 * (count - 1) - 1 or count > len(body):
-        raise ValueError(f"{count} events in {len(body)} bytes")
-    return [_ours(np.concatenate([_plain_rows(first), _plain_rows(np.frombuffer(rest, _SHIFTED, count - 1))]))]
+def _write_mcap(path: Path, packets: Iterable[Events], size: SensorSize) -> None:
+    try:
+        import zstandard  # noqa: F401  # what mcap compresses with
+        from mcap.writer import Writer
+    except ImportError as error:
+        raise _missing("mcap", "an MCAP file") from error
+    with path.open("wb") as file:
+        writer = Writer(file)
+        writer.start(profile="ros2")
+        schema = writer.register_schema(TYPE, "ros2msg", ROS2_DEFINITION.encode())
+        channel = writer.register_channel(_TOPIC, "cdr", schema)
+        for number, (time, events) in enumerate(_messages(packets)):
+            writer.add_message(channel, time, cdr_message(events, size), time, number)
+        writer.finish()
 
 
-def _plain_rows(rows: NDArray[Any]) -> NDArray[Any]:
-    out = np.empty(len(rows), [(name, rows.dtype[name]) for name in ("x", "y", "s", "ns", "p")])
-    for name in ("x", "y", "s", "ns", "p"):
-        out[name] = rows[name]
-    return out
+def _missing(package: str, need: str) -> MissingDependency:
+    return MissingDependency(package, need, "pip install 'i2e-deploy[ros]'")
 
 
-def _ours(rows: NDArray[Any]) -> Events:
-    events = np.empty(len(rows), EVENT_DTYPE)
-    events["x"], events["y"], events["p"] = rows["x"], rows["y"], rows["p"]
-    events["t"] = rows["s"].astype(np.int64) * 1_000_000 + (rows["ns"].astype(np.int64) + 500) // 1000
-    return events
-
-
-_LIMITS = (2**62, 2**16 - 1, 2**16 - 1)
 _streams = partial(streams_in_child, __name__)
-_REMARKS = "messages EventArray of dvs_msgs and prophesee_event_msgs; each topic is a stream; extra `ros`"
+#: Seconds are uint32 in ROS 1, int32 in ROS 2.
+_ROS1_LIMITS, _ROS2_LIMITS = ((2**bits * 10**6 - 1, 2**16 - 1, 2**16 - 1) for bits in (32, 31))
+_REMARKS = "messages EventArray of dvs_msgs and prophesee_event_msgs; each topic is a stream; extra `ros`; written as "
 BAG = Format(
-    "rosbag", (".bag",), in_child(__name__), None, _LIMITS, streams=_streams, decoder="rosbags, ours, in a child",
-    encoder="", remarks=f"ROS 1: {_REMARKS}",
+    "rosbag", (".bag",), in_child(__name__), _write_bag, _ROS1_LIMITS, streams=_streams,
+    decoder="rosbags, ours, in a child", encoder="rosbags, ours", remarks=f"ROS 1: {_REMARKS}dvs_msgs in `{_TOPIC}`",
 )  # fmt: skip
 MCAP = Format(
-    "mcap", (".mcap",), in_child(__name__), None, _LIMITS, streams=_streams, decoder="mcap, ours, in a child",
-    encoder="", remarks=f"ROS 1 and ROS 2 encoding: {_REMARKS}",
+    "mcap", (".mcap",), in_child(__name__), _write_mcap, _ROS2_LIMITS, streams=_streams,
+    decoder="mcap, ours, in a child", encoder="mcap, ours",
+    remarks=f"ROS 1 and ROS 2 encoding: {_REMARKS}dvs_msgs of ROS 2 in `{_TOPIC}`",
 )  # fmt: skip

@@ -15,7 +15,7 @@ def markdown_table() -> str:
     for format_ in sorted(FORMATS.values(), key=lambda each: each.name):
         endings = ", ".join(f"`{suffix}`" for suffix in format_.suffixes)
         endings = endings or (_RAW if format_.name.startswith("evt") else "")
-        written = format_.encoder if format_.write is not None else "not written"
+        written = format_.encoder if format_.write is not None else f"not written: {format_.encoder}"
         says, streams = ("yes" if format_.says_size else "no"), ("yes" if format_.streams is not None else "")
         rows.append((f"`{format_.name}`", endings, format_.decoder, written, says, streams, format_.remarks))
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
