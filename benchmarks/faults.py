@@ -78,6 +78,7 @@ def commands(home: Path) -> list[Command]:
     np.savez(home / "d.npz", frames=frames, labels=np.array([0, 1]))
     write_events(home / "e.aedat4", some_events(20_000, 1), (34, 34))
     write_events(home / "e.raw", some_events(20_000, 1), (34, 34))
+    write_events(home / "w.raw", some_events(20_000, 1, (128, 128)), (128, 128))
     (home / "r.csv").write_text(
         "synops_per_s,spikes_per_s,watts\n0,0,0.001\n1e6,1e4,0.002\n2e6,5e4,0.0033\n3e6,1e4,0.004\n"
     )
@@ -108,6 +109,10 @@ def commands(home: Path) -> list[Command]:
 
         return check
 
+    def any_events(name: str) -> Check:
+        format_ = None if name == "metavision" else name  # read as any HDF5
+        return held(lambda path: read_events(path, format_, (128, 128)))
+
     pictures, model, data = (str(home / name) for name in ("pictures", "n.safetensors", "d.npz"))
     chip, source = ("--chip", "speck2f"), f"file://{home / 'e.raw'}"
     convert = ("convert", pictures, "--out", "OUT", "--size", "16")
@@ -115,9 +120,12 @@ def commands(home: Path) -> list[Command]:
     simulate = ("simulate", model, *chip, "--input", str(home / "f.npy"), "--out", "OUT")
     calibrate = ("calibrate-power", str(home / "r.csv"), *chip, "--out", "OUT")
     events = (".aedat4", ".raw", ".npz", ".h5", ".es", ".csv", ".dat")
+    recording = ("convert", str(home / "w.raw"), "--out", "OUT", "--out-format")
+    others = ("aedat2", "aedat3.1", "evt2", "evt2.1", "nmnist", "metavision", "rosbag", "mcap")
     return [
         Command("convert to .npy", convert, "o.npy", held(read_array)),
         *(Command(f"convert to {suffix}", convert, f"o{suffix}", held(read_events)) for suffix in events),
+        *(Command(f"convert to {name}", (*recording, name), "o.events", any_events(name)) for name in others),
         Command("convert to shards", (*convert, "--workers", "1", "--shard-items", "2"), "shards", shards),
         Command("export", ("export", model, *chip, "--out", "OUT"), "bundle", held(bundle.read), again=False),
         Command("simulate", simulate, "o.npz", held(read_arrays)),
@@ -328,7 +336,7 @@ def main() -> int:
         root.chmod(0o755)
         (root / "in").mkdir()
         chosen = [command for command in commands(root / "in") if given.commands in command.name]
-        print(f"{'command':20}{'kills':>8}{'full disk':>11}{'read-only':>11}{'two runs':>10}")
+        print(f"{'command':23}{'kills':>8}{'full disk':>11}{'read-only':>11}{'two runs':>10}")
         for command in chosen:
             counts: Counter[str] = Counter()
             try:
@@ -337,7 +345,7 @@ def main() -> int:
                 bad += 1
                 print(f"FAILED {error}")
             print(
-                f"{command.name:20}{counts['kill']:>8}{counts['full']:>11}{counts['ro']:>11}{counts['two']:>10}",
+                f"{command.name:23}{counts['kill']:>8}{counts['full']:>11}{counts['ro']:>11}{counts['two']:>10}",
                 flush=True,
             )
     return int(bad > 0)

@@ -217,9 +217,8 @@ def _write(path: Path, packets: Iterable[Events], size: SensorSize) -> None:
     name = _WRITTEN.get(size)
     if name is None:
         known = ", ".join(f"{width} x {height}" for width, height in _WRITTEN)
-        raise Damaged(
-            f"no camera of AEDAT 2.0 has {size[0]} x {size[1]} pixels, but {known}: write another format", None
-        )
+        said = f"AEDAT 2.0 holds cameras of {known} pixels, not {size[0]} x {size[1]}: write another format"
+        raise Damaged(said, None)
     width, height = size
     lines = ("!AER-DAT2.0", " This is a raw AE data file - do not edit",
              " Data format is int32 address, int32 timestamp (8 bytes total), repeated for each event",
