@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from fuzz_kinds import picture, small_network, some_events
+from fuzz_seeds import picture, small_network, some_events
 
 Check = Callable[[Path], None]
 #: Audit events at which a kill may come, see sys.addaudithook.

@@ -28,7 +28,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fuzz_kinds import Kind, kinds
+from fuzz_kind import Kind
+from fuzz_kinds import kinds
 from fuzz_mutations import mutated
 
 from i2e_deploy.errors import I2EDeployError

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fuzz_kinds import Kind, Read, some_events
+from fuzz_kind import Kind, Read
+from fuzz_seeds import some_events
 
 #: (width, height) of the cameras.
 _DVS128, _DAVIS = (128, 128), (240, 180)

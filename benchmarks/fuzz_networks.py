@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from fuzz_kinds import Kind, Read
+from fuzz_kind import Kind, Read
 
 
 def later_networks(folder: Path) -> list[Kind]:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from fuzz_kinds import small_network, some_events
+from fuzz_seeds import small_network, some_events
 
 from i2e_deploy import guarded_child
 from i2e_deploy.events.files import write_events

@@ -186,7 +186,7 @@ def resident() -> int:
 
 def small_program() -> Program:
     """A network [2, 8, 8] -> 3 for Speck."""
-    from fuzz_kinds import small_network
+    from fuzz_seeds import small_network
 
     from i2e_deploy.chips import get
 

@@ -18,7 +18,8 @@ for needed in ("faery", "av", "pyarrow", "PIL"):
     pytest.importorskip(needed)
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 import fuzz  # noqa: E402
-from fuzz_kinds import Kind, kinds  # noqa: E402
+from fuzz_kind import Kind  # noqa: E402
+from fuzz_kinds import kinds  # noqa: E402
 
 #: Kinds whose files are slow to read, or can hang a child.
 FEW = {"network nir": 6, "network netx": 6, "network nir data": 10, "network nir leaky": 4, "network nir nested": 6}

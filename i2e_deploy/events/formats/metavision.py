@@ -59,6 +59,7 @@ def _compressed(group: Any) -> Any:
 
     how = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     how.set_chunk((CHUNK,))
+    how.set_obj_track_times(False)  # equal events give equal files
     how.set_filter(FILTER, h5py.h5z.FLAG_OPTIONAL, ())
     space = h5py.h5s.create_simple((0,), (h5py.h5s.UNLIMITED,))
     return h5py.h5d.create(group.id, b"events", h5py.h5t.py_create(_EVENT), space, dcpl=how)
