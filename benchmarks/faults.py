@@ -1,6 +1,6 @@
 """What becomes of the outputs of every writing command: kill -9, a full disk, two runs at once, a read-only place.
 
-    python benchmarks/faults.py [--moments 200] [--seed 0] [--commands convert]
+    python benchmarks/faults.py [--moments 200] [--seed 0] [--commands "convert to .npy,report"]
 
 Each trial is a fork of this process, in which all modules are loaded, that runs one command line. Afterwards its
 output is absent, the old one, or whole; nothing else is left but hidden names, and after an error not even these; and
@@ -326,7 +326,7 @@ def size_of(path: Path) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Kills, full disks, two runs, read-only places.")
-    parser.add_argument("--moments", type=int, default=100)
+    parser.add_argument("--moments", type=int, default=100, help="kills of each command")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--commands", default="")
     given = parser.parse_args()
@@ -335,7 +335,11 @@ def main() -> int:
         root = Path(name)
         root.chmod(0o755)
         (root / "in").mkdir()
-        chosen = [command for command in commands(root / "in") if given.commands in command.name]
+        chosen = [
+            command
+            for command in commands(root / "in")
+            if any(part in command.name for part in given.commands.split(","))
+        ]
         print(f"{'command':23}{'kills':>8}{'full disk':>11}{'read-only':>11}{'two runs':>10}")
         for command in chosen:
             counts: Counter[str] = Counter()
@@ -366,11 +370,16 @@ def one_command(command: Command, root: Path, moments: int, rng: np.random.Gener
     took, size = time.monotonic() - began, size_of(whole.out)
     whole.check(0, "undisturbed")
     whole.close()
-    for number in range(moments):
+    number, last = 0, moments  # the number of the last access to the folder, once it is known
+    while counts["kill"] < moments and number < 3 * moments:
         over = command.again and number % 2 == 1
         each = trial()
-        moment = number // 4 + 1 if number % 4 < 2 else float(rng.uniform(0, took))
-        counts["kill"] += killed(each, moment, over)
+        moment = number // 4 % last + 1 if number % 4 < 2 else float(rng.uniform(0, took))
+        dead = killed(each, moment, over)
+        if not dead and isinstance(moment, int) and not over:
+            last = max(1, moment - 1)
+        counts["kill"] += dead
+        number += 1
         each.close()
     for room in (0, 1, 100, size // 2, size - 1, *(int(rng.integers(size)) for _ in range(moments // 10))):
         each = trial()

@@ -35,7 +35,7 @@ NAMES = (
     "events text of columns", "events bin of any size", "events dat without header", "events evt2 without header",
     "events npy of others", "events npz of others", "events hdf5", "events rosbag", "events mcap", "network nir leaky",
     "network nir nested", "network layers", "network blocks", "network layers json", "network blocks json",
-    "network layers values", "network blocks values",
+    "network layers values", "network blocks values", "events metavision",
 )  # fmt: skip
 #: What was found, by kind: tracebacks of Pillow (cut animations, bombs), of FFmpeg ("patches welcome", a stream without
 #: a decoder), of JSON that is no text; a magic of six bytes; a panic; a member of an archive that is no array, and one
