@@ -171,7 +171,7 @@ def test_an_mcap_as_its_library_and_rosbags_read_it(seed: int, tmp_path: Path) -
     reader_, typesys = pytest.importorskip("mcap.reader"), pytest.importorskip("rosbags.typesys")
     events = drawn(seed, (346, 260), 20_000)
     write_events(tmp_path / "a.mcap", np.array_split(events, 1 + seed), (346, 260))
-    found = []
+    found: list[tuple[int, Any]] = []
     store = typesys.get_typestore(typesys.Stores.EMPTY)
     with (tmp_path / "a.mcap").open("rb") as file:
         for schema, channel, message in reader_.make_reader(file).iter_messages():

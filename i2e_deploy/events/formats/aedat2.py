@@ -227,7 +227,7 @@ def _write(path: Path, packets: Iterable[Events], size: SensorSize) -> None:
         file.write("".join(f"#{line}\r\n" for line in lines).encode())
         for packet in packets:
             x, y, p = (packet[name].astype(np.uint32) for name in ("x", "y", "p"))
-            x, y = width - 1 - x, height - 1 - y
+            x, y = np.uint32(width - 1) - x, np.uint32(height - 1) - y
             records = np.empty(len(packet), _SECOND)
             records["address"] = y << 8 | x << 1 | 1 - p if size == (128, 128) else y << 22 | x << 12 | p << 11
             records["t"] = packet["t"]

@@ -8,6 +8,7 @@ directions were compared.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -202,13 +203,14 @@ def _packed_all(data, size, at, count, events):  # type: ignore[no-untyped-def]
 
 def encode(events: NDArray[Any]) -> bytes:
     """A chunk of 1 to `_MOST` events with t, x, y, p, sorted, x and y below 2^11."""
-    head = np.array([len(events) << 2 | 2], "<u4").tobytes() + events["t"][:1].astype("<u8").tobytes()
+    head = struct.pack("<IQ", len(events) << 2 | 2, int(events["t"][0]))
     x, y, p = (events[name].astype("<u4") for name in ("x", "y", "p"))
     values = np.zeros(-(-len(events) // 4) * 4, "<u4")
     values[: len(events)] = y << 12 | x << 1 | p
     a, b, c, d = values.reshape(-1, 4).T
     words = np.stack([a << 8 | b & 0xFF, b >> 8 << 16 | c & 0xFFFF, c >> 16 << 24 | d], axis=1)
-    return head + _runs_of_times(events["t"]) + words.astype("<u4").tobytes()
+    packed: bytes = words.astype("<u4").tobytes()
+    return head + _runs_of_times(events["t"]) + packed
 
 
 def _runs_of_times(t: NDArray[np.int64]) -> bytes:
@@ -224,4 +226,5 @@ def _runs_of_times(t: NDArray[np.int64]) -> bytes:
     held = np.ones(columns.shape, bool)
     held[:, :_NIBBLES] = rest > 0
     held[:, _NIBBLES + 1 :] = (run > 14)[:, None]
-    return columns[held].tobytes()
+    runs: bytes = columns[held].tobytes()
+    return runs
