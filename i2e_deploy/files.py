@@ -38,12 +38,14 @@ def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that replaces it when the block succeeds, and is deleted when it fails.
 
     Raises:
-        InputError: it cannot be written: no such folder, a full disk, a place that is only read.
+        InputError: it cannot be written: no such folder, a full disk, a place that is only read; or it is no file.
     """
     if not path.parent.is_dir():
         raise InputError(f"no such folder: {path.parent}")
     if path.is_dir():
         raise InputError(f"{path} is a folder: give the name of a file")
+    if path.exists() and not path.is_file():  # a device would be replaced by a file
+        raise InputError(f"{path} is a device, a pipe or a socket: give the name of a file")
     temporary = _hidden(path, "tmp")
     try:
         with naming(path, temporary):

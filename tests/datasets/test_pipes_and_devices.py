@@ -13,7 +13,8 @@ from i2e_deploy.datasets.scale import convert_dataset
 from i2e_deploy.datasets.shard_dataset import Shards
 from i2e_deploy.datasets.sources import open_source
 from i2e_deploy.errors import FileFormatError, InputError
-from i2e_deploy.events.files import read_events
+from i2e_deploy.events import empty_events
+from i2e_deploy.events.files import read_events, write_events
 from i2e_deploy.files import read_array
 
 pytest.importorskip("PIL")
@@ -78,3 +79,14 @@ def test_a_link_to_a_picture_is_read(tmp_path: Path) -> None:
     (tmp_path / "in" / "a.png").symlink_to(tmp_path / "real")
     source = open_source(str(tmp_path / "in"))
     assert source.read("a.png") == picture_bytes(1)
+
+
+@pytest.mark.parametrize("kind", STRANGE)
+def test_as_an_output_it_is_refused_and_stays(kind: str, tmp_path: Path) -> None:
+    """As root, a name in /dev was taken from its device."""
+    path = strange(kind, tmp_path / "a.npz")
+    before = sorted(each.name for each in tmp_path.iterdir())
+    with pytest.raises(InputError, match=r"a\.npz is a device, a pipe or a socket: give the name of a file"):
+        write_events(path, empty_events(), (34, 34))
+    assert sorted(each.name for each in tmp_path.iterdir()) == before
+    assert path.is_fifo() or path.is_char_device()
