@@ -22,6 +22,6 @@ def test_every_event_of_a_hasty_day_is_in_a_counter(policy: str) -> None:
     assert stats["epochs"] > 6  # unplugged, gone back, and garbage that looks like times
     assert stats["late"] > 2000  # garbage that looks like none
     assert stats["decisions"] > 10
-    # The allocator comes to its level in steps of 12 to 25 MiB, 50 in all (results/live_day.txt); the events are 1.2 GB.
+    # The allocator comes to its level in steps of 12 to 25 MiB, 50 in all (live_day.txt); the events are 1.2 GB.
     grown = outcome.memory[-1] - outcome.memory[0]
     assert grown < 2**26, f"{grown / 2**20:.0f} MiB in two thirds of the session"
