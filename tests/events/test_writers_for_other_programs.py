@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from event_strategies import random_events
 from metavision_files import METAVISION, ecf, metavision
 
-from i2e_deploy.errors import InputError
+from i2e_deploy.errors import InputError, MissingDependency
 from i2e_deploy.events.files import read_events, write_events
 from i2e_deploy.events.formats.aedat2 import _WRITTEN, CHIPS
 from i2e_deploy.events.formats.ecf import CHUNK, FILTER, encode
@@ -209,3 +210,12 @@ def test_a_recording_without_events(name: str, tmp_path: Path) -> None:
     write_events(tmp_path / "a", random_events(0, 346, 260), (346, 260), format=name)
     got = read_events(tmp_path / "a")
     assert (len(got.events), got.sensor_size, got.damage) == (0, (346, 260), None)
+
+
+@pytest.mark.parametrize(("suffix", "module"), [(".bag", "rosbags.rosbag1"), (".mcap", "mcap.writer")])
+def test_the_libraries_are_asked_for(suffix: str, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    package = module.partition(".")[0]
+    with pytest.raises(MissingDependency, match=rf"package '{package}': install it with `pip install 'i2e-deploy\[ros"):
+        write_events(tmp_path / f"a{suffix}", random_events(3, 34, 34), (34, 34))
+    assert not list(tmp_path.iterdir())
