@@ -19,6 +19,7 @@ from i2e_deploy.cli import (
     demo,
     doctor,
     evaluate,
+    explain,
     export,
     info,
     live,
@@ -38,8 +39,8 @@ app = typer.Typer(name="i2e-deploy", add_completion=False, rich_markup_mode=None
 COMMANDS = {
     module.__name__.rpartition(".")[2].replace("_", "-"): module.command
     for module in (
-        demo, doctor, profiles, convert, info, train, check, export, verify, simulate, evaluate, compare, live, report,
-        calibrate_power,
+        demo, doctor, profiles, convert, info, train, check, explain, export, verify, simulate, evaluate, compare, live,
+        report, calibrate_power,
     )
 }  # fmt: skip
 for name, command in COMMANDS.items():

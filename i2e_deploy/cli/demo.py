@@ -42,7 +42,8 @@ def command(
     from i2e_deploy.bundle import Provenance
     from i2e_deploy.chips import PLAIN, Injection, get
     from i2e_deploy.chips.abilities import PlacesByLoad, require
-    from i2e_deploy.cli.common import console, print_check, print_json
+    from i2e_deploy.cli.check_output import print_check
+    from i2e_deploy.cli.common import console, print_json
     from i2e_deploy.datasets.mnist5k import load_mnist5k
     from i2e_deploy.datasets.picture import resize
     from i2e_deploy.reporting.html import STEP_US
