@@ -26,6 +26,7 @@ from i2e_deploy.events.formats.ros_message import (
     ros1_message,
 )
 from i2e_deploy.events.options import ReadOptions, SensorSize
+from i2e_deploy.requirements import install_command
 
 #: Types of messages that are read, and those that hold events in another way.
 _TYPES = ("dvs_msgs/EventArray", "prophesee_event_msgs/EventArray")
@@ -223,7 +224,7 @@ def _write_mcap(path: Path, packets: Iterable[Events], size: SensorSize) -> None
 
 
 def _missing(package: str, need: str) -> MissingDependency:
-    return MissingDependency(package, need, "pip install 'i2e-deploy[ros]'")
+    return MissingDependency(package, need, install_command(package, "lz4", "zstandard"))
 
 
 _streams = partial(streams_in_child, __name__)
