@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from i2e_deploy.chips.trace import Integers, Trace
 from i2e_deploy.chips.truenorth.formats.ranc import as_bytes, config_json, grid_of, input_json, refuse
-from i2e_deploy.chips.truenorth.program import NEURONS, CoreNetwork
+from i2e_deploy.chips.truenorth.program import AXONS, NEURONS, NOWHERE, SLOTS, CoreNetwork
 from i2e_deploy.chips.truenorth.reference.counts import TrueNorthCounts
+from i2e_deploy.chips.truenorth.reference.states import Held, packed, states_of
 from i2e_deploy.errors import I2EDeployError, InputError, MissingDependency
 
 VARIABLE, PROGRAM = "RANC_SIM", "ranc_sim"
@@ -49,8 +50,8 @@ def find_ranc() -> Path:
         return Path(given)
     found = shutil.which(PROGRAM)
     if found is None:
-        build = "build its folder `simulator` with cmake (github.com/UA-RCL/RANC) and set RANC_SIM to ranc_sim"
-        raise MissingDependency(PROGRAM, "target 'ranc'", build)
+        build = "cmake -S simulator -B build && make -C build && export RANC_SIM=$PWD/build/ranc_sim"
+        raise MissingDependency(f"{PROGRAM} of the sources UA-RCL/RANC", "target 'ranc'", build)
     return Path(found)
 
 
@@ -58,8 +59,8 @@ def run_ranc(network: CoreNetwork, frames: Integers) -> Trace:
     """Run [B, T, N] inputs, each sample from a fresh state.
 
     Returns:
-        Spikes of every layer and potentials `v` at the end, or the output alone, see above. RANC counts nothing:
-        `uncounted`.
+        Spikes of every layer and the states at the end (spikes in flight follow from those that it logged), or the
+        output alone, see above. RANC counts nothing: `uncounted`.
 
     Raises:
         MissingDependency, InputError: see `find_ranc`.
@@ -139,6 +140,17 @@ def _read_log(folder: Path, width: int, steps: int, fired: NDArray[np.bool_], v:
         raise I2EDeployError(f"RANC logged {tick} ticks, expected {steps + 1}")
 
 
+def _on_their_way(network: CoreNetwork, fired: NDArray[np.bool_]) -> NDArray[np.uint64]:
+    """Where the spikes that it logged [T, K * 256] are after the last tick: uint64 [16, K, 4]."""
+    found = np.zeros((SLOTS, len(network.cores), AXONS), bool)
+    target, delay = network.cores.target.reshape(-1), network.cores.delay.reshape(-1).astype(int)
+    for tick, neurons in enumerate(fired):
+        sent = np.flatnonzero(neurons & (target != NOWHERE))
+        slot = tick + delay[sent] - len(fired)
+        found[slot[slot >= 0], target[sent[slot >= 0]] // AXONS, target[sent[slot >= 0]] % AXONS] = True
+    return packed(found)
+
+
 def _trace(network: CoreNetwork, outputs: Integers, fired: NDArray[np.bool_] | None, v: NDArray[np.int64]) -> Trace:
     batch, steps = outputs.shape[:2]
     last = network.layers[-1]
@@ -152,7 +164,9 @@ def _trace(network: CoreNetwork, outputs: Integers, fired: NDArray[np.bool_] | N
     }
     if not np.array_equal(spikes[last.name].reshape(outputs.shape), outputs):
         raise I2EDeployError("RANC's log and its output differ: is it the version that this file knows?")
-    states = {layer.name: {"v": v[:, layer.neurons].reshape(batch, *layer.shape)} for layer in network.layers}
+    arriving = np.stack([_on_their_way(network, of_sample) for of_sample in fired])
+    end = Held(v.reshape(batch, -1, NEURONS).astype(np.int32), arriving, np.ones((batch, len(network.cores)), np.int64))
+    states = states_of(network, end)
     counts = {name: TrueNorthCounts(int(array.sum()), 0, 0) for name, array in spikes.items()}
     trace = Trace(spikes, states, outputs, counts, uncounted=frozenset({"synops", "saturations", "sent"}))
     return replace(trace, deciding=network.deciding)
