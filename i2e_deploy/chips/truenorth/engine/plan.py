@@ -7,14 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.chips.truenorth.program import NEURONS, CoreNetwork
+from i2e_deploy.chips.truenorth.program import HIGH, NEURONS, SUBTRACT, TO_VALUE, CoreNetwork, Cores
+from i2e_deploy.chips.truenorth.reference.states import packed
 
-#: Fields of neurons as the kernels take them, int32 [8, K, 256], by row.
-LEAK, THRESHOLD, FLOOR, RESET, VALUE, SATURATE, REVERSAL, MASK = range(8)
-#: Kinds of cores: the same simple neurons throughout, others, and those that draw random numbers.
-SIMPLE, GENERAL, STOCHASTIC = 0, 1, 2
-#: A threshold that no potential reaches: of neurons that do not exist.
+#: Kinds of cores: neurons alike but for weights, neurons that differ, sums beyond 16 bits, random numbers.
+ALIKE, DIFFERENT, WIDE, STOCHASTIC = range(4)
+#: A threshold that no potential reaches, and a bottom below all: of neurons that do not exist.
 NEVER = 2**30
+#: A spike's way in one number: slot in the low 4 bits, 15 for 15 ticks, then the axon.
+WAY_BITS = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,27 +23,33 @@ class Plan:
     """Arrays of a program for the kernels.
 
     Args:
-        rows: uint32 [K, 256, 8], crossbars by axon.
-        weight: int32 [K, 4, 256].
-        neuron: int32 [8, K, 256], see above.
+        rows: uint16 [K, 256, 16], crossbars by axon.
+        fan: int16 [K, 256], neurons that an axon reaches.
+        weight: int16 [K * 4 * 256].
+        neuron: int32 [K * 10 * 256], rows as `simd.LEAK` and so on; of neurons alike only the first column is read.
+        plain: int32 [7, K, 256], for stochastic cores: threshold, floor, reset, value, saturate, mask, leak.
         chance: uint8 [K, 256, 5]: which types of weight, and the leak, are stochastic.
         kind: uint8 [K].
-        own: uint8 [K, 256]: stands for a value of a layer.
+        way: int32 [K, 256], axon * 16 + delay, -1 nowhere.
+        own: int32 [n], places of the neurons that stand for values, by layer.
+        owned: uint64 [K, 4], bits of the same.
     """
 
-    rows: NDArray[np.uint32]
+    rows: NDArray[np.uint16]
+    fan: NDArray[np.int16]
     axon_type: NDArray[np.uint8]
-    weight: NDArray[np.int32]
+    weight: NDArray[np.int16]
     neuron: NDArray[np.int32]
+    plain: NDArray[np.int32]
     chance: NDArray[np.uint8]
     kind: NDArray[np.uint8]
     sizes: NDArray[np.int32]
-    target: NDArray[np.int32]
-    delay: NDArray[np.uint8]
+    way: NDArray[np.int32]
     input_line: NDArray[np.int32]
     input_axon: NDArray[np.int32]
     input_delay: NDArray[np.uint8]
     own: NDArray[np.int32]
+    owned: NDArray[np.uint64]
 
 
 def make_plan(network: CoreNetwork) -> Plan:
@@ -50,35 +57,63 @@ def make_plan(network: CoreNetwork) -> Plan:
     cores = network.cores
     exists = np.arange(NEURONS)[None] < cores.sizes[:, None]
     masked = cores.crossbar & np.packbits(exists, axis=1, bitorder="little")[:, None]
-    neuron = np.stack([
-        np.where(exists, cores.leak, 0), np.where(exists, cores.threshold, NEVER),
-        np.where(exists, cores.floor, NEVER), cores.reset, cores.reset_value, cores.saturate,
-        cores.leak_reversal, cores.threshold_mask,
-    ]).astype(np.int32)  # fmt: skip
     chance = np.concatenate([cores.stochastic_weight, cores.stochastic_leak[..., None]], axis=2)
+    plain = (cores.threshold, cores.floor, cores.reset, cores.reset_value, cores.saturate, cores.threshold_mask)
+    fan = np.bitwise_count(masked) if hasattr(np, "bitwise_count") else np.unpackbits(masked, axis=2)
+    own = np.concatenate([layer.neurons for layer in network.layers])
+    owned = np.zeros(len(cores) * NEURONS, bool)
+    owned[own] = True
     return Plan(
-        rows=np.ascontiguousarray(masked).view("<u4").astype(np.uint32),
+        rows=np.ascontiguousarray(masked).view("<u2").astype(np.uint16),
+        fan=fan.sum(axis=2, dtype=np.int16),
         axon_type=cores.axon_type,
-        weight=np.ascontiguousarray(cores.weight.transpose(0, 2, 1)).astype(np.int32),
-        neuron=neuron,
+        weight=np.ascontiguousarray(cores.weight.transpose(0, 2, 1)).reshape(-1),
+        neuron=_parameters(cores, exists).reshape(-1),
+        plain=np.stack([*plain, cores.leak]).astype(np.int32),
         chance=np.ascontiguousarray(chance),
-        kind=_kinds(network, exists),
+        kind=_kinds(cores, exists, masked),
         sizes=cores.sizes,
-        target=cores.target,
-        delay=cores.delay,
+        way=np.where(cores.target < 0, -1, (cores.target << WAY_BITS) | cores.delay).astype(np.int32),
         input_line=network.input_line,
         input_axon=network.input_axon,
         input_delay=network.input_delay,
-        own=np.concatenate([layer.neurons for layer in network.layers]),
+        own=own,
+        owned=packed(owned.reshape(-1, NEURONS)),
     )
 
 
-def _kinds(network: CoreNetwork, exists: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Simple: nothing of a neuron differs within its core but weights and potential, and no leak is reversed."""
-    cores = network.cores
-    same = ~(cores.leak_reversal.astype(bool) & exists).any(axis=1)
+def _parameters(cores: Cores, exists: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Both thresholds as `simd.compare` has them: after a spike ((v - up) & keep) + value, below likewise."""
+    to_value, subtract, stays = cores.reset == TO_VALUE, cores.reset == SUBTRACT, cores.saturate != 0
+    rows = (
+        cores.leak,
+        cores.threshold,
+        np.where(subtract, cores.threshold, 0),
+        np.where(to_value, 0, -1),
+        np.where(to_value, cores.reset_value, 0),
+        -cores.floor,
+        np.where(subtract, cores.floor, 0),
+        np.where(to_value | stays, 0, -1),
+        np.where(stays, -cores.floor, np.where(to_value, -cores.reset_value, 0)),
+        cores.leak_reversal,
+    )
+    found = np.stack(rows, axis=1).astype(np.int32)
+    for row, value in ((0, 0), (1, NEVER), (5, -NEVER)):
+        found[:, row][~exists] = value
+    return found
+
+
+def _kinds(cores: Cores, exists: NDArray[np.bool_], masked: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    alike = exists.all(axis=1) & ~cores.leak_reversal.any(axis=1)
     for values in (cores.leak, cores.threshold, cores.floor, cores.reset, cores.reset_value, cores.saturate):
-        same &= ((values == values[:, :1]) | ~exists).all(axis=1)
-    kinds = np.where(same, SIMPLE, GENERAL).astype(np.uint8)
+        alike &= (values == values[:, :1]).all(axis=1)
+    kinds = np.where(alike, ALIKE, DIFFERENT).astype(np.uint8)
+    largest = np.abs(cores.weight.astype(np.int32)).max(axis=1)  # [K, 4]
+    there = masked.any(axis=2)
+    reach = (np.take_along_axis(largest, cores.axon_type.astype(np.intp), axis=1) * there).sum(axis=1)
+    kinds[reach > np.iinfo(np.int16).max] = WIDE
     kinds[cores.stochastic] = STOCHASTIC
     return kinds
+
+
+assert NEVER > 2 * HIGH

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from i2e_deploy.chips.frames import check_frames, check_states
 from i2e_deploy.chips.trace import Integers, States, Trace
 from i2e_deploy.chips.truenorth.engine.plan import Plan, make_plan
-from i2e_deploy.chips.truenorth.program import NEURONS, SLOTS, CoreNetwork
+from i2e_deploy.chips.truenorth.program import SLOTS, CoreNetwork
 from i2e_deploy.chips.truenorth.reference.counts import layer_counts
 from i2e_deploy.chips.truenorth.reference.run import run_reference
 from i2e_deploy.chips.truenorth.reference.states import Held, held, states_of, valid
@@ -54,21 +54,20 @@ def run_engine(network: CoreNetwork, frames: Integers, states: States | None, pl
     bits = np.ascontiguousarray(frames > 0).view(np.uint8)
     now = held(network, states, batch)
     spikes = np.zeros((batch, steps, len(plan.own)), np.uint8)
-    counts = np.zeros((batch, len(network.cores), 3), np.int64)
+    counts = np.zeros((batch, len(network.cores), 4), np.int64)
 
     def sample(b: int) -> None:
-        fired = np.zeros((len(network.cores), NEURONS), np.uint8)
         run_sample(
-            bits[b], plan.input_line, plan.input_axon, plan.input_delay, now.arriving[b], plan.rows, plan.axon_type,
-            plan.weight, plan.neuron, plan.chance, plan.kind, plan.sizes, plan.target, plan.delay, now.v[b],
-            now.random[b], fired, counts[b], plan.own, spikes[b],
+            bits[b], plan.input_line, plan.input_axon, plan.input_delay, now.arriving[b], plan.rows, plan.fan,
+            plan.axon_type, plan.weight, plan.neuron, plan.plain, plan.chance, plan.kind, plan.sizes, plan.owned,
+            plan.way, now.v[b], now.random[b], counts[b], plan.own, spikes[b],
         )  # fmt: skip
 
     on_threads(sample, range(batch), thread_count())
     after = Held(now.v, turned(now.arriving, steps), now.random)
     by_layer = layers_of(network, spikes)
     output = by_layer[network.layers[-1].name].reshape(batch, steps, -1)
-    total = layer_counts(network, by_layer, counts.sum(axis=0))
+    total = layer_counts(network, counts.sum(axis=0))
     return Trace(by_layer, states_of(network, after), output, total, deciding=network.deciding)
 
 

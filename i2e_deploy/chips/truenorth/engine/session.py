@@ -14,7 +14,7 @@ from i2e_deploy.chips.trace import Integers, States
 from i2e_deploy.chips.truenorth.engine.plan import Plan, make_plan
 from i2e_deploy.chips.truenorth.engine.run import check_given, turned
 from i2e_deploy.chips.truenorth.program import NEURONS, CoreNetwork
-from i2e_deploy.chips.truenorth.reference.counts import TrueNorthCounts
+from i2e_deploy.chips.truenorth.reference.counts import TrueNorthCounts, layer_counts
 from i2e_deploy.chips.truenorth.reference.states import Held, held, states_of
 from i2e_deploy.errors import InputError
 from i2e_deploy.threads import on_threads, thread_count
@@ -51,7 +51,7 @@ class CoreSession(Session):
 
     def step(self, frame: Integers) -> NDArray[np.int32]:
         """See `Session.step`."""
-        from i2e_deploy.chips.truenorth.engine.kernels import feed
+        from i2e_deploy.chips.truenorth.engine.kernels import feed, read
 
         if self._semantics != "timestep":
             raise InputError(f"semantics {self._semantics!r}: choose timestep")
@@ -62,20 +62,13 @@ class CoreSession(Session):
         feed(frame.reshape(-1), plan.input_line, plan.input_axon, plan.input_delay, arriving, slot)
         self._cores(plan, now, slot)
         self._ticks += 1
-        self._own += self._fired.reshape(-1)[plan.own]
-        return self._fired.reshape(-1)[self._network.layers[-1].neurons].astype(np.int32)
+        output = np.empty(self._network.layers[-1].size, np.uint8)
+        read(self._fired, self._network.layers[-1].neurons, output)
+        return output.astype(np.int32)
 
     def counts(self) -> Mapping[str, TrueNorthCounts]:
         """See `Session.counts`."""
-        if self._now is None:
-            return {}
-        found, start = {}, 0
-        for layer in self._network.layers:
-            spikes = int(self._own[start : start + layer.size].sum())
-            synops, saturations, sent = map(int, self._counts[layer.first : layer.last].sum(axis=0))
-            found[layer.name] = TrueNorthCounts(spikes, synops, saturations, sent)
-            start += layer.size
-        return found
+        return {} if self._now is None else layer_counts(self._network, self._counts)
 
     def _begun(self) -> tuple[Plan, Held]:
         if self._plan is None:
@@ -85,9 +78,8 @@ class CoreSession(Session):
                 check_given(self._network, self._states, 1)
             self._now = held(self._network, self._states, 1)
             cores = len(self._network.cores)
-            self._fired = np.zeros((cores, NEURONS), np.uint8)
-            self._counts = np.zeros((cores, 3), np.int64)
-            self._own = np.zeros(len(self._plan.own), np.int64)
+            self._fired = np.zeros((cores, NEURONS // 64), np.uint64)
+            self._counts = np.zeros((cores, 4), np.int64)
         return self._plan, self._now
 
     def _cores(self, plan: Plan, now: Held, slot: int) -> None:
@@ -97,11 +89,14 @@ class CoreSession(Session):
         parts = thread_count() if cores >= MANY else 1
         edges = [cores * part // parts for part in range(parts + 1)]
 
-        def part(ends: tuple[int, int]) -> None:
+        def compute(ends: tuple[int, int]) -> None:
             run_cores(
-                *ends, slot, arriving, plan.rows, plan.axon_type, plan.weight, plan.neuron, plan.chance, plan.kind,
-                plan.sizes, now.v[0], now.random[0], self._fired, self._counts,
+                *ends, slot, arriving, plan.rows, plan.fan, plan.axon_type, plan.weight, plan.neuron, plan.plain,
+                plan.chance, plan.kind, plan.sizes, plan.owned, now.v[0], now.random[0], self._fired, self._counts,
             )  # fmt: skip
 
-        on_threads(part, list(pairwise(edges)), parts)
-        deliver(0, cores, slot, self._fired, plan.target, plan.delay, arriving, self._counts)
+        def send(ends: tuple[int, int]) -> None:
+            deliver(*ends, slot, self._fired, plan.way, arriving)
+
+        for work in (compute, send):
+            on_threads(work, list(pairwise(edges)), parts)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.chips.trace import Integers, LayerCounts
+from i2e_deploy.chips.trace import LayerCounts
 from i2e_deploy.chips.truenorth.program import CoreNetwork
 
 
@@ -23,17 +22,14 @@ class TrueNorthCounts(LayerCounts):
     sent: int = 0
 
 
-def layer_counts(
-    network: CoreNetwork, spikes: Mapping[str, Integers], per_core: NDArray[np.int64]
-) -> dict[str, TrueNorthCounts]:
+def layer_counts(network: CoreNetwork, per_core: NDArray[np.int64]) -> dict[str, TrueNorthCounts]:
     """Of every layer.
 
     Args:
-        spikes: of its values, by layer.
-        per_core: int64 [K, 3]: synaptic operations, saturations, spikes.
+        per_core: int64 [K, 4]: synaptic operations, saturations, spikes, and those of neurons that stand for values.
     """
     found = {}
     for layer in network.layers:
-        synops, saturations, sent = map(int, per_core[layer.first : layer.last].sum(axis=0))
-        found[layer.name] = TrueNorthCounts(int(spikes[layer.name].sum()), synops, saturations, sent)
+        synops, saturations, sent, spikes = map(int, per_core[layer.first : layer.last].sum(axis=0))
+        found[layer.name] = TrueNorthCounts(spikes, synops, saturations, sent)
     return found

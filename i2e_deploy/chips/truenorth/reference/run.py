@@ -18,7 +18,7 @@ def run_reference(network: CoreNetwork, frames: Integers, states: States | None)
     batch, steps = frames.shape[:2]
     start = held(network, states, batch)
     fired = np.zeros((batch, steps, len(network.cores), 256), bool)
-    counts = np.zeros((len(network.cores), 3), np.int64)
+    counts = np.zeros((len(network.cores), 4), np.int64)
     end = Held(start.v.copy(), start.arriving.copy(), start.random.copy())
     for sample in range(batch):
         machine = Machine(
@@ -34,10 +34,14 @@ def run_reference(network: CoreNetwork, frames: Integers, states: States | None)
         counts[:, :2] += machine.counts
     counts[:, 2] = fired.sum(axis=(0, 1, 3))
     flat = fired.reshape(batch, steps, -1)
+    own = np.zeros(flat.shape[2], bool)
+    for layer in network.layers:
+        own[layer.neurons] = True
+    counts[:, 3] = (flat & own).reshape(fired.shape).sum(axis=(0, 1, 3))
     spikes = {
         layer.name: flat[:, :, layer.neurons].reshape(batch, steps, *layer.shape).astype(np.int32)
         for layer in network.layers
     }
     output = spikes[network.layers[-1].name].reshape(batch, steps, -1)
-    trace = Trace(spikes, states_of(network, end), output, layer_counts(network, spikes, counts))
+    trace = Trace(spikes, states_of(network, end), output, layer_counts(network, counts))
     return replace(trace, deciding=network.deciding)
