@@ -41,9 +41,11 @@ def full_chip(count: int, rate: float, seed: int = 0) -> CoreNetwork:
     cores.start[:] = rng.integers(0, cores.threshold)
     cores.target[:] = rng.permutation(count * 256).reshape(count, 256)
     cores.delay[:] = rng.integers(1, 16, cores.delay.shape)
-    layer = Layer("chip", (count * 256,), 0, count, np.arange(count * 256, dtype=np.int32))
+    each = np.arange(count * 256, dtype=np.int32)
+    last = (count - 1) * 256
+    layers = (Layer("chip", (last,), 0, count - 1, each[:last]), Layer("out", (256,), count - 1, count, each[last:]))
     lines = np.arange(256, dtype=np.int32)
-    return CoreNetwork((256,), cores, (layer,), lines, lines, np.zeros(256, np.uint8))
+    return CoreNetwork((256,), cores, layers, lines, lines, np.zeros(256, np.uint8))
 
 
 def check() -> None:
@@ -65,14 +67,15 @@ def measure(count: int, rate: float, ticks: int, threads: int) -> str:
     session, none = program.session(), np.zeros(256, np.uint8)
     for _ in range(WARM):
         session.step(none)
-    before = session.counts()["chip"]
+    before = session.counts().values()
     took = []
     for _ in range(ticks):
         start = time.perf_counter()
         session.step(none)
         took.append(time.perf_counter() - start)
-    after = session.counts()["chip"]
-    spikes, synops = after.sent - before.sent, after.synops - before.synops
+    after = session.counts().values()
+    spikes = sum(count.sent for count in after) - sum(count.sent for count in before)
+    synops = sum(count.synops for count in after) - sum(count.synops for count in before)
     hertz = spikes / (count * 256) / (ticks / 1000)
     middle, fastest = float(np.median(took)) * 1e3, min(took) * 1e3
     return (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +15,10 @@ from i2e_deploy.chips.truenorth.reference.states import packed
 ALIKE, DIFFERENT, WIDE, STOCHASTIC = range(4)
 #: A threshold that no potential reaches, and a bottom below all: of neurons that do not exist.
 NEVER = 2**30
-#: A spike's way in one number: slot in the low 4 bits, 15 for 15 ticks, then the axon.
+#: A spike's way in one number: ticks in the low 4 bits, then the axon.
 WAY_BITS = 4
+#: Bits that are set in a byte, by its value.
+BITS_OF = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,10 +26,11 @@ class Plan:
     """Arrays of a program for the kernels.
 
     Args:
-        rows: uint16 [K, 256, 16], crossbars by axon.
-        fan: int16 [K, 256], neurons that an axon reaches.
+        rows: uint16 [K * 256 * 16], crossbars by axon.
+        kinds: uint16 [K * 256], of an axon its type, and times 4 how many neurons it reaches.
         weight: int16 [K * 4 * 256].
-        neuron: int32 [K * 10 * 256], rows as `simd.LEAK` and so on; of neurons alike only the first column is read.
+        neuron: int32 [K * 10 * 256], rows as `simd.LEAK` and so on.
+        common: int32 [K * 16], the same of neurons that are alike.
         plain: int32 [7, K, 256], for stochastic cores: threshold, floor, reset, value, saturate, mask, leak.
         chance: uint8 [K, 256, 5]: which types of weight, and the leak, are stochastic.
         kind: uint8 [K].
@@ -36,10 +40,10 @@ class Plan:
     """
 
     rows: NDArray[np.uint16]
-    fan: NDArray[np.int16]
-    axon_type: NDArray[np.uint8]
+    kinds: NDArray[np.uint16]
     weight: NDArray[np.int16]
     neuron: NDArray[np.int32]
+    common: NDArray[np.int32]
     plain: NDArray[np.int32]
     chance: NDArray[np.uint8]
     kind: NDArray[np.uint8]
@@ -59,16 +63,16 @@ def make_plan(network: CoreNetwork) -> Plan:
     masked = cores.crossbar & np.packbits(exists, axis=1, bitorder="little")[:, None]
     chance = np.concatenate([cores.stochastic_weight, cores.stochastic_leak[..., None]], axis=2)
     plain = (cores.threshold, cores.floor, cores.reset, cores.reset_value, cores.saturate, cores.threshold_mask)
-    fan = np.bitwise_count(masked) if hasattr(np, "bitwise_count") else np.unpackbits(masked, axis=2)
+    parameters = _parameters(cores, exists)
     own = np.concatenate([layer.neurons for layer in network.layers])
     owned = np.zeros(len(cores) * NEURONS, bool)
     owned[own] = True
     return Plan(
-        rows=np.ascontiguousarray(masked).view("<u2").astype(np.uint16),
-        fan=fan.sum(axis=2, dtype=np.int16),
-        axon_type=cores.axon_type,
-        weight=np.ascontiguousarray(cores.weight.transpose(0, 2, 1)).reshape(-1),
-        neuron=_parameters(cores, exists).reshape(-1),
+        rows=_aligned(np.ascontiguousarray(masked).view("<u2").astype(np.uint16)),
+        kinds=_aligned(((BITS_OF[masked].sum(axis=2, dtype=np.uint16) << 2) | cores.axon_type).astype(np.uint16)),
+        weight=_aligned(np.ascontiguousarray(cores.weight.transpose(0, 2, 1))),
+        neuron=_aligned(parameters),
+        common=_aligned(np.pad(parameters[:, :, 0], ((0, 0), (0, 6)))),
         plain=np.stack([*plain, cores.leak]).astype(np.int32),
         chance=np.ascontiguousarray(chance),
         kind=_kinds(cores, exists, masked),
@@ -80,6 +84,15 @@ def make_plan(network: CoreNetwork) -> Plan:
         own=own,
         owned=packed(owned.reshape(-1, NEURONS)),
     )
+
+
+def _aligned(array: NDArray[Any]) -> NDArray[Any]:
+    """The same values, flat, from a cache line on: a row of 32 bytes is then never in two lines."""
+    room = np.zeros(array.nbytes + 64, np.uint8)
+    first = -room.ctypes.data % 64
+    found = room[first : first + array.nbytes].view(array.dtype)
+    found[:] = array.reshape(-1)
+    return found
 
 
 def _parameters(cores: Cores, exists: NDArray[np.bool_]) -> NDArray[np.int32]:

@@ -79,6 +79,7 @@ class CoreSession(Session):
             self._now = held(self._network, self._states, 1)
             cores = len(self._network.cores)
             self._fired = np.zeros((cores, NEURONS // 64), np.uint64)
+            self._sent = np.zeros(cores * NEURONS, np.int32)
             self._counts = np.zeros((cores, 4), np.int64)
         return self._plan, self._now
 
@@ -89,14 +90,19 @@ class CoreSession(Session):
         parts = thread_count() if cores >= MANY else 1
         edges = [cores * part // parts for part in range(parts + 1)]
 
-        def compute(ends: tuple[int, int]) -> None:
-            run_cores(
-                *ends, slot, arriving, plan.rows, plan.fan, plan.axon_type, plan.weight, plan.neuron, plan.plain,
-                plan.chance, plan.kind, plan.sizes, plan.owned, now.v[0], now.random[0], self._fired, self._counts,
+        def compute(ends: tuple[int, int]) -> NDArray[np.int32]:
+            sent = self._sent[ends[0] * NEURONS : ends[1] * NEURONS]
+            spikes = run_cores(
+                *ends, slot, arriving, plan.rows, plan.kinds, plan.weight, plan.neuron, plan.common, plan.plain,
+                plan.chance, plan.kind, plan.sizes, plan.owned, plan.way, now.v[0], now.random[0], self._fired, sent,
+                self._counts,
             )  # fmt: skip
+            return sent[:spikes]
 
         def send(ends: tuple[int, int]) -> None:
-            deliver(*ends, slot, self._fired, plan.way, arriving)
+            for ways in sent:
+                deliver(*ends, slot, ways, arriving)
 
-        for work in (compute, send):
-            on_threads(work, list(pairwise(edges)), parts)
+        shares = list(pairwise(edges))
+        sent = on_threads(compute, shares, parts)
+        on_threads(send, shares, parts)
