@@ -72,9 +72,15 @@ def _losses(made: Made) -> list[Finding]:
     if loss.exact == loss.neurons:
         text = f"nothing: all weights, thresholds and biases are whole numbers of a unit (to {loss.levels})"
         return [Finding("loss", made.name, text, "", "", "info")]
+    if loss.exact + loss.near == loss.neurons:
+        text = (
+            f"weights, thresholds and biases are whole numbers of a unit (to {loss.levels}) but for float32's rounding in "
+            f"{loss.near} of {loss.neurons} neurons: the float network's own sums are rounded, so single spikes may differ"
+        )
+        return [Finding("loss", made.name, text, "", "", "info", "use units that are powers of two")]
     worst = max(loss.weight_error, loss.threshold_error, loss.bias_error)
     text = (
-        f"weights of -{loss.levels} to {loss.levels}, {loss.exact} of {loss.neurons} neurons exact; errors: weights "
+        f"weights of -{loss.levels} to {loss.levels}, {loss.exact + loss.near} of {loss.neurons} neurons whole; errors: weights "
         f"{loss.weight_error:.2g} %, threshold {loss.threshold_error:.2g} %, bias {loss.bias_error:.2g} % of it"
     )
     severity: Severity = "warning" if worst > LARGE else "info"

@@ -22,6 +22,8 @@ LEVELS = (1, 3, 7)
 WEIGHT, LEAK, THRESHOLD = 255, 255, 2**18 - 1
 #: What float32 rounds: a number that is so near a whole one is one.
 NEAR = 2e-6
+#: Bits of a unit beside a power of two, so that sums of thousands are exact in float32 (24 bits).
+SMALL_BITS = 10
 #: Shares of the largest weight that the largest level may stand for, where weights are rounded.
 CLIPS = np.linspace(1.0, 0.4, 13)
 
@@ -34,7 +36,9 @@ class Loss:
 
     Args:
         levels: its weights are whole numbers from -levels to levels.
-        exact: neurons whose weights, threshold, bias and bounds are whole numbers of a unit: nothing is lost.
+        exact: neurons whose weights, threshold, bias and bounds are whole numbers of a unit, which float32 adds up
+            without rounding: nothing is lost.
+        near: others that are so up to float32's rounding: the float network's own sums are rounded.
         neurons: all.
         weight_error: root mean square of what rounding moved, in % of the weights' own.
         threshold_error, bias_error: largest, in % of the threshold.
@@ -42,6 +46,7 @@ class Loss:
 
     levels: int
     exact: int
+    near: int
     neurons: int
     weight_error: float
     threshold_error: float
@@ -93,12 +98,19 @@ def quantise(stage: Stage, rows: Ints, lines: Ints, values: Floats, count: int) 
     scale = factor / unit
     threshold, floor, start = _numbers(stage, scale, count)
     leak = np.rint(stage.values.constant * scale).astype(np.int64)
-    if stage.neurons.reset == "zero":  # all sums are whole: what is below the next whole number is below it
-        plain = ~stage.values.constant.any() and stage.neurons.start is None and stage.neurons.min_v is None
-        exact = exact | plain
-        threshold = np.ceil(stage.neurons.threshold * scale * (1 - NEAR)).astype(np.int64) if plain else threshold
-    kept = units != 0
-    loss = _loss(stage, values, units * unit[rows], (threshold, leak, scale), exact & (whole | empty), levels)
+    plain = stage.neurons.reset == "zero" and not stage.values.constant.any() and stage.neurons.start is None
+    plain = plain and stage.neurons.min_v is None
+    if plain:  # all sums are whole: what is below the next whole number is below it
+        exact = np.ones(count, bool)
+        threshold = np.ceil(stage.neurons.threshold * scale * (1 - NEAR)).astype(np.int64)
+    kept, near = units != 0, exact & (whole | empty)
+    small = unit / factor
+    exact = near & _adds_exactly(small)
+    exact[rows[units * factor[rows] * small[rows] != values]] = False
+    exact &= (leak * small == stage.values.constant) & (start * small == _start(stage, count))
+    if not plain:
+        exact &= threshold * small == stage.neurons.threshold
+    loss = _loss(stage, values, units * unit[rows], (threshold, leak, scale), (exact, near), levels)
     return Quantised(rows[kept], lines[kept], units[kept], factor, threshold, leak, floor, start, levels, loss)
 
 
@@ -157,6 +169,12 @@ def _factors(stage: Stage, unit: Floats, levels: int, count: int) -> tuple[Ints,
     return factor, exact
 
 
+def _adds_exactly(unit: Floats) -> NDArray[np.bool_]:
+    """Whether float32 holds thousands of a unit: it is a small whole number times a power of two."""
+    mantissa = np.ldexp(np.frexp(unit)[0], 53).astype(np.int64)
+    return np.asarray(mantissa // (mantissa & -mantissa) <= 2**SMALL_BITS)
+
+
 def _start(stage: Stage, count: int) -> Floats:
     start = stage.neurons.start
     return np.zeros(count) if start is None else np.broadcast_to(start, stage.shape).reshape(-1).astype(np.float64)
@@ -171,15 +189,16 @@ def _numbers(stage: Stage, scale: Floats, count: int) -> tuple[Ints, Ints, Ints]
 
 
 def _loss(
-    stage: Stage, values: Floats, kept: Floats, numbers: tuple[Ints, Ints, Floats], exact: NDArray[np.bool_],
-    levels: int,
+    stage: Stage, values: Floats, kept: Floats, numbers: tuple[Ints, Ints, Floats],
+    whole: tuple[NDArray[np.bool_], NDArray[np.bool_]], levels: int,
 ) -> Loss:  # fmt: skip
     threshold, leak, scale = numbers
     bound = stage.neurons.threshold
     power = float(np.square(values).sum())
-    off = np.where(exact, 0.0, np.abs(threshold / scale - bound) / bound)
+    exact, near = whole
+    off = np.where(near, 0.0, np.abs(threshold / scale - bound) / bound)
     return Loss(
-        levels=levels, exact=int(exact.sum()), neurons=len(exact),
+        levels=levels, exact=int(exact.sum()), near=int((near & ~exact).sum()), neurons=len(exact),
         weight_error=100 * float(np.sqrt(np.square(kept - values).sum() / power)) if power else 0.0,
         threshold_error=100 * float(off.max(initial=0)),
         bias_error=100 * float((np.abs(leak / scale - stage.values.constant) / bound).max(initial=0)),
