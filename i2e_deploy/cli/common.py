@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Column, Table
 
-    from i2e_deploy.chips import AnyNetwork, CheckReport, Chip, LowerOptions, Program
+    from i2e_deploy.chips import AnyNetwork, Chip, LowerOptions, Program
     from i2e_deploy.chips.trace import Integers
 
 Advance = Callable[[int, str], None]
@@ -69,11 +69,6 @@ def working(title: str) -> Iterator[None]:
     with out.status(title) if out.is_terminal else contextlib.nullcontext():
         yield
 
-
-#: Of findings, in the terminal.
-COLOURS = {"ok": "green", "info": "", "warning": "yellow", "error": "bold red"}
-#: Columns that a limit has at least; it may take several lines.
-LIMIT_WIDTH = 20
 
 #: Help of the option `--input-shape`.
 SHAPE_HELP = "C,H,W of the frames, for a netx file that does not say it (its first layer is a convolution)."
@@ -273,53 +268,3 @@ def new_table(*columns: Column | str, title: str = "") -> Table:
         *columns, title=f"\n{title}" if title else None, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD,
         show_edge=False, pad_edge=False, collapse_padding=True,
     )  # fmt: skip
-
-
-def print_check(report: CheckReport, out: Console) -> None:
-    """The fit as tables: memory per core, then every rule against every layer, then what to fix."""
-    from rich.table import Column
-    from rich.text import Text
-
-    from i2e_deploy.chips.check import said_once
-    from i2e_deploy.reporting.tables import kinds_of_memory, rule_table
-
-    if report.placement:
-        kinds = kinds_of_memory(slot.used for slot in report.placement)
-        table = new_table(
-            "layer", "core", *(kind.replace("_", " ") for kind in kinds), title="used, of what a core has"
-        )
-        for slot in report.placement:
-            words = (f"{slot.used[kind]:,} of {slot.available[kind]:,}" if kind in slot.used else "" for kind in kinds)
-            table.add_row(slot.layer, str(slot.core), *words)
-        out.print(table)
-    rows = rule_table([vars(finding) for finding in report.findings], report.layers)
-    rows = [row for row in rows if "" not in row["cells"]]
-    for layers in _pages(rows, report.layers, out.width):
-        columns = (Column(name, justify="right", no_wrap=True) for name in layers)
-        table = new_table(Column("rule", no_wrap=True), *columns, "limit", title="rules, by layer")
-        for row in rows:
-            cells = [row["cells"].get(name, ("", "ok")) for name in layers]
-            if any(value for value, _ in cells):
-                table.add_row(row["rule"], *(Text(value, COLOURS[kind]) for value, kind in cells), row["limit"])
-        out.print(table)
-    told = [f for f in report.findings if f.severity in ("warning", "error") or not f.layer]
-    for severity, text in said_once(told):
-        out.print(Text.assemble((severity, COLOURS[severity]), f" {text}"))
-    verdict = ("fits", "bold green") if report.fits else ("does not fit", "bold red")
-    out.print(Text.assemble(verdict, f" {report.chip}"))
-
-
-def _pages(rows: Sequence[Mapping[str, Any]], layers: Sequence[str], width: int) -> list[list[str]]:
-    """Layers whose columns fit a table of that width beside rule and limit, in as few tables as possible."""
-    room = width - LIMIT_WIDTH - max((len(row["rule"]) for row in rows), default=0)
-    pages: list[list[str]] = []
-    left = 0
-    for layer in layers:
-        values = [len(row["cells"][layer][0]) for row in rows if layer in row["cells"]]
-        needed = 2 + max([len(layer), *values])
-        if not pages or needed > left:
-            pages.append([])
-            left = room
-        pages[-1].append(layer)
-        left -= needed
-    return pages

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 CHIP, SIZE, GOLDEN_SAMPLES = "speck2f", 32, 4
 #: Event rate that the I2E authors publish for MNIST at 32x32, S_th0 = 0.10.
 PUBLISHED_RATE = 0.0956
+#: What it imports, and the package that brings it.
+NEEDED = {"mlxtend": "mlxtend", "PIL": "pillow", "sinabs": "sinabs", "jinja2": "jinja2", "matplotlib": "matplotlib"}
 
 
 def command(
@@ -40,7 +42,8 @@ def command(
     from i2e_deploy.bundle import Provenance
     from i2e_deploy.chips import PLAIN, Injection, get
     from i2e_deploy.chips.abilities import PlacesByLoad, require
-    from i2e_deploy.cli.common import console, print_check, print_json
+    from i2e_deploy.cli.check_output import print_check
+    from i2e_deploy.cli.common import console, print_json
     from i2e_deploy.datasets.mnist5k import load_mnist5k
     from i2e_deploy.datasets.picture import resize
     from i2e_deploy.reporting.html import STEP_US
@@ -88,16 +91,11 @@ def _prepare(out: Path) -> None:
 
     from i2e_deploy.bundle import check_target
     from i2e_deploy.errors import InputError, MissingDependency
+    from i2e_deploy.requirements import install_command
 
-    for package, extra in (
-        ("mlxtend", "data"),
-        ("PIL", "data"),
-        ("sinabs", "sinabs"),
-        ("jinja2", "report"),
-        ("matplotlib", "report"),
-    ):
-        if find_spec(package) is None:
-            raise MissingDependency(package, "the demo", f"pip install 'i2e-deploy[{extra}]'")
+    for module, package in NEEDED.items():
+        if find_spec(module) is None:
+            raise MissingDependency(package, "the demo", install_command(package))
     if out.exists() and not out.is_dir():
         raise InputError(f"--out is {out}, a file: give the name of a folder")
     check_target(out / "bundle", overwrite=True)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from i2e_deploy.conversion.video_cut import stated_end
 from i2e_deploy.errors import FileFormatError, I2EDeployError, InputError, MissingDependency
+from i2e_deploy.requirements import install_command
 from i2e_deploy.text import one_line
 
 #: Animations that Pillow reads.
@@ -116,7 +117,7 @@ def _pillow_file(path: Path) -> Any:
     try:
         from PIL import Image
     except ImportError:
-        raise MissingDependency("pillow", "reading a GIF", "pip install 'i2e-deploy[data]'") from None
+        raise MissingDependency("pillow", "reading a GIF", install_command("pillow")) from None
     return Image.open(path, formats=("GIF", "WEBP"))
 
 
@@ -138,7 +139,7 @@ def _av_file(path: Path) -> Iterator[Any]:
     try:
         import av
     except ImportError:
-        raise MissingDependency("av", f"reading {path.suffix} videos", "pip install 'i2e-deploy[video]'") from None
+        raise MissingDependency("av", f"reading {path.suffix} videos", install_command("av", "pillow")) from None
     # An open file and no protocols: a playlist cannot make FFmpeg open other files or addresses.
     with path.open("rb") as file, av.open(file, options={"protocol_whitelist": ""}) as container:
         if not container.streams.video or container.streams.video[0].codec_context is None:

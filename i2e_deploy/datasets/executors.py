@@ -15,6 +15,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from typing import Any, Literal, TypeVar
 
 from i2e_deploy.errors import InputError, MissingDependency
+from i2e_deploy.requirements import install_command
 
 #: What carries the tasks: processes of this machine, or a cluster.
 Executor = Literal["process", "ray", "dask"]
@@ -92,7 +93,7 @@ def _run_ray(
     try:
         import ray
     except ImportError:
-        raise MissingDependency("ray", "the executor 'ray'", "pip install 'i2e-deploy[cluster]'") from None
+        raise MissingDependency("ray", "the executor 'ray'", install_command("ray")) from None
     if address is None:
         ray.init(num_cpus=workers, include_dashboard=False, log_to_driver=False, configure_logging=False)
     else:
@@ -119,7 +120,7 @@ def _run_dask(
     try:
         from distributed import Client, LocalCluster, as_completed
     except ImportError:
-        raise MissingDependency("distributed", "the executor 'dask'", "pip install 'i2e-deploy[cluster]'") from None
+        raise MissingDependency("distributed", "the executor 'dask'", install_command("distributed")) from None
     if address is not None:
         with Client(address) as client:
             yield from (future.result() for future in as_completed(client.map(function, tasks, pure=False)))

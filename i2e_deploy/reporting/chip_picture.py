@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.errors import InputError, MissingDependency
+from i2e_deploy.requirements import install_command
 
 
 def save_chip_picture(rows: Sequence[tuple[str, NDArray[Any], NDArray[Any]]], path: Path | str) -> None:
@@ -35,7 +36,7 @@ def save_chip_picture(rows: Sequence[tuple[str, NDArray[Any], NDArray[Any]]], pa
         from matplotlib.figure import Figure
         from matplotlib.ticker import MaxNLocator
     except ImportError:
-        raise MissingDependency("matplotlib", "plots", "pip install 'i2e-deploy[report]'") from None
+        raise MissingDependency("matplotlib", "plots", install_command("matplotlib")) from None
     figure = Figure(figsize=(9.6, 3.1 * len(rows)), layout="constrained")
     axes = figure.subplots(len(rows), 3, squeeze=False)
     for row, (title, ours, chip) in zip(axes, rows, strict=True):

@@ -10,6 +10,7 @@ from typing import Any
 from i2e_deploy.errors import MissingDependency
 from i2e_deploy.files import replacing
 from i2e_deploy.reporting.tables import layers_of
+from i2e_deploy.requirements import install_command
 from i2e_deploy.runtime.evaluation import Evaluation
 
 
@@ -32,7 +33,7 @@ def write_evaluation(evaluation: Evaluation, path: Path | str) -> None:
     try:
         from jinja2 import Environment, PackageLoader
     except ModuleNotFoundError as error:
-        raise MissingDependency("jinja2", "the HTML report", "pip install 'i2e-deploy[report]'") from error
+        raise MissingDependency("jinja2", "the HTML report", install_command("jinja2", "matplotlib")) from error
     environment = Environment(loader=PackageLoader("i2e_deploy.reporting", "."), autoescape=True)
     data = evaluation.to_dict()
     costs = data["estimate"]

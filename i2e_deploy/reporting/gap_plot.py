@@ -10,6 +10,7 @@ import numpy as np
 
 from i2e_deploy.conversion.gap import STATISTICS, Row
 from i2e_deploy.errors import InputError, MissingDependency
+from i2e_deploy.requirements import install_command
 
 #: Kind of image file.
 PlotKind = Literal["png", "svg", "pdf"]
@@ -35,7 +36,7 @@ def save_gap_plot(
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        raise MissingDependency("matplotlib", "plots", "pip install 'i2e-deploy[report]'") from None
+        raise MissingDependency("matplotlib", "plots", install_command("matplotlib")) from None
     if kind not in get_args(PlotKind):
         raise InputError(f"plot is of kind {kind!r}: give a name ending in .png, .svg or .pdf")
     shown = results[:most]

@@ -14,6 +14,7 @@ from i2e_deploy.errors import FileFormatError, MissingDependency
 from i2e_deploy.files import replacing
 from i2e_deploy.reporting.evaluation import load_figure
 from i2e_deploy.reporting.tables import kinds_of_memory, layers_of, rule_table
+from i2e_deploy.requirements import install_command
 
 #: Samples shown as pictures.
 SHOWN = 4
@@ -35,7 +36,7 @@ def write_report(bundle: Bundle, path: Path | str | None = None, step_us: int | 
     """
     for package in ("jinja2", "matplotlib"):
         if find_spec(package) is None:
-            raise MissingDependency(package, "the HTML report", "pip install 'i2e-deploy[report]'")
+            raise MissingDependency(package, "the HTML report", install_command("jinja2", "matplotlib"))
     from jinja2 import Environment, PackageLoader, TemplateError
 
     environment = Environment(

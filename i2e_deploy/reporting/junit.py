@@ -1,11 +1,13 @@
-"""An evaluation on several targets as JUnit XML, which every CI server shows."""
+"""An evaluation on several targets, and a check on several chips, as JUnit XML, which every CI server shows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree
 
+from i2e_deploy.chips import CheckReport
+from i2e_deploy.chips.rules import Rule, code_of
 from i2e_deploy.runtime.agreement import least_agreement
 from i2e_deploy.runtime.evaluation import Evaluation
 
@@ -39,6 +41,24 @@ def junit_xml(evaluation: Evaluation, min_accuracy: float = 0.0, min_agreement: 
     suite.set("tests", str(len(suite)))
     suite.set("failures", str(failures))
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True)
+
+
+def check_xml(reports: Mapping[str, tuple[CheckReport, Sequence[Rule]]]) -> str:
+    """One suite a chip; one test a rule and layer, failed where the finding is an error.
+
+    Args:
+        reports: by chip, each with the rules of that chip, for the codes.
+    """
+    suites = ElementTree.Element("testsuites", name="i2e-deploy check")
+    for name, (report, rules) in reports.items():
+        suite, failures = ElementTree.SubElement(suites, "testsuite", name=name), 0
+        for finding in report.findings:
+            title = " ".join(part for part in (code_of(finding.rule, rules), finding.rule) if part)
+            case = ElementTree.SubElement(suite, "testcase", classname=f"{name}.{finding.layer}".strip("."), name=title)
+            failures += _outcome(case, f"{finding.severity}: {finding}", finding.severity == "error")
+        suite.set("tests", str(len(suite)))
+        suite.set("failures", str(failures))
+    return ElementTree.tostring(suites, encoding="unicode", xml_declaration=True)
 
 
 def _measured(result: Mapping[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from i2e_deploy.errors import MissingDependency
+from i2e_deploy.requirements import install_command
 from i2e_deploy.runtime.decider import Decision
 
 
@@ -18,7 +19,7 @@ class RerunLog:
         try:
             import rerun
         except ImportError as error:
-            raise MissingDependency("rerun-sdk", "--rerun", "pip install rerun-sdk") from error
+            raise MissingDependency("rerun-sdk", "--rerun", install_command("rerun-sdk")) from error
         self._rerun: Any = rerun
         rerun.init(name, spawn=True)
 

@@ -25,6 +25,7 @@ from i2e_deploy.errors import InputError, MissingDependency
 from i2e_deploy.events.array import Events
 from i2e_deploy.events.frames import FrameSpec, to_frames
 from i2e_deploy.events.sources.udp import is_loopback
+from i2e_deploy.requirements import install_command
 from i2e_deploy.runtime.decider import Decision
 
 #: The picture is scaled down to at most this many pixels a side; the page scales it up.
@@ -119,7 +120,7 @@ class ViewServer:
             import websockets  # noqa: F401
         except ImportError as error:
             raise MissingDependency(
-                error.name or "fastapi", "the live view", "pip install 'i2e-deploy[live]'"
+                error.name or "fastapi", "the live view", install_command("fastapi", "uvicorn", "websockets")
             ) from error
         self.token = "" if is_loopback(host) else secrets.token_urlsafe(24)
         try:

@@ -14,7 +14,7 @@ from i2e_deploy import bundle
 from i2e_deploy.chips import CheckReport, get
 from i2e_deploy.chips.check import Slot
 from i2e_deploy.chips.profile import Core
-from i2e_deploy.cli.common import print_check
+from i2e_deploy.cli.check_output import print_check
 from i2e_deploy.cli.profiles import _print_profile
 from i2e_deploy.reporting.html import write_report
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from command_line import Captured, export_then, refused
+
+from i2e_deploy.cli.app import run
 
 
 def test_bad_input_is_one_line_and_leaves_nothing(
@@ -116,3 +119,19 @@ def test_a_bundle_for_another_chip(network_file: Path, frames_file: Path, tmp_pa
 )
 def test_options_of_the_reader(network_file: Path, capsys: Captured, options: list[str], words: str) -> None:
     assert words in refused(capsys, "check", network_file, "--chip", "speck2f", *options)
+
+
+def test_an_error_is_json_too_where_json_is_asked_for(tmp_path: Path, capsys: Captured) -> None:
+    """One line, for readers of one object and of a line a record; and the hint names the command."""
+    for words, text in (
+        (["check", tmp_path / "none.nir", "--chip", "speck2f"], "no such file"),
+        (["check", "--chip"], "see `i2e-deploy check --help`"),
+        (["simulate", "--loud"], "see `i2e-deploy simulate --help`"),
+        (["chek"], "see `i2e-deploy --help`"),
+    ):
+        assert run([*map(str, words), "--json"]) == 2
+        printed = capsys.readouterr()
+        assert printed.err == f"error: {json.loads(printed.out)['error']}\n"
+        assert text in printed.err
+        assert printed.out.count("\n") == 1
+        assert json.loads(printed.out)["exit_code"] == 2

@@ -15,7 +15,7 @@ def refused(capsys: Captured, *arguments: object, code: int = 2) -> str:
     """Run a command that must fail; returns its one line."""
     assert run([str(argument) for argument in arguments]) == code
     captured = capsys.readouterr()
-    assert captured.out == ""
+    assert bool(captured.out) == ("--json" in arguments)
     assert captured.err.startswith("error: ")
     assert captured.err.count("\n") == 1
     assert "Traceback" not in captured.err

@@ -26,6 +26,7 @@ from i2e_deploy.chips.dynapcnn.runnable import DynapcnnProgram
 from i2e_deploy.chips.integers import AnyNetwork, IntegerNetwork
 from i2e_deploy.chips.options import PLAIN, Injection, LowerOptions
 from i2e_deploy.chips.profile import load_profile
+from i2e_deploy.chips.rules import load_rules
 from i2e_deploy.chips.trace import Integers, Trace
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.events import Events
@@ -46,6 +47,7 @@ class DynapcnnChip(Chip):
 
     def __init__(self, name: str, coefficients: Coefficients | None = None) -> None:
         self.profile, self.coefficients = load_profile(name), coefficients
+        self.rules = load_rules(__package__)
 
     def check(self, network: AnyNetwork, options: LowerOptions = PLAIN, program: Program | None = None) -> CheckReport:
         """See `Chip.check`."""

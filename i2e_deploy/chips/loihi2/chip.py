@@ -25,6 +25,7 @@ from i2e_deploy.chips.loihi2.reference.layers import layers_of
 from i2e_deploy.chips.loihi2.runnable import LoihiProgram
 from i2e_deploy.chips.options import PLAIN, Injection, LowerOptions
 from i2e_deploy.chips.profile import Profile, load_profile
+from i2e_deploy.chips.rules import load_rules
 from i2e_deploy.chips.trace import Integers, Trace
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.events.array import Events
@@ -53,7 +54,7 @@ class Loihi2Chip(Chip):
     lower_options: ClassVar[frozenset[str]] = frozenset({"calibration", "standard_neurons"})
 
     def __init__(self, name: str) -> None:
-        self.profile = load_profile(name)
+        self.profile, self.rules = load_profile(name), load_rules(__package__)
 
     def check(self, network: AnyNetwork, options: LowerOptions = PLAIN, program: Program | None = None) -> CheckReport:
         """See `Chip.check`: of a float network also what each layer lost, see `lowering.losses`."""

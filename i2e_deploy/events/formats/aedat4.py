@@ -24,6 +24,7 @@ from i2e_deploy.events.formats.aedat4_guard import LZ4_MAGIC, MAX_INFLATED, ZSTD
 from i2e_deploy.events.formats.base import PACKET_EVENTS, Damaged, Format, LeftOut, Opened
 from i2e_deploy.events.formats.with_faery import write_with_faery
 from i2e_deploy.events.options import ReadOptions, SensorSize
+from i2e_deploy.requirements import install_command
 
 _EVENT = np.dtype({"names": ["t", "x", "y", "p"], "formats": ["<i8", "<i2", "<i2", "u1"],
                    "offsets": [0, 8, 10, 12], "itemsize": 16})  # fmt: skip
@@ -150,7 +151,7 @@ def _load_pyarrow() -> Any:
     try:
         import pyarrow
     except ImportError as error:
-        raise MissingDependency("pyarrow", "compressed AEDAT4", "pip install 'i2e-deploy[live]'") from error
+        raise MissingDependency("pyarrow", "compressed AEDAT4", install_command("pyarrow")) from error
     return pyarrow
 
 

@@ -31,6 +31,7 @@ from i2e_deploy.events.formats.columns import FIELDS, Converter, Unit, guess_ord
 from i2e_deploy.events.formats.in_child import in_child, streams_in_child
 from i2e_deploy.events.options import ReadOptions, SensorSize
 from i2e_deploy.hdf5_guard import check_heaps
+from i2e_deploy.requirements import install_command
 
 #: A chunk is inflated whole: no larger than this many bytes.
 _MAX_CHUNK = 2**26
@@ -308,7 +309,7 @@ def dataset(file: Any, name: str) -> Any:
     unknown = [code for code in codes if code != FILTER and not h5py.h5z.filter_avail(code)]
     if unknown:
         need = f"the compression of this file (HDF5 filter {unknown[0]})"
-        raise MissingDependency("hdf5plugin", need, "pip install 'i2e-deploy[live]'")
+        raise MissingDependency("hdf5plugin", need, install_command("hdf5plugin"))
     return data
 
 

@@ -22,6 +22,7 @@ from i2e_deploy.events.array import EVENT_DTYPE, Events
 from i2e_deploy.events.formats.base import PACKET_EVENTS, Damaged, Format, LeftOut, Opened
 from i2e_deploy.events.formats.in_child import in_child, streams_in_child
 from i2e_deploy.events.options import ReadOptions, SensorSize
+from i2e_deploy.requirements import install_command
 
 #: Types of messages that are read, and those that hold events in another way.
 _TYPES = ("dvs_msgs/EventArray", "prophesee_event_msgs/EventArray")
@@ -62,7 +63,7 @@ def _bag(path: Path) -> Bag:
     try:
         from rosbags.rosbag1 import Reader
     except ImportError as error:
-        raise MissingDependency("rosbags", "a ROS bag", "pip install 'i2e-deploy[ros]'") from error
+        raise MissingDependency("rosbags", "a ROS bag", install_command("rosbags", "lz4", "zstandard")) from error
     reader = Reader(path)
     reader.open()
     topics = [Topic(c.topic, _plain(c.msgtype), False) for c in reader.connections]
@@ -79,7 +80,7 @@ def _mcap(path: Path) -> Bag:
     try:
         from mcap.reader import SeekingReader
     except ImportError as error:
-        raise MissingDependency("mcap", "an MCAP file", "pip install 'i2e-deploy[ros]'") from error
+        raise MissingDependency("mcap", "an MCAP file", install_command("mcap", "lz4", "zstandard")) from error
     file = path.open("rb")
     try:
         reader = SeekingReader(file, record_size_limit=_MAX_RECORD)

@@ -18,6 +18,7 @@ import numpy as np
 from i2e_deploy.errors import MissingDependency
 from i2e_deploy.events.array import Events
 from i2e_deploy.events.options import SensorSize
+from i2e_deploy.requirements import install_command
 
 _FAERY_DTYPE = np.dtype([("t", "<u8"), ("x", "<u2"), ("y", "<u2"), ("on", "?")])
 #: A packet of an AEDAT4 file is lost whole when it is damaged: as small as a camera's.
@@ -31,7 +32,7 @@ def load_faery() -> Any:
     try:
         import faery
     except ImportError as error:
-        raise MissingDependency("faery", "this event file format", "pip install 'i2e-deploy[live]'") from error
+        raise MissingDependency("faery", "this event file format", install_command("faery")) from error
     return faery
 
 

@@ -13,6 +13,7 @@ from i2e_deploy.events.array import EVENT_DTYPE, Events, empty_events
 from i2e_deploy.events.sources import wire
 from i2e_deploy.events.sources.base import MAX_READ, Source, SourceUri
 from i2e_deploy.events.sources.dv import read_dv
+from i2e_deploy.requirements import install_command
 
 #: Seconds to wait for a connection and its greeting.
 CONNECT_TIMEOUT = 5.0
@@ -117,7 +118,8 @@ class Aedat4Stream:
         try:
             import dv_processing as dv
         except ImportError as error:
-            raise MissingDependency("dv-processing", "an AEDAT4 network stream", "pip install dv-processing") from error
+            name = "dv-processing"
+            raise MissingDependency(name, "an AEDAT4 network stream", install_command(name)) from error
         self._name = f"tcp://{host}:{port}"
         try:
             self._reader: Any = dv.io.NetworkReader(host, port)

@@ -15,6 +15,7 @@ from i2e_deploy.network.layers import Add
 from i2e_deploy.network.nir.judge import compared
 from i2e_deploy.network.op import Shape
 from i2e_deploy.network.run import as_frames
+from i2e_deploy.requirements import install_command
 from i2e_deploy.text import one_line
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def judge_nir_with(framework: str, network: Network, path: str | Path, frames: A
         raise
     except ImportError as error:
         name = error.name or framework
-        raise MissingDependency(name, f"{framework} as the judge of a NIR file", f"pip install {name}") from error
+        raise MissingDependency(name, f"{framework} as the judge of a NIR file", install_command(name)) from error
     except Exception as error:  # whatever a framework raises on a graph
         text = f"{type(error).__name__} {one_line(error)}"
         raise UnsupportedError(f"{framework} fails on {path.name}: {text}: {_WAY_OUT}") from error

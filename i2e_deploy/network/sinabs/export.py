@@ -13,6 +13,7 @@ from i2e_deploy.network.modules.values import whole
 from i2e_deploy.network.neurons import IntegrateAndFire
 from i2e_deploy.network.op import Array
 from i2e_deploy.network.pooling import Pool2d
+from i2e_deploy.requirements import install_command
 
 if TYPE_CHECKING:
     from torch import nn
@@ -43,7 +44,7 @@ def to_sinabs(network: Network, steps: int, neurons: Any = None, **options: Any)
     try:
         from sinabs.layers import IAFSqueeze
     except ImportError:
-        raise MissingDependency("sinabs", "a Sinabs module", "pip install 'i2e-deploy[sinabs]'") from None
+        raise MissingDependency("sinabs", "a Sinabs module", install_command("sinabs")) from None
     from torch import nn
 
     if whole(steps, "number of steps") < 1:
