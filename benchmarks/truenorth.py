@@ -74,7 +74,7 @@ def measure(count: int, rate: float, ticks: int, threads: int) -> str:
         session.step(none)
         took.append(time.perf_counter() - start)
     after = session.counts().values()
-    spikes = sum(count.sent for count in after) - sum(count.sent for count in before)
+    spikes = sum(count.spikes for count in after) - sum(count.spikes for count in before)
     synops = sum(count.synops for count in after) - sum(count.synops for count in before)
     hertz = spikes / (count * 256) / (ticks / 1000)
     middle, fastest = float(np.median(took)) * 1e3, min(took) * 1e3
@@ -93,7 +93,9 @@ def main() -> None:
     given = parser.parse_args()
     check()
     load = os.getloadavg()[0]
-    print(f"{given.cores} cores, {given.ticks} ticks after {WARM}; {os.cpu_count()} processors, load {load:.1f} at the start")
+    print(
+        f"{given.cores} cores, {given.ticks} ticks after {WARM}; {os.cpu_count()} processors, load {load:.1f} at first"
+    )
     print("   Hz  really  thr ms median   fastest  of 1 ms  M syn/tick  G syn/s")
     for rate in given.rates:
         for threads in given.threads:

@@ -47,10 +47,10 @@ def build_trinary_digits(steps: int, generator: torch.Generator, classes: int = 
     for given, made, kernel, stride, padding, groups in (
         (2, 16, 3, 2, 1, 1), (16, 48, 3, 2, 1, 2), (48, 96, 3, 2, 1, 4), (96, 120, 4, 1, 0, 12),
     ):  # fmt: skip
-        layers.append(nn.Conv2d(given, made, kernel, stride, padding, groups=groups, bias=False))
-        layers.append(_neurons(steps, layers[-1]))
-    layers += [nn.Flatten(), nn.Linear(120, classes * VOTERS, bias=False)]
-    layers.append(_neurons(steps, layers[-1]))
+        convolution = nn.Conv2d(given, made, kernel, stride, padding, groups=groups, bias=False)
+        layers += [convolution, _neurons(steps, convolution)]
+    last = nn.Linear(120, classes * VOTERS, bias=False)
+    layers += [nn.Flatten(), last, _neurons(steps, last)]
     for layer in layers:
         if isinstance(layer, nn.Conv2d | nn.Linear):
             nn.init.normal_(layer.weight, 0, 1 / sqrt(layer.weight[0].numel()), generator=generator)
@@ -60,7 +60,8 @@ def build_trinary_digits(steps: int, generator: torch.Generator, classes: int = 
 
 def spike_counts(network: nn.Module, frames: Tensor) -> Tensor:
     """Spikes of all steps and of a class's neurons: [B, T, C, H, W] -> float [B, classes]; see `bptt.spike_counts`."""
-    return bptt.spike_counts(network, frames).unflatten(1, (-1, VOTERS)).sum(2)
+    counts = bptt.spike_counts(network, frames)
+    return counts.reshape(len(counts), -1, VOTERS).sum(2)
 
 
 def with_trinary_weights(network: nn.Module) -> nn.Module:
@@ -71,7 +72,7 @@ def with_trinary_weights(network: nn.Module) -> nn.Module:
     return network
 
 
-def _neurons(steps: int, layer: nn.Module) -> IAFSqueeze:
+def _neurons(steps: int, layer: nn.Conv2d | nn.Linear) -> IAFSqueeze:
     inputs = layer.weight[0].numel()
     threshold = float(max(1, round(THRESHOLD * sqrt(inputs))))
     return IAFSqueeze(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -72,7 +74,7 @@ def draw(seed: int) -> Network:
 def _dense(rng: np.random.Generator, level: int) -> Network:
     sizes = [int(n) for n in rng.integers(3, 40, rng.integers(2, 4))]
     ops: dict[str, Op] = {}
-    for i, (given, made) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for i, (given, made) in enumerate(pairwise(sizes)):
         bias = whole(rng, (made,), 1) if rng.random() < 0.5 else None
         ops |= {f"fc{i}": Linear(whole(rng, (made, given), level), bias), f"n{i}": neurons(rng)}
     return chain((sizes[0],), ops)
@@ -106,7 +108,9 @@ def small() -> Network:
     return chain((2, 8, 8), {"conv": conv, "n": neuron, "flat": Flatten(), "fc": last, "out": neuron})
 
 
-def one_layer(weight: NDArray[np.float32], neuron: Op | None = None, bias: NDArray[np.float32] | None = None) -> Network:
+def one_layer(
+    weight: NDArray[np.float32], neuron: Op | None = None, bias: NDArray[np.float32] | None = None
+) -> Network:
     ops: dict[str, Op] = {"fc": Linear(weight, bias), "n": neuron or IntegrateAndFire(1.0, None, 1)}
     return chain((weight.shape[1],), ops)
 
@@ -122,12 +126,12 @@ def many_cores() -> Network:
 
 
 def leaky() -> LeakyIntegrateAndFire:
-    return LeakyIntegrateAndFire(np.float32([0.5]), np.float32([1.0]))
+    return LeakyIntegrateAndFire(np.full(1, 0.5, np.float32), np.ones(1, np.float32))
 
 
 def subject(seeds: int = 6) -> Subject:
     neuron = IntegrateAndFire(1.0, None, 1)
-    conv = Conv2d(np.ones((2, 2, 1, 1), np.float32))
+    conv, largest = Conv2d(np.ones((2, 2, 1, 1), np.float32)), MaxPool2d((2, 2), (2, 2))
     return Subject(
         chip="truenorth",
         draw=draw,
@@ -141,7 +145,7 @@ def subject(seeds: int = 6) -> Subject:
         unsupported={
             "leaky neurons": Refused("leaky", lambda: in_a_row(conv=conv, leaky=leaky())),
             "several spikes": Refused("n", lambda: in_a_row(conv=conv, n=IntegrateAndFire(1.0, None))),
-            "max pooling": Refused("max", lambda: in_a_row(conv=conv, n=neuron, max=MaxPool2d((2, 2), (2, 2)), out=neuron)),
+            "max pooling": Refused("max", lambda: in_a_row(conv=conv, n=neuron, max=largest, out=neuron)),
             "no neurons": Refused("conv", lambda: in_a_row(conv=conv)),
             "two outputs": Refused("b", lambda: Network((4,), (
                 Layer("a", neuron, ("input",)), Layer("b", neuron, ("input",))))),

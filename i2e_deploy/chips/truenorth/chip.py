@@ -13,6 +13,7 @@ from i2e_deploy.chips.costs import Costs
 from i2e_deploy.chips.integers import AnyNetwork
 from i2e_deploy.chips.options import PLAIN, Injection, LowerOptions
 from i2e_deploy.chips.profile import load_profile
+from i2e_deploy.chips.rules import load_rules
 from i2e_deploy.chips.trace import Integers, Trace
 from i2e_deploy.chips.truenorth.formats.program_file import MOST_CORES, from_tensors
 from i2e_deploy.chips.truenorth.program import CoreNetwork
@@ -35,7 +36,7 @@ class TrueNorthChip(Chip):
     lower_options: ClassVar[frozenset[str]] = frozenset({"split", "standard_neurons"})
 
     def __init__(self, name: str) -> None:
-        self.profile = load_profile(name, "i2e_deploy.chips.truenorth")
+        self.profile, self.rules = load_profile(name, __package__), load_rules(__package__)
 
     def check(self, network: AnyNetwork, options: LowerOptions = PLAIN, program: Program | None = None) -> CheckReport:
         """See `Chip.check`: of every layer also what it lost on the way to integers."""

@@ -188,8 +188,11 @@ class CoreNetwork:
         return found
 
     def state_shapes(self) -> dict[str, dict[str, tuple[int, ...]]]:
-        """Of every layer, without the batch: potentials `v`, those of the `copies`, spikes `in_flight` by tick, core and
-        64 axons, and the `random` state of cores."""
+        """Of every layer, without the batch.
+
+        Potentials `v`, those of the `copies`, spikes `in_flight` by tick, core and 64 axons, and the `random` state of
+        cores.
+        """
         depths, drawn, shapes = self.depths(), self.cores.stochastic, {}
         for layer in self.layers:
             count = layer.last - layer.first

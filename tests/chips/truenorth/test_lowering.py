@@ -47,6 +47,10 @@ def check_of(network: Network, **options: bool) -> CheckReport:
     return get("truenorth").check(network, LowerOptions(**options))  # type: ignore[arg-type]
 
 
+def floats(values: object) -> NDArray[np.float32]:
+    return np.array(values, np.float32)
+
+
 def same_spikes(network: Network, program: Program, given: NDArray[np.uint8]) -> bool:
     trace, wanted = program.run(given), run_float(network, program, given)
     return all(np.array_equal(trace.spikes[name], spikes) for name, spikes in wanted.spikes.items())
@@ -73,7 +77,9 @@ def test_an_input_takes_an_axon_a_digit(level: int) -> None:
     network = one_layer(weight)
     program = get("truenorth").lower(network)
     slot = check_of(network).placement[0]
-    assert slot.used["axons"] == sum(bin(n if n >= 0 else n + level).count("1") + (n < 0) for n in weight[0].astype(int))
+    assert slot.used["axons"] == sum(
+        bin(n if n >= 0 else n + level).count("1") + (n < 0) for n in weight[0].astype(int)
+    )
     given = np.eye(2 * level + 1, dtype=np.uint8)[:, None]
     v = program.run(given).states["fc"]["v"][:, 0]
     assert v.tolist() == [min(n, n - 1) if n >= 1 else n for n in range(-level, level + 1)]
@@ -169,27 +175,27 @@ def test_what_float_weights_lose_is_said_by_layer(seed: int) -> None:
 
 def test_float32_rounding_is_not_called_exact() -> None:
     """Units of 0.1: whole, but the float network's sums are rounded."""
-    network = one_layer(np.float32([[0.1, 0.2, 0.3], [0.25, 0.5, 0.75]]), IntegrateAndFire(1.0, None, 1))
+    network = one_layer(floats([[0.1, 0.2, 0.3], [0.25, 0.5, 0.75]]), IntegrateAndFire(1.0, None, 1))
     (said,) = [finding for finding in check_of(network).findings if finding.rule == "loss"]
     assert "rounding in 1 of 2 neurons" in str(said.value)
 
 
 def test_several_spikes_in_a_step_only_where_asked_for() -> None:
     """`standard_neurons`: one a tick, the rest later, and a warning."""
-    network = one_layer(np.float32([[3.0]]), IntegrateAndFire(1.0, None))
+    network = one_layer(floats([[3.0]]), IntegrateAndFire(1.0, None))
     with pytest.raises(UnsupportedError, match="max_spikes=1"):
         get("truenorth").lower(network)
     report = check_of(network, standard_neurons=True)
     assert [finding.rule for finding in report.warnings] == ["one spike a tick"]
     program = get("truenorth").lower(network, LowerOptions(standard_neurons=True))
-    assert program.run(np.uint8([[[1], [0], [0], [0]]])).output[0, :, 0].tolist() == [1, 1, 1, 0]
+    assert program.run(np.array([[[1], [0], [0], [0]]], np.uint8)).output[0, :, 0].tolist() == [1, 1, 1, 0]
 
 
 def test_leaky_neurons_that_do_not_leak_are_taken() -> None:
     """Gain and bias with them."""
-    one = np.float32([1.0])
-    neuron = LeakyIntegrateAndFire(one, np.float32([2.0]), np.float32([0.5]), np.float32([0.25]))
-    network = one_layer(np.float32([[1.0, 2.0, -1.0]]), neuron)
+    one = floats([1.0])
+    neuron = LeakyIntegrateAndFire(one, floats([2.0]), floats([0.5]), floats([0.25]))
+    network = one_layer(floats([[1.0, 2.0, -1.0]]), neuron)
     program, given = get("truenorth").lower(network), frames(network, 0, 3, 30)
     assert program.run(given).output.any()
     assert same_spikes(network, program, given)
@@ -200,7 +206,9 @@ def test_a_bias_runs_before_the_first_step_and_is_made_up_for(bias: float) -> No
     """Potentials start as far below as the leak brings them up while the layers before have sent nothing yet."""
     neuron, one = IntegrateAndFire(4.0, None, 1), np.eye(3, dtype=np.float32)
     biased = Linear(one * 4, np.full(3, bias, np.float32))
-    network = chain((3,), {"a": Linear(one * 4), "na": neuron, "b": Linear(one * 4), "nb": neuron, "c": biased, "nc": neuron})
+    network = chain(
+        (3,), {"a": Linear(one * 4), "na": neuron, "b": Linear(one * 4), "nb": neuron, "c": biased, "nc": neuron}
+    )
     program, given = get("truenorth").lower(network), frames(network, 1, 2, 25)
     assert same_spikes(network, program, given)
     assert program.network.cores.start.any()  # type: ignore[attr-defined]
@@ -210,16 +218,16 @@ def test_a_bias_that_would_fire_before_the_first_step_is_refused() -> None:
     neuron, one = IntegrateAndFire(1.0, None, 1), np.eye(3, dtype=np.float32)
     down = Linear(one, np.full(3, -2, np.float32))
     ops = {"a": Linear(one), "na": neuron, "b": Linear(one), "nb": neuron, "c": down, "nc": neuron}
-    (finding,) = check_of(chain((3,), ops)).errors  # type: ignore[arg-type]
+    (finding,) = check_of(chain((3,), ops)).errors
     assert (finding.rule, finding.layer) == ("warm-up", "c")
 
 
 def test_delays_of_whole_layers_are_delays_of_spikes() -> None:
     neuron, one = IntegrateAndFire(1.0, None, 1), Linear(np.eye(4, dtype=np.float32))
-    network = chain((4,), {"a": one, "na": neuron, "late": Delay(np.float32([3])), "b": one, "nb": neuron})
+    network = chain((4,), {"a": one, "na": neuron, "late": Delay(floats([3])), "b": one, "nb": neuron})
     program, given = get("truenorth").lower(network), frames(network, 0, 2, 20)
     assert same_spikes(network, program, given)
-    far = chain((4,), {"a": one, "na": neuron, "late": Delay(np.float32([99])), "b": one, "nb": neuron})
+    far = chain((4,), {"a": one, "na": neuron, "late": Delay(floats([99])), "b": one, "nb": neuron})
     assert [(finding.rule, finding.value) for finding in check_of(far).errors] == [("delay", 99)]
 
 
@@ -238,7 +246,7 @@ def test_a_spike_that_must_wait_too_long_is_refused() -> None:
 def test_loops_are_refused_by_name() -> None:
     neuron, one = IntegrateAndFire(1.0, None, 1), Linear(np.eye(4, dtype=np.float32))
     layers = (
-        Layer("back", Delay(np.float32([1]), (4,)), ("n",)), Layer("w", one, ("input",)),
+        Layer("back", Delay(floats([1]), (4,)), ("n",)), Layer("w", one, ("input",)),
         Layer("sum", Add(), ("w", "back")), Layer("n", neuron, ("sum",)), Layer("last", one, ("n",)),
         Layer("out", neuron, ("last",)),
     )  # fmt: skip

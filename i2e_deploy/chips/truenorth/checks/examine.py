@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from i2e_deploy.chips.check import CheckReport, Finding, Severity, Slot, note_findings
 from i2e_deploy.chips.evidence import evidence_findings
@@ -74,14 +75,14 @@ def _losses(made: Made) -> list[Finding]:
         return [Finding("loss", made.name, text, "", "", "info")]
     if loss.exact + loss.near == loss.neurons:
         text = (
-            f"weights, thresholds and biases are whole numbers of a unit (to {loss.levels}) but for float32's rounding in "
-            f"{loss.near} of {loss.neurons} neurons: the float network's own sums are rounded, so single spikes may differ"
+            f"weights, thresholds and biases are whole numbers of a unit (to {loss.levels}) but for float32's rounding "
+            f"in {loss.near} of {loss.neurons} neurons: the float network's own sums are rounded, spikes may differ"
         )
         return [Finding("loss", made.name, text, "", "", "info", "use units that are powers of two")]
     worst = max(loss.weight_error, loss.threshold_error, loss.bias_error)
     text = (
-        f"weights of -{loss.levels} to {loss.levels}, {loss.exact + loss.near} of {loss.neurons} neurons whole; errors: weights "
-        f"{loss.weight_error:.2g} %, threshold {loss.threshold_error:.2g} %, bias {loss.bias_error:.2g} % of it"
+        f"weights of -{loss.levels} to {loss.levels}, {loss.exact + loss.near} of {loss.neurons} neurons whole; errors: "
+        f"weights {loss.weight_error:.2g} %, threshold {loss.threshold_error:.2g} %, bias {loss.bias_error:.2g} % of it"
     )
     severity: Severity = "warning" if worst > LARGE else "info"
     return [Finding("loss", made.name, text, "", "", severity, "train within the constraint: weights -1, 0, 1")]
@@ -94,8 +95,9 @@ def _parts(made: Made) -> list[Finding]:
     text = f"{counted(parts.neurons, 'neuron')}, in up to {counted(parts.parts, 'part')}, each from -{parts.reach} to "
     text += f"{parts.reach} units of the weights; a part can be {parts.largest}: "
     text += "exact" if parts.exact else "what is beyond is lost, so it is exact only on input where none is"
-    return [Finding("sums in parts", made.name, text, "", "", "info" if parts.exact else "warning",
-                    "" if parts.exact else "see what `check --input` says of this input, or use fewer inputs")]  # fmt: skip
+    severity: Severity = "info" if parts.exact else "warning"
+    fix = "" if parts.exact else "see what `check --input` says of this input, or use fewer inputs"
+    return [Finding("sums in parts", made.name, text, "", "", severity, fix)]
 
 
 def _of_cores(cores: CoreNetwork, profile: Profile) -> list[Finding]:
@@ -129,7 +131,7 @@ def _slots(cores: CoreNetwork, profile: Profile) -> tuple[Slot, ...]:
     )  # fmt: skip
 
 
-def axons_of(cores: CoreNetwork) -> np.ndarray:
+def axons_of(cores: CoreNetwork) -> NDArray[np.int64]:
     """Axons of every core that anything reaches, int64 [K]."""
     reached = np.unique(np.concatenate([cores.input_axon, cores.cores.target[cores.cores.target >= 0]]))
     return np.bincount(reached // AXONS, minlength=len(cores.cores))
@@ -143,5 +145,3 @@ def _touched(cores: CoreNetwork) -> list[str]:
     found += ["ringing"] if (made.leak_reversal.astype(bool) & exists).any() else []
     found += ["random"] if made.stochastic.any() else []
     return [*found, "reset_value"] if (made.reset_value[exists] != 0).any() else found
-
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from i2e_deploy.chips.check import Finding
+from i2e_deploy.chips.check import Finding, Severity
 from i2e_deploy.chips.trace import Integers, Trace
 from i2e_deploy.chips.truenorth.program import CoreNetwork
 from i2e_deploy.network.graph import Network
@@ -23,7 +23,7 @@ def findings_of(network: Network, made: CoreNetwork, frames: Integers, trace: Tr
         text = f"{lost:,} of {int(frames.sum(dtype=np.int64)):,} events are a second one of their line and tick"
         rows.append(Finding("input events lost", "", text, "", "", "warning", "use shorter steps, or binary frames"))
     for name, counts in trace.counts.items():
-        severity = "warning" if counts.saturations else "ok"
+        severity: Severity = "warning" if counts.saturations else "ok"
         rows.append(Finding("saturations", name, counts.saturations, 0, "updates", severity))
     return (*rows, *_beside_float(network, made, frames, trace))
 

@@ -1,5 +1,5 @@
 """Compiled inner loops: a tick of cores, and the way of spikes to axons. All cores of one sample at a time."""
-# mypy: disable-error-code="untyped-decorator"
+# mypy: disable-error-code="call-arg,untyped-decorator"
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def compare(v: Array, sums: Array, neuron: Array, common: Array, core: int, alik
 
 
 @nb.njit(nogil=True, cache=True)
-def draw(state: Array, core: int, mask: int) -> int:
+def draw(state: Array, core: int, mask: int) -> Any:
     """See `reference.tick.Random`; `state` is int64 [K]."""
     x = state[core]
     x ^= (x << 13) & 0xFFFFFFFF
@@ -179,8 +179,10 @@ def run_cores(
     common: Array, plain: Array, chance: Array, kind: Array, sizes: Array, owned: Array, way: Array, v: Array,
     state: Array, fired: Array, sent: Array, counts: Array,
 ) -> int:  # fmt: skip
-    """A tick of cores `first` to `last - 1`: who fires, uint64 [K, 4], and the ways of their spikes, `sent`; returns how
-    many these are. Adds to counts int64 [K, 4]. Arrays are as in `Plan`."""
+    """A tick of cores `first` to `last - 1`: who fires, uint64 [K, 4], and the ways of their spikes, `sent`.
+
+    Adds to counts int64 [K, 4]. Arrays are as in `Plan`. Returns how many ways there are.
+    """
     sums, spikes, now = np.zeros(256, np.int16), 0, arriving[slot]
     for core in range(first, last):
         fetch(now, core, last, rows, kinds, weight)

@@ -110,7 +110,7 @@ def _parameters(cores: Cores, exists: NDArray[np.bool_]) -> NDArray[np.int32]:
         np.where(stays, -cores.floor, np.where(to_value, -cores.reset_value, 0)),
         cores.leak_reversal,
     )
-    found = np.stack(rows, axis=1).astype(np.int32)
+    found: NDArray[np.int32] = np.stack(rows, axis=1).astype(np.int32)
     for row, value in ((0, 0), (1, NEVER), (5, -NEVER)):
         found[:, row][~exists] = value
     return found

@@ -23,7 +23,7 @@ LEAK, THRESHOLD, UP, KEEP, VALUE, BOTTOM, DOWN, KEEP_LOW, VALUE_LOW, REVERSAL = 
 
 @intrinsic
 def add_row(typing, sums, weight, base, rows, row):
-    """Adds `weight[base + n]` to `sums[n]`, int16, for each neuron n of 256 whose bit in `rows[row:row + 16]` is set."""
+    """Adds `weight[base + n]` to `sums[n]`, int16, for each neuron n of 256 with its bit in `rows[row:row + 16]`."""
 
     def generate(context, builder, signature, values):
         kinds, word = signature.args, ir.IntType(64)

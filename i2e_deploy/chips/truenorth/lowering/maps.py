@@ -132,4 +132,6 @@ def _entries(given: Map) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[
 
 def _refuse_many(count: int) -> None:
     if count > MOST_ENTRIES:
-        raise UnsupportedError(f"has {count:,} synapses, at most {MOST_ENTRIES:,}: use fewer channels or larger strides")
+        raise UnsupportedError(
+            f"has {count:,} synapses, at most {MOST_ENTRIES:,}: use fewer channels or larger strides"
+        )

@@ -1,7 +1,7 @@
 """Put the neurons of a population on cores, each as often as it has axons to drive.
 
-A core has 256 axons and 256 neurons. Neurons are taken in an order in which neighbours share inputs (of images a Z curve
-over the places, all channels of a group at each), and a core is filled until the next one does not fit.
+A core has 256 axons and 256 neurons. Neurons are taken in an order in which neighbours share inputs (of images a Z
+curve over the places, all channels of a group at each), and a core is filled until the next one does not fit.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def z_order(shape: Shape, groups: int) -> Ints:
     z = np.zeros(size, np.int64)
     for bit in range(max(height, width).bit_length()):
         z |= ((x >> bit) & 1) << (2 * bit) | ((y >> bit) & 1) << (2 * bit + 1)
-    return np.lexsort((channel, z, channel // max(1, channels // groups)))
+    return np.asarray(np.lexsort((channel, z, channel // max(1, channels // groups))))
 
 
 def partition(population: Population, copies: Ints) -> list[CorePart]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from i2e_deploy.chips.truenorth.lowering.quantise import LEVELS, Ints, Quantised
 from i2e_deploy.chips.truenorth.program import AXONS, SUBTRACT, TO_VALUE, TYPES
@@ -152,7 +153,7 @@ def in_parts(
     relays = _relays(layer, made, found.levels, sources)
     shift = len(sources) << 32
     index, digit = spread(found.units[small], found.levels)
-    rest = replace_digits(found, large)
+    rest = _of_small(found, large)
     given = (
         np.concatenate([found.rows[small][index], np.array(owners, np.int64)]),
         np.concatenate([found.lines[small][index], np.array(lines, np.int64) + shift]),
@@ -164,13 +165,13 @@ def in_parts(
     return relays, _two_signs(final, found, large), Parts(int(large.sum()), parts, reach, largest)
 
 
-def replace_digits(found: Quantised, large: np.ndarray) -> Quantised:
+def _of_small(found: Quantised, large: NDArray[np.bool_]) -> Quantised:
     """Without the synapses of neurons that get their sums in parts."""
     kept = ~large[found.rows]
     return replace(found, rows=found.rows[kept], lines=found.lines[kept], units=found.units[kept])
 
 
-def _two_signs(final: Population, found: Quantised, large: np.ndarray) -> Population:
+def _two_signs(final: Population, found: Quantised, large: NDArray[np.bool_]) -> Population:
     """Neurons of parts add 1 and -1 of their unit; the types of the others stay."""
     weight = final.weight.copy()
     weight[large] = found.factor[large, None] * digit_weights(1)[None]
@@ -181,11 +182,11 @@ def _groups(units: Ints, levels: int) -> list[Ints]:
     """Synapses in parts of at most a core's axons, in order."""
     needed = np.bincount(spread(units, levels)[0], minlength=len(units))
     filled = np.cumsum(needed)
-    part, groups, start, used = 0, [], 0, 0
+    groups, start, used = [], 0, 0
     for place in range(len(units)):
         if filled[place] - used > AXONS:
             groups.append(np.arange(start, place))
-            start, used, part = place, int(filled[place - 1]), part + 1
+            start, used = place, int(filled[place - 1])
     return [*groups, np.arange(start, len(units))]
 
 

@@ -78,7 +78,9 @@ def arrange(network: Network, closest: bool) -> tuple[tuple[Stage, ...], tuple[t
                 groups = before.op.groups if before is not None and isinstance(before.op, Conv2d) else 1
                 stages.append(Stage(name, layer.name, shape, given, neurons, groups))
             else:
-                found = _linear(layer, [values[name] for name in layer.inputs], [shapes[n] for n in layer.inputs], shape)
+                found = _linear(
+                    layer, [values[name] for name in layer.inputs], [shapes[n] for n in layer.inputs], shape
+                )
             values[layer.name] = found
         except UnsupportedError as error:
             problems.append((layer.name, str(error)))
@@ -96,7 +98,9 @@ def _of_outputs(network: Network, neurons: set[str]) -> list[tuple[str, str]]:
         return [("", "the network has no layers: give it weights and neurons")]
     if len(network.outputs) > 1:
         names = ", ".join(network.outputs)
-        return [(name, f"is one of several outputs ({names}): join them by a Concat before") for name in network.outputs]
+        return [
+            (name, f"is one of several outputs ({names}): join them by a Concat before") for name in network.outputs
+        ]
     (name,) = network.outputs
     layer = next(item for item in network.layers if item.name == _shaped(network, name))
     if layer.name not in neurons and isinstance(layer.op, Weights | Add | Concat | Delay):
@@ -193,5 +197,3 @@ def _neurons(
             "SingleSpike), or take the closest form (--standard-neurons)"
         )
     return given, replace(op, max_spikes=1)
-
-

@@ -89,7 +89,7 @@ def valid(states: States) -> bool:
         for name, value in own.items():
             if name in ("v", "copies") and value.size and np.abs(value.astype(np.float64)).max() >= 2**31:
                 return False
-            if name == "random" and value.size and not (1 <= value.min() and value.max() < 2**32):
+            if name == "random" and value.size and not (value.min() >= 1 and value.max() < 2**32):
                 return False
     return True
 

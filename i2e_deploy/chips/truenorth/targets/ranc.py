@@ -91,10 +91,10 @@ def _run(binary: Path, folder: Path, ticks: int, logged: bool) -> None:
     command = [str(binary), "-i", "input.json", "-o", "output.txt", "-c", "config.json", "--ticks", str(ticks)]
     command += ["-t", "trace.txt"] if logged else []
     try:
-        ended = subprocess.run(
+        ended = subprocess.run(  # noqa: S603
             [*command, "-r", str(ticks + 1)],
             cwd=folder, capture_output=True, text=True, errors="replace", timeout=TIME_LIMIT, check=False,
-        )  # noqa: S603  # fmt: skip
+        )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise I2EDeployError(f"RANC did not finish a sample within {TIME_LIMIT:.0f} s") from None
     except OSError as error:
