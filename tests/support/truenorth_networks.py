@@ -32,20 +32,26 @@ def whole(rng: np.random.Generator, shape: tuple[int, ...], level: int, unit: fl
     return (weight * unit).astype(np.float32)
 
 
-def neurons(rng: np.random.Generator, threshold: float = 1.0) -> IntegrateAndFire:
+def neurons(rng: np.random.Generator, bounded: bool) -> IntegrateAndFire:
     reset = "subtract" if rng.random() < 0.6 else "zero"
-    low = None if rng.random() < 0.5 else -float(rng.integers(0, 4)) / 2
-    return IntegrateAndFire(threshold * float(rng.integers(1, 4)) / 2, low, 1, reset)  # type: ignore[arg-type]
+    low = -float(rng.integers(0, 4)) / 2 if rng.random() < 0.5 and bounded else None
+    first = max(float(rng.integers(-2, 2)) / 4, -2.0 if low is None else low)
+    start = np.array(first, np.float32) if rng.random() < 0.2 else None
+    return IntegrateAndFire(float(rng.integers(1, 4)) / 2, low, 1, reset, start)  # type: ignore[arg-type]
 
 
-def draw(seed: int) -> Network:
-    """One to three layers, on images or not, with biases, pooling, groups and sums; nothing is lost on the chip."""
+def draw(seed: int, bounded: bool = True) -> Network:
+    """One to three layers, on images or not, with biases, pooling, groups and sums; nothing is lost on the chip.
+
+    Args:
+        bounded: some neurons have a lower bound.
+    """
     rng = np.random.default_rng([seed, 77])
     level = int(rng.choice([1, 3, 7]))
     if rng.random() < 0.3:
-        return _dense(rng, level)
+        return _dense(rng, level, bounded)
     if rng.random() < 0.3:
-        return _ways(rng)
+        return _ways(rng, bounded)
     channels, size = int(rng.integers(1, 3)), int(rng.integers(5, 10))
     ops: dict[str, Op] = {}
     given = channels
@@ -56,7 +62,7 @@ def draw(seed: int) -> Network:
         bias = whole(rng, (out,), 2) if rng.random() < 0.5 else None
         weight = whole(rng, (out, given // groups, kernel, kernel), level)
         ops[f"conv{i}"] = Conv2d(weight, bias, (stride, stride), (padding, padding), (1, 1), groups)
-        ops[f"n{i}"] = neurons(rng)
+        ops[f"n{i}"] = neurons(rng, bounded)
         given = out
     shape = (channels, size, size)
     made = chain(shape, ops).shapes()
@@ -65,30 +71,30 @@ def draw(seed: int) -> Network:
         made = chain(shape, ops).shapes()
     inputs = int(np.prod(made[next(reversed(ops))]))
     if inputs <= 100:
-        ops |= {"flat": Flatten(), "fc": Linear(whole(rng, (5, inputs), 1)), "out": neurons(rng)}
+        ops |= {"flat": Flatten(), "fc": Linear(whole(rng, (5, inputs), 1)), "out": neurons(rng, bounded)}
     elif "pool" in ops:
-        ops["out"] = neurons(rng)
+        ops["out"] = neurons(rng, bounded)
     return chain(shape, ops)
 
 
-def _dense(rng: np.random.Generator, level: int) -> Network:
+def _dense(rng: np.random.Generator, level: int, bounded: bool) -> Network:
     sizes = [int(n) for n in rng.integers(3, 40, rng.integers(2, 4))]
     ops: dict[str, Op] = {}
     for i, (given, made) in enumerate(pairwise(sizes)):
         bias = whole(rng, (made,), 1) if rng.random() < 0.5 else None
-        ops |= {f"fc{i}": Linear(whole(rng, (made, given), level), bias), f"n{i}": neurons(rng)}
+        ops |= {f"fc{i}": Linear(whole(rng, (made, given), level), bias), f"n{i}": neurons(rng, bounded)}
     return chain((sizes[0],), ops)
 
 
-def _ways(rng: np.random.Generator) -> Network:
+def _ways(rng: np.random.Generator, bounded: bool) -> Network:
     """A way around a layer, added before the neurons: one of the two waits."""
     wide = int(rng.integers(3, 12))
     weights = [Linear(whole(rng, (wide, wide), 1)) for _ in range(4)]
     layers = (
-        Layer("a", weights[0], ("input",)), Layer("na", neurons(rng), ("a",)),
-        Layer("b", weights[1], ("na",)), Layer("nb", neurons(rng), ("b",)),
+        Layer("a", weights[0], ("input",)), Layer("na", neurons(rng, bounded), ("a",)),
+        Layer("b", weights[1], ("na",)), Layer("nb", neurons(rng, bounded), ("b",)),
         Layer("c", weights[2], ("nb",)), Layer("d", weights[3], ("input" if rng.random() < 0.5 else "na",)),
-        Layer("sum", Add(), ("c", "d")), Layer("out", neurons(rng), ("sum",)),
+        Layer("sum", Add(), ("c", "d")), Layer("out", neurons(rng, bounded), ("sum",)),
     )  # fmt: skip
     return Network((wide,), layers)
 

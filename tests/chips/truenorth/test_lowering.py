@@ -166,7 +166,7 @@ def test_what_float_weights_lose_is_said_by_layer(seed: int) -> None:
     network = one_layer(rng.normal(0, 1, (20, 50)).astype(np.float32), IntegrateAndFire(2.0, None, 1))
     (said,) = [finding for finding in check_of(network).findings if finding.rule == "loss"]
     assert "weights of -7 to 7, 0 of 20 neurons whole" in str(said.value)
-    error = float(str(said.value).split("weights ")[2].split(" %")[0])
+    error = float(str(said.value).split("of weights ")[1].split(" %")[0])
     assert 1 < error < 20
     program, given = get("truenorth").lower(network), frames(network, seed, 4, 30)
     trace, wanted = program.run(given), run_float(network, program, given)

@@ -81,8 +81,8 @@ def _losses(made: Made) -> list[Finding]:
         return [Finding("loss", made.name, text, "", "", "info", "use units that are powers of two")]
     worst = max(loss.weight_error, loss.threshold_error, loss.bias_error)
     text = (
-        f"weights of -{loss.levels} to {loss.levels}, {loss.exact + loss.near} of {loss.neurons} neurons whole; errors: "
-        f"weights {loss.weight_error:.2g} %, threshold {loss.threshold_error:.2g} %, bias {loss.bias_error:.2g} % of it"
+        f"weights of -{loss.levels} to {loss.levels}, {loss.exact + loss.near} of {loss.neurons} neurons whole; errors "
+        f"of weights {loss.weight_error:.2g} %, threshold {loss.threshold_error:.2g} %, bias {loss.bias_error:.2g} %"
     )
     severity: Severity = "warning" if worst > LARGE else "info"
     return [Finding("loss", made.name, text, "", "", severity, "train within the constraint: weights -1, 0, 1")]

@@ -9,9 +9,9 @@ import numpy as np
 from i2e_deploy.chips.deciding import Deciding
 from i2e_deploy.chips.truenorth.lowering.partition import z_order
 from i2e_deploy.chips.truenorth.lowering.populations import DEEPEST, Parts, Population, axons_needed, in_parts, whole
-from i2e_deploy.chips.truenorth.lowering.quantise import LEAK, THRESHOLD, Ints, Loss, Quantised, quantise
+from i2e_deploy.chips.truenorth.lowering.quantise import LEAK, THRESHOLD, Loss, Quantised, quantise
 from i2e_deploy.chips.truenorth.lowering.stages import Stage, arrange
-from i2e_deploy.chips.truenorth.lowering.wire import Wiring, build, delay_of, place_all
+from i2e_deploy.chips.truenorth.lowering.wire import build, delay_of, place_all
 from i2e_deploy.chips.truenorth.program import AXONS, HIGH, MAX_DELAY, CoreNetwork
 from i2e_deploy.network.graph import INPUT, Network
 
@@ -44,14 +44,13 @@ class Lowered:
     Args:
         problems: (layer, text) of what has no counterpart; then there is nothing else.
         made: of every layer.
-        populations, wiring: None where a layer does not fit.
+        network: the program; None where a layer does not fit.
         several: layers whose neurons send several spikes in a step in the float network.
     """
 
     problems: tuple[tuple[str, str], ...]
     made: tuple[Made, ...] = ()
     network: CoreNetwork | None = None
-    wiring: Wiring | None = None
     several: tuple[str, ...] = ()
 
 
@@ -76,7 +75,7 @@ def lower(network: Network, split: bool = False, closest: bool = False) -> Lower
     layers = [(stage.name, stage.shape) for stage in stages]
     deciding = Deciding(lag=populations[-1].latency)
     program = build(populations, wiring, layers, network.input_shape, deciding)
-    return Lowered((), tuple(made), program, wiring, _several(network, stages))
+    return Lowered((), tuple(made), program, _several(network, stages))
 
 
 def _add(stage: Stage, number: int, populations: list[Population], standing: dict[str, int], split: bool) -> Made:
@@ -141,6 +140,3 @@ def _beyond(made: list[Made]) -> bool:
 def _several(network: Network, stages: tuple[Stage, ...]) -> tuple[str, ...]:
     ops = {layer.name: layer.op for layer in network.layers}
     return tuple(stage.name for stage in stages if getattr(ops[stage.layer], "max_spikes", 1) != 1)
-
-
-__all__ = ["Ints", "Lowered", "Made", "lower"]

@@ -158,7 +158,7 @@ def _factors(stage: Stage, unit: Floats, levels: int, count: int) -> tuple[Ints,
     wanted += [] if stage.neurons.min_v is None else [np.full(count, -float(stage.neurons.min_v))]
     numbers = np.stack(wanted) / unit
     with np.errstate(divide="ignore"):
-        room = np.minimum(THRESHOLD / numbers[0], LEAK / np.abs(numbers[1]))
+        room = np.minimum(THRESHOLD / numbers[[0, *range(3, len(numbers))]].max(axis=0), LEAK / np.abs(numbers[1]))
     most = np.clip(np.floor(room), 1, WEIGHT // levels).astype(np.int64)
     factor, exact = most.copy(), np.zeros(count, bool)
     for tried in range(1, int(most.max(initial=1)) + 1):

@@ -194,6 +194,6 @@ def _neurons(
     if op.max_spikes != 1 and not closest:
         raise UnsupportedError(
             "sends several spikes in a step, the chip's neurons one a tick: train with max_spikes=1 (Sinabs: "
-            "SingleSpike), or take the closest form (--standard-neurons)"
+            "SingleSpike), or take the closest form (--standard)"
         )
     return given, replace(op, max_spikes=1)
