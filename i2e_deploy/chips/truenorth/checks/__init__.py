@@ -1,0 +1,1 @@
+"""Rules over the profile, and the placement on cores."""

@@ -1,0 +1,1 @@
+"""The fast engine, equal to the reference, and the session."""

@@ -1,0 +1,108 @@
+"""A session that is planned once; large programs share their cores over threads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from i2e_deploy.chips.frames import check_array, check_frames
+from i2e_deploy.chips.session import Session
+from i2e_deploy.chips.trace import Integers, States
+from i2e_deploy.chips.truenorth.engine.plan import Plan, make_plan
+from i2e_deploy.chips.truenorth.engine.run import check_given, turned
+from i2e_deploy.chips.truenorth.program import NEURONS, CoreNetwork
+from i2e_deploy.chips.truenorth.reference.counts import TrueNorthCounts, layer_counts
+from i2e_deploy.chips.truenorth.reference.states import Held, held, states_of
+from i2e_deploy.errors import InputError
+from i2e_deploy.threads import on_threads, thread_count
+
+#: Cores from which a tick is shared over threads: handing work over takes some 30 us.
+MANY = 512
+
+
+class CoreSession(Session):
+    """See `Session`. One step is one tick.
+
+    Args:
+        network: what runs.
+        semantics: `timestep`.
+        plan: of the network, where there is one already.
+    """
+
+    def __init__(self, network: CoreNetwork, semantics: str, plan: Plan | None = None) -> None:
+        self._network, self._semantics, self._plan = network, semantics, plan
+        self._states: States | None = None
+        self._now: Held | None = None
+        self._ticks = 0
+
+    def start(self, state: States | None = None) -> None:
+        """See `Session.start`."""
+        self._states, self._now, self._ticks = state, None, 0
+
+    def state(self) -> States | None:
+        """See `Session.state`."""
+        if self._now is None:
+            return self._states
+        now = self._now
+        return states_of(self._network, Held(now.v, turned(now.arriving, self._ticks), now.random))
+
+    def step(self, frame: Integers) -> NDArray[np.int32]:
+        """See `Session.step`."""
+        from i2e_deploy.chips.truenorth.engine.kernels import feed, read
+
+        if self._semantics != "timestep":
+            raise InputError(f"semantics {self._semantics!r}: choose timestep")
+        check_array(frame)
+        check_frames(frame[None, None], self._network.input_shape)
+        plan, now, slot = *self._begun(), self._ticks & 15
+        arriving = now.arriving[0]
+        feed(frame.reshape(-1), plan.input_line, plan.input_axon, plan.input_delay, arriving, slot)
+        self._cores(plan, now, slot)
+        self._ticks += 1
+        output = np.empty(self._network.layers[-1].size, np.uint8)
+        read(self._fired, self._network.layers[-1].neurons, output)
+        return output.astype(np.int32)
+
+    def counts(self) -> Mapping[str, TrueNorthCounts]:
+        """See `Session.counts`."""
+        return {} if self._now is None else layer_counts(self._network, self._counts)
+
+    def _begun(self) -> tuple[Plan, Held]:
+        if self._plan is None:
+            self._plan = make_plan(self._network)
+        if self._now is None:
+            if self._states is not None:
+                check_given(self._network, self._states, 1)
+            self._now = held(self._network, self._states, 1)
+            cores = len(self._network.cores)
+            self._fired = np.zeros((cores, NEURONS // 64), np.uint64)
+            self._sent = np.zeros(cores * NEURONS, np.int32)
+            self._counts = np.zeros((cores, 4), np.int64)
+        return self._plan, self._now
+
+    def _cores(self, plan: Plan, now: Held, slot: int) -> None:
+        from i2e_deploy.chips.truenorth.engine.kernels import deliver, run_cores
+
+        cores, arriving = len(self._network.cores), now.arriving[0]
+        parts = thread_count() if cores >= MANY else 1
+        edges = [cores * part // parts for part in range(parts + 1)]
+
+        def compute(ends: tuple[int, int]) -> NDArray[np.int32]:
+            sent = self._sent[ends[0] * NEURONS : ends[1] * NEURONS]
+            spikes = run_cores(
+                *ends, slot, arriving, plan.rows, plan.kinds, plan.weight, plan.neuron, plan.common, plan.plain,
+                plan.chance, plan.kind, plan.sizes, plan.owned, plan.way, now.v[0], now.random[0], self._fired, sent,
+                self._counts,
+            )  # fmt: skip
+            return sent[:spikes]
+
+        def send(ends: tuple[int, int]) -> None:
+            for ways in sent:
+                deliver(*ends, slot, ways, arriving)
+
+        shares = list(pairwise(edges))
+        sent = on_threads(compute, shares, parts)
+        on_threads(send, shares, parts)

@@ -1,0 +1,1 @@
+"""The file of a program, and RANC's JSON."""

@@ -1,0 +1,1 @@
+"""Where else a program runs."""

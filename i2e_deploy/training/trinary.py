@@ -1,0 +1,84 @@
+"""Networks of weights -1, 0 and 1, as binary crossbars have them, trained by a straight-through estimate.
+
+While it trains, a layer holds real weights and computes with trinary ones: those far enough from zero become -1 or 1
+(Li and Liu 2016, Ternary weight networks), and the gradient passes as if nothing had been done. Thresholds are whole
+numbers, neurons send one spike a step at most, and no neuron has more than 128 inputs (grouped convolutions, Esser et
+al. 2016): so TrueNorth's integers are the network itself.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import torch
+from sinabs.activation import Heaviside, SingleSpike
+from sinabs.layers import IAFSqueeze
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from i2e_deploy.training import bptt
+
+#: Output neurons of a class: one alone sends at most a spike a step.
+VOTERS = 10
+#: Weights below this share of the mean size of their neuron's weights become 0.
+DEAD = 0.7
+#: A threshold is this times the root of the number of inputs.
+THRESHOLD = 0.5
+
+
+class Trinary(nn.Module):
+    """A parametrisation of weights: -1, 0 or 1, with the gradient of the identity."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        """Trinary weights of real ones, row by row."""
+        size = weight.detach().abs()
+        mean = size.flatten(1).mean(1).view(-1, *[1] * (weight.dim() - 1))
+        made = weight.detach().sign() * (size > DEAD * mean)
+        return made + (weight - weight.detach())  # the bracket is 0, so that weights stay whole
+
+
+def build_trinary_digits(steps: int, generator: torch.Generator, classes: int = 10) -> nn.Sequential:
+    """An untrained network on event frames [B * T, 2, 32, 32] (batch outermost), output [B * T, classes * VOTERS].
+
+    Four convolutions in groups and a linear layer, without bias; weights are drawn from `generator`. Neighbouring
+    outputs are of one class (`Deciding.classes`).
+    """
+    layers: list[nn.Module] = []
+    for given, made, kernel, stride, padding, groups in (
+        (2, 16, 3, 2, 1, 1), (16, 48, 3, 2, 1, 2), (48, 96, 3, 2, 1, 4), (96, 120, 4, 1, 0, 12),
+    ):  # fmt: skip
+        convolution = nn.Conv2d(given, made, kernel, stride, padding, groups=groups, bias=False)
+        layers += [convolution, _neurons(steps, convolution)]
+    last = nn.Linear(120, classes * VOTERS, bias=False)
+    layers += [nn.Flatten(), last, _neurons(steps, last)]
+    for layer in layers:
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            nn.init.normal_(layer.weight, 0, 1 / sqrt(layer.weight[0].numel()), generator=generator)
+            parametrize.register_parametrization(layer, "weight", Trinary())
+    return nn.Sequential(*layers)
+
+
+def spike_counts(network: nn.Module, frames: Tensor) -> Tensor:
+    """Spikes of all steps and of a class's neurons: [B, T, C, H, W] -> float [B, classes]; see `bptt.spike_counts`."""
+    counts = bptt.spike_counts(network, frames)
+    return counts.reshape(len(counts), -1, VOTERS).sum(2)
+
+
+def with_trinary_weights(network: nn.Module) -> nn.Module:
+    """The same network, in place, with the trinary weights as its own: what a reader takes."""
+    for layer in network.modules():
+        if parametrize.is_parametrized(layer, "weight"):
+            parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
+    return network
+
+
+def _neurons(steps: int, layer: nn.Conv2d | nn.Linear) -> IAFSqueeze:
+    inputs = layer.weight[0].numel()
+    threshold = float(max(1, round(THRESHOLD * sqrt(inputs))))
+    return IAFSqueeze(
+        num_timesteps=steps,
+        spike_threshold=torch.tensor(threshold),
+        spike_fn=SingleSpike,
+        surrogate_grad_fn=Heaviside(window=threshold),
+        min_v_mem=None,
+    )
