@@ -88,14 +88,14 @@ def _print_findings(findings: Sequence[Finding], out: Console, rules: Sequence[R
 
 def _placement(report: CheckReport) -> Table:
     from i2e_deploy.cli.common import new_table
-    from i2e_deploy.reporting.tables import kinds_of_memory
+    from i2e_deploy.reporting.tables import kinds_of_memory, placement_rows
 
     kinds = kinds_of_memory(slot.used for slot in report.placement)
     titles = (kind.replace("_", " ") for kind in kinds)
     table = new_table("layer", "core", *titles, title="used, of what a core has")
-    for slot in report.placement:
-        words = (f"{slot.used[kind]:,} of {slot.available[kind]:,}" if kind in slot.used else "" for kind in kinds)
-        table.add_row(slot.layer, str(slot.core), *words)
+    for row in placement_rows([vars(slot) for slot in report.placement]):
+        words = (f"{row.words[kind][0]:,} of {row.words[kind][1]:,}" if kind in row.words else "" for kind in kinds)
+        table.add_row(row.layer, row.place, *words)
     return table
 
 

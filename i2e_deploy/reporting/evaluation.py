@@ -9,7 +9,7 @@ from typing import Any
 
 from i2e_deploy.errors import MissingDependency
 from i2e_deploy.files import replacing
-from i2e_deploy.reporting.tables import layers_of
+from i2e_deploy.reporting.tables import layers_of, scaled
 from i2e_deploy.requirements import install_command
 from i2e_deploy.runtime.evaluation import Evaluation
 
@@ -23,6 +23,31 @@ def load_figure(costs: Mapping[str, Any] | None) -> str:
     return loads(costs["loads"])
 
 
+def page_environment() -> Any:
+    """The templates of this package, and their filters.
+
+    Raises:
+        MissingDependency: jinja2 is not installed.
+    """
+    try:
+        from jinja2 import Environment, PackageLoader
+    except ModuleNotFoundError as error:
+        raise MissingDependency("jinja2", "the HTML report", install_command("jinja2", "matplotlib")) from error
+    loader = PackageLoader("i2e_deploy.reporting", ".")
+    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["scaled"] = scaled
+    return environment
+
+
+def costs_context(costs: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What `costs.html.j2` needs: estimates (`Costs.to_dict`), their picture, and every source once."""
+    if costs is None:
+        return {"costs": None, "load_figure": "", "sources": []}
+    named = [source for row in costs["figures"] for source in row["sources"]]
+    named += [row["source"] for row in costs["loads"]]
+    return {"costs": costs, "load_figure": load_figure(costs), "sources": list(dict.fromkeys(named))}
+
+
 def write_evaluation(evaluation: Evaluation, path: Path | str) -> None:
     """Render `evaluation` to `path`.
 
@@ -30,15 +55,11 @@ def write_evaluation(evaluation: Evaluation, path: Path | str) -> None:
         InputError: the folder does not exist.
         MissingDependency: jinja2 is not installed.
     """
-    try:
-        from jinja2 import Environment, PackageLoader
-    except ModuleNotFoundError as error:
-        raise MissingDependency("jinja2", "the HTML report", install_command("jinja2", "matplotlib")) from error
-    environment = Environment(loader=PackageLoader("i2e_deploy.reporting", "."), autoescape=True)
     data = evaluation.to_dict()
-    costs = data["estimate"]
-    page = environment.get_template("evaluation.html.j2").render(
-        data=data, layers=layers_of(data), costs=costs, load_figure=load_figure(costs)
+    page = (
+        page_environment()
+        .get_template("evaluation.html.j2")
+        .render(data=data, layers=layers_of(data), **costs_context(data["estimate"]))
     )
     with replacing(Path(path)) as temporary:
         temporary.write_text(page, encoding="utf-8")

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.trace import Integers
+from i2e_deploy.reporting.tables import scaled
 
 #: Colours of a pixel: none, OFF, ON, both.
 EVENT_COLOURS = ("#ffffff", "#0072b2", "#d55e00", "#6b46c1")
@@ -80,6 +82,8 @@ def activity(per_sample: Mapping[str, Mapping[str, float]]) -> str:
         axis.barh(range(len(names)), values, color=colour)
         for row, value in enumerate(values):
             axis.text(value, row, f" {value:,.0f}", va="center", fontsize=8, color=INK)
+        axis.xaxis.set_major_locator(MaxNLocator(5))
+        axis.xaxis.set_major_formatter(lambda value, _: scaled(value))
         axis.set_yticks(range(len(names)), names, parse_math=False)
         axis.set(xlim=(0, max(values) * 1.25 or 1))
         axis.set_ylim(len(names) - 0.5, -0.5)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from i2e_deploy.bundle import Bundle, read_evaluation, verify
 from i2e_deploy.bundle.bundle import EVALUATION, MANIFEST, REPORT
+from i2e_deploy.chips import Finding
+from i2e_deploy.chips.check import said_once
 from i2e_deploy.chips.options import Injection
+from i2e_deploy.chips.rules import Rule, code_of
 from i2e_deploy.errors import FileFormatError, MissingDependency
 from i2e_deploy.files import replacing
-from i2e_deploy.reporting.evaluation import load_figure
-from i2e_deploy.reporting.tables import kinds_of_memory, layers_of, rule_table
+from i2e_deploy.reporting.evaluation import costs_context, page_environment
+from i2e_deploy.reporting.tables import kinds_of_memory, layers_of, placement_rows, rule_table
 from i2e_deploy.requirements import install_command
 
 #: Samples shown as pictures.
@@ -37,11 +40,9 @@ def write_report(bundle: Bundle, path: Path | str | None = None, step_us: int | 
     for package in ("jinja2", "matplotlib"):
         if find_spec(package) is None:
             raise MissingDependency(package, "the HTML report", install_command("jinja2", "matplotlib"))
-    from jinja2 import Environment, PackageLoader, TemplateError
+    from jinja2 import TemplateError
 
-    environment = Environment(
-        loader=PackageLoader("i2e_deploy.reporting", "."), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = page_environment()
     where = bundle.path / EVALUATION
     try:
         found = read_evaluation(bundle)
@@ -49,7 +50,7 @@ def write_report(bundle: Bundle, path: Path | str | None = None, step_us: int | 
         targets = "" if found is None else environment.get_template("targets.html.j2").render(**shown)
         left = None if found is None or step_us is not None else found["result"].get("estimate")
         costs = _costs(bundle, step_us or bundle.step_us or STEP_US) if left is None else left
-        told = environment.get_template("costs.html.j2").render(costs=costs, load_figure=load_figure(costs))
+        told = environment.get_template("costs.html.j2").render(**costs_context(costs))
         where = bundle.path / MANIFEST
         context = {**_context(bundle, costs), "targets": targets, "found": found, "costs": costs and told}
         page = environment.get_template("report.html.j2").render(**context).encode()
@@ -87,11 +88,23 @@ def _context(bundle: Bundle, costs: Mapping[str, Any] | None) -> dict[str, Any]:
         "figures": _figures(bundle, evaluation, costs),
         "rules": rule_table(check["findings"], check["layers"]),
         "layers": check["layers"],
-        "notices": [f for f in check["findings"] if f["severity"] in ("warning", "error", "info") and f["fix"]],
-        "placement": check["placement"],
+        "notices": _notices(check["findings"], bundle.chip.rules),
+        "placement": placement_rows(check["placement"]),
         "kinds": kinds_of_memory(slot["used"] for slot in check["placement"]),
         "program": bundle.program,
     }
+
+
+def _notices(findings: Sequence[Mapping[str, Any]], rules: Sequence[Rule]) -> list[tuple[str, str, str]]:
+    """What somebody should read: severity, code and text; the worst first, equal ones of several layers once."""
+    told = [Finding(**row) for row in findings if row["severity"] in ("warning", "error", "info") and row["fix"]]
+    notices = []
+    for severity in ("error", "warning", "info"):
+        chosen = [finding for finding in told if finding.severity == severity]
+        for rule in dict.fromkeys(finding.rule for finding in chosen):
+            said = said_once(finding for finding in chosen if finding.rule == rule)
+            notices += [(severity, code_of(rule, rules), text) for _, text in said]
+    return notices
 
 
 def _cards(manifest: Mapping[str, Any], evaluation: Mapping[str, Any], exact: bool) -> list[tuple[str, str, str]]:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 #: From harmless to fatal; of several findings of one rule and layer the worst is shown.
 SEVERITIES = ("ok", "info", "warning", "error")
+#: Rows of a placement core by core.
+MOST_ROWS = 40
 
 
 def rule_table(findings: Sequence[Mapping[str, Any]], layers: Sequence[str]) -> list[dict[str, Any]]:
@@ -30,9 +33,48 @@ def kinds_of_memory(used: Iterable[Mapping[str, int]]) -> list[str]:
     return list(dict.fromkeys(kind for words in used for kind in words))
 
 
+@dataclass(frozen=True)
+class PlacedRow:
+    """A row of a placement: a layer's core, or how many it has; words used and there by kind of memory."""
+
+    layer: str
+    place: str
+    words: Mapping[str, tuple[int, int]]
+
+
+def placement_rows(placement: Sequence[Mapping[str, Any]]) -> list[PlacedRow]:
+    """A row a core; where that is more than `MOST_ROWS`, a row a layer with its fullest core of each kind of memory.
+
+    Args:
+        placement: as `CheckReport.to_dict` has it.
+    """
+    layers: dict[str, list[tuple[Any, dict[str, tuple[int, int]]]]] = {}
+    for slot in placement:
+        words = {kind: (used, slot["available"][kind]) for kind, used in slot["used"].items()}
+        layers.setdefault(slot["layer"], []).append((slot["core"], words))
+    if len(placement) <= MOST_ROWS:
+        return [PlacedRow(layer, str(core), words) for layer, slots in layers.items() for core, words in slots]
+    rows = []
+    for layer, slots in layers.items():
+        fullest: dict[str, tuple[int, int]] = {}
+        for _, words in slots:
+            for kind, used in words.items():
+                fullest[kind] = max(used, fullest.get(kind, used))
+        rows.append(PlacedRow(layer, f"{len(slots):,} cores, the fullest", fullest))
+    return rows
+
+
 def number(value: Any) -> str:
     """A whole number with separators of thousands; all else as it is."""
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def scaled(value: float) -> str:
+    """Three digits and a prefix: 9,386,667 is 9.39 M; below a thousand as it is."""
+    for factor, prefix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if abs(value) >= factor:
+            return f"{value / factor:.3g}{prefix}"
+    return f"{value:.3g}"
 
 
 def layers_of(evaluation: Mapping[str, Any]) -> list[str]:

@@ -34,6 +34,14 @@ def test_check_and_profiles() -> None:
     assert "1 3 8" in rows
 
 
+def test_many_cores_are_a_row_a_layer() -> None:
+    slots = [Slot(name, core, {"rows": core}, {"rows": 90}) for core, name in enumerate("ab" * 25)]
+    out = io.StringIO()
+    print_check(CheckReport("any", ("a", "b"), (), tuple(slots)), Console(file=out, width=100))
+    rows = [" ".join(line.split()) for line in out.getvalue().splitlines()]
+    assert rows[-2:] == ["a 25 cores, the fullest 48 of 90", "b 25 cores, the fullest 49 of 90"]
+
+
 def test_report(tmp_path: Path) -> None:
     frames = np.ones((1, 2, 1, 1, 1), np.uint8)
     written = bundle.write(tmp_path / "b", get("speck2f"), single_neuron(1.0, 1.0), frames)

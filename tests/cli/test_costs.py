@@ -120,8 +120,11 @@ def test_evaluate_and_the_report(folder: Path, capsys: Captured) -> None:
     profile = get("speck2f").profile
     for told in (*(record.compared for record in profile.records), *(point.text for point in profile.open_points)):
         assert told in html.unescape(golden)
-    assert "[unverified, no measurement of this chip]" in golden
-    assert "[record]" in golden
+    assert ">unverified, no measurement of this chip<" in golden
+    assert ">record<" in golden
+    sources = re.findall(r"<br>\[(\d+)\] ([^<]+)", golden)
+    assert [number for number, _ in sources] == [str(i + 1) for i in range(len(sources))]  # each once, none missing
+    assert len({text for _, text in sources}) == len(sources) > 2
     capsys.readouterr()
     other = folder / "page.html"
     assert run(["evaluate", bundle, str(folder / "data.npz"), "--step-us", "500", "--json", "--html", str(other)]) == 0
