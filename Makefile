@@ -8,7 +8,7 @@ STAMP := $(VENV)/installed-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys
 # The Lava stack declares Python < 3.11 and old pins; it runs without them (i2e_deploy/lava_shim.py says why).
 LAVA := lava-nc==0.10.0 lava-dl==0.6.0
 
-.PHONY: demo test install lint types bench-check oracles clean
+.PHONY: demo test install lint types bench-check oracles docs clean
 
 demo: install
 	$(BIN)/i2e-deploy demo
@@ -35,6 +35,11 @@ ORACLES := nir==1.0.8 nirtorch==2.6 snntorch==1.0.0 spikingjelly==2.0.0 norse==1
 oracles: install
 	$(BIN)/pip install -q --no-deps --upgrade --target $(VENV)/oracles $(ORACLES)
 	OMP_NUM_THREADS=1 PYTHONPATH=$(VENV)/oracles $(BIN)/pytest -n logical --dist worksteal $(ORACLE_TESTS)
+
+# The site, in build/site: strict, so that a broken link or a name without a page fails.
+docs: install
+	$(BIN)/pip install -q -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build -q
 
 install: $(STAMP)
 

@@ -17,6 +17,7 @@ from children import needs_lava
 from event_strategies import random_events
 from tiny_programs import tiny_program
 
+import i2e_deploy as i2e
 from i2e_deploy.chips.dynapcnn.targets.board.fake import fake_samna
 from i2e_deploy.cli.app import app
 from i2e_deploy.cli.app import run as run_command
@@ -28,7 +29,7 @@ from i2e_deploy.training.digits import build_digit_network
 
 ROOT = Path(__file__).parent.parent
 TOP = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")
-PAGES = [*(ROOT / name for name in TOP), *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*(ROOT / name for name in TOP), *sorted((ROOT / "docs").rglob("*.md"))]
 COMMANDS: Any = typer.main.get_command(app)
 
 
@@ -194,6 +195,30 @@ def test_bring_your_network_page(code: str, monkeypatch: pytest.MonkeyPatch) -> 
     names: dict[str, Any] = {}
     exec(code, names)
     assert "compared with" in names["network"].notes[-1].text
+
+
+def test_ci_tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its commands, in order, on a small network; then its block of Python."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    ops: dict[str, Op] = {
+        "conv": Conv2d(rng.normal(0.1, 0.3, (3, 2, 4, 4)).astype(np.float32)),
+        "n": IntegrateAndFire(1.0, -1.0),
+    }
+    write_network(chain((2, 4, 4), ops), Path("network.safetensors"))
+    frames = (rng.random((4, 5, 2, 4, 4)) < 0.4).astype(np.uint8)
+    np.save("frames.npy", frames)
+    Path("networks").mkdir()
+    lines = (ROOT / "docs" / "tutorials" / "ci.md").read_text().splitlines()
+    commands = [shlex.split(line)[1:] for line in lines if line.startswith("i2e-deploy ")]
+    assert [words[0] for words in commands] == ["export", "check", "check", "evaluate"]
+    assert run_command(commands[0]) == 0
+    decided = i2e.bundle.read("networks/digits").program.run(frames).decisions()
+    np.savez("frames.npz", frames=frames, labels=decided)
+    assert [run_command(words) for words in commands[1:]] == [0, 0, 0]
+    assert Path("result.xml").is_file()
+    for code in blocks("tutorials/ci.md"):
+        exec(code, {})
 
 
 def test_live_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
