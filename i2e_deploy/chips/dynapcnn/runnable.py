@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -12,6 +12,7 @@ from i2e_deploy.chips.deciding import Deciding
 from i2e_deploy.chips.dynapcnn.formats.program_file import to_tensors
 from i2e_deploy.chips.dynapcnn.program import CoreNetwork
 from i2e_deploy.chips.frames import check_array, check_frames
+from i2e_deploy.chips.jobs import Job, Returned
 from i2e_deploy.chips.options import Engine, Injection, Semantics, Target
 from i2e_deploy.chips.session import RunSession, Session
 from i2e_deploy.chips.trace import Integers, States, Trace
@@ -125,10 +126,7 @@ class DynapcnnProgram(CoreNetwork, Program):
 
         The chip is asynchronous, whatever `semantics` says; a recording runs at its own times, as in `run_events`.
         """
-        from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
-        from i2e_deploy.chips.dynapcnn.targets.board.options import BoardOptions
-
-        return self.run_on_board(given, BoardOptions(name=name or None, events=EventOptions.of(injection)))
+        return self.run_on_board(given, _board_options(injection, name or None))
 
     def run_on_board(self, given: Integers | Events, options: BoardOptions) -> Trace:
         """Run on a board, with all that can be said of it; see `targets.board.run.run_board`."""
@@ -150,6 +148,20 @@ class DynapcnnProgram(CoreNetwork, Program):
         if semantics != "timestep" or self.counts_events or self.sensor is not None or self.readout is not None:
             return RunSession(self.run, semantics)
         return TimestepSession(self)
+
+    def job(
+        self, chip: str, given: Integers | Events, injection: Injection, cores: Mapping[str, int] | None = None
+    ) -> Job:
+        """See `MakesJobs.job` and `targets.board.job`."""
+        from i2e_deploy.chips.dynapcnn.targets.board.job import make_job
+
+        return make_job(self, chip, given, _board_options(injection), cores)
+
+    def trace_of_job(self, returned: Returned, given: Integers | Events, job: Job, injection: Injection) -> Trace:
+        """See `MakesJobs.trace_of_job`."""
+        from i2e_deploy.chips.dynapcnn.targets.board.job import job_trace
+
+        return job_trace(self, returned, job, _board_options(injection))
 
     def bound(self, given: Integers | Events, options: Injection) -> Bound:
         """How far what public text leaves open moves the output; see `estimates.bound`."""
@@ -186,3 +198,10 @@ class DynapcnnProgram(CoreNetwork, Program):
     def to_tensors(self) -> tuple[dict[str, Integers], dict[str, Any]]:
         """See `Program.to_tensors`."""
         return to_tensors(self)
+
+
+def _board_options(injection: Injection, name: str | None = None) -> BoardOptions:
+    from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
+    from i2e_deploy.chips.dynapcnn.targets.board.options import BoardOptions
+
+    return BoardOptions(name=name, events=EventOptions.of(injection))
