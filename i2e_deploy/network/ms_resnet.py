@@ -2,8 +2,8 @@
 
 Names and shapes are those of the authors' checkpoints (`training.ms_resnet` has the same as torch modules): `conv1`,
 `bn1`, `layer1.0.conv1`, ..., `layer2.0.downsample.1`, `fc`. What a checkpoint does not say are the strides and the
-neurons; they are those of the authors' `MSNet_I2E.py`: LIF with tau 2, `decay_input=False`, threshold 1, hard reset to 0,
-and batch norms with torch's eps of 1e-5, folded into the weights.
+neurons; they are those of the authors' `MSNet_I2E.py`: LIF with tau 2, `decay_input=False`, threshold 1, hard reset to
+0, and batch norms with torch's eps of 1e-5, folded into the weights.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ EPS = 1e-5
 #: Of a checkpoint, beside the network: the kernels of the conversion, and counters of batch norms.
 BESIDE = re.compile(r"^i2e\.|\.num_batches_tracked$")
 ASSUMED = (
-    "a checkpoint holds no strides and no neurons: read as the authors' MSNet_I2E has them (7x7 stem of stride 2 with a "
-    "3x3 maximum, or 3x3 of stride 1 without; LIF of tau 2 without decay_input, threshold 1, reset to 0; mean over the "
-    "steps)"
+    "a checkpoint holds no strides and no neurons: read as the authors' MSNet_I2E has them (7x7 stem of stride 2 with "
+    "a 3x3 maximum, or 3x3 of stride 1 without; LIF of tau 2 without decay_input, threshold 1, reset to 0; mean over "
+    "the steps)"
 )
 
 
@@ -81,7 +81,9 @@ class _Reader:
         sides = Network(shape, tuple(self.layers)).shapes()[at][1:]
         at = self.add("avgpool", Pool2d((sides[0], sides[1])), at)
         at = self.add("flatten", Flatten(), self.add("sn1", neurons(), at))
-        last = Linear(*(self.array(f"fc.{what}", axes).astype(np.float32) for what, axes in (("weight", 2), ("bias", 1))))
+        last = Linear(
+            *(self.array(f"fc.{what}", axes).astype(np.float32) for what, axes in (("weight", 2), ("bias", 1)))
+        )
         self.add("fc", last, at)
         blocks = counted(sum(self._blocks()), "block")
         return Network(shape, tuple(self.layers), (Note("", f"MS-ResNet of {blocks}: {ASSUMED}"),))

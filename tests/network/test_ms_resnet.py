@@ -31,9 +31,9 @@ def drawn_frames(seed: int, steps: int = 5, size: int = 24) -> Tensor:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_the_network_computes_what_the_module_computes(seed: int) -> None:
-    """In float64, whose rounding decides no spike here; weights are float32 once folded, so potentials differ by that."""
+    """In float64; weights are float32 once folded, so potentials differ by that, which may move a spike."""
     module, frames = drawn_module(seed, seed % 3 == 2), drawn_frames(seed)
-    state = {name: value for name, value in module.state_dict().items()}
+    state = dict(module.state_dict())
     network = from_ms_resnet({"i2e.weight": torch.ones(8, 1, 3, 3), **state}, (2, 24, 24))
     with torch.no_grad():
         wanted = module(frames).numpy()
@@ -46,7 +46,7 @@ def test_the_network_computes_what_the_module_computes(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_spikingjelly_computes_what_the_network_computes(seed: int) -> None:
-    """Oracle: SpikingJelly 2.0.0's multi-step layers and LIF nodes with these weights, in the authors' order of work."""
+    """Oracle: SpikingJelly 2.0.0, its multi-step LIF nodes, with these weights in the authors' order."""
     layer: Any = pytest.importorskip("spikingjelly.activation_based.layer")
     neuron: Any = pytest.importorskip("spikingjelly.activation_based.neuron")
     module, frames = drawn_module(seed), drawn_frames(seed)

@@ -32,7 +32,9 @@ def residual_network(seed: int, wide: bool = True) -> Network:
     shape = (channels, size, size)
     kind = int(rng.integers(4))
     if kind:
-        pool = [MaxPool2d((3, 3), (2, 2), (1, 1)), MaxPool2d((2, 3), (2, 1), (0, 1)), MaxPool2d((3, 2), (1, 2))][kind - 1]
+        pool = [MaxPool2d((3, 3), (2, 2), (1, 1)), MaxPool2d((2, 3), (2, 1), (0, 1)), MaxPool2d((3, 2), (1, 2))][
+            kind - 1
+        ]
         at, shape = add("pool", pool, at), pool.output_shape([shape])  # type: ignore[assignment]
     for stage in range(int(rng.integers(1, 3))):
         for block in range(int(rng.integers(1, 3))):

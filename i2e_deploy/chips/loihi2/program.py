@@ -164,7 +164,8 @@ class Block:
         neuron: its dynamics.
         shape: (C, H, W) or (N,).
         connections: their currents are added up.
-        bias: int64 [C] (or [N]); CubaLif and ProgrammableLif add `bias << 6` to the voltage in every step, Relay `bias`.
+        bias: int64 [C] (or [N]); CubaLif and ProgrammableLif add `bias << 6` to the voltage in every step, Relay
+            `bias` to its sum.
         message_bits: 0: a spike carries no value; above: it carries a signed integer.
         latency: steps by which it is later than the layer of the float network that it was made of.
     """
@@ -317,8 +318,8 @@ def _check_neuron(block: Block) -> None:
         )
     if isinstance(block.neuron, Relay) and block.message_bits < block.neuron.bits:
         raise InputError(
-            f"layer {block.name!r} sends messages of {block.neuron.bits} bits and has message_bits {block.message_bits}: "
-            "make them equal"
+            f"layer {block.name!r} sends messages of {block.neuron.bits} bits and has message_bits "
+            f"{block.message_bits}: make them equal"
         )
     for name in block.neuron.arrays:
         sizes = dict.fromkeys((1, block.shape[0], prod(block.shape)))

@@ -1,4 +1,4 @@
-"""A neuron for Loihi 2's programmable pipeline that carries a value: sums of a residual network, differences of a maximum.
+"""A neuron for Loihi 2's programmable pipeline that carries a value: a sum of a residual network, or a difference.
 
 It keeps nothing from step to step: what arrives, with a bias, is cut to its bounds and sent on as a message. lava-nc
 0.10.0 sends sums in this way (`proc/sdn/models.py:31-57`, without bounds); how the chip's program would be written is

@@ -1,4 +1,4 @@
-"""Residual networks on Loihi 2: sums that are carried, maxima of values, branches in time; exact where numbers can be."""
+"""Residual networks on Loihi 2: sums that are carried, maxima of values, branches in time; exact where they can be."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from lowering_nets import CHIP, aligned, even, float_spikes, frames_of
 from residual_nets import lif, residual_network
 
+from i2e_deploy.chips.loihi2.chip import Loihi2Chip
 from i2e_deploy.chips.loihi2.lowering.lower import beside, lower
 from i2e_deploy.chips.loihi2.lowering.values import with_values
 from i2e_deploy.chips.loihi2.relay import Relay
@@ -67,15 +68,14 @@ def test_the_network_with_populations_for_values_computes_the_same(seed: int) ->
 
 
 def test_a_drawn_ms_resnet_runs_on_the_integers_as_in_float() -> None:
-    """Not exact: 8-bit weights. The stem's values and the first neurons come close, the pipeline has the layers' steps."""
+    """Not exact: 8-bit weights. The stem's values and the first neurons come close; a step of delay for each layer."""
     module = ms_resnet((1, 1), 4, width=8, generator=torch.Generator().manual_seed(3)).eval()
     network = from_ms_resnet(module.state_dict(), (2, 32, 32))
     frames = (np.random.default_rng(0).random((2, 6, 2, 32, 32)) < 0.1).astype(np.uint8)
     found = beside(network, frames)
     losses = {loss.layer: loss for loss in found.losses}
     for name in ("maxpool values", "maxpool column 0", "maxpool row 2", "maxpool carried"):
-        assert losses[name].value_error is not None
-        assert losses[name].value_error < 3
+        assert 0 < (losses[name].value_error or 0) < 3
         assert losses[name].cut == 0
     first = losses["layer1.0.sn1"].spikes
     assert first is not None
@@ -98,7 +98,8 @@ def test_values_that_leave_their_messages_are_counted_and_said() -> None:
     stem = network.layers[0]
     assert isinstance(stem.op, Conv2d)
     loud = Layer("stem", replace(stem.op, weight=stem.op.weight, bias=np.full(6, 120, np.float32)), stem.inputs)
-    found = CHIP.findings_on(replace(network, layers=(loud, *network.layers[1:])), np.full((1, 40, 2, 8, 8), 2000))
+    chip = Loihi2Chip("loihi2")
+    found = chip.findings_on(replace(network, layers=(loud, *network.layers[1:])), np.full((1, 40, 2, 8, 8), 2000))
     clipped = [f for f in found if f.rule == "values that were clipped"]
     assert clipped
     assert all(f.severity == "warning" and f.fix for f in clipped)

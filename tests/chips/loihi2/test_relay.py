@@ -145,7 +145,7 @@ def test_what_they_cannot_be_is_refused(tmp_path: Any) -> None:
     with pytest.raises(InputError, match=r"shift is 23: give a whole number in 0\.\.22"):
         Relay(23)
     with pytest.raises(InputError, match=r"highest is .*: give integers"):
-        Relay(highest=np.array([0.5]))  # type: ignore[arg-type]
+        Relay(highest=np.array([0.5]))
     with pytest.raises(InputError, match="lowest is above highest"):
         Relay(lowest=np.array([3]), highest=np.array([2]))
     with pytest.raises(InputError, match="sends its sum and has message_bits 0"):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from i2e_deploy.chips.check import Finding, Severity
 from i2e_deploy.chips.loihi2.engine.run import run
 from i2e_deploy.chips.loihi2.program import SOURCE, BlockNetwork, CubaLif
-from i2e_deploy.chips.loihi2.relay import Programmable
 from i2e_deploy.chips.loihi2.reference.counts import LoihiCounts
+from i2e_deploy.chips.loihi2.relay import Programmable
 from i2e_deploy.chips.profile import Profile
 from i2e_deploy.chips.trace import Integers, Trace
 from i2e_deploy.errors import UnsupportedError

@@ -176,7 +176,7 @@ def _plan_wire(wire: Wire, layer: Layer, dtype: type) -> WirePlan:
         if synapse.delay is not None:
             delays = synapse.delay[order][:, source]
             if (delays != delays[:, :1]).any():
-                both = (np.ascontiguousarray(weight.T.astype(dtype)), np.ascontiguousarray(delays.T))
+                both: tuple[Array, ...] = (np.ascontiguousarray(weight.T.astype(dtype)), np.ascontiguousarray(delays.T))
                 return WirePlan(wire, "delayed", both, limit, fan)
             delay = np.ascontiguousarray(delays[:, 0]) if len(kept[0]) else kept[0]
         geometry = _Geometry((len(source), 1, 1), (len(order), 1, 1), (1, 1), (1, 1), (0, 0), (1, 1), 1)

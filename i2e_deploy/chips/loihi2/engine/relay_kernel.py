@@ -110,7 +110,7 @@ def deliver_channels(
 
 
 @nb.njit(nogil=True, cache=True)  # type: ignore[untyped-decorator]
-def reached(sent: Array, first: int, steps: int, fan: Array) -> int:
+def reached(sent: Array, first: int, steps: int, fan: Array) -> Any:
     """Synaptic operations: `fan` int64 [N] of all messages that are not 0."""
     total = nb.int64(0)
     for m in range(sent.shape[0]):

@@ -165,7 +165,8 @@ def measured_findings(losses: Sequence[Loss]) -> list[Finding]:
 
 def _findings(loss: Loss) -> list[Finding]:
     rows: list[tuple[str, str, bool, str]] = [
-        ("weight bits", f"{loss.bits:.1f}", loss.bits < FEW_BITS and loss.weight_error > 0.01,  # 2 is enough for a sum
+        # One bit is enough for a weight of 2, by which a sum is read.
+        ("weight bits", f"{loss.bits:.1f}", loss.bits < FEW_BITS and loss.weight_error > 0.01,
          "its scale is set by the bias or bounds, not by the weights: lower those in training"),
         ("weight error", f"{loss.weight_error:.2g} %", loss.weight_error > LARGE_WEIGHT,
          "a few weights are much larger than the rest: choose scales on frames (--calibrate), or clip them"),
@@ -214,7 +215,7 @@ def _measured(loss: Loss) -> list[Finding]:
         found = [Finding("values differ from float", loss.layer, f"{loss.value_error:.2g} %", "", "",
                          "warning" if bad else "ok", main_cause(loss) if bad else "")]  # fmt: skip
         if loss.cut:
-            fix = "sums of the residual stream leave their messages: train with a loss on their size, or with fewer blocks"
+            fix = "sums leave their messages: train with a loss on the size of what is added, or with fewer blocks"
             found.append(Finding("values that were clipped", loss.layer, loss.cut, 0, "", "warning", fix))
         return found
     if loss.state_error is not None:

@@ -2,13 +2,13 @@
 
 A population that carries values has a scale A, integer steps of its sum for one unit of the float network, and sends
 M = A / 2^shift steps. Weights are even, so a sum without bias is, and a shift of 1 loses nothing. What reads a value
-with a weight of 1 (a sum of a residual stream) has the scale k * M with an even k: then its weight is k, exactly. So M is
-at most half of what every reader's other weights leave room for.
+with a weight of 1 (a sum of a residual stream) has the scale k * M with an even k: then its weight is k, exactly. So M
+is at most half of what every reader's other weights leave room for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import ceil, floor, log2
 
@@ -28,15 +28,9 @@ def with_scales(plans: Sequence[Prepared | None]) -> list[Prepared | None]:
     rooms = [None if plan is None else room_of(plan) for plan in plans]
     worth: dict[str, float] = {}
     found: list[Prepared | None] = []
-    for plan in plans:
-        if plan is None:
-            found.append(None)
-            continue
-        grades = tuple(worth.get(edge.source, 0.0) for edge in plan.stage.edges)
-        if any(grades):
-            maps = (replace(m, weight=m.weight / g) if g else m for m, g in zip(plan.maps, grades, strict=True))
-            plan = replace(plan, maps=tuple(maps), grades=grades)
-        if isinstance(plan.stage.neurons, VALUES):
+    for unscaled in plans:
+        plan = None if unscaled is None else _graded(unscaled, worth)
+        if plan is not None and isinstance(plan.stage.neurons, VALUES):
             most = min(
                 (room * float(np.abs(weights.weight).max()) / 2
                  for reader, room in zip(plans, rooms, strict=True) if reader is not None and room is not None
@@ -51,6 +45,15 @@ def with_scales(plans: Sequence[Prepared | None]) -> list[Prepared | None]:
     return found
 
 
+def _graded(plan: Prepared, worth: Mapping[str, float]) -> Prepared:
+    """With its maps for one step of a message, where values come."""
+    grades = tuple(worth.get(edge.source, 0.0) for edge in plan.stage.edges)
+    if not any(grades):
+        return plan
+    maps = (replace(m, weight=m.weight / g) if g else m for m, g in zip(plan.maps, grades, strict=True))
+    return replace(plan, maps=tuple(maps), grades=grades)
+
+
 def _scaled(plan: Prepared, most: float) -> Prepared:
     """With the scale of its sum, and the shift that brings its messages to `most` steps a unit at the most."""
     if any(plan.grades):
@@ -62,15 +65,15 @@ def _scaled(plan: Prepared, most: float) -> Prepared:
 
 
 def with_bits(network: BlockNetwork) -> BlockNetwork:
-    """Messages of values as long as no reader's sum of them can leave its word; longer values are clipped and counted."""
-    blocks = []
-    for block in network.blocks:
-        if isinstance(block.neuron, Relay):
-            most = min((_room_for(reader, block, network) for reader in network.blocks), default=float(WHOLE))
-            bits = int(np.clip(floor(log2(max(1.0, most) + 1)) + 1, 2, 24))
-            block = replace(block, neuron=replace(block.neuron, bits=bits), message_bits=bits)
-        blocks.append(block)
+    """Messages as long as no reader's sum of them can leave its word; longer values are clipped and counted."""
+    blocks = (_shortened(b, b.neuron, network) if isinstance(b.neuron, Relay) else b for b in network.blocks)
     return replace(network, blocks=tuple(blocks))
+
+
+def _shortened(block: Block, relay: Relay, network: BlockNetwork) -> Block:
+    most = min(_room_for(reader, block, network) for reader in network.blocks)
+    bits = int(np.clip(floor(log2(max(1.0, most) + 1)) + 1, 2, 24))
+    return replace(block, neuron=replace(relay, bits=bits), message_bits=bits)
 
 
 def _room_for(reader: Block, sender: Block, network: BlockNetwork) -> float:

@@ -210,7 +210,7 @@ def rounding(of: Prepared) -> Callable[[float], float]:
 
 
 def all_weights(of: Prepared, most: int = 2**62) -> tuple[Floats, Floats]:
-    """All weights (of each edge about `most`), flat, and of each how many steps of a message are one unit: 1 of spikes."""
+    """Weights (of each edge about `most`), flat; and of each how many steps of a message are one unit, of spikes 1."""
     grades = of.grades or (0.0,) * len(of.maps)
     parts = [m.weight.reshape(-1)[:: 1 + m.weight.size // most] for m in of.maps]
     worth = [np.full(part.size, grade or 1.0) for part, grade in zip(parts, grades, strict=True)]

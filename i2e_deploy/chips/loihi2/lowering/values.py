@@ -3,8 +3,8 @@
 A neuron of the chip sees one sum, so two things need populations of their own. A sum that several layers read (the
 stream of a residual network) is carried by a `Carried` layer where that costs less than to compute it again for each
 reader. A maximum of values becomes differences that are cut off at 0: max(a, b) = a + max(b - a, 0), along columns and
-then along rows; what a `Rectified` layer sends is such a difference. The float run of the network that comes out is that
-of the one that went in, up to rounding of float32.
+then along rows; what a `Rectified` layer sends is such a difference. The float run of the network that comes out is
+that of the one that went in, up to rounding of float32.
 """
 
 from __future__ import annotations
@@ -102,8 +102,8 @@ def _merged(network: Network) -> Network:
     same: dict[str, str] = {}
     found: list[Layer] = []
     outputs = set(network.outputs)
-    for layer in network.layers:
-        layer = replace(layer, inputs=tuple(same.get(name, name) for name in layer.inputs))
+    for own in network.layers:
+        layer = replace(own, inputs=tuple(same.get(name, name) for name in own.inputs))
         twins = (x for x in found if x.inputs == layer.inputs and _alike(x.op, layer.op))
         twin = next(twins, None) if isinstance(layer.op, _NEURONS) and layer.name not in outputs else None
         if twin is None:
@@ -228,8 +228,8 @@ def _carried(network: Network) -> Network:
     weights: dict[str, int] = {INPUT: 0}
     sources: dict[str, int] = {INPUT: prod(network.input_shape)}  # neurons that feed it
     moved: dict[str, str] = {}
-    for layer in network.layers:
-        layer = replace(layer, inputs=tuple(moved.get(name, name) for name in layer.inputs))
+    for own in network.layers:
+        layer = replace(own, inputs=tuple(moved.get(name, name) for name in own.inputs))
         layers.append(layer)
         if isinstance(layer.op, (*_NEURONS, *VALUES, MaxPool2d)):
             graded = isinstance(layer.op, VALUES)
@@ -296,4 +296,3 @@ def _weights_after(layer: Layer, feeds: Mapping[str, tuple[Layer, ...]]) -> Laye
     while len(readers) == 1 and isinstance(readers[0].op, _SHAPES):
         readers = feeds[readers[0].name]
     return readers[0] if len(readers) == 1 else None
-

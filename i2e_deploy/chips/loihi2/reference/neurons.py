@@ -1,7 +1,8 @@
 """The definition of Loihi 2 neurons: one function a kind, int64 [B, N], in the order in which the chip works.
 
 Equal bit for bit to the `fixed_pt` models of lava-nc 0.10.0; each function names its file. For `ProgrammableLif` and
-`Relay` there is no such model. Counts are what a designer must know: `wraps` and `saturations` of the 24-bit words, `peak` the largest magnitude before either.
+`Relay` there is no such model. Counts are what a designer must know: `wraps` and `saturations` of the 24-bit words,
+`peak` the largest magnitude before either.
 """
 
 from __future__ import annotations
