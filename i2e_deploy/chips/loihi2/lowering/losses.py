@@ -99,6 +99,7 @@ def loss_of(plan: Prepared, block: Block, scale: float) -> Loss:
     integers = rounded(weights, scale)
     wanted, bias = _biases(plan, block, scale)
     power = float(np.square(weights * worth).sum())
+    moved = float(np.square((integers / scale - weights) * worth).sum())
     threshold = 0.0
     neuron = block.neuron
     if form.threshold is not None and isinstance(neuron, (CubaLif, ProgrammableLif)):
@@ -108,7 +109,7 @@ def loss_of(plan: Prepared, block: Block, scale: float) -> Loss:
         threshold = float(np.abs(chosen / form.threshold - 1).max()) * 100
     return Loss(
         layer=block.name, scale=scale, bits=1 + float(np.log2(max(1, int(np.abs(integers).max()) / 2))),
-        weight_error=100 * float(np.sqrt(np.square((integers / scale - weights) * worth).sum() / power)) if power else 0.0,
+        weight_error=100 * float(np.sqrt(moved / power)) if power else 0.0,
         clipped=int((np.abs(integers / scale - weights) > 1.001 / scale).sum()),
         bias_error=100 * float(np.abs(bias / scale - wanted).max()),
         leak_error=max(_leak_error(form.kept), _leak_error(form.current_kept), _leak_error(form.adaptation_kept)),
