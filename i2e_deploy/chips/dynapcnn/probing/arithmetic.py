@@ -45,15 +45,14 @@ def sweep(parallel: bool = False) -> Question:
     weight = np.zeros((len(pairs), 8), np.int8)
     for i, (before, after) in enumerate(pairs):
         weight[i, before], weight[i, after] = 100, -127
-    second = core(
-        "compares", weight.reshape(-1, 2, 2, 2), 100, sources=(Source("sweeps"),), shape=(2, 2, 2), min_v=-1
-    )
+    second = core("compares", weight.reshape(-1, 2, 2, 2), 100, sources=(Source("sweeps"),), shape=(2, 2, 2), min_v=-1)
     name = "sweep_parallel" if parallel else "sweep"
     return Question(
         name,
         f"the order in which one event visits the neurons of {'a parallel core' if parallel else 'a core'}",
         options("sweep"), network(first, second), (PARALLEL if parallel else FIRST, SECOND), ((0, 0, 0),),
         ("compares",), settles="" if parallel else "sweep",
+        beside="sweep" if parallel else "",
     )  # fmt: skip
 
 
@@ -83,12 +82,12 @@ def overflow() -> Question:
 
 
 def outside_pool() -> Question:
-    """3 x 3 neurons fire and are pooled by 2 on their way to a core whose kernel reaches beyond its one input pixel: the
-    row and the column that no window covers are heard there or not."""
+    """3 x 3 neurons fire and are pooled by 2 on their way to a core whose kernel reaches beyond its one input pixel.
+
+    The row and the column that no window covers are heard there or not.
+    """
     first = core("fires", np.full((1, 1, 3, 3), 100, np.int8), LEAVES_1, padding=2)
-    second = core(
-        "pooled", np.full((1, 1, 2, 2), 25, np.int8), 50, sources=(Source("fires", (2, 2)),), padding=1
-    )
+    second = core("pooled", np.full((1, 1, 2, 2), 25, np.int8), 50, sources=(Source("fires", (2, 2)),), padding=1)
     return Question(
         "outside_pool", "what becomes of events in the rest that pooling windows do not cover",
         options("outside_pool"), network(first, second), (FIRST, SECOND), ((0, 0, 0),), ("pooled",),
@@ -134,14 +133,16 @@ def lower_bound() -> Question:
 
 
 def zero_bound() -> Question:
-    """-100 on a bound of 0, then +100, +1 on a threshold of 100: two neurons fire at the first, the second, or at neither;
-    a third fires at both, and so says that the events came."""
+    """Twice -100 on a bound of 0, then +100, +1 on a threshold of 100.
+
+    Two neurons fire at the first, at the second, or at neither; a third fires at both, and so says that they came.
+    """
     program = network(core("bounded", [[-100, 100, 1], [-100, 100, 1], [0, 100, 100]], 100, shape=(3, 1, 1), min_v=0))
     bounds = {"0": 0, "-1": -1, "none": NO_BOUND}
     return Question(
         "zero_bound", "what a lower bound of 0 does, which the vendor says must not be written",
         {name: (Way(program=_bounded(program, bound)),) for name, bound in bounds.items()},
-        program, (FIRST,), ((0, 0, 0), (1, 0, 0), (2, 0, 0)), ("bounded",),
+        program, (FIRST,), ((0, 0, 0), (0, 0, 0), (1, 0, 0), (2, 0, 0)), ("bounded",),
     )  # fmt: skip
 
 

@@ -52,7 +52,7 @@ class Asker:
         except CheckFailed as error:
             counts = dict.fromkeys(question.ways, 0)
             return Answer(question.name, question.asks, NOT_ASKED, counts, 0, note=str(error)[:500])
-        predicted, observed = question.predicted(), self.observe(stream, question, repeats)
+        predicted, observed = question.predicted, self.observe(stream, question, repeats)
         found = decide(question.name, question.asks, predicted, observed)
         for _ in range(DOUBLINGS):
             if found.settled and 2 * found.followed >= found.asked:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from i2e_deploy.chips.answers import Observation
 from i2e_deploy.chips.dynapcnn.probing.arithmetic import FIRST
 from i2e_deploy.chips.dynapcnn.probing.question import Question, Sent, Way, core, network
@@ -25,7 +23,9 @@ def leak_fires() -> Question:
     """A bias of 100 on a threshold of 100 for some ticks without an event; then events of 1, at each of which a neuron
     fires that did not fire at the ticks. When the ticks come is another question, so each answer has every phase."""
     program = network(core("leaks", [[1], [1]], 100, bias=(100, 100)))
-    ways = {fires: tuple(Way(EventOptions(leak_fires=fires, tick=phase)) for phase in PHASES) for fires in FIRES}
+    ways: dict[str, tuple[Way, ...]] = {
+        fires: tuple(Way(EventOptions(leak_fires=fires, tick=phase)) for phase in PHASES) for fires in FIRES
+    }
     events = (*[None] * 12, (0, 0, 0), (0, 0, 0))
     return Question(
         "leak_fires", "whether a tick of the slow clock can make a neuron fire", ways, program, (FIRST,), events,
@@ -37,7 +37,9 @@ def tick() -> Question:
     """Events of -1 hold two neurons at a bound of -1, until a bias of 102 takes them over a threshold of 100: they fire
     at the tick or at the event after it, so the first spike says in which tenth of a period the clock ticks."""
     program = network(core("waits", [[-1], [-1]], 100, min_v=-1, bias=(102, 102)))
-    ways = {phase: tuple(Way(EventOptions(leak_fires=fires, tick=phase)) for fires in FIRES) for phase in PHASES}
+    ways: dict[str, tuple[Way, ...]] = {
+        phase: tuple(Way(EventOptions(leak_fires=fires, tick=phase)) for fires in FIRES) for phase in PHASES
+    }
     events = tuple((0, 0, 0) for _ in range(2 * TENTHS))
     return Question(
         "tick", "when in its period the slow clock ticks, counted from when the host switched it on", ways, program,
@@ -55,7 +57,8 @@ def _before_the_events(question: Question, spikes: Sent) -> Observation:
 
 def _third_of_a_period(question: Question, spikes: Sent) -> Observation:
     """By neuron: whether its first spike comes near the start of a period, in its middle, or near its end."""
-    found, rows = spikes[question.watched[0]], {}
+    found = spikes[question.watched[0]]
+    rows: dict[int, int] = {}
     for t, c in sorted(found[["t", "c"]].tolist()):
         tenth = int(t) // question.gap_us
         rows.setdefault(int(c), 0 if tenth < TENTHS // 4 else 1 if tenth < 3 * TENTHS // 4 + 1 else 2)

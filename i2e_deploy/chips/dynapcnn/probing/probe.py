@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
+from functools import lru_cache
 
 from i2e_deploy.chips.answers import Answer, BoardAnswers
 from i2e_deploy.chips.dynapcnn.probing.arithmetic import arithmetic_questions
 from i2e_deploy.chips.dynapcnn.probing.ask import Asker
 from i2e_deploy.chips.dynapcnn.probing.clock import clock_questions
+from i2e_deploy.chips.dynapcnn.probing.drawn import fake_board
 from i2e_deploy.chips.dynapcnn.probing.question import Question
 from i2e_deploy.chips.dynapcnn.targets.board.link import Board, open_board
 from i2e_deploy.chips.dynapcnn.targets.board.options import BoardOptions
@@ -23,6 +25,7 @@ MOST_REPEATS = 1000
 Progress = Callable[[int, str], None]
 
 
+@lru_cache(maxsize=1)
 def questions() -> tuple[Question, ...]:
     """All questions with alternatives, in the order in which they are asked."""
     return (*arithmetic_questions(), *clock_questions())
@@ -47,7 +50,7 @@ def probe_board(
     options: BoardOptions,
     repeats: int = REPEATS,
     only: Sequence[str] = (),
-    progress: Progress = lambda done, name: None,
+    progress: Progress = lambda *_: None,
     target: str = "board",
 ) -> BoardAnswers:
     """Ask the first free board, or `options.name`.
@@ -74,6 +77,24 @@ def probe_board(
         return _told(chip, board, target, asker, answers, board.clock.monotonic() - began)
 
 
+def probe_target(
+    chip: str, target: str, repeats: int = REPEATS, only: Sequence[str] = (), progress: Progress = lambda *_: None
+) -> BoardAnswers:
+    """`probe_board` by the name of a target: `board`, `board:NAME`, `fake-board`, or `fake-board:SEED`, whose hidden
+    options are drawn by that seed.
+
+    Raises:
+        InputError: no such target.
+    """
+    kind, _, name = target.partition(":")
+    if kind == "board":
+        return probe_board(chip, BoardOptions(name or None), repeats, only, progress)
+    if kind != "fake-board" or (name and not (name.isdecimal() and len(name) < 10)):
+        raise InputError(f"--target {target}: choose board, board:NAME, fake-board or fake-board:SEED, a whole number")
+    with fake_board(chip, int(name) if name else None):
+        return probe_board(chip, BoardOptions(), repeats, only, progress, target)
+
+
 @contextlib.contextmanager
 def _opened(chip: str, options: BoardOptions) -> Iterator[Board]:
     board = open_board("probe", options.name, options.call_s)
@@ -91,6 +112,4 @@ def _told(
     samna = str(getattr(board.samna, "__version__", "of unknown version"))[:40]
     day = datetime.now(timezone.utc).date().isoformat()
     software = f"i2e-deploy {__version__}, samna {samna if samna.isprintable() else 'of unknown version'}"
-    return BoardAnswers(
-        chip, board.name, target, day, software, tuple(answers), (), round(seconds, 3), asker.events
-    )
+    return BoardAnswers(chip, board.name, target, day, software, tuple(answers), (), round(seconds, 3), asker.events)

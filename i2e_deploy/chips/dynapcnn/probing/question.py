@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -56,7 +57,8 @@ class Question:
     Args:
         name: of the point; of an option of `EventOptions` where it settles one.
         asks: what is not known, in a sentence.
-        ways: by alternative how the reference runs it, several where another open point moves what is seen.
+        ways: by alternative how the reference runs it, several where another open point moves what is seen. Of a
+            question that settles no option the first is what the simulation does.
         program: what runs on the board.
         cores: of every layer in network order.
         events: (channel, row, column) of the event in each slot, or None for none.
@@ -65,6 +67,8 @@ class Question:
         ticks: (slots a tick, ticks): the slow clock, where the program has a bias; None: it stays off.
         look: makes an observation of spikes; default the neurons that fired in each slot, `by_slot`.
         settles: option of `EventOptions` that the answer sets; empty: none.
+        beside: option that must have the same value as the answer, where the question settles none, e.g. of a parallel
+            core what its core of the other kind says.
     """
 
     name: str
@@ -78,6 +82,12 @@ class Question:
     ticks: tuple[int, int] | None = None
     look: Callable[[Question, Sent], Observation] | None = None
     settles: str = ""
+    beside: str = ""
+
+    @property
+    def alternatives(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(self.ways)
 
     @property
     def placement(self) -> dict[str, int]:
@@ -107,9 +117,13 @@ class Question:
         joined = np.concatenate([clock, stimuli])
         return np.asarray(joined[np.argsort(joined["t"], kind="stable")])
 
-    def predicted(self) -> dict[str, tuple[Observation, ...]]:
+    @cached_property
+    def predicted(self) -> Mapping[str, tuple[Observation, ...]]:
         """By alternative what is seen under it."""
-        return {name: tuple(dict.fromkeys(self.observe(sent(self, way)) for way in ways)) for name, ways in self.ways.items()}
+        return {
+            name: tuple(dict.fromkeys(self.observe(sent(self, way)) for way in ways))
+            for name, ways in self.ways.items()
+        }
 
     def observe(self, spikes: Sent) -> Observation:
         """What the question sees of spikes."""
