@@ -169,7 +169,7 @@ class DynapcnnProgram(CoreNetwork, Program):
         """See `MakesJobs.job` and `targets.board.job`."""
         from i2e_deploy.chips.dynapcnn.targets.board.job import make_job
 
-        return make_job(self, chip, given, _board_options(injection), cores)
+        return make_job(self, chip, given, self._board_options(injection), cores)
 
     def trace_of_job(self, returned: Returned, given: Integers | Events, job: Job, injection: Injection) -> Trace:
         """See `MakesJobs.trace_of_job`."""
