@@ -14,6 +14,8 @@ from typing import Any
 class Fields:
     """An object that keeps what is set on it."""
 
+    enable: Any
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
@@ -22,15 +24,20 @@ class Fields:
         return made
 
 
-class SpeckConfiguration(Fields):
-    """Nine cores with two destinations each."""
+class CoreFields(Fields):
+    """A core's, with two destinations."""
 
     def __init__(self) -> None:
-        self.cnn_layers = [Fields() for _ in range(9)]
-        for core in self.cnn_layers:
-            core.destinations = [Fields(), Fields()]
-            for destination in core.destinations:
-                destination.enable = False
+        self.destinations = [Fields(), Fields()]
+        for destination in self.destinations:
+            destination.enable = False
+
+
+class SpeckConfiguration(Fields):
+    """Nine cores."""
+
+    def __init__(self) -> None:
+        self.cnn_layers = [CoreFields() for _ in range(9)]
 
 
 class Spike:
@@ -145,6 +152,10 @@ def install(
     )  # fmt: skip
     modules["samna"] = made
     now = [0.0]
-    time.monotonic = lambda: now[0]  # type: ignore[assignment]
-    time.sleep = lambda seconds: now.__setitem__(0, now[0] + seconds)  # type: ignore[assignment]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    setattr(time, "monotonic", lambda: now[0])  # noqa: B010
+    setattr(time, "sleep", sleep)  # noqa: B010
     return made
