@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from i2e_deploy.runtime.live_on_chip import chip_spec as chip_spec
     from i2e_deploy.runtime.recording import Recorder as Recorder
     from i2e_deploy.runtime.recording import read_session as read_session
+    from i2e_deploy.runtime.records import RecordReplay as RecordReplay
+    from i2e_deploy.runtime.records import replay_record as replay_record
     from i2e_deploy.runtime.replaying import Replay as Replay
     from i2e_deploy.runtime.replaying import replay as replay
     from i2e_deploy.runtime.replaying import session_header as session_header
@@ -49,6 +51,7 @@ else:
             "live": "Live",
             "live_on_chip": "ChipLive chip_spec",
             "recording": "Recorder read_session",
+            "records": "RecordReplay replay_record",
             "replaying": "Replay replay session_header session_windows",
             "scene": "evaluate_scene is_scene",
         },

@@ -25,6 +25,7 @@ from i2e_deploy.chips.loihi2.reference.layers import layers_of
 from i2e_deploy.chips.loihi2.runnable import LoihiProgram
 from i2e_deploy.chips.options import PLAIN, Injection, LowerOptions
 from i2e_deploy.chips.profile import Profile, load_profile
+from i2e_deploy.chips.recorded import Recorded
 from i2e_deploy.chips.rules import load_rules
 from i2e_deploy.chips.trace import Integers, Trace
 from i2e_deploy.errors import UnsupportedError
@@ -53,8 +54,17 @@ class Loihi2Chip(Chip):
     integer_kind: ClassVar[str] = BlockNetwork.kind
     lower_options: ClassVar[frozenset[str]] = frozenset({"calibration", "standard_neurons"})
 
+    replayable: ClassVar[tuple[str, ...]] = ("lif-neuron",)
+    own_semantics: ClassVar[str] = "chip"
+
     def __init__(self, name: str) -> None:
         self.profile, self.rules = load_profile(name), load_rules(__package__)
+
+    def replay_record(self, name: str, records: Path | None, data: Path | None, semantics: str) -> tuple[Recorded, ...]:
+        """See `ReplaysRecords` and `records`."""
+        from i2e_deploy.chips.loihi2.records import REPLAYS
+
+        return REPLAYS[name](records, data, semantics)
 
     def check(self, network: AnyNetwork, options: LowerOptions = PLAIN, program: Program | None = None) -> CheckReport:
         """See `Chip.check`: of a float network also what each layer lost, see `lowering.losses`."""
