@@ -153,7 +153,7 @@ def _kind(
     seeing, resize = maker.seeing, Resize(size, options.fit, options.resample)
     return (
         _PictureMaker(maker, resize), (options.channels, size, size), seeing.steps, seeing.saccade_us,
-        seeing.record(resize, options.binary), [*notes, *said_of],
+        seeing.record(resize, options.channels, options.binary), [*notes, *said_of],
     )  # fmt: skip
 
 
