@@ -67,7 +67,7 @@ def open_arrays(path: Path, options: DataOptions) -> Source:
     listing = _listing(arrays, path, len(frames))
     values = _values(arrays, path)
     there, given, height, width = frames.shape[1:]
-    if options.size is not None and (options.size, options.size) != (height, width):
+    if options.sides not in (None, (height, width)):
         raise InputError(f"{path} has frames of {width} x {height} pixels: leave size out")
     steps = options.steps or there
     if steps > there:

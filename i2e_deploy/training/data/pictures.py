@@ -78,7 +78,7 @@ def open_pictures(path: str | Path, options: DataOptions) -> Source:
     if not names:
         raise InputError(f"{path}: no pictures there")
     listing = list_pictures(names, options)
-    size, notes = (options.size, []) if options.size else choose_size(source, listing.names)
+    size, notes = (options.side, []) if options.size else choose_size(source, listing.names)
     maker, said_of = picture_maker(options)
     resize = Resize(size, options.fit, options.resample)
     notes += said_of

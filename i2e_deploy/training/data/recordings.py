@@ -51,6 +51,8 @@ class RecordingSamples:
         self._spec, self._maker, self._read, self._threads = spec, maker, read, threads
         self._held: dict[str, Events] = {}
         self._bytes = 0
+        #: What the reader assumed or left out, and of how many recordings so far.
+        self.notes = Counter[str]()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -84,6 +86,9 @@ class RecordingSamples:
             return held
         file, _, window = name.rpartition("#") if self._maker.step_us is not None else (name, "", "")
         recording = self._read(self._root / file)
+        self.notes.update(recording.notes)
+        if recording.damage is not None:
+            self.notes[f"damaged, {recording.damage.reason}; what could be read was taken"] += 1
         if recording.sensor_size != self._spec.sensor_size:
             raise InputError(
                 f"{self._root / file} is of a sensor {recording.sensor_size}, the others {self._spec.sensor_size}: "
@@ -155,8 +160,8 @@ def list_recordings(root: Path, options: DataOptions) -> Listing:
 
 def frame_shape(sensor: tuple[int, int], options: DataOptions) -> tuple[tuple[int, int, int], list[str]]:
     """(C, H, W) of the frames, and a note where it was chosen: the sensor's, shrunk to at most `LARGEST` pixels."""
-    if options.size:
-        return (options.channels, options.size, options.size), []
+    if options.sides is not None:
+        return (options.channels, *options.sides), []
     width, height = sensor
     longer = max(width, height)
     if longer <= LARGEST:

@@ -84,7 +84,7 @@ def open_shards(path: str | Path, options: DataOptions) -> Source:
     listing = list_shards(shards, str(path))
     first, _ = shards.sample(0, 0, shards.read(0)[0])
     there, channels, height, width = first.shape
-    if options.size not in (None, height) or (options.size is not None and height != width):
+    if options.sides not in (None, (height, width)):
         raise InputError(
             f"{path} has samples of {width} x {height} pixels: leave size out, or convert the pictures anew"
         )
