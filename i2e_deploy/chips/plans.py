@@ -53,8 +53,7 @@ class PlannedLayer:
         if not self.kernel:
             return (self.outputs, 1, 1)
         height, width = (
-            (side + 2 * pad - self.kernel) // self.stride + 1
-            for side, pad in zip(shape[1:], self.padding, strict=True)
+            (side + 2 * pad - self.kernel) // self.stride + 1 for side, pad in zip(shape[1:], self.padding, strict=True)
         )
         return (self.outputs, height, width)
 

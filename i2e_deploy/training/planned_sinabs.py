@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from math import sqrt
 from types import MappingProxyType
 
@@ -39,9 +40,13 @@ def build(plan: Plan, steps: int, seed: int) -> nn.Sequential:
     network: nn.Sequential = nn.Sequential(*layers).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if trinary:
         return with_trinary_training(network)
-    pairs = [(network[i], network[i + 1]) for i, layer in enumerate(network) if hasattr(layer, "weight")]
-    start_active(network, bptt.spike_counts, pairs, drawn_frames(plan.input_shape, steps, generator))
+    start_active(network, bptt.spike_counts, weighted(network), drawn_frames(plan.input_shape, steps, generator))
     return network
+
+
+def weighted(network: nn.Sequential) -> list[tuple[nn.Module, nn.Module]]:
+    """Layers with weights, and the neurons behind each."""
+    return [(layer, neurons) for layer, neurons in pairwise(network) if isinstance(layer, nn.Conv2d | nn.Linear)]
 
 
 def _weights(planned: PlannedLayer) -> nn.Conv2d | nn.Linear:

@@ -40,7 +40,9 @@ def build(plan: Plan, steps: int, seed: int) -> SlayerNetwork:
             network.spikes(torch.zeros(1, steps, *plan.input_shape))
     fuse(network)
     if plan.neurons == "cuba":
-        pairs = [(part.synapse, part) for part in network if hasattr(part, "synapse")]
+        pairs: list[tuple[nn.Module, nn.Module]] = [
+            (part.get_submodule("synapse"), part) for part in network if hasattr(part, "synapse")
+        ]
         frames = drawn_frames(plan.input_shape, steps, torch.Generator().manual_seed(seed))
         start_active(network, slayer.spike_counts, pairs, frames, LARGEST)
     return network

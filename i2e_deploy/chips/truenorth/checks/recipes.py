@@ -13,7 +13,6 @@ from types import MappingProxyType
 import numpy as np
 
 from i2e_deploy.chips.plans import Plan, PlannedLayer, checked_request
-from i2e_deploy.chips.profile import Profile
 from i2e_deploy.chips.truenorth.lowering.lower import lower
 from i2e_deploy.chips.truenorth.program import AXONS
 from i2e_deploy.errors import UnsupportedError
