@@ -15,7 +15,7 @@ from torch import nn
 from i2e_deploy.chips.plans import Plan, PlannedLayer
 from i2e_deploy.training import bptt
 from i2e_deploy.training.fused_iaf import FusedIAF
-from i2e_deploy.training.starting import drawn_frames, start_active
+from i2e_deploy.training.start_active import drawn_frames, start_active
 from i2e_deploy.training.trinary import trinary_neurons, with_trinary_training
 
 #: Time constant of leaky neurons, in steps.
@@ -25,7 +25,7 @@ TAU = 5.0
 def build(plan: Plan, steps: int, seed: int) -> nn.Sequential:
     """An untrained network on event frames [B * T, C, H, W] (batch outermost), output [B * T, classes * voters].
 
-    No biases. Weights are drawn by `seed`, and scaled until spikes reach the last layer (`starting`); not trinary ones,
+    No biases. Weights are drawn by `seed`, and scaled until spikes reach the last layer (`start_active`); not trinary ones,
     of which the thresholds are made.
     """
     generator, trinary = torch.Generator().manual_seed(seed), plan.neurons == "trinary"

@@ -14,7 +14,7 @@ from i2e_deploy.training import slayer
 from i2e_deploy.training.fused_cuba import fuse
 from i2e_deploy.training.slayer import SlayerNetwork, Timing
 from i2e_deploy.training.slayer_networks import CubaNeurons, sigma_delta_neuron
-from i2e_deploy.training.starting import drawn_frames, start_active
+from i2e_deploy.training.start_active import drawn_frames, start_active
 
 #: Of CUBA layers; see `CubaNeurons`.
 NEURONS = CubaNeurons(4.0, 0.75, slope=1.0)

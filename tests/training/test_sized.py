@@ -16,7 +16,7 @@ from i2e_deploy.chips.abilities import TakesIntegers
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network import from_sinabs
 from i2e_deploy.training import bptt, planned_sinabs, sized, slayer, trinary
-from i2e_deploy.training.starting import RATE, drawn_frames, start_active
+from i2e_deploy.training.start_active import RATE, drawn_frames, start_active
 
 STEPS = 5
 RECIPES = [
