@@ -34,7 +34,7 @@ class Plan:
         event_rate: of Adam there.
         batch: samples a step.
         least_steps: epochs are added until there are so many steps in time steps, and a tenth of it in events.
-        shift: pixels to either side by which a recording is moved, and `drop` the greatest share of its events left out.
+        shift: pixels to either side by which a recording is moved; `drop` is the greatest share of events left out.
     """
 
     epochs: int

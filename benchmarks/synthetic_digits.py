@@ -1,7 +1,7 @@
 """Digits as an event camera would see them, made by I2E from pictures alone: what `synthetic_to_real.py` trains on.
 
-Every recording is of one digit, deformed, through one of the literature's sensors (`conversion.PRESETS`), seen by an eye
-that moves in three saccades of about 100 ms, as Orchard et al. (2015) write that N-MNIST was recorded. Directions,
+Every recording is of one digit, deformed, through one of the literature's sensors (`conversion.PRESETS`), by an eye that
+moves in three saccades of about 100 ms, as Orchard et al. (2015) write that N-MNIST was recorded. Directions,
 thresholds, sensors and durations are drawn; no recording is looked at.
 """
 

@@ -25,8 +25,8 @@ TAU = 5.0
 def build(plan: Plan, steps: int, seed: int) -> nn.Sequential:
     """An untrained network on event frames [B * T, C, H, W] (batch outermost), output [B * T, classes * voters].
 
-    No biases. Weights are drawn by `seed`, and scaled until spikes reach the last layer (`start_active`); not trinary ones,
-    of which the thresholds are made.
+    No biases. Weights are drawn by `seed`, and scaled until spikes reach the last layer (`start_active`); trinary ones
+    are not, their thresholds are made for them.
     """
     generator, trinary = torch.Generator().manual_seed(seed), plan.neurons == "trinary"
     layers: list[nn.Module] = []
