@@ -1,7 +1,7 @@
 """Digits as an event camera would see them, made by I2E from pictures alone: what `synthetic_to_real.py` trains on.
 
-Every recording is of one digit, deformed, through one of the literature's sensors (`conversion.PRESETS`), by an eye that
-moves in three saccades of about 100 ms, as Orchard et al. (2015) write that N-MNIST was recorded. Directions,
+Every recording is of one digit, deformed, through one of the literature's sensors (`conversion.PRESETS`), by an eye
+that moves in three saccades of about 100 ms, as Orchard et al. (2015) write that N-MNIST was recorded. Directions,
 thresholds, sensors and durations are drawn; no recording is looked at.
 """
 
@@ -65,7 +65,7 @@ def _one(job: tuple[NDArray[np.uint8], int, int, int]) -> Events:
     image, seed, number, count = job
     rng = np.random.default_rng(np.random.SeedSequence((seed, number)))
     sensor = PRESETS[SENSORS[rng.integers(len(SENSORS))]]
-    pixels = make_pixels(sensor, *image.shape, seed=int(rng.integers(100)))
+    pixels = make_pixels(sensor, image.shape[0], image.shape[1], int(rng.integers(100)))
     ratio = Fraction(round(1000 * rng.uniform(*THRESHOLDS)), 1000)
     table = draw_kernels(saccades(), 1, rng)[0][rng.permutation(8)[:count]]
     saccade_us = int(rng.uniform(*SACCADE_US) * 3 / count)
