@@ -22,8 +22,8 @@ from i2e_deploy.events.array import Events
 from i2e_deploy.training.augment import Deformation, deform
 
 SENSORS = ("speck", "dvs128", "davis346")
-#: S_th0, drawn between these; saccade in us, likewise.
-THRESHOLDS, SACCADE_US = (0.1, 0.35), (80_000, 110_000)
+#: S_th0, drawn between these, evenly in its logarithm; saccade in us, evenly.
+THRESHOLDS, SACCADE_US = (0.03, 0.2), (80_000, 110_000)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +66,7 @@ def _one(job: tuple[NDArray[np.uint8], int, int, int]) -> Events:
     rng = np.random.default_rng(np.random.SeedSequence((seed, number)))
     sensor = PRESETS[SENSORS[rng.integers(len(SENSORS))]]
     pixels = make_pixels(sensor, image.shape[0], image.shape[1], int(rng.integers(100)))
-    ratio = Fraction(round(1000 * rng.uniform(*THRESHOLDS)), 1000)
+    ratio = Fraction(round(1000 * np.exp(rng.uniform(*np.log(THRESHOLDS)))), 1000)
     table = draw_kernels(saccades(), 1, rng)[0][rng.permutation(8)[:count]]
     saccade_us = int(rng.uniform(*SACCADE_US) * 3 / count)
     flipped = np.where(rng.random((count, 1)) < 0.5, table[:, ::-1], table)
