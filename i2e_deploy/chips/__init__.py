@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from i2e_deploy.chips.options import Order as Order
     from i2e_deploy.chips.options import Semantics as Semantics
     from i2e_deploy.chips.options import Target as Target
+    from i2e_deploy.chips.plans import Plan as Plan
+    from i2e_deploy.chips.plans import PlannedLayer as PlannedLayer
     from i2e_deploy.chips.profile import Profile as Profile
     from i2e_deploy.chips.profile import load_profile as load_profile
     from i2e_deploy.chips.profile import profile_names as profile_names
@@ -61,6 +63,7 @@ else:
             "integers": "AnyNetwork IntegerNetwork",
             "models": "read_card read_model write_model",
             "options": "PLAIN Engine Injection LowerOptions Order Semantics Target",
+            "plans": "Plan PlannedLayer",
             "profile": "Profile load_profile profile_names",
             "registry": "chip_names get",
             "session": "Session",
