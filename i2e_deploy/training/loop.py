@@ -19,6 +19,7 @@ from i2e_deploy.training import batches, checkpoint, judging, optimising
 from i2e_deploy.training.activity import watched
 from i2e_deploy.training.config import FitConfig
 from i2e_deploy.training.devices import Devices
+from i2e_deploy.training.frameworks import running_of
 from i2e_deploy.training.metrics import class_sums, figures, is_better, value_sums
 from i2e_deploy.training.results import EpochResult, best_of, result_of, write_csv
 from i2e_deploy.training.running import Running
@@ -36,11 +37,11 @@ OnBatch = Callable[[int, float], None]
 
 def fit(
     network: nn.Module,
-    running: Running,
     data: TrainingData,
     config: FitConfig = FitConfig(),
     folder: Path | None = None,
     *,
+    running: Running | None = None,
     devices: Devices = Devices(),
     restart: bool = False,
     on_batch: OnBatch | None = None,
@@ -52,13 +53,13 @@ def fit(
     done are not yielded again (`checkpoint.read_history`).
 
     Args:
-        network: whatever `running` runs.
-        running: see `frameworks.running_of`.
+        network: neurons of Sinabs, SLAYER, snnTorch or SpikingJelly; or whatever `running` runs.
         data: what it learns from.
         config: how.
         folder: for `checkpoint.safetensors`, `best.safetensors` (weights), `metrics.csv`, and with a chip
             `network.safetensors` and `network_best.safetensors`; each is replaced whole after an epoch. None: nothing is
             kept.
+        running: how the network is run and read; None: by its framework, see `running_of`.
         devices: see `devices.open_devices`. All processes yield the same results.
         restart: begin anew where the folder holds a training.
         on_batch: called with (batches done in all, loss), after the step.
@@ -68,7 +69,7 @@ def fit(
             does not have.
         UnsupportedError: the chip has no counterpart for the network.
     """
-    job = _Job(network, running, data, config, folder, devices)
+    job = _Job(network, running or running_of(network), data, config, folder, devices)
     job.check()
     done = job.start(restart)
     for epoch in range(done, config.epochs):
@@ -272,3 +273,17 @@ class _Job:
     def _write_metrics(self) -> None:
         if self.folder is not None and self.devices.rank == 0:
             write_csv(self.folder / METRICS, self.results)
+
+
+def on_all(network: nn.Module, running: Running, data: TrainingData, config: FitConfig) -> judging.Judgement:
+    """A trained network on all test samples, on the integers of the chip that `config` names.
+
+    Raises:
+        InputError, UnsupportedError: see `fit`.
+    """
+    job = _Job(network, running, data, config, None, Devices())
+    job.check()
+    everything = judging.evenly(data.test, 0)
+    return judging.on_chip(
+        network, running, config.loss, data.test, everything, job._program(), job.semantics, job.injection
+    )

@@ -51,3 +51,9 @@ def is_better(found: Mapping[str, float], than: Mapping[str, float] | None) -> b
         return True
     name = main_figure(found)
     return found[name] > than[name] if BETTER_HIGH[name] else found[name] < than[name]
+
+
+def said(found: Mapping[str, float]) -> str:
+    """The main figure for people."""
+    name = main_figure(found)
+    return f"{100 * found[name]:.1f} %" if name == "accuracy" else f"{name.upper()} {found[name]:.4g}"

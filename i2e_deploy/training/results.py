@@ -10,8 +10,9 @@ from typing import Any
 
 from i2e_deploy.errors import FileFormatError
 from i2e_deploy.files import replacing
+from i2e_deploy.requirements import need
 from i2e_deploy.text import record_repr
-from i2e_deploy.training.metrics import main_figure
+from i2e_deploy.training.metrics import said
 
 _PARTS = ("train", "test", "chip")
 
@@ -84,15 +85,10 @@ def best_of(results: Sequence[EpochResult]) -> EpochResult | None:
 
 def sentence(result: EpochResult) -> str:
     """A result for people, in one line."""
-    name = main_figure(result.test)
     parts = [("training", result.train), ("test", result.test), ("on the chip's integers", result.chip)]
-    said = ", ".join(f"{part} {_said(found[name], name)}" for part, found in parts if found)
+    figures = ", ".join(f"{part} {said(found)}" for part, found in parts if found)
     rate = f", {result.samples_per_second:.0f} samples/s" if result.samples_per_second else ""
-    return f"epoch {result.epoch:2d}: loss {result.loss:.3f}, {said}{' (best so far)' if result.best else ''}{rate}"
-
-
-def _said(value: float, name: str) -> str:
-    return f"{100 * value:.1f} %" if name == "accuracy" else f"{name.upper()} {value:.4g}"
+    return f"epoch {result.epoch:2d}: loss {result.loss:.3f}, {figures}{' (best so far)' if result.best else ''}{rate}"
 
 
 def write_csv(path: Path, results: Sequence[EpochResult]) -> None:
@@ -103,3 +99,18 @@ def write_csv(path: Path, results: Sequence[EpochResult]) -> None:
         writer = csv.DictWriter(file, list(results[0].row()))
         writer.writeheader()
         writer.writerows(result.row() for result in results)
+
+
+def write_tensorboard(folder: Path, result: EpochResult) -> None:
+    """Add an epoch's figures to the event files in a folder.
+
+    Raises:
+        MissingDependency: tensorboard is not installed.
+    """
+    need({"tensorboard": "tensorboard"}, "curves for TensorBoard")
+    from torch.utils.tensorboard import SummaryWriter
+
+    with SummaryWriter(str(folder)) as writer:  # type: ignore[no-untyped-call]
+        for name, value in result.row().items():
+            if name not in ("epoch", "best"):
+                writer.add_scalar(name.replace("_", "/", 1), value, result.epoch)  # type: ignore[no-untyped-call]
