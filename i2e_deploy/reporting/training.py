@@ -58,10 +58,10 @@ def _curve(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     scale = 100 if name == "accuracy" else 1
     epochs = [row["epoch"] for row in rows]
     for part, title, colour, style in _LINES:
-        values = [row.get(f"{part}_{name}") for row in rows]
-        if None not in values:
-            shown = f"{title} ({scale * values[-1]:.1f} %)" if scale == 100 else f"{title} ({values[-1]:.4g})"
-            axes.plot(epochs, [scale * value for value in values], style, color=colour, label=shown, marker=".")
+        values = [scale * row[f"{part}_{name}"] for row in rows if f"{part}_{name}" in row]
+        if len(values) == len(rows):
+            shown = f"{title} ({values[-1]:.1f} %)" if scale == 100 else f"{title} ({values[-1]:.4g})"
+            axes.plot(epochs, values, style, color=colour, label=shown, marker=".")
     axes.set_xlabel("epoch")
     axes.set_ylabel("accuracy, %" if name == "accuracy" else "RMSE")
     axes.xaxis.get_major_locator().set_params(integer=True)
@@ -86,6 +86,8 @@ def _confusion(axes: Any, confusion: NDArray[np.int64], classes: Sequence[str]) 
                 color="white" if dark else "black",
             )  # fmt: skip
     right = confusion.trace() / max(confusion.sum(), 1)
-    axes.set_title(f"{100 * right:.1f} % of {confusion.sum()} test samples right, chip's integers, last epoch", fontsize=10)
+    axes.set_title(
+        f"{100 * right:.1f} % of {confusion.sum()} test samples right, chip's integers, last epoch", fontsize=10
+    )
     axes.set_xlabel("decision")
     axes.set_ylabel("label")

@@ -35,7 +35,7 @@ def watched(network: nn.Module, running: Running, steps: int, batch: int) -> Ite
 
     def synops(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         given = inputs[0]
-        taps = module.weight[0].numel()  # type: ignore[operator, union-attr, index]
+        taps = module.weight[0].numel()  # type: ignore[index]
         found.synops.append(given.abs().sum() * (output.numel() * taps / given.numel() / steps / batch))
 
     hooks = [part.register_forward_hook(spikes) for part in running.neurons(network)]

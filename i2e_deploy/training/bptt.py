@@ -63,7 +63,7 @@ def membranes(network: nn.Module, frames: Tensor) -> Tensor:
 
 def _plain_forward(layer: Any) -> Any:
     """The forward of the Sinabs class that a layer is, or inherits from."""
-    own = next(base for base in type(layer).__mro__ if base.__module__.startswith("sinabs."))
+    own: Any = next(base for base in type(layer).__mro__ if base.__module__.startswith("sinabs."))
     return own.forward
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
+from i2e_deploy.chips.options import Order
 from i2e_deploy.errors import InputError
 from i2e_deploy.text import record_repr
 from i2e_deploy.training.losses import Loss
@@ -30,6 +31,7 @@ class FitConfig:
             pass has the spikes that the chip's integers give, see `training.through`.
         chip: name of the chip on whose integers every epoch is tested; "": none.
         semantics: in which they run; "": what `through` says, else the chip's first.
+        order: in which the events of a step enter an asynchronous chip, where the data are no recordings.
         chip_samples: test samples that run on the integers after each epoch, taken evenly; 0: all.
         precision: `bfloat16` computes convolutions and matrix products in it (torch's autocast); neurons and weights
             stay float32. The chip's integers are exact either way.
@@ -41,12 +43,13 @@ class FitConfig:
     epochs: int = 12
     batch_size: int = 50
     seed: int = 0
-    loss: Loss = Loss()
-    optimising: Optimising = Optimising()
-    mixing: Mixing = Mixing()
+    loss: Loss = field(default_factory=Loss)
+    optimising: Optimising = field(default_factory=Optimising)
+    mixing: Mixing = field(default_factory=Mixing)
     through: str = ""
     chip: str = ""
     semantics: str = ""
+    order: Order = "spread"
     chip_samples: int = 500
     precision: Precision = "float32"
 

@@ -64,7 +64,7 @@ class Devices:
             return
         joined = torch.cat([tensor.reshape(-1) for tensor in tensors])
         torch.distributed.all_reduce(joined)  # type: ignore[no-untyped-call, unused-ignore]
-        for tensor, part in zip(tensors, joined.split([tensor.numel() for tensor in tensors]), strict=True):
+        for tensor, part in zip(tensors, torch.split(joined, [tensor.numel() for tensor in tensors]), strict=True):
             tensor.copy_(part.view_as(tensor) / share)
 
     def wait(self) -> None:
@@ -120,5 +120,5 @@ def open_devices(kind: str = "auto", number: int = 1) -> Devices:
 
 def _nodes() -> int:
     """Machines, as `torchrun` says it."""
-    world, local = (int(os.environ.get(name, 1)) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+    world, local = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     return max(1, world // local)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 
 import numpy as np
@@ -37,7 +37,7 @@ class GreyPictures:
     images: NDArray[np.uint8]
     labels: NDArray[np.int64]
     ratio: Fraction = RATIO["mnist"]
-    deformation: Deformation = Deformation()
+    deformation: Deformation = field(default_factory=Deformation)
 
     __repr__ = record_repr
 
@@ -56,7 +56,7 @@ class GreyPictures:
         return Batch(convert(moved[:, None], self.ratio, table, threads=1), self.labels[chosen])
 
 
-def digits(seed: int = 0, train_size: int = 4000, test_size: int = 1000) -> TrainingData:
+def digits_as_data(seed: int = 0, train_size: int = 4000, test_size: int = 1000) -> TrainingData:
     """MNIST-5k as event frames of 32x32 pixels and 8 steps; see `digit_sets` for the arguments.
 
     Raises:

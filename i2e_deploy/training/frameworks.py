@@ -56,14 +56,14 @@ def _slayer(_: nn.Module, layout: Layout | None) -> Running:
 def _module(framework: Framework, reader: Reader, network: nn.Module, layout: Layout | None) -> Running:
     chosen = framework.default(network) if layout is None else layout
     if chosen == "static":
-        raise UnsupportedError('layout="static" shows one picture in every step: event frames need "TB", "BT" or "step"')
+        raise UnsupportedError(
+            'layout="static" shows one picture in every step: event frames need "TB", "BT" or "step"'
+        )
 
     def read(trained: nn.Module, input_shape: tuple[int, ...], example: Any, chip: Chip) -> AnyNetwork:
         return reader(trained, input_shape, example, chosen)
 
-    return Running(
-        framework.name, partial(_outputs, framework, chosen), read, partial(_neurons, framework)
-    )
+    return Running(framework.name, partial(_outputs, framework, chosen), read, partial(_neurons, framework))
 
 
 def _outputs(framework: Framework, layout: Layout, network: nn.Module, frames: Tensor) -> Tensor:

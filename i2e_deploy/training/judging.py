@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from i2e_deploy.chips import Deciding, Injection, Program
 from i2e_deploy.chips.abilities import RunsRecordings
-from i2e_deploy.chips.deciding import COUNT
 from i2e_deploy.chips.trace import Trace
 from i2e_deploy.errors import InputError
 from i2e_deploy.text import record_repr
@@ -101,17 +100,16 @@ def on_chip(
 
     Args:
         network: of which the program was made.
-        program: the integers.
+        program: the integers, as `deciding` reads them.
         semantics: of the program.
         injection: how frames become events; recordings go in as they came, where the semantics takes events.
 
     Raises:
-        InputError: frames that are no counts, or a regression on membranes.
+        InputError: frames that are no counts.
     """
-    program = deciding(program, running, loss)
     found = []
     for batch in _batches(samples, numbers):
-        trace = run_program(program, running, network, batch, semantics, injection)
+        trace = run_program(program, running, network, batch, semantics, injection, not loss.regression)
         if not loss.regression:
             found.append((torch.from_numpy(trace.decisions()), batch.targets))
             continue
@@ -121,8 +119,12 @@ def on_chip(
     return _judged(loss, found, decided=True)
 
 
-def deciding(program: Program, running: Running, loss: Loss) -> Program:
+def deciding(program: Program, running: Running, loss: Loss, outputs: int) -> Program:
     """The program, whose output is read as the loss reads it.
+
+    Args:
+        program, running, loss: of the network.
+        outputs: that it has in training.
 
     Raises:
         InputError: values of a membrane, whose scale on the chip is another.
@@ -131,21 +133,30 @@ def deciding(program: Program, running: Running, loss: Loss) -> Program:
         if loss.regression:
             raise InputError("loss: values of a membrane are not known on the chip: leave out the chip, or read spikes")
         return program.decided_by(Deciding("state"))
-    return program if running.deciding == COUNT else program.decided_by(
-        replace(program.deciding, classes=running.deciding.classes)
-    )  # fmt: skip
+    if running.voters == 1:
+        return program
+    return program.decided_by(replace(program.deciding, classes=outputs))
 
 
 def run_program(
-    program: Program, running: Running, network: nn.Module, batch: Batch, semantics: str, injection: Injection
-) -> Trace:
-    """A run whose outputs stand at the steps of the network's: a program's may come later, see `Program.latencies`."""
+    program: Program, running: Running, network: nn.Module, batch: Batch, semantics: str, injection: Injection,
+    decided: bool = False,
+) -> Trace:  # fmt: skip
+    """A run whose outputs stand at the steps of the network's: a program's may come later, see `Program.latencies`.
+
+    Args:
+        program, running, network, batch, semantics, injection: what runs, and how.
+        decided: only its decisions matter, and the program knows itself how late they are.
+
+    Raises:
+        InputError: frames that are no counts.
+    """
     if batch.frames.dtype.kind not in "bui":
         raise InputError(f"frames are {batch.frames.dtype}: the chip takes counts of events; leave out the chip")
     if batch.recordings is not None and semantics != "timestep" and isinstance(program, RunsRecordings):
         return program.run_recordings(batch.recordings, batch.frames.shape[1], injection)
     frames = running.program_frames(network, batch.frames)
-    late = 0 if program.deciding.lag else program.latencies.get(program.layer_names[-1], 0)
+    late = 0 if decided and program.deciding.lag else program.latencies.get(program.layer_names[-1], 0)
     padded = np.pad(frames, ((0, 0), (0, late), *[(0, 0)] * (frames.ndim - 2))) if late else frames
     trace = program.simulate(padded, semantics, injection=injection)
     return replace(trace, output=trace.output[:, late:]) if late else trace

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +38,11 @@ OnBatch = Callable[[int, float], None]
 def fit(
     network: nn.Module,
     data: TrainingData,
-    config: FitConfig = FitConfig(),
+    config: FitConfig | None = None,
     folder: Path | None = None,
     *,
     running: Running | None = None,
-    devices: Devices = Devices(),
+    devices: Devices | None = None,
     restart: bool = False,
     on_batch: OnBatch | None = None,
 ) -> Iterator[EpochResult]:
@@ -55,12 +55,12 @@ def fit(
     Args:
         network: neurons of Sinabs, SLAYER, snnTorch or SpikingJelly; or whatever `running` runs.
         data: what it learns from.
-        config: how.
+        config: how; None: `FitConfig()`.
         folder: for `checkpoint.safetensors`, `best.safetensors` (weights), `metrics.csv`, and with a chip
-            `network.safetensors` and `network_best.safetensors`; each is replaced whole after an epoch. None: nothing is
-            kept.
+            `network.safetensors` and `network_best.safetensors`; each is replaced whole after an epoch. None: nothing
+            is kept.
         running: how the network is run and read; None: by its framework, see `running_of`.
-        devices: see `devices.open_devices`. All processes yield the same results.
+        devices: see `devices.open_devices`; None: a CPU. All processes yield the same results.
         restart: begin anew where the folder holds a training.
         on_batch: called with (batches done in all, loss), after the step.
 
@@ -69,10 +69,10 @@ def fit(
             does not have.
         UnsupportedError: the chip has no counterpart for the network.
     """
-    job = _Job(network, running or running_of(network), data, config, folder, devices)
+    chosen = config or FitConfig()
+    job = _Job(network, running or running_of(network), data, chosen, folder, devices or Devices())
     job.check()
-    done = job.start(restart)
-    for epoch in range(done, config.epochs):
+    for epoch in range(job.start(restart), chosen.epochs):
         yield job.epoch(epoch, on_batch)
 
 
@@ -90,6 +90,7 @@ class _Job:
     chip: Chip | None = None
     semantics: str = ""
     through: Through | None = None
+    outputs: int = 0
 
     __repr__ = record_repr
 
@@ -98,21 +99,23 @@ class _Job:
         self.frozen = optimising.freeze(self.network, self.config.optimising.freeze)
         self.optimiser = optimising.make_optimiser(self.network, self.config.optimising)
         self.per_epoch = batches.count(len(self.data.train), self.config.batch_size)
-        self.injection = Injection() if self.data.step_us is None else Injection(step_us=self.data.step_us)
+        plain = Injection(self.config.order)
+        self.injection = plain if self.data.step_us is None else replace(plain, step_us=self.data.step_us)
 
     def check(self) -> None:
         """Find what would stop the training later."""
         if self.config.loss.regression != (not self.data.classes):
             wanted = "values" if self.config.loss.regression else "classes"
             have = f"{len(self.data.classes)} classes" if self.data.classes else "values"
-            raise InputError(f"loss {self.config.loss.kind} learns {wanted}, and the data have {have}: choose another loss")
-        self._check_outputs()
+            raise InputError(
+                f"loss {self.config.loss.kind} learns {wanted}, and the data have {have}: choose another loss"
+            )
+        self.outputs = self._check_outputs()
         if not self.config.chip:
             return
         self.chip = get(self.config.chip)
         example = self.data.test.batch(judging.evenly(self.data.test, COMPARED), None).frames
         program = self._program(example)
-        judging.deciding(program, self.running, self.config.loss)
         asked = self.config.through or self.config.semantics
         self.semantics = semantics_of(self.chip, program, self.config.semantics or asked)
         if self.config.through:
@@ -121,8 +124,8 @@ class _Job:
             self.through = Through(self.chip, inside, self.running, self.injection)
 
     @torch.no_grad()
-    def _check_outputs(self) -> None:
-        """Raise InputError unless there is an output a class, or a value."""
+    def _check_outputs(self) -> int:
+        """How many there are; InputError unless there is one a class, or a value."""
         batch = self.data.train.batch(judging.evenly(self.data.train, 1), None)
         frames = torch.from_numpy(batch.frames).to(self.devices.device)
         outputs = judging.run(self.network, self.running, self.config.loss, frames).shape[-1]
@@ -130,13 +133,14 @@ class _Job:
         if outputs != wanted:
             what = "classes" if self.data.classes else "values a sample"
             raise InputError(f"the network has {outputs} outputs and the data {wanted} {what}: build it with as many")
+        return int(outputs)
 
     def _program(self, example: Any = None) -> Program:
         assert self.chip is not None
         self.network.cpu()
         found = self.chip.lower(self.running.read(self.network, self.data.input_shape, example, self.chip))
         self.network.to(self.devices.device)
-        return found
+        return judging.deciding(found, self.running, self.config.loss, self.outputs)
 
     def start(self, restart: bool) -> int:
         """Go on from what the folder holds; the number of epochs done."""
@@ -157,7 +161,8 @@ class _Job:
         data = self.data
         about = {
             "data.train": len(data.train), "data.test": len(data.test), "data.classes": list(data.classes),
-            "data.input_shape": list(data.input_shape), "data.steps": data.steps, "network": type(self.network).__name__,
+            "data.input_shape": list(data.input_shape), "data.steps": data.steps,
+            "network": type(self.network).__name__,
         }  # fmt: skip
         return checkpoint.Progress(self.network, self.optimiser, {**self.config.flat(), **about})
 

@@ -68,8 +68,10 @@ def result_of(row: Mapping[str, Any]) -> EpochResult:
         FileFormatError: it is no such row.
     """
     plain = {name: value for name, value in row.items() if not name.startswith(tuple(f"{part}_" for part in _PARTS))}
-    parts = {
-        part: {name.removeprefix(f"{part}_"): float(value) for name, value in row.items() if name.startswith(f"{part}_")}
+    parts: dict[str, Any] = {
+        part: {
+            name.removeprefix(f"{part}_"): float(value) for name, value in row.items() if name.startswith(f"{part}_")
+        }
         for part in _PARTS
     }
     try:
@@ -110,7 +112,7 @@ def write_tensorboard(folder: Path, result: EpochResult) -> None:
     need({"tensorboard": "tensorboard"}, "curves for TensorBoard")
     from torch.utils.tensorboard import SummaryWriter
 
-    with SummaryWriter(str(folder)) as writer:  # type: ignore[no-untyped-call]
+    with SummaryWriter(str(folder)) as writer:
         for name, value in result.row().items():
             if name not in ("epoch", "best"):
-                writer.add_scalar(name.replace("_", "/", 1), value, result.epoch)  # type: ignore[no-untyped-call]
+                writer.add_scalar(name.replace("_", "/", 1), value, result.epoch)

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from i2e_deploy.chips import AnyNetwork, Chip
-from i2e_deploy.chips.deciding import COUNT, Deciding
 from i2e_deploy.text import record_repr
 
 
@@ -38,7 +37,7 @@ class Running:
         membranes: as `outputs`, potentials of the last layer after every step; None: they are not seen.
         spikes_like: (spikes of the chip [B, T, ...], what a part of `neurons` gave) to the former in the shape of the
             latter; None: its layers cannot be given the chip's spikes.
-        deciding: how the output of its program becomes a decision; as `COUNT` the program's own way.
+        voters: neighbouring outputs of its program that are added up to one of `outputs`.
     """
 
     name: str
@@ -49,6 +48,6 @@ class Running:
     program_output: Callable[[nn.Module, NDArray[Any]], NDArray[np.float64]] = _as_floats
     membranes: Callable[[nn.Module, Tensor], Tensor] | None = None
     spikes_like: Callable[[Tensor, Tensor], Tensor] | None = None
-    deciding: Deciding = COUNT
+    voters: int = 1
 
     __repr__ = record_repr

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,7 @@ class Through:
     chip: Chip
     semantics: str
     running: Running
-    injection: Injection = Injection()
+    injection: Injection = field(default_factory=Injection)
 
     __repr__ = record_repr
 
