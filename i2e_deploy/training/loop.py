@@ -30,6 +30,7 @@ from i2e_deploy.training.through import Through, check_through, semantics_of
 #: the chip takes it, and a line an epoch.
 CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
 NETWORK, BEST_NETWORK, METRICS = "network.safetensors", "network_best.safetensors", "metrics.csv"
+FILES = (CHECKPOINT, BEST, NETWORK, BEST_NETWORK, METRICS)
 #: Test samples on which the trained module's own forward is compared with what was read, at the start.
 COMPARED = 4
 OnBatch = Callable[[int, float], None]
@@ -147,8 +148,12 @@ class _Job:
         if self.folder is None:
             return 0
         path = self.folder / CHECKPOINT
+        if self.devices.rank == 0:
+            for name in FILES:  # what a killed process was writing
+                for left in self.folder.glob(f".{name}.*.tmp"):
+                    left.unlink(missing_ok=True)
         if restart and self.devices.rank == 0:
-            for name in (CHECKPOINT, BEST, NETWORK, BEST_NETWORK, METRICS):
+            for name in FILES:
                 (self.folder / name).unlink(missing_ok=True)
         self.devices.wait()
         if path.exists():

@@ -84,7 +84,7 @@ def take_weights(network: nn.Module, path: Path) -> list[str]:
         InputError: no such file, no checkpoint, or of another network.
         FileFormatError: not a whole safetensors file.
     """
-    names = [name for name, _ in network.named_parameters()]
+    names = [name for name, parameter in network.named_parameters() if parameter.requires_grad]
     last = names[-1].rpartition(".")[0]
     other = other_shapes(network, path)
     fresh = [name for name in other if name.rpartition(".")[0] == last]

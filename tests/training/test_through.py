@@ -171,7 +171,7 @@ def test_a_network_that_the_chip_cannot_hold_is_refused() -> None:
         list(fit(module, data_of(samples, samples), CONFIG))
 
 
-@pytest.mark.parametrize("semantics", ["chip", "lava"])
+@pytest.mark.parametrize("semantics", ["chip", "timestep"])
 def test_the_forward_pass_is_loihis_fixed_point(semantics: str) -> None:
     """EXACT: the output in every step, which the program sends some steps later."""
     chip, module, (frames, labels) = get("loihi2"), network(), bars(6)
