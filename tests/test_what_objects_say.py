@@ -68,6 +68,9 @@ def settings() -> list[Any]:
     return [
         i2e.chips.Injection("interleaved", 10**9, 2**32 - 1),
         i2e.chips.LayerCounts(10**12, 10**12, 10**12),
+        i2e.chips.Answer(NAME, NAME * 9, "none of these", dict.fromkeys(map(str, range(50)), 10**9), 10**9),
+        i2e.chips.Measured("synops_rate", NAME * 9, 1 / 3, 1e18, NAME, 10**9, NAME * 9),
+        i2e.chips.BoardAnswers("speck2f", NAME, NAME, "2026-11-29", NAME * 9, ()),
         i2e.chips.Power(dict.fromkeys(("io", "ram", "logic", "pixel_digital", "pixel_analog"), 0.000123456789), 1000),
         i2e.chips.dynapcnn.EventFilter("hot_pixel", (15, 15), 65535),
         i2e.chips.dynapcnn.EventOptions("interleaved", 10**9, 2**32 - 1),
@@ -81,6 +84,7 @@ def settings() -> list[Any]:
         i2e.chips.loihi2.ProgrammableLif(
             np.ones(4096, int), np.ones(4096, int), np.ones(4096, int), "amount", reset_step="next", max_spikes=1000
         ),
+        i2e.chips.loihi2.Relay(22, 24, -np.ones(4096, int), np.ones(4096, int)),
         i2e.chips.loihi2.Reset(1000, 1000),
         i2e.chips.loihi2.Resonator("izhikevich", -4096, -4096, 10**6),
         i2e.chips.get("loihi2"),
@@ -117,6 +121,7 @@ def settings() -> list[Any]:
         i2e.training.Optimising(),
         i2e.training.SlayerConfig(),
         i2e.training.Timing(),
+        i2e.training.data.Augmentation(True, 4, 0.5),
     ]
 
 

@@ -6,6 +6,7 @@ from i2e_deploy.lazy import offer
 
 if TYPE_CHECKING:
     from i2e_deploy.training import bptt as bptt
+    from i2e_deploy.training import data as data
     from i2e_deploy.training import slayer as slayer
     from i2e_deploy.training.arrays import FrameSamples as FrameSamples
     from i2e_deploy.training.arrays import data_of as data_of
@@ -47,7 +48,7 @@ else:
     __getattr__, __dir__, __all__ = offer(
         __name__,
         {
-            "": "bptt slayer",
+            "": "bptt data slayer",
             "arrays": "FrameSamples data_of",
             "augment": "Deformation deform",
             "checkpoint": "load_weights read_history",
