@@ -106,7 +106,8 @@ def deformed(pixels: NDArray[np.uint8], ranges: Deformation, rng: np.random.Gene
     """uint8 [H, W, C] to uint8 [H, W, 1]: the greatest colour of each pixel, which is all that I2E sees, deformed."""
     from i2e_deploy.training.augment import deform
 
-    return deform(pixels[None, ..., :3].max(axis=3), ranges, [rng])[0][..., None]
+    grey: NDArray[np.uint8] = pixels[None, ..., :3].max(axis=3)
+    return deform(grey, ranges, [rng])[0][..., None]
 
 
 def _halves(move: int, size: int, length: int) -> tuple[slice, slice]:
