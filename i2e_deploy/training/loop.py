@@ -201,7 +201,7 @@ class _Job:
             self.data.train, config.batch_size, config.seed, epoch, config.mixing, rank, self.devices.ranks
         )
         for part in own:
-            outputs, loss, targets = self._forward(part)
+            outputs, loss, targets = self.forward(part)
             self.optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self.devices.add_gradients(self.network)
@@ -217,7 +217,7 @@ class _Job:
         total = self.devices.total(torch.stack(sums).sum(0))
         return float(self.devices.total(lost)) / len(self.data.train), figures(total), rate
 
-    def _forward(self, part: batches.Part) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, part: batches.Part) -> tuple[Tensor, Tensor, Tensor]:
         """Outputs [B, T, N], this device's part of the batch's mean loss, and targets."""
         device, config, mixed = self.devices.device, self.config, part.mixed
         frames = torch.from_numpy(mixed.batch.frames).to(device).float()

@@ -107,7 +107,8 @@ def deformed(pixels: NDArray[np.uint8], ranges: Deformation, rng: np.random.Gene
     from i2e_deploy.training.augment import deform
 
     grey: NDArray[np.uint8] = pixels[None, ..., :3].max(axis=3)
-    return deform(grey, ranges, [rng])[0][..., None]
+    made: NDArray[np.uint8] = deform(grey, ranges, [rng])[0]
+    return made[..., None]
 
 
 def _halves(move: int, size: int, length: int) -> tuple[slice, slice]:
