@@ -9,6 +9,7 @@ al. 2016): so TrueNorth's integers are the network itself.
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
 from math import sqrt
 from typing import Any
 
@@ -60,10 +61,14 @@ def build_trinary_digits(steps: int, generator: torch.Generator, classes: int = 
     return with_trinary_training(nn.Sequential(*layers))
 
 
-def spike_counts(network: nn.Module, frames: Tensor) -> Tensor:
-    """Spikes of all steps and of a class's neurons: [B, T, C, H, W] -> float [B, classes]; see `bptt.spike_counts`."""
-    counts = bptt.spike_counts(network, frames)
-    return counts.reshape(len(counts), -1, VOTERS).sum(2)
+def outputs(network: nn.Module, frames: Tensor) -> Tensor:
+    """Spikes of each step, those of a class's neurons together: [B, T, C, H, W] -> float [B, T, classes]."""
+    found = bptt.outputs(network, frames)
+    return found.reshape(*found.shape[:2], -1, VOTERS).sum(3)
+
+
+#: As Sinabs' networks, whose weights are read as the next pass would use them: trinary.
+TRINARY = replace(bptt.SINABS, name="trinary Sinabs", outputs=outputs, membranes=None, voters=VOTERS)
 
 
 def with_trinary_training(network: nn.Sequential) -> nn.Sequential:
