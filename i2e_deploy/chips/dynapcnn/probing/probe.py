@@ -10,9 +10,11 @@ from functools import lru_cache
 from i2e_deploy.chips.answers import Answer, BoardAnswers
 from i2e_deploy.chips.dynapcnn.probing.arithmetic import arithmetic_questions
 from i2e_deploy.chips.dynapcnn.probing.ask import Asker
+from i2e_deploy.chips.dynapcnn.probing.blocks import block_questions
 from i2e_deploy.chips.dynapcnn.probing.clock import clock_questions
 from i2e_deploy.chips.dynapcnn.probing.drawn import fake_board
 from i2e_deploy.chips.dynapcnn.probing.question import Question
+from i2e_deploy.chips.dynapcnn.probing.states import state_questions
 from i2e_deploy.chips.dynapcnn.targets.board.link import Board, open_board
 from i2e_deploy.chips.dynapcnn.targets.board.options import BoardOptions
 from i2e_deploy.errors import InputError
@@ -28,7 +30,7 @@ Progress = Callable[[int, str], None]
 @lru_cache(maxsize=1)
 def questions() -> tuple[Question, ...]:
     """All questions with alternatives, in the order in which they are asked."""
-    return (*arithmetic_questions(), *clock_questions())
+    return (*arithmetic_questions(), *clock_questions(), *state_questions(), *block_questions())
 
 
 def chosen(only: Sequence[str]) -> tuple[Question, ...]:
