@@ -75,6 +75,10 @@ class FakeChip:
             found += self._run(targets, np.array(rows, STIMULUS))
         return found
 
+    def rest(self) -> None:
+        """All cores are idle."""
+        self._timing = Timing(self._character, self._options)
+
     def read(self, core: int, address: int) -> int:
         """State of a neuron; 0 where none is."""
         self.run()

@@ -139,6 +139,12 @@ class FakeDevice:
             found.append(self._out.popleft()[1])
         return [] if self._events > self._faults.silent_after else found
 
+    def restart(self) -> None:
+        """The stop watch begins again: nothing is held up any more."""
+        self.held_until = 0
+        if self._chip is not None:
+            self._chip.rest()
+
     def advance(self) -> None:
         """Let everything happen that is due by now, in the order of the queue."""
         self.alive()

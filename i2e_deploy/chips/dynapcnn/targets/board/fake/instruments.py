@@ -29,15 +29,13 @@ class FakeClock:
 class Host(Protocol):
     """The board that the instruments stand on: `FakeDevice`."""
 
-    #: Microseconds of the stop watch up to which the queue has been worked through.
-    held_until: int
-
     @property
     def clock(self) -> FakeClock: ...  # noqa: D102
     @property
     def watch(self) -> StopWatch: ...  # noqa: D102
     def alive(self) -> None: ...  # noqa: D102
     def advance(self) -> None: ...  # noqa: D102
+    def restart(self) -> None: ...  # noqa: D102
     @property
     def spent_j(self) -> float: ...  # noqa: D102
 
@@ -67,7 +65,7 @@ class StopWatch:
         """Back to zero."""
         self._device.advance()
         self._held, self._since = 0, self._device.clock.now
-        self._device.held_until = 0
+        self._device.restart()
 
 
 class IoModule:

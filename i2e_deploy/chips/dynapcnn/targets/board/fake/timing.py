@@ -24,19 +24,16 @@ Times = NDArray[np.float64]
 
 
 class Timing:
-    """The queues, on the stop watch's clock; they are empty again where that goes back."""
+    """The queues, empty at first, on the stop watch's clock."""
 
     def __init__(self, character: Character, options: EventOptions) -> None:
         self._character, self._options = character, options
         self._free: dict[str, float] = {}
-        self._out_free = self._last = 0.0
+        self._out_free = 0.0
 
     def done(self, program: CoreNetwork, stimuli: Stimuli, spikes: Mapping[str, Spikes]) -> dict[str, Times]:
         """By core, when its work on each stimulus ends, microseconds."""
         start = stimuli["t"].astype(np.float64)
-        if start[0] < self._last:
-            self._free, self._out_free = {}, 0.0
-        self._last = float(start[-1])
         known, done = {INPUT: as_spikes(stimuli), **spikes}, {INPUT: start}
         for layer in program.layers:
             work = work_by_stimulus(layer, merge(program, layer, known, self._options), len(stimuli))
