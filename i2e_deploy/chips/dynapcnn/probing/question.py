@@ -171,9 +171,10 @@ def pins_of(question: Question, program: CoreNetwork, spikes: Sent) -> Spikes:
     assert program.readout is not None
     assert question.ticks is not None
     sent_by_core, period = spikes[question.watched[0]], question.clock_us or 1
-    counts = np.zeros((1, question.ticks[1], CLASSES), np.int64)
-    np.add.at(counts, (0, sent_by_core["t"] // period, sent_by_core["c"] // SPACING), 1)
-    trace = read_out(program.readout, counts)
+    counts = np.zeros((question.ticks[1], CLASSES), np.int64)
+    for t, c in sent_by_core[["t", "c"]].tolist():
+        counts[t // period, c // SPACING] += 1
+    trace = read_out(program.readout, counts[None])
     rows = [(tick * period, -1, int(trace.winner[0, tick]), 0, 0) for tick in np.flatnonzero(trace.interrupt[0])]
     return np.array(rows, SPIKE).reshape(len(rows))
 

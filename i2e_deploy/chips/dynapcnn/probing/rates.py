@@ -24,6 +24,7 @@ from i2e_deploy.chips.dynapcnn.reference.spikes import STIMULUS, Stimuli
 from i2e_deploy.chips.dynapcnn.targets.board.arrivals import CoreEvents, mean_power
 from i2e_deploy.chips.dynapcnn.targets.board.sample_stream import SampleStream
 from i2e_deploy.errors import InputError
+from i2e_deploy.network import INPUT
 
 #: Events of a burst, and those of a slow train with a pause between any two.
 BURST, TRAIN, PAUSE_US = 400, 100, 500
@@ -32,7 +33,15 @@ CHAIN, READING_US = (2, 3, 4, 5, 6, 7), 2_000_000
 #: A burst that takes so much longer with more work was held up by the work.
 LONGER = 1.5
 SYNOPS = "synaptic operations / s"
-FIGURES = ("synops_rate", "synops_rate_parallel", "interface_rate", "monitor_rate", "monitor_loss", "core_delay", "power")
+FIGURES = (
+    "synops_rate",
+    "synops_rate_parallel",
+    "interface_rate",
+    "monitor_rate",
+    "monitor_loss",
+    "core_delay",
+    "power",
+)
 
 
 @dataclass(frozen=True)
@@ -125,8 +134,8 @@ def _monitor(asker: Asker, repeats: int) -> Iterator[Measured]:
 def _core_delay(asker: Asker, repeats: int) -> Iterator[Measured]:
     """Time between the same spike at the first and at the last core of a chain, over the cores between."""
     names = [f"core{i}" for i in range(len(CHAIN))]
-    layers = [core(name, [[100]], 100, **({"sources": (Source(names[i - 1]),)} if i else {}))
-              for i, name in enumerate(names)]  # fmt: skip
+    sources = [Source(INPUT), *(Source(name) for name in names[:-1])]
+    layers = [core(name, [[100]], 100, sources=(source,)) for name, source in zip(names, sources, strict=True)]
     program, cores = network(*layers), dict(zip(names, CHAIN, strict=True))
     stream = asker.prepared(program, cores, (names[0], names[-1]))
     delays: list[float] = []
@@ -221,5 +230,3 @@ def _ends(name: str, asks: str, values: Sequence[float], unit: str, note: str = 
     cut = len(ordered) // 10
     kept = ordered[cut : len(ordered) - cut]
     return Measured(name, asks, kept[0], kept[-1], unit, len(values), note)
-
-

@@ -13,8 +13,10 @@ def state_questions() -> tuple[Question, ...]:
 
 
 def reset() -> Question:
-    """Two neurons get +30, then twice -127 on a bound of -100, +127 and +50, so that they end at 77 wherever they began.
-    A run that begins at 77 fires at its first event, one that begins at zero does not; a third neuron always does."""
+    """Two neurons get +30, then twice -127 on a bound of -100, +127 and +50: they end at 77 wherever they began.
+
+    A run that begins at 77 fires at its first event, one that begins at zero does not; a third neuron always does.
+    """
     weight = [[30, -127, 127, 50], [30, -127, 127, 50], [100, 0, 0, 0]]
     program = network(core("keeps", weight, 100, shape=(4, 1, 1)))
     events = ((0, 0, 0), (1, 0, 0), (1, 0, 0), (2, 0, 0), (3, 0, 0))

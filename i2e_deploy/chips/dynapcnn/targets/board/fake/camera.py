@@ -40,9 +40,7 @@ class FakeCamera:
         events["t"] = self._times[first : self._at]
         return events
 
-    def core_inputs(
-        self, events: Events, clock_since_us: int, period_us: int, from_host: bool = False
-    ) -> Stimuli:
+    def core_inputs(self, events: Events, clock_since_us: int, period_us: int, from_host: bool = False) -> Stimuli:
         """The events that arrive at the cores; the filter counts ticks of the slow clock."""
         stimuli = np.zeros(len(events) if self._passes or from_host else 0, STIMULUS)
         for name, field in (("t", "t"), ("c", "p"), ("y", "y"), ("x", "x")):
