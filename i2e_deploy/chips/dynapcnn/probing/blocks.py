@@ -9,7 +9,7 @@ import numpy as np
 
 from i2e_deploy.chips.answers import Observation
 from i2e_deploy.chips.dynapcnn.peripherals import EventFilter, Readout
-from i2e_deploy.chips.dynapcnn.probing.arithmetic import FIRST, LEAVES_1, SECOND
+from i2e_deploy.chips.dynapcnn.probing.arithmetic import FIRST, LEAVES_1, SECOND, THIRD
 from i2e_deploy.chips.dynapcnn.probing.question import Question, Sent, Way, core, network
 from i2e_deploy.chips.dynapcnn.program import CoreNetwork, Source
 from i2e_deploy.network import Sensor
@@ -26,21 +26,28 @@ def block_questions() -> tuple[Question, ...]:
 
 
 def decimator() -> Question:
-    """Eight spikes through a decimator that passes one of four; a second core says which came. An event of weight 0 goes
-    first, in case that the first is lost, and the board is configured before each run, as nothing else resets a count."""
-    first = core("sends", [[100, 0]], LEAVES_1, shape=(2, 1, 1), decimation=GROUP)
-    second = core("counts", [[100], [100]], 100, sources=(Source("sends"),))
+    """Four spikes through a decimator that passes one of four; a core after it says which, one before it that all came.
+
+    An event of weight 0 goes first, in case that the first is lost. The board is configured before each run, as nothing
+    else resets a count.
+    """
+    first = core("sends", [[100, 0]], LEAVES_1, shape=(2, 1, 1))
+    second = core("decimates", [[100]], 100, sources=(Source("sends"),), decimation=GROUP)
+    third = core("counts", [[100], [100]], 100, sources=(Source("decimates"),))
     names = ("last", "third", "second", "first")
     return Question(
         "decimator", "which of four spikes a decimator passes",
-        {name: (Way(fired=fired),) for fired, name in enumerate(names)}, network(first, second), (FIRST, SECOND),
-        ((1, 0, 0), *[(0, 0, 0)] * (2 * GROUP)), ("counts",), sends_again=False, fresh=True,
+        {name: (Way(fired=("decimates", fired)),) for fired, name in enumerate(names)}, network(first, second, third),
+        (FIRST, SECOND, THIRD), ((1, 0, 0), *[(0, 0, 0)] * GROUP), ("sends", "counts"), sends_again=False, fresh=True,
     )  # fmt: skip
 
 
 def readout_tie() -> Question:
-    """Classes 1 and 3 fire equally often in one tick, class 2 once."""
-    events = tuple((i, 0, 0) for i in (0, 2, 1, 0, 2, 0, 2))
+    """Three classes fire equally often within 5 ms, a quarter of a period after the clock was switched on.
+
+    If a spike of one is lost, the class between wins, which nobody predicts.
+    """
+    events = (*[None] * 50, *((i, 0, 0) for i in (0, 1, 2) * 3))
     settings: dict[str, Any] = {"lowest": {"tie": "lowest"}, "highest": {"tie": "highest"}}
     return _readout("readout_tie", "which class the readout shows where two averages are equal", settings, 1, events,
                     500, (200, 4), _classes)  # fmt: skip
@@ -50,13 +57,13 @@ def readout_average() -> Question:
     """64 spikes of a class in one tick, and an average over 16: their mean is shown for 16 ticks, and what a recursive
     filter keeps of them for twice as long."""
     settings: dict[str, Any] = {"window": {"average": "window"}, "recursive": {"average": "recursive"}}
-    return _readout("readout_average", "whether the readout's moving average is a mean over its window", settings, WINDOW,
-                    ((0, 0, 0),) * 64, 20, (100, 45), _how_long)  # fmt: skip
+    asks = "whether the readout's moving average is a mean over its window"
+    return _readout("readout_average", asks, settings, WINDOW, ((0, 0, 0),) * 64, 20, (100, 45), _how_long)
 
 
 def _readout(
-    name: str, asks: str, settings: dict[str, Any], window: Any, events: tuple[tuple[int, int, int], ...], gap_us: int,
-    ticks: tuple[int, int], look: Any,
+    name: str, asks: str, settings: dict[str, Any], window: Any, events: tuple[tuple[int, int, int] | None, ...],
+    gap_us: int, ticks: tuple[int, int], look: Any,
 ) -> Question:  # fmt: skip
     """A question whose answer is on the readout's pins."""
     last = core("classes", np.eye(CLASSES, dtype=np.int8) * 100, LEAVES_1, shape=(CLASSES, 1, 1))
@@ -85,8 +92,8 @@ def own_pixel() -> Question:
     """After a first pair of events, which may be lost: three at one pixel, then one beside it."""
     events = _pair_then((4, 4), (4, 4), (4, 4), (4, 5))
     filters = {"yes": EventFilter("noise", (3, 3), 2), "no": EventFilter("noise", (3, 3), 2, own_pixel="no")}
-    return _filter("own_pixel", "whether a pixel's own last event lets the next one pass the noise filter", filters,
-                   events)  # fmt: skip
+    asks = "whether a pixel's own last event lets the next one pass the noise filter"
+    return _filter("own_pixel", asks, filters, events)
 
 
 def hot_pixels() -> Question:
@@ -94,8 +101,8 @@ def hot_pixels() -> Question:
     events = _pair_then((4, 4), (4, 5), (4, 4), (4, 5), (4, 4))
     filters = {"own": EventFilter("hot_pixel", (3, 3), 2),
                "interval": EventFilter("hot_pixel", (3, 3), 2, hot_pixels="interval")}  # fmt: skip
-    return _filter("hot_pixels", "whether the hot-pixel filter blocks an event soon after one of its own pixel", filters,
-                   events)  # fmt: skip
+    asks = "whether the hot-pixel filter blocks an event soon after one of its own pixel"
+    return _filter("hot_pixels", asks, filters, events)
 
 
 #: Slots between the first pair and the rest: more ticks than the threshold of the filters.
@@ -110,7 +117,7 @@ def _pair_then(*places: tuple[int, int]) -> tuple[tuple[int, int, int] | None, .
 def _filter(
     name: str, asks: str, filters: dict[str, EventFilter], events: tuple[tuple[int, int, int] | None, ...]
 ) -> Question:
-    """Events of pixels from the host, through the chip's pre-processing and filter; the cores say which came through."""
+    """Events of pixels from the host, through the chip's pre-processing and filter; a core says which came through."""
     weight = np.zeros((2, 2, 1, 1), np.int8)
     weight[:, 1] = 100
     size = (2, PART[0][1], PART[1][1])

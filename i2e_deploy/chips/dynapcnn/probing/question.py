@@ -41,7 +41,7 @@ class Way:
     Args:
         options: of the event semantics.
         program: stands for the question's own, where the alternative is no option; None: the same.
-        fired: spikes that the first layer's decimator had counted before the first one.
+        fired: a layer, and the spikes that its decimator had counted before the first one.
         chained: the run starts from the states in which an equal one ended, and not from fresh ones.
         steps: in time steps, one event a step, and not as events.
         lost: layers, fed by the input alone, that the first event does not reach.
@@ -49,7 +49,7 @@ class Way:
 
     options: EventOptions = field(default_factory=EventOptions)
     program: CoreNetwork | None = None
-    fired: int = 0
+    fired: tuple[str, int] = ("", 0)
     chained: bool = False
     steps: bool = False
     lost: tuple[str, ...] = ()
@@ -149,9 +149,8 @@ def sent(question: Question, way: Way) -> dict[str, Spikes]:
     program = question.program if way.program is None else way.program
     if way.steps:
         return _in_steps(question, program)
-    first = program.layers[0].name
-    states = fresh_states(program)
-    states[first] = CoreState(states[first].v_mem, way.fired)
+    layer, fired = way.fired
+    states = {name: CoreState(s.v_mem, fired if name == layer else 0) for name, s in fresh_states(program).items()}
     options = replace(way.options, step_us=question.clock_us or way.options.step_us)
     given = question.stimuli(options if program.has_bias else None)
     stimuli, _ = front_end(program, given, options, "reference")
@@ -159,8 +158,8 @@ def sent(question: Question, way: Way) -> dict[str, Spikes]:
         states = dict(run_event_reference(program, stimuli, options, states).states)
     spikes = dict(run_event_reference(program, stimuli, options, states).spikes)
     for name in way.lost:
-        layer = next(layer for layer in program.layers if layer.name == name)
-        alone = replace(program, layers=(layer,), outputs=(Source(name),))
+        only = tuple(each for each in program.layers if each.name == name)
+        alone = replace(program, layers=only, outputs=(Source(name),))
         spikes[name] = run_event_reference(alone, stimuli[1:], options).spikes[name]
     found = {name: spikes[name] for name in question.watched}
     return found | ({"pins": pins_of(question, program, found)} if question.pins else {})

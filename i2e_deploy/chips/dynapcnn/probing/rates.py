@@ -151,7 +151,7 @@ def _core_delay(asker: Asker, repeats: int) -> Iterator[Measured]:
 
 
 def _power(asker: Asker) -> Iterator[Measured]:
-    """Watts of the power monitor at rest, with much work a spike, and with little; operations as the simulator counts."""
+    """Watts of the power monitor at rest, with much work a spike, and with little; the simulator counts operations."""
     readings = [found for found in (_reading(asker, features, pause)
                 for features, pause in ((1, 0), (32, 1000), (32, 500), (1, 200), (1, 100))) if found]  # fmt: skip
     try:

@@ -13,16 +13,15 @@ def state_questions() -> tuple[Question, ...]:
 
 
 def reset() -> Question:
-    """Two neurons get +30, then twice -127 on a bound of -100, +127 and +50: they end at 77 wherever they began.
+    """Two neurons get +100 on a threshold of 100, then three times -127 on a bound of -100, where they end in any case.
 
-    A run that begins at 77 fires at its first event, one that begins at zero does not; a third neuron always does.
+    A run that begins at zero fires at its first event, one that begins at -100 does not; a third neuron always does.
     """
-    weight = [[30, -127, 127, 50], [30, -127, 127, 50], [100, 0, 0, 0]]
-    program = network(core("keeps", weight, 100, shape=(4, 1, 1)))
-    events = ((0, 0, 0), (1, 0, 0), (1, 0, 0), (2, 0, 0), (3, 0, 0))
+    program = network(core("keeps", [[100, -127], [100, -127], [100, 0]], 100, shape=(2, 1, 1)))
     return Question(
         "reset", "where neurons start after zeros were written to their states",
-        {"zero": (Way(),), "where the last run ended": (Way(chained=True),)}, program, (FIRST,), events, ("keeps",),
+        {"zero": (Way(),), "where the last run ended": (Way(chained=True),)}, program, (FIRST,),
+        ((0, 0, 0), *[(1, 0, 0)] * 3), ("keeps",),
     )  # fmt: skip
 
 
