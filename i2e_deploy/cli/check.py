@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from i2e_deploy.cli.boards import BoardFile, as_answered
+from i2e_deploy.cli.boards import told as told_of
 from i2e_deploy.cli.check_output import Output, output_of, print_check, with_codes
 from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP, STANDARD_HELP
 from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, read_input, takes_recordings
@@ -48,6 +50,7 @@ def command(
         Optional[int],  # noqa: UP045
         typer.Option(min=1, help="DYNAP-CNN, with --input: duration of a step; default: the network's own, else 1000."),
     ] = None,
+    board_file: BoardFile = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show the rules that pass too, by layer.")] = False,
     output_format: Annotated[
         str, typer.Option(help="text, json, github (annotations of a workflow) or junit (XML).")
@@ -79,14 +82,21 @@ def command(
 
     told, step_us = output_of("json" if as_json else output_format, verbose), step_us or noted_step(model) or STEP_US
     if len(chip) > 1:
-        single = {"--split": split, "--apply": apply is not None, "--against": bool(against), "--standard": standard}
+        single = {
+            "--split": split,
+            "--apply": apply is not None,
+            "--against": bool(against),
+            "--standard": standard,
+            "--board-file": board_file is not None,
+        }
         _beside(model, chip, input_shape, read, inputs, step_us, reading, single, told)
     from i2e_deploy.chips import LowerOptions, get
     from i2e_deploy.cli.applying import apply_to_file
     from i2e_deploy.cli.common import own_program, print_json, read_network_of, working
     from i2e_deploy.cli.judging import choices, judged
 
-    target, network, program, applied = get(chip[0]), read_network_of(model, input_shape, read), None, None
+    target = as_answered(get(chip[0]), board_file)
+    network, program, applied = read_network_of(model, input_shape, read), None, None
     if against:
         network = judged(model, network, against, inputs, read, step_us, reading)
     options = LowerOptions(split=split, standard_neurons=standard)
@@ -107,7 +117,7 @@ def command(
     if told.form == "json":
         estimate = {"estimate": None if costs is None else costs.to_dict()}
         applied_too = {} if applied is None else {"applied": applied.to_dict()}
-        print_json(with_codes(report, target.rules) | estimate | applied_too)
+        print_json(with_codes(report, target.rules) | estimate | applied_too | told_of(target))
     elif told.form == "text":
         _tell(report, costs, applied, target, told.verbose)
     else:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from i2e_deploy.cli.boards import BoardFile, on_board, told
 from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP
 from i2e_deploy.cli.costs import COEFFICIENTS_HELP, print_costs
 from i2e_deploy.cli.deciding import ReadoutKind, decided
@@ -71,6 +72,7 @@ def command(
     order: Order = "",
     chain: Chain = False,
     power: Power = None,
+    board_file: BoardFile = None,
     readout_kind: ReadoutKind = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     reading: Reading = NOTHING_SAID,
@@ -92,7 +94,7 @@ def command(
     """
     if len(chip) > 1:
         single = {"--html": html is not None, "--junit": junit is not None, "--power-coefficients": power is not None,
-                  "--chain": chain}  # fmt: skip
+                  "--chain": chain, "--board-file": board_file is not None}  # fmt: skip
         each = _beside(model, data, chip, target, (input_shape, read), (steps, limit), (semantics, order, step_us),
                        readout_kind, single, as_json)  # fmt: skip
         _refuse(
@@ -107,7 +109,9 @@ def command(
     from i2e_deploy.runtime.eval_data import read_samples
     from i2e_deploy.runtime.scene import evaluate_scene, is_scene
 
-    deployed = read_model_of(model, chip[0] if chip else None, input_shape, power, read)
+    if board_file is not None and semantics != "event":
+        raise InputError(f"--board-file {board_file}: a board has no time steps; add --semantics event")
+    deployed = on_board(read_model_of(model, chip[0] if chip else None, input_shape, power, read), board_file)
     deployed = replace(deployed, program=decided(deployed.program, readout_kind))
     scene = is_scene(deployed.program, data)
     if not Path(data).is_dir():
@@ -127,7 +131,7 @@ def command(
         with replacing(junit) as temporary:
             temporary.write_text(junit_xml(result, min_accuracy, min_agreement), encoding="utf-8")
     if as_json:
-        print_json(result.to_dict())
+        print_json(result.to_dict() | told(deployed.chip))
     else:
         _print(result, console())
     if keep and model.is_dir():
