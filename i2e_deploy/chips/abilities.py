@@ -14,6 +14,7 @@ A chip has an ability when it has the methods; it declares nothing, and nobody a
 | `AnswersQuestions` | chip | `probe`, `--board-file`: what a board says of the points that public text leaves open |
 | `RunsRecordings` | program | recordings in their own order and at their own times |
 | `VariesOpenPoints` | program | `simulate --bound`: how far undocumented points move the output |
+| `MakesJobs` | program | `export --job`, `evaluate --target results.zip`: samples for a board that is elsewhere |
 | `HasCamera` | program | `live --target board`, `evaluate ... SCENE`: the chip's own camera feeds its cores |
 """
 
@@ -29,6 +30,7 @@ from i2e_deploy.chips.answers import BoardAnswers
 from i2e_deploy.chips.base import Chip, Program
 from i2e_deploy.chips.check import CheckReport, Finding
 from i2e_deploy.chips.integers import AnyNetwork, IntegerNetwork
+from i2e_deploy.chips.jobs import Job, Returned
 from i2e_deploy.chips.options import PLAIN, Engine, Injection, LowerOptions
 from i2e_deploy.chips.plans import Plan
 from i2e_deploy.chips.trace import Integers, States, Trace
@@ -294,6 +296,33 @@ class VariesOpenPoints(Protocol):
 
     def bound(self, given: Integers | Events, options: Injection) -> Any:
         """Run every alternative: `variants` (name, changed, largest_shift), `samples`, `firm`, `to_dict()`."""
+
+
+@runtime_checkable
+class MakesJobs(Protocol):
+    """A program that can be carried to a machine with a board on which this project is not."""
+
+    def job(
+        self, chip: str, given: Integers | Events, injection: Injection, cores: Mapping[str, int] | None = None
+    ) -> Job:
+        """What a script needs to run these samples on that chip.
+
+        Args:
+            chip: name of its profile.
+            given: frames [B, T, C, H, W], or one recording.
+            injection: order of the events of frames, and duration of a step.
+            cores: of every layer, as it was placed; None: the chip chooses.
+
+        Raises:
+            UnsupportedError: no script runs this program.
+        """
+
+    def trace_of_job(self, returned: Returned, given: Integers | Events, job: Job, injection: Injection) -> Trace:
+        """The trace of what came back of `job`, which was made of `given` and `injection`.
+
+        Raises:
+            FileFormatError: an array is missing, or is none that the script writes.
+        """
 
 
 class Seen(Protocol):

@@ -12,7 +12,9 @@ from i2e_deploy.cli.boards import BoardFile, on_board, told
 from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP
 from i2e_deploy.cli.costs import COEFFICIENTS_HELP, print_costs
 from i2e_deploy.cli.deciding import ReadoutKind, decided
+from i2e_deploy.cli.jobs import results_of_job
 from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, takes_recordings
+from i2e_deploy.errors import InputError
 
 if TYPE_CHECKING:
     from i2e_deploy.cli.common import Model
@@ -25,7 +27,10 @@ RECORDED = "recorded"
 ESTIMATED = 50
 
 Data = Annotated[
-    str, typer.Argument(help="FRAMES.npz (frames, labels), a recorded session, class folders, or speck://?seconds=10.")
+    str,
+    typer.Argument(
+        help="FRAMES.npz (frames, labels), a session, class folders, or speck://?seconds=10; none for results.zip."
+    ),
 ]
 StepUs = Annotated[
     int | None,
@@ -49,7 +54,7 @@ Power = Annotated[Path | None, typer.Option("--power-coefficients", help=COEFFIC
 @takes_recordings
 def command(
     model: Annotated[Path, typer.Argument(help="A bundle folder or a network file (.safetensors, .nir, .net).")],
-    data: Data,
+    data: Data = "",
     target: Targets = ["simulator"],  # noqa: B006
     chip: Annotated[
         list[str],
@@ -90,8 +95,17 @@ def command(
 
     With --chip given again the chips stand side by side: every target on each of them.
 
+    --target results.zip is what came back of `export --job`: the golden inputs of the bundle, so no data are given.
+
     Example: i2e-deploy evaluate demo_output/bundle frames.npz --target simulator --target reference
     """
+    if any(name.endswith(".zip") for name in target):
+        result = results_of_job(model, data, target, chip)
+        _leave_pages(result, html, junit, min_accuracy, min_agreement, as_json)
+        _refuse(_failed(result, min_accuracy, min_agreement))
+        return
+    if not data:
+        raise InputError("give the data to evaluate on, such as FRAMES.npz; without them --target is a results.zip")
     if len(chip) > 1:
         single = {"--html": html is not None, "--junit": junit is not None, "--power-coefficients": power is not None,
                   "--chain": chain, "--board-file": board_file is not None}  # fmt: skip
@@ -101,11 +115,7 @@ def command(
             [f"{name}: {text}" for name, found in each.items() for text in _failed(found, min_accuracy, min_agreement)]
         )
         return
-    from i2e_deploy.cli.common import console, print_json, read_model_of
-    from i2e_deploy.errors import InputError
-    from i2e_deploy.files import replacing
-    from i2e_deploy.reporting.evaluation import write_evaluation
-    from i2e_deploy.reporting.junit import junit_xml
+    from i2e_deploy.cli.common import console, read_model_of
     from i2e_deploy.runtime.eval_data import read_samples
     from i2e_deploy.runtime.scene import evaluate_scene, is_scene
 
@@ -125,6 +135,22 @@ def command(
         shape = tuple(deployed.program.input_shape)
         samples = read_samples(Path(data), shape, steps, limit, say, reading.read)
         result = _evaluate(deployed, _ordered(samples, semantics, order), target, semantics, order, step_us, chain)
+    _leave_pages(result, html, junit, min_accuracy, min_agreement, as_json)
+    if keep and model.is_dir():
+        _leave(model, result, data if scene else Path(data).name, semantics, console(stderr=True))
+    _refuse(_failed(result, min_accuracy, min_agreement))
+
+
+def _leave_pages(
+    result: Evaluation, html: Path | None, junit: Path | None, min_accuracy: float, min_agreement: float | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Write the pages that were asked for, and print the result."""
+    from i2e_deploy.cli.common import console, print_json
+    from i2e_deploy.files import replacing
+    from i2e_deploy.reporting.evaluation import write_evaluation
+    from i2e_deploy.reporting.junit import junit_xml
+
     if html is not None:
         write_evaluation(result, html)
     if junit is not None:
@@ -134,9 +160,6 @@ def command(
         print_json(result.to_dict() | told(deployed.chip))
     else:
         _print(result, console())
-    if keep and model.is_dir():
-        _leave(model, result, data if scene else Path(data).name, semantics, console(stderr=True))
-    _refuse(_failed(result, min_accuracy, min_agreement))
 
 
 def _refuse(failed: list[str]) -> None:
@@ -173,8 +196,6 @@ def _beside(
 
 def _ordered(samples: Samples, semantics: str, order: str) -> Samples:
     """The samples, without recordings where they are to run as frames."""
-    from i2e_deploy.errors import InputError
-
     if order and semantics == "timestep":
         raise InputError(f"--order {order}: time steps have no order of events; give --semantics event")
     if order == RECORDED and not samples.recordings:

@@ -10,6 +10,7 @@ import typer
 from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP, STANDARD_HELP
 from i2e_deploy.cli.deciding import ReadoutKind, decided
 from i2e_deploy.cli.golden_inputs import first_events, golden_inputs
+from i2e_deploy.cli.jobs import refuse_job_path, tell_of_job
 from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, takes_recordings
 
 if TYPE_CHECKING:
@@ -67,6 +68,9 @@ def command(
         int, typer.Option(min=1, max=10**6, help="Events of a recording that become golden vectors, at most.")
     ] = 1000,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the random events.")] = 0,
+    job: Annotated[
+        Path | None, typer.Option(help="Also write this .zip: script, events, expected spikes, for a board elsewhere.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     reading: Reading = NOTHING_SAID,
 ) -> None:
@@ -76,8 +80,10 @@ def command(
     Loihi 2; `check` says when --split would help.
     With --input, layers get cores by the load that it makes. A recording runs in its own order and at its own times
     with --semantics event, and is counted into steps otherwise. The duration of a step is kept in the bundle, for load,
-    latency and energy everywhere. A bundle is a folder: the chip's integers, its own files, golden vectors, a manifest
-    and a report.
+    latency and energy everywhere. With --job the golden inputs become a job for a machine with a board, on which this
+    program is not: `evaluate BUNDLE --target results.zip` reads what came back.
+
+    A bundle is a folder: the chip's integers, its own files, golden vectors, a manifest and a report.
 
     Example: i2e-deploy export demo_output/network.safetensors --chip speck2f --out my_bundle
     """
@@ -88,6 +94,7 @@ def command(
     from i2e_deploy.network.file import UNTRAINED, read_notes
 
     bundle.check_target(out, overwrite=False)
+    refuse_job_path(job)
     network, target = read_network_of(model, input_shape, read), get(chip)
     if model.is_dir():
         console(stderr=True).print(
@@ -123,6 +130,8 @@ def command(
             "give frames that the network responds to with --input"
         )
     report = _report(written)
+    if job is not None:
+        tell_of_job(bundle.write_job(written, job), job)
     if as_json:
         print_json({"bundle": str(out), "report": report, "silent": list(silent), "manifest": dict(written.manifest)})
     else:
