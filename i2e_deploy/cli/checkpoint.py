@@ -21,7 +21,7 @@ def command(
     (`conv1`, `bn1`, `layer1.0.conv1`, ..., `fc`, with or without `module.` in front); what else it holds is left out and
     named. Strides and neurons, which it does not hold, are those of the authors' network.
 
-    Example: i2e-deploy checkpoint best.pth.tar --input-shape 2,128,128 --out ms_resnet18.safetensors
+    Example: i2e-deploy checkpoint best.pth.tar --input-shape 2,128,128 --out resnet18.safetensors
     """
     from i2e_deploy.cli.common import console, parse_shape, print_json, working
     from i2e_deploy.errors import InputError

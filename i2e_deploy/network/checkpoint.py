@@ -124,7 +124,7 @@ def _others(path: Path) -> tuple[str, ...]:
 
 
 def _refused(path: Path, error: Exception) -> FileFormatError:
-    text = " ".join(str(error).split("WeightsUnpickler error:")[-1].split())
+    text = " ".join(str(error).split("trusted source.")[-1].split())  # what torch says after its advice
     said = text.split("Please file an issue")[0].split("Check the documentation")[0].strip()[:300]
     return FileFormatError(
         f"{path} cannot be read as weights ({type(error).__name__}: {said}): where you trust it, load it in torch and "
