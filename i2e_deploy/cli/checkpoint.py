@@ -18,7 +18,7 @@ def command(
     """Turn an MS-ResNet's checkpoint into a network file.
 
     The file is read as data: nothing in it is run. Weights in the layout of the I2E paper's authors are known
-    (`conv1`, `bn1`, `layer1.0.conv1`, ..., `fc`, with or without `module.` in front); what else it holds is left out and
+    (`conv1`, `bn1`, `layer1.0.conv1`, ..., `fc`, perhaps with `module.` in front); what else it holds is left out and
     named. Strides and neurons, which it does not hold, are those of the authors' network.
 
     Example: i2e-deploy checkpoint best.pth.tar --input-shape 2,128,128 --out resnet18.safetensors
