@@ -7,6 +7,7 @@ A chip has an ability when it has the methods; it declares nothing, and nobody a
 | `FitsItself` | chip | `check --apply`: the smallest changes after which a network fits |
 | `PlacesByLoad` | chip | `check --input`, `export --input`: cores chosen by what each layer does on given input |
 | `ChecksStates` | chip | `check --input`: findings that only a run can show |
+| `SpreadsOverBoards` | chip | `check --board`: how many chips of a board a network takes, and what would make it fit |
 | `CalibratesPower` | chip | `calibrate-power`, `--power-coefficients` |
 | `TakesIntegers` | chip | networks that are its integers from the start, and their files |
 | `ReadsWithOptions` | chip | `--read NAME=VALUE`: what these files leave open |
@@ -127,6 +128,18 @@ class ChecksStates(Protocol):
         Raises:
             UnsupportedError: see `Chip.lower`.
             InputError: see `Program.run`.
+        """
+
+
+@runtime_checkable
+class SpreadsOverBoards(Protocol):
+    """A chip of which boards have several, so that a network may be spread over them."""
+
+    def board_findings(self, program: Program, board: str) -> tuple[Finding, ...]:
+        """Chips and cores that a program takes on a board of the profile: an error where it has fewer.
+
+        Raises:
+            InputError: the profile has no board of that name.
         """
 
 

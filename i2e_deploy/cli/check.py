@@ -46,6 +46,13 @@ def command(
     against: Annotated[
         str, typer.Option(help="A .nir file's judge: sinabs, spikingjelly (with --input), or a file of recorded data.")
     ] = "",
+    board: Annotated[
+        str, typer.Option(help="Loihi 2: how many chips of this board it takes, e.g. 'Kapoho Point'.")
+    ] = "",
+    picture: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Draw the placement on cores in this .svg: by layer, memory and, with --input, load."),
+    ] = None,
     step_us: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(min=1, help="DYNAP-CNN, with --input: duration of a step; default: the network's own, else 1000."),
@@ -72,6 +79,9 @@ def command(
     A .nir file does not say how its neurons reset: with --input the check shows what each reading gives. With --against
     another program that reads the file, or recorded data of one, is compared with what was read, layer by layer.
 
+    With --board the cores are counted by chips of that board: what fills them, what crosses between chips, what would
+    make the network fit.
+
     With --chip given again the chips stand side by side, and the command exits with 1 when one of them does not fit.
 
     Each finding has the code of its rule: `i2e-deploy explain CODE` says what is looked at, and what to do.
@@ -88,12 +98,15 @@ def command(
             "--against": bool(against),
             "--standard": standard,
             "--board-file": board_file is not None,
+            "--board": bool(board),
+            "--picture": picture is not None,
         }
         _beside(model, chip, input_shape, read, inputs, step_us, reading, single, told)
     from i2e_deploy.chips import LowerOptions, get
     from i2e_deploy.cli.applying import apply_to_file
     from i2e_deploy.cli.common import own_program, print_json, read_network_of, working
     from i2e_deploy.cli.judging import choices, judged
+    from i2e_deploy.cli.placement import draw_placement, on_board
 
     target = as_answered(get(chip[0]), board_file)
     network, program, applied = read_network_of(model, input_shape, read), None, None
@@ -110,6 +123,8 @@ def command(
         program, options = own
     with working("checking"):
         report, costs = _check(target, network, program, options, inputs, step_us, reading)
+        report = on_board(report, target, network, program, options, board)
+        draw_placement(report, target, costs, picture)
         if model.suffix == ".nir" and inputs is not None and apply is None:
             report = replace(
                 report, findings=(*report.findings, *choices(model, network, inputs, read, step_us, reading))

@@ -16,6 +16,7 @@ from i2e_deploy.chips.costs import Costs
 from i2e_deploy.chips.evidence import evidence_findings
 from i2e_deploy.chips.integers import AnyNetwork, IntegerNetwork
 from i2e_deploy.chips.loihi2.checks import recipes
+from i2e_deploy.chips.loihi2.checks.boards import board_findings
 from i2e_deploy.chips.loihi2.checks.partition import Cut, place
 from i2e_deploy.chips.loihi2.checks.rules import RULES, time_shift
 from i2e_deploy.chips.loihi2.formats.program_file import from_tensors, to_tensors
@@ -104,6 +105,10 @@ class Loihi2Chip(Chip):
         if isinstance(program, LoihiProgram) and not _same(lowered.network, program.network):
             lowered = beside(network, frames, options.standard_neurons, program.network)
         return (*measured_findings(lowered.losses), *calibration_findings(lowered.network, frames, self.profile))
+
+    def board_findings(self, program: Program, board: str) -> tuple[Finding, ...]:
+        """See `SpreadsOverBoards` and `checks.boards`."""
+        return tuple(board_findings(layers_of(_own(program).network, "chip"), self.profile, board))
 
     def costs(
         self,
