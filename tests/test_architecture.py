@@ -51,7 +51,7 @@ CHIP_ROOMS = (
     ("neuron", "peripherals", "pooling", "program", "programmable"),
     ("reference",),
     ("engine",),
-    ("lowering", "formats"),
+    ("lowering", "formats", "eye"),
     ("checks",),
     ("estimates",),
     ("targets",),
