@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from i2e_deploy.chips import get
 from i2e_deploy.chips.abilities import SeesPictures, TakesPictures
+from i2e_deploy.chips.base import Program
 from i2e_deploy.chips.deciding import Deciding
 from i2e_deploy.chips.eye import Eye, eye_for, looks
 from i2e_deploy.chips.loihi2 import Block, BlockNetwork, Connection, CubaLif, DenseSynapse, LoihiProgram, Sigma
@@ -32,7 +33,6 @@ from i2e_deploy.conversion.vectors import draw_kernels, saccades
 from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
 
 CHIP = get("loihi2")
-assert isinstance(CHIP, SeesPictures)
 RATIOS = st.builds(lambda a, b: Fraction(min(a, b), max(a, b)), st.integers(0, 10_000), st.integers(1, 10_000))
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -42,6 +42,15 @@ def pictures(seed: int, shape: tuple[int, ...]) -> NDArray[np.uint8]:
     rng = np.random.default_rng(seed)
     low, high = sorted(rng.integers(0, 257, 2))
     return rng.integers(low, max(high, low + 1), shape).clip(0, 255).astype(np.uint8)
+
+
+def eyed(program: Program, *options: Any, **named: Any) -> EyeProgram:
+    """The program with an eye, as a command makes it."""
+    assert isinstance(CHIP, SeesPictures)
+    found = CHIP.with_eye(program, *options, **named)
+    assert isinstance(found, TakesPictures)
+    assert isinstance(found, EyeProgram)
+    return found
 
 
 def events_of(eye: Eye, images: NDArray[np.uint8], engine: Any = "fast") -> NDArray[np.int32]:
@@ -116,11 +125,10 @@ def test_pictures_in_decisions_out_equals_host_conversion_and_the_network(
     given_network = network or fed_by_frames(draw_network(seed), seed)
     try:
         program = CHIP.lower(given_network)
-        seeing = CHIP.with_eye(program, "0.12", channels=channels)
+        seeing = eyed(program, "0.12", channels=channels)
     except UnsupportedError:  # the last test of this file draws such
         return
     assert isinstance(program, LoihiProgram)
-    assert isinstance(seeing, TakesPictures)
     images = pictures(seed, (2, 3, *program.input_shape[1:]))
     trace, wanted = seeing.see(images), program.run(convert(images, "0.12"))
     first = eye_blocks(seeing.eye).first
@@ -147,9 +155,8 @@ def fed_by_frames(network: BlockNetwork, seed: int) -> BlockNetwork:
 def test_every_way_of_reading_the_output_is_late_by_the_eye(kind: Any) -> None:
     plain = CHIP.lower(drawn(1)).decided_by(Deciding(kind))
     images = pictures(5, (3, 3, *plain.input_shape[1:]))
-    seeing = CHIP.with_eye(plain, "0.1")
+    seeing = eyed(plain, "0.1")
     np.testing.assert_array_equal(seeing.see(images).scores(), plain.run(convert(images, "0.1")).scores())
-    assert isinstance(seeing, EyeProgram)
     slow = seeing.run(seeing.frames_of(images), engine="reference")
     np.testing.assert_array_equal(slow.scores(), seeing.see(images).scores())
 
@@ -167,8 +174,7 @@ def test_it_looks_several_times_at_one_picture_with_placements_of_a_seed() -> No
 
 
 def test_a_program_with_an_eye_is_kept_in_a_file() -> None:
-    seeing = CHIP.with_eye(CHIP.lower(drawn(1)), "0.0712", looks(2, 1), channels=1)
-    assert isinstance(seeing, EyeProgram)
+    seeing = eyed(CHIP.lower(drawn(1)), "0.0712", looks(2, 1), channels=1)
     again = CHIP.program(*seeing.to_tensors())
     assert isinstance(again, EyeProgram)
     assert again.eye.ratio == as_ratio("0.0712")
