@@ -240,8 +240,10 @@ class SeesPictures(Protocol):
 
     def with_eye(
         self, program: Program, ratio: Fraction | float | str, kernels: Kernels | None = None, channels: int = 3
-    ) -> TakesPictures:
+    ) -> Program:
         """The program with an eye before it: what it computes of pictures is what `program` computes of their events.
+
+        It has the ability `TakesPictures`.
 
         Args:
             program: takes frames (2, H, W).
@@ -358,4 +360,6 @@ def require(thing: object, ability: type[A], wanted: str) -> A:
     if isinstance(thing, ability):
         return thing
     chip = thing.profile.name if isinstance(thing, Chip) else "the chip of this program"
-    raise UnsupportedError(f"{wanted}: {chip} does not offer that ({ability.__name__}); leave it out")
+    why = thing.why_not.get(ability.__name__, "") if isinstance(thing, Chip) else ""
+    because = f": {why}" if why else ""
+    raise UnsupportedError(f"{wanted}: {chip} does not offer that ({ability.__name__}){because}; leave it out")

@@ -44,6 +44,11 @@ class DynapcnnChip(Chip):
     """
 
     lower_options: ClassVar[frozenset[str]] = frozenset({"calibration", "split", "readout"})
+    why_not: ClassVar[Mapping[str, str]] = {
+        "SeesPictures": "its events carry no value and its thresholds are constants, so that the largest and the "
+        "smallest grey level of a picture, and so the threshold, are out of reach; see docs/eye.md; convert the "
+        "pictures on the host"
+    }
 
     def __init__(self, name: str, coefficients: Coefficients | None = None) -> None:
         self.profile, self.coefficients = load_profile(name), coefficients

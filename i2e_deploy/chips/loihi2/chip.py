@@ -107,6 +107,10 @@ class Loihi2Chip(Chip):
         """See `ChecksStates`: headroom of the states, and what differs on Lava, in SLAYER, or from the float run."""
         from i2e_deploy.chips.loihi2.checks.calibration import calibration_findings
 
+        if isinstance(program, EyeProgram):  # frames are pictures: what the float network makes of them says nothing
+            late = np.zeros((len(frames), program.deciding.lag, *frames.shape[2:]), frames.dtype)
+            whole = np.concatenate([frames, late], axis=1)
+            return calibration_findings(program.network, whole, self.profile)
         if not isinstance(network, Network):
             return calibration_findings(_blocks(network), frames, self.profile)
         lowered = beside(network, frames, options.standard_neurons)
