@@ -10,6 +10,7 @@ import typer
 
 from i2e_deploy.cli.check_output import Output, output_of, print_check, with_codes
 from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP, STANDARD_HELP
+from i2e_deploy.cli.eye import Eye, eyed, read_given
 from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, read_input, takes_recordings
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def command(
         typer.Option(help="DYNAP-CNN: make the smallest changes after which it fits, in this new .safetensors file."),
     ] = None,
     standard: Annotated[bool, typer.Option("--standard", help=STANDARD_HELP)] = False,
+    eye: Eye = "",
     against: Annotated[
         str, typer.Option(help="A .nir file's judge: sinabs, spikingjelly (with --input), or a file of recorded data.")
     ] = "",
@@ -79,7 +81,8 @@ def command(
 
     told, step_us = output_of("json" if as_json else output_format, verbose), step_us or noted_step(model) or STEP_US
     if len(chip) > 1:
-        single = {"--split": split, "--apply": apply is not None, "--against": bool(against), "--standard": standard}
+        single = {"--split": split, "--apply": apply is not None, "--against": bool(against), "--standard": standard,
+                  "--eye": bool(eye)}  # fmt: skip
         _beside(model, chip, input_shape, read, inputs, step_us, reading, single, told)
     from i2e_deploy.chips import LowerOptions, get
     from i2e_deploy.cli.applying import apply_to_file
@@ -99,6 +102,8 @@ def command(
     elif not standard and (own := own_program(model, target, network)) is not None:
         program, options = own
     with working("checking"):
+        if eye and (program is not None or target.check(network, options).layers):
+            program = eyed(target, target.lower(network, options) if program is None else program, eye)
         report, costs = _check(target, network, program, options, inputs, step_us, reading)
         if model.suffix == ".nir" and inputs is not None and apply is None:
             report = replace(
@@ -157,7 +162,6 @@ def _check(
     """The check, with inputs also what a run on them shows and costs; `program`: integers that are made already."""
     from i2e_deploy.chips import Injection
     from i2e_deploy.chips.abilities import ChecksStates, PlacesByLoad
-    from i2e_deploy.cli.common import read_frames
 
     report, injection = chip.check(network, options, program), Injection(step_us=step_us)
     if inputs is None or not report.layers or (isinstance(chip, PlacesByLoad) and not report.fits):
@@ -168,7 +172,7 @@ def _check(
         report, trace = chip.check_under_load(network, program, given, options, injection)
         cores = {slot.layer: slot.core for slot in report.placement}
         return report, chip.costs(program, given, injection, trace, cores)
-    frames = read_frames(inputs, program.input_shape)
+    frames = read_given(inputs, program)
     if isinstance(chip, ChecksStates):
         report = replace(report, findings=(*report.findings, *chip.findings_on(network, frames, options, program)))
     return report, chip.costs(program, frames, injection)

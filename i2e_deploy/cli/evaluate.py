@@ -11,7 +11,7 @@ import typer
 from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP
 from i2e_deploy.cli.costs import COEFFICIENTS_HELP, print_costs
 from i2e_deploy.cli.deciding import ReadoutKind, decided
-from i2e_deploy.cli.eye import Eye, eyed, read_shown_samples, shown_of, unshown
+from i2e_deploy.cli.eye import Eye, eyed, read_shown_samples, refuse_float, shown_of, unshown
 from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, takes_recordings
 
 if TYPE_CHECKING:
@@ -121,7 +121,8 @@ def command(
     if scene:
         result, semantics = evaluate_scene(deployed.program, data, target, steps), "event"
     elif shown is not None:
-        pictures = read_shown_samples(Path(data), shown, limit, target)
+        refuse_float(shown, target)
+        pictures = read_shown_samples(Path(data), shown, limit)
         result = _evaluate(replace(deployed, program=shown), pictures, target, semantics, order, step_us, chain)
     else:
         say = console(stderr=True).print

@@ -24,8 +24,8 @@ Eye = Annotated[
     typer.Option(
         "--eye",
         metavar="S_TH0[,looks=N][,seed=N][,v]",
-        help="Loihi 2: I2E on the chip at this threshold, e.g. 0.12: inputs are pictures. looks=4: so many looks at each, "
-        "with moves drawn from seed. v: the host sends V instead of red, green, blue.",
+        help="Loihi 2: I2E on the chip at this threshold, e.g. 0.12: inputs are pictures. looks=4: so many looks at "
+        "each, with moves drawn from seed. v: the host sends V instead of red, green, blue.",
     ),
 ]
 
@@ -79,20 +79,49 @@ def read_shown(path: Path, shown: Shown) -> NDArray[np.uint8]:
     return read_pictures(path, shown.eye).images[:, None]
 
 
-def read_shown_samples(path: Path, shown: Shown, limit: int, targets: Sequence[str]) -> Samples:
-    """Pictures and labels for an evaluation.
+def read_given(path: Path, program: Program) -> Integers:
+    """Frames of a program; where it has an eye, of pictures."""
+    from i2e_deploy.cli.common import read_frames
 
-    Raises:
-        UnsupportedError: the float network is asked for, which takes frames.
+    shown = shown_of(program)
+    return read_frames(path, program.input_shape) if shown is None else shown.frames_of(read_shown(path, shown))
+
+
+def golden_pictures(program: Program, path: Path | None, seed: int) -> tuple[Integers, dict[str, int]]:
+    """Golden inputs of a program with an eye: pictures of a file, or random ones and their seed.
+
+    They go on until all that they cause has left the network.
     """
+    import numpy as np
+
+    from i2e_deploy.cli.golden_inputs import SAMPLES
+    from i2e_deploy.runtime.shown import Shown
+
+    shown = Shown(program)
+    if path is not None:
+        images, seeds = read_shown(path, shown), {}
+    else:
+        images = np.random.default_rng(seed).integers(0, 256, (SAMPLES, 1, *shown.input_shape)).astype(np.uint8)
+        seeds = {"golden pictures": seed}
+    frames = shown.frames_of(images)
+    late = np.zeros((len(frames), program.deciding.lag, *frames.shape[2:]), frames.dtype)
+    return np.concatenate([frames, late], axis=1), seeds
+
+
+def refuse_float(shown: Shown | None, targets: Sequence[str]) -> None:
+    """Raise UnsupportedError if the float network, which takes frames, is to run on pictures."""
+    if shown is not None and "float" in targets:
+        raise UnsupportedError(
+            "--target float takes frames, and a program with an eye pictures: run the network without the eye on what "
+            "`i2e-deploy convert` makes of them; the eye's events are the same"
+        )
+
+
+def read_shown_samples(path: Path, shown: Shown, limit: int) -> Samples:
+    """Pictures and labels for an evaluation."""
     from i2e_deploy.runtime import Samples
     from i2e_deploy.runtime.eye_pictures import read_pictures
 
-    if "float" in targets:
-        raise UnsupportedError(
-            "--target float takes frames, and a program with an eye pictures: evaluate the network without the eye on "
-            "what `i2e-deploy convert` makes of them; the eye's events are the same"
-        )
     pictures = read_pictures(path, shown.eye, limit)
     return Samples(pictures.images[:, None], pictures.labels)
 

@@ -10,7 +10,7 @@ import typer
 from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP
 from i2e_deploy.cli.costs import COEFFICIENTS_HELP, print_costs
 from i2e_deploy.cli.deciding import ReadoutKind, decided
-from i2e_deploy.cli.eye import Eye, eyed, read_shown, shown_of
+from i2e_deploy.cli.eye import Eye, eyed, read_shown, refuse_float, shown_of
 from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, read_input, takes_recordings
 from i2e_deploy.errors import InputError
 
@@ -82,20 +82,20 @@ def command(
     deployed = read_model_of(model, chip, input_shape, power, read)
     program = eyed(deployed.chip, decided(deployed.program, readout_kind), eye)
     shown = shown_of(program)
+    refuse_float(shown, [target])
     given = read_input(inputs, program.input_shape, reading) if shown is None else read_shown(inputs, shown)
     step_us = step_us or deployed.step_us or Injection().step_us
     injection = Injection(order, step_us)  # type: ignore[arg-type]  # it checks
     spread = costs = None
     with working(f"running on {target}"):
         if target == FLOAT:
-            trace = run_float(deployed.network, shown or program, program.in_steps(given, step_us))
+            trace = run_float(deployed.network, program, program.in_steps(given, step_us))
         else:
             trace = (shown or program).run_on(target, given, semantics, injection)
         if spread_of:
             spread = require(program, VariesOpenPoints, "--bound").bound(given, injection)
         if target == "simulator":
-            frames = given if shown is None else shown.frames_of(given)
-            costs = deployed.chip.costs(program, frames, injection, trace, deployed.cores)
+            costs = deployed.chip.costs(program, given, injection, trace, deployed.cores)
     with working(f"writing {out}"):
         write_arrays(out, trace.arrays(state))
     _tell(program, trace, spread, costs, out, as_json)
