@@ -20,6 +20,7 @@ from i2e_deploy.chips.loihi2.lowering.quantise import ONCE
 from i2e_deploy.chips.loihi2.neuron import Reset
 from i2e_deploy.chips.loihi2.program import SOURCE, Block, BlockNetwork, Connection, CubaLif
 from i2e_deploy.chips.loihi2.programmable import ProgrammableLif
+from i2e_deploy.chips.loihi2.relay import Relay
 from i2e_deploy.errors import InputError, UnsupportedError
 
 #: A decay that keeps nothing.
@@ -107,6 +108,8 @@ def _silent_step(stream: Stream, network: BlockNetwork) -> dict[str, NDArray[np.
 def _lost(block: Block, t: int) -> set[str]:
     """State variables of which step t keeps nothing: a reset begins it, or they decay at once."""
     neuron = block.neuron
+    if isinstance(neuron, Relay):
+        return set(neuron.variables)
     if not isinstance(neuron, (CubaLif, ProgrammableLif)):
         return set()
     if neuron.reset is not None and t % neuron.reset.interval == neuron.reset.offset % neuron.reset.interval:

@@ -1,4 +1,4 @@
-"""The neuron that all arithmetic of the eye is made of: it sends what arrives in a step, rectified, and forgets it."""
+"""What all arithmetic of the eye is made of: neurons without memory, and synapses between the same places."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from i2e_deploy.chips.loihi2.neuron import Ints
 from i2e_deploy.chips.loihi2.program import Block, Connection, ConvSynapse, CubaLif
-from i2e_deploy.chips.loihi2.programmable import ProgrammableLif
+from i2e_deploy.chips.loihi2.relay import Relay
 from i2e_deploy.network.op import Shape
 
 #: What a weight of 1 is written as: weights of both signs are even on the chip.
@@ -17,12 +17,9 @@ LEVELS, LEVEL_BITS = 256, 9
 ALL = np.array([4096])
 
 
-def relay() -> ProgrammableLif:
-    """Sends max(0, sum of what arrives / UNIT) as one message, and nothing else is left of it in the next step.
-
-    As many spikes as thresholds fit is the whole quotient, so a value of up to 131,071 passes exactly.
-    """
-    return ProgrammableLif(ALL, ALL, np.array([UNIT]), after_spike="none", max_spikes="any", fires=">=")
+def relay() -> Relay:
+    """Sends max(0, sum of what arrives) / UNIT in the same step, and keeps nothing."""
+    return Relay(UNIT.bit_length() - 1, LEVEL_BITS, lowest=np.zeros(1, np.int64))
 
 
 def detector() -> CubaLif:
