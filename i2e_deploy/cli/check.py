@@ -12,6 +12,7 @@ from i2e_deploy.cli.boards import BoardFile, as_answered
 from i2e_deploy.cli.boards import told as told_of
 from i2e_deploy.cli.check_output import Output, output_of, print_check, with_codes
 from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP, STANDARD_HELP
+from i2e_deploy.cli.eye import Eye, eyed, read_given
 from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, read_input, takes_recordings
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def command(
         typer.Option(help="DYNAP-CNN: make the smallest changes after which it fits, in this new .safetensors file."),
     ] = None,
     standard: Annotated[bool, typer.Option("--standard", help=STANDARD_HELP)] = False,
+    eye: Eye = "",
     against: Annotated[
         str, typer.Option(help="A .nir file's judge: sinabs, spikingjelly (with --input), or a file of recorded data.")
     ] = "",
@@ -100,6 +102,7 @@ def command(
             "--board-file": board_file is not None,
             "--board": bool(board),
             "--picture": picture is not None,
+            "--eye": bool(eye),
         }
         _beside(model, chip, input_shape, read, inputs, step_us, reading, single, told)
     from i2e_deploy.chips import LowerOptions, get
@@ -122,6 +125,8 @@ def command(
     elif not standard and (own := own_program(model, target, network)) is not None:
         program, options = own
     with working("checking"):
+        if eye and (program is not None or target.check(network, options).layers):
+            program = eyed(target, target.lower(network, options) if program is None else program, eye)
         report, costs = _check(target, network, program, options, inputs, step_us, reading)
         report = on_board(report, target, network, program, options, board)
         draw_placement(report, target, costs, picture)
@@ -182,7 +187,6 @@ def _check(
     """The check, with inputs also what a run on them shows and costs; `program`: integers that are made already."""
     from i2e_deploy.chips import Injection
     from i2e_deploy.chips.abilities import ChecksStates, PlacesByLoad
-    from i2e_deploy.cli.common import read_frames
 
     report, injection = chip.check(network, options, program), Injection(step_us=step_us)
     if inputs is None or not report.layers or (isinstance(chip, PlacesByLoad) and not report.fits):
@@ -193,7 +197,7 @@ def _check(
         report, trace = chip.check_under_load(network, program, given, options, injection)
         cores = {slot.layer: slot.core for slot in report.placement}
         return report, chip.costs(program, given, injection, trace, cores)
-    frames = read_frames(inputs, program.input_shape)
+    frames = read_given(inputs, program)
     if isinstance(chip, ChecksStates):
         report = replace(report, findings=(*report.findings, *chip.findings_on(network, frames, options, program)))
     return report, chip.costs(program, frames, injection)

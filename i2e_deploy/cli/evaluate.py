@@ -13,6 +13,7 @@ from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP
 from i2e_deploy.cli.costs import COEFFICIENTS_HELP, print_costs
 from i2e_deploy.cli.deciding import ReadoutKind, decided
 from i2e_deploy.cli.jobs import results_of_job
+from i2e_deploy.cli.eye import Eye, eyed, read_shown_samples, refuse_float, shown_of, unshown
 from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, takes_recordings
 from i2e_deploy.errors import InputError
 
@@ -79,6 +80,7 @@ def command(
     power: Power = None,
     board_file: BoardFile = None,
     readout_kind: ReadoutKind = "",
+    eye: Eye = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     reading: Reading = NOTHING_SAID,
 ) -> None:
@@ -123,6 +125,8 @@ def command(
         raise InputError(f"--board-file {board_file}: a board has no time steps; add --semantics event")
     deployed = on_board(read_model_of(model, chip[0] if chip else None, input_shape, power, read), board_file)
     deployed = replace(deployed, program=decided(deployed.program, readout_kind))
+    deployed = replace(deployed, program=eyed(deployed.chip, deployed.program, eye))
+    shown = shown_of(deployed.program)
     scene = is_scene(deployed.program, data)
     if not Path(data).is_dir():
         reading.refuse(f"{data} is no folder of them")
@@ -130,6 +134,10 @@ def command(
         raise InputError("--chain: a scene is one sample on a board; give recordings or frames")
     if scene:
         result, semantics = evaluate_scene(deployed.program, data, target, steps), "event"
+    elif shown is not None:
+        refuse_float(shown, target)
+        pictures = read_shown_samples(Path(data), shown, limit)
+        result = _evaluate(replace(deployed, program=shown), pictures, target, semantics, order, step_us, chain)
     else:
         say = console(stderr=True).print
         shape = tuple(deployed.program.input_shape)
@@ -225,7 +233,8 @@ def _evaluate(
             model.program, samples.frames, samples.labels, target, semantics, progress=lambda n, _: advance(n, ""),
             injection=injection, network=model.network, recordings=samples.recordings, chain=chain,
         )  # fmt: skip
-    costs = model.chip.costs(model.program, samples.frames[:ESTIMATED], injection, cores=model.cores)
+    program, frames = unshown(model.program, samples.frames[:ESTIMATED])
+    costs = model.chip.costs(program, frames, injection, cores=model.cores)
     return replace(result, costs=costs)
 
 

@@ -6,14 +6,18 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from i2e_deploy.chips.base import Program
 from i2e_deploy.chips.deciding import Deciding
+from i2e_deploy.chips.eye import Eye
+from i2e_deploy.chips.loihi2.eye.shown import frames_of
 from i2e_deploy.chips.loihi2.formats.program_file import to_tensors
 from i2e_deploy.chips.loihi2.program import BlockNetwork
 from i2e_deploy.chips.options import Engine, Injection
 from i2e_deploy.chips.session import Session
 from i2e_deploy.chips.trace import Integers, States, Trace
+from i2e_deploy.errors import InputError
 from i2e_deploy.events.array import Events
 from i2e_deploy.text import LayerLine
 
@@ -106,3 +110,46 @@ class LoihiProgram(Program):
     def to_tensors(self) -> tuple[dict[str, Integers], dict[str, Any]]:
         """See `Program.to_tensors`."""
         return to_tensors(self.network)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class EyeProgram(LoihiProgram):
+    """A program that makes the events of pictures itself; see `TakesPictures` and `loihi2.eye`.
+
+    Raises:
+        InputError: the network has no eye.
+    """
+
+    def __post_init__(self) -> None:
+        if self.network.eye is None:
+            raise InputError("the network has no eye: give it one (Loihi2Chip.with_eye)")
+
+    @property
+    def eye(self) -> Eye:
+        """See `TakesPictures.eye`."""
+        assert self.network.eye is not None
+        return self.network.eye
+
+    def frames_of(self, images: NDArray[np.uint8] | NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+        """See `TakesPictures.frames_of`."""
+        return frames_of(self.eye, images)
+
+    def see(
+        self,
+        images: NDArray[np.uint8] | NDArray[np.floating[Any]],
+        semantics: str = "timestep",
+        engine: Engine = "fast",
+    ) -> Trace:
+        """See `TakesPictures.see`."""
+        frames, deciding = self.frames_of(images), self.deciding
+        later = np.zeros((len(frames), deciding.lag, *frames.shape[2:]), frames.dtype)
+        read = self.run(frames, semantics, engine).read
+        from i2e_deploy.chips.loihi2.engine.run import run
+
+        whole = run(self.network, np.concatenate([frames, later], axis=1), semantics, engine)
+        return replace(whole, read=read)
+
+
+def program_of(network: BlockNetwork) -> LoihiProgram:
+    """The program of integer blocks, with an eye or without."""
+    return LoihiProgram(network) if network.eye is None else EyeProgram(network)
