@@ -12,6 +12,7 @@ A chip has an ability when it has the methods; it declares nothing, and nobody a
 | `ReadsWithOptions` | chip | `--read NAME=VALUE`: what these files leave open |
 | `RunsRecordings` | program | recordings in their own order and at their own times |
 | `VariesOpenPoints` | program | `simulate --bound`: how far undocumented points move the output |
+| `ShowsConnections` | program | `evaluate --neurobench`: its weights, neurons and what reaches them, to be counted |
 | `HasCamera` | program | `live --target board`, `evaluate ... SCENE`: the chip's own camera feeds its cores |
 """
 
@@ -25,6 +26,7 @@ from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
 from i2e_deploy.chips.base import Chip, Program
 from i2e_deploy.chips.check import CheckReport, Finding
+from i2e_deploy.chips.connections import Connection, Population
 from i2e_deploy.chips.integers import AnyNetwork, IntegerNetwork
 from i2e_deploy.chips.options import PLAIN, Engine, Injection, LowerOptions
 from i2e_deploy.chips.trace import Integers, States, Trace
@@ -224,6 +226,25 @@ class VariesOpenPoints(Protocol):
 
     def bound(self, given: Integers | Events, options: Injection) -> Any:
         """Run every alternative: `variants` (name, changed, largest_shift), `samples`, `firm`, `to_dict()`."""
+
+
+@runtime_checkable
+class ShowsConnections(Protocol):
+    """A program that shows what its layers are made of, so that figures can count it."""
+
+    def connections(self) -> Sequence[Connection]:
+        """All synapses, layer by layer."""
+
+    def populations(self) -> Sequence[Population]:
+        """All neurons, in network order."""
+
+    def reaching(self, frames: Integers, spikes: Mapping[str, Integers]) -> Sequence[Integers]:
+        """What reaches each of `connections` in every step, [B, T, *shape].
+
+        Args:
+            frames: as `Program.run` takes them, [B, T, *input_shape].
+            spikes: `Trace.spikes` of that run.
+        """
 
 
 class Seen(Protocol):
