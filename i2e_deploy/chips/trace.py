@@ -146,6 +146,22 @@ class Trace:
         output = self.read if lagged and self.read is not None else self.output
         return int((~output.any(axis=(1, 2))).sum()) if self.deciding.of_spikes else 0
 
+    def quiet_layers(self) -> tuple[str, ...]:
+        """Names of the layers that were seen and in which nothing fired in the whole run, in network order.
+
+        An output that is read by its state, or as a value, need not fire and is never among them.
+        """
+        held = "" if self.deciding.of_spikes else self.deciding.layer or next(reversed([*self.spikes]), "")
+        return tuple(name for name in self.spikes if name != held and not self._fired(name))
+
+    def _fired(self, name: str) -> bool:
+        counts = self.counts.get(name)
+        if counts is not None and "spikes" not in self.uncounted and counts.spikes:
+            return True
+        if self.events is not None and name in self.events:
+            return len(self.events[name]) > 0
+        return bool(np.any(self.spikes[name]))
+
     def activity(self) -> dict[str, dict[str, int]]:
         """What was counted, totals per layer that was seen: spikes, and where the target counts them the rest."""
         counted = {

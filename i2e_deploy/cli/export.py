@@ -100,14 +100,15 @@ def command(
         written = bundle.write(
             out, target, network, frames, provenance=provenance, semantics=semantics, lowered=lowered, step_us=step_us
         )
-    if silent := silent_layers(written.golden, written.program):
+    silent = silent_layers(written.golden, written.program)
+    if silent:
         console(stderr=True).print(
             f"nothing fires in {', '.join(silent)} on the golden inputs, so that they prove little there: "
             "give frames that the network responds to with --input"
         )
     report = _report(written)
     if as_json:
-        print_json({"bundle": str(out), "report": report, "manifest": dict(written.manifest)})
+        print_json({"bundle": str(out), "report": report, "silent": list(silent), "manifest": dict(written.manifest)})
     else:
         console().print(f"wrote {out}: {len(written.program.layer_names)} layers for {chip}; look at {report or out}")
 

@@ -119,6 +119,7 @@ def _tell(program: Program, trace: Trace, spread: Any, costs: Costs | None, out:
     from dataclasses import asdict
 
     from i2e_deploy.cli.common import console, print_json
+    from i2e_deploy.runtime.vacuous import vacuous
 
     if as_json:
         print_json({
@@ -126,6 +127,8 @@ def _tell(program: Program, trace: Trace, spread: Any, costs: Costs | None, out:
             "decisions": trace.decisions().tolist(),
             "readout": str(trace.deciding),
             "ties": trace.ties(),
+            "silent": trace.silent(),
+            "quiet": list(trace.quiet_layers()),
             "layers": trace.activity() if not trace.counts else {n: asdict(c) for n, c in trace.counts.items()},
             "not_reported": list(trace.unseen.values()),
             "incidents": dict(trace.incidents),
@@ -139,9 +142,10 @@ def _tell(program: Program, trace: Trace, spread: Any, costs: Costs | None, out:
         print_costs(costs, console())
     if spread is not None:
         _print_bound(spread)
-    if ties := trace.ties():
-        console().print(f"{ties} of {trace.decisions().size} decisions are ties: the lowest class number is taken")
-    console().print(f"decisions {trace.decisions().tolist()} ({trace.deciding.describe()}); wrote {out}")
+    samples, decisions = len(trace.output), trace.decisions()
+    for line in vacuous(samples, decisions.size, trace.silent(), trace.ties(), trace.quiet_layers()):
+        console().print(line)
+    console().print(f"decisions {decisions.tolist()} ({trace.deciding.describe()}); wrote {out}")
 
 
 def _print_activity(program: Program, trace: Trace) -> None:

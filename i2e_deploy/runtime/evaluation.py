@@ -13,6 +13,7 @@ from i2e_deploy.chips.costs import Costs
 from i2e_deploy.chips.trace import Power
 from i2e_deploy.runtime.agreement import Agreement
 from i2e_deploy.runtime.interval import wilson
+from i2e_deploy.runtime.vacuous import vacuous
 from i2e_deploy.text import aligned, counted, said
 
 #: `Evaluation.order` of recordings that ran as they were recorded.
@@ -40,6 +41,7 @@ class TargetResult:
         incidents: irregularities, counted by kind.
         ties: decisions between classes with equal scores: the lowest number was taken.
         silent: samples on which no output fired, where spikes decide.
+        quiet: layers in which nothing fired on any sample, see `Trace.quiet_layers`.
     """
 
     target: str
@@ -54,6 +56,7 @@ class TargetResult:
     incidents: Mapping[str, int] = field(default_factory=dict)
     ties: int = 0
     silent: int = 0
+    quiet: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return said(self, self.verdict, counted(self.samples, "sample"))
@@ -115,8 +118,6 @@ class TargetResult:
     @property
     def remarks(self) -> list[str]:
         """What a reader of the accuracy must know of the decisions, a line each."""
-        tied = f"{self.ties} of {self.total} decisions are ties: the lowest class number was taken"
-        silent = f"no output fired on {self.silent} of {self.samples} samples"
         left = {layer: sum(counts.get(word, 0) for word in OUT_OF_WORD) for layer, counts in self.activity.items()}
         beyond = [
             f"layer {layer!r}: {count} updates left the chip's state words, where a float network goes on: scale the "
@@ -124,7 +125,7 @@ class TargetResult:
             for layer, count in left.items()
             if count
         ]
-        return [*(line for line, count in ((silent, self.silent), (tied, self.ties)) if count), *beyond]
+        return [*vacuous(self.samples, self.total, self.silent, self.ties, self.quiet), *beyond]
 
     @property
     def per_sample(self) -> dict[str, dict[str, float]]:
@@ -149,6 +150,7 @@ class TargetResult:
             "incidents": dict(self.incidents),
             "ties": self.ties,
             "silent": self.silent,
+            "quiet": list(self.quiet),
             "remarks": self.remarks,
         }
 

@@ -188,6 +188,7 @@ class _Part:
     incidents: Mapping[str, int]
     ties: int
     silent: int
+    quiet: tuple[str, ...]
 
 
 def _check_labels(labels: NDArray[np.int64] | None, trace: Trace) -> None:
@@ -210,7 +211,7 @@ def _keep(trace: Trace, seconds: float) -> _Part:
     unseen, classes = tuple(trace.unseen.values()), trace.scores().shape[-1]
     return _Part(
         trace.decisions(), classes, seconds, trace.activity(), unseen, trace.power, trace.incidents, trace.ties(),
-        trace.silent(),
+        trace.silent(), trace.quiet_layers(),
     )  # fmt: skip
 
 
@@ -242,6 +243,7 @@ def _join(name: str, parts: Sequence[_Part], labels: NDArray[np.int64] | None) -
         incidents=dict(incidents),
         ties=sum(part.ties for part in parts),
         silent=sum(part.silent for part in parts),
+        quiet=tuple(name for name in parts[0].quiet if all(name in part.quiet for part in parts)),
     )
 
 
