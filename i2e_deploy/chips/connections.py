@@ -52,7 +52,7 @@ class Population:
     __repr__ = record_repr
 
 
-def as_stored(values: Integers, even: bool = False) -> NDArray[np.signedinteger]:
+def as_stored(values: Integers, even: bool = False) -> Integers:
     """Integers in the smallest signed dtype that holds them.
 
     Args:

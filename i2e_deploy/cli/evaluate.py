@@ -61,6 +61,9 @@ def command(
     limit: Annotated[int, typer.Option(min=0, help="At most so many samples; 0 = all.")] = 0,
     junit: Annotated[Path | None, typer.Option(help="Write JUnit XML here.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write a self-contained page here.")] = None,
+    neurobench: Annotated[
+        Path | None, typer.Option(help="Write footprint, sparsity, operations and memory here, as NeuroBench has them.")
+    ] = None,
     keep: Annotated[bool, typer.Option(help="Leave the result in the bundle, for its report.")] = True,
     min_accuracy: Annotated[float, typer.Option(min=0, max=1, help="Fail below this share of right decisions.")] = 0,
     min_agreement: Annotated[
@@ -92,7 +95,7 @@ def command(
     """
     if len(chip) > 1:
         single = {"--html": html is not None, "--junit": junit is not None, "--power-coefficients": power is not None,
-                  "--chain": chain}  # fmt: skip
+                  "--chain": chain, "--neurobench": neurobench is not None}  # fmt: skip
         each = _beside(model, data, chip, target, (input_shape, read), (steps, limit), (semantics, order, step_us),
                        readout_kind, single, as_json)  # fmt: skip
         _refuse(
@@ -112,6 +115,10 @@ def command(
     scene = is_scene(deployed.program, data)
     if not Path(data).is_dir():
         reading.refuse(f"{data} is no folder of them")
+    if neurobench is not None:
+        from i2e_deploy.chips.abilities import ShowsConnections, require
+
+        require(deployed.program, ShowsConnections, "--neurobench")
     if scene and chain:
         raise InputError("--chain: a scene is one sample on a board; give recordings or frames")
     if scene:
@@ -126,6 +133,10 @@ def command(
     if junit is not None:
         with replacing(junit) as temporary:
             temporary.write_text(junit_xml(result, min_accuracy, min_agreement), encoding="utf-8")
+    if neurobench is not None:
+        from i2e_deploy.cli.neurobench import write_neurobench
+
+        write_neurobench(neurobench, result, deployed, model, None if scene else samples.frames)
     if as_json:
         print_json(result.to_dict())
     else:

@@ -134,7 +134,9 @@ class Trained:
             for each in self.populations:
                 membranes[each.layer].append(states[each.layer][each.membrane])
         layers = {INPUT: frames, **{name: np.concatenate(rows, axis=1) for name, rows in parts.items()}}
-        return Ran({each.layer: layers[each.layer] for each in self.populations}, [layers[n] for n in feeding], membranes)
+        return Ran(
+            {each.layer: layers[each.layer] for each in self.populations}, [layers[n] for n in feeding], membranes
+        )
 
 
 def neurobench_figures(

@@ -21,7 +21,7 @@ from i2e_deploy.chips.truenorth.runnable import TrueNorthProgram
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.network import from_snntorch
 from i2e_deploy.runtime.neurobench import Deployed, Trained, neurobench_figures
-from i2e_deploy.runtime.neurobench_model import neurobench_model
+from i2e_deploy.runtime.neurobench_harness import neurobench_model
 
 pytest.importorskip("neurobench")
 snntorch = pytest.importorskip("snntorch")
@@ -61,6 +61,7 @@ def assert_program(program: Program, frames: Any, semantics: str = "timestep") -
     assert theirs["ClassificationAccuracy"] == 1.0
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(programs(), st.integers(0, 2**32 - 1))
 def test_the_harness_counts_a_speck_program_as_we_do(program: Any, seed: int) -> None:
@@ -146,5 +147,5 @@ def test_refusals() -> None:
 
 
 def test_a_program_that_does_not_show_its_connections_is_refused() -> None:
-    with pytest.raises(UnsupportedError, match="NeuroBench's figures.*ShowsConnections"):
+    with pytest.raises(UnsupportedError, match=r"NeuroBench's figures.*ShowsConnections"):
         Deployed(TrueNorthProgram(draw_program(0)))

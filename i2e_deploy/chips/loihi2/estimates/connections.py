@@ -61,7 +61,7 @@ def _computes(synapse: ConvSynapse | DenseSynapse, shape: tuple[int, ...]) -> tu
     return Conv2d(weight, None, synapse.stride, synapse.padding, synapse.dilation, synapse.groups), tuple(shape)
 
 
-def _stored(block: Block) -> dict[str, np.ndarray]:
+def _stored(block: Block) -> dict[str, Integers]:
     """Arrays of integers by name."""
     found = {} if block.bias is None else {"bias": as_stored(block.bias)}
     delays = [c.synapse.delay for c in block.connections if c.synapse is not None and c.synapse.delay is not None]
