@@ -111,6 +111,7 @@ def settings() -> list[Any]:
         i2e.training.SlayerConfig(),
         i2e.training.Timing(),
         i2e.training.TrainConfig(),
+        i2e.training.data.Augmentation(True, 4, 0.5),
     ]
 
 

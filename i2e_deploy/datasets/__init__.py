@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from i2e_deploy.lazy import offer
 
 if TYPE_CHECKING:
+    from i2e_deploy.datasets.card import Card as Card
     from i2e_deploy.datasets.class_folders import find_recordings as find_recordings
     from i2e_deploy.datasets.executors import Executor as Executor
     from i2e_deploy.datasets.item import decode_item as decode_item
@@ -35,6 +36,7 @@ else:
     __getattr__, __dir__, __all__ = offer(
         __name__,
         {
+            "card": "Card",
             "class_folders": "find_recordings",
             "executors": "Executor",
             "item": "decode_item encode_item",

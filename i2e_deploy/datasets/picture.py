@@ -94,6 +94,23 @@ def decode_picture(data: bytes, resize: Resize, where: str = "image") -> NDArray
             raise FileFormatError(f"{where}: is not a whole picture ({reason})") from None
 
 
+def picture_size(data: bytes, where: str = "image") -> tuple[int, int]:
+    """(width, height) that the head of an image file states, as it is stored; nothing is decoded.
+
+    Raises:
+        MissingDependency: Pillow is not installed.
+        FileFormatError: not an image of a known format.
+    """
+    image_module = pillow()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            width, height = image_module.open(io.BytesIO(data), formats=FORMATS).size
+        except Exception as error:  # as in `decode_picture`
+            raise FileFormatError(f"{where}: is not a whole picture ({type(error).__name__})") from None
+    return int(width), int(height)
+
+
 def resize_pixels(pixels: NDArray[np.uint8], resize: Resize) -> NDArray[np.uint8]:
     """uint8 RGB [H, W, 3] at the wanted size.
 

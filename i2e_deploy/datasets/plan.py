@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Literal
 
 from i2e_deploy.conversion.threshold import as_ratio
 from i2e_deploy.conversion.vectors import DEFAULT_ORDER, saccades
+from i2e_deploy.datasets.listing import list_names
 from i2e_deploy.datasets.picture import ENDINGS, Resize
 from i2e_deploy.errors import InputError
 
@@ -22,9 +24,6 @@ from i2e_deploy.errors import InputError
 OnBroken = Literal["skip", "fail"]
 #: Changes when a new version would write other bytes for the same settings.
 FORMAT = 1
-#: First folders that name a split; Hugging Face finds them in the names of the shards.
-SPLITS = ("train", "test", "validation", "val")
-UNLABELLED = -1
 
 
 @dataclass(frozen=True)
@@ -105,59 +104,32 @@ class Plan:
         }
 
 
-def make_plan(names: list[str], settings: Settings) -> Plan:
+def make_plan(names: list[str], settings: Settings, class_of: Mapping[str, str] | None = None) -> Plan:
     """Cut the names, split by split, into shards `<split>-NNNNN-of-NNNNN.parquet`.
+
+    Args:
+        names: of the pictures.
+        settings: how they are converted.
+        class_of: name of the class of each; None: its last folder.
 
     Raises:
         InputError: no names, or two equal ones.
     """
-    ordered = sorted(names)
-    if not ordered:
+    if not names:
         raise InputError(f"no image found: files must end in {', '.join(ENDINGS)}")
-    if len(set(ordered)) != len(ordered):
-        raise InputError("two images have the same name")
-    divided = _split_folders(ordered)
-    class_of = {name: _class_of(name, divided) for name in ordered}
-    classes = tuple(sorted(set(class_of.values()) - {""}, key=_class_order))
-    labels = {"": UNLABELLED, **{name: index for index, name in enumerate(classes)}}
-    splits: dict[str, list[str]] = {}
-    for name in ordered:
-        splits.setdefault(_split_of(name, divided), []).append(name)
+    listing = list_names(names, "last", class_of)
+    splits: dict[str, list[int]] = {}
+    for index, split in enumerate(listing.splits):
+        splits.setdefault(split, []).append(index)
     shards = []
     for split, members in splits.items():
         count = -(-len(members) // settings.shard_items)
         for index in range(count):
-            part = tuple(members[index * settings.shard_items : (index + 1) * settings.shard_items])
+            part = members[index * settings.shard_items : (index + 1) * settings.shard_items]
             file = f"{split}-{index:05d}-of-{count:05d}.parquet"
-            shards.append(Shard(file, part, tuple(labels[class_of[name]] for name in part)))
-    text = json.dumps([FORMAT, settings.record(), ordered])
-    return Plan(settings, classes, tuple(shards), hashlib.sha256(text.encode()).hexdigest())
-
-
-def _split_folders(names: list[str]) -> frozenset[str]:
-    """First folders that are splits: called train, test, ... and holding folders, or with none but such beside them.
-
-    A folder `train` of pictures beside `bus` and `car` is a class.
-    """
-    folders = [name.split("/")[:-1] for name in names]
-    firsts = {parts[0] for parts in folders if parts}
-    holding = {parts[0] for parts in folders if len(parts) > 1}
-    return frozenset(firsts & set(SPLITS) if firsts <= set(SPLITS) else firsts & set(SPLITS) & holding)
-
-
-def _split_of(name: str, splits: frozenset[str]) -> str:
-    first, _, rest = name.partition("/")
-    return first if rest and first in splits else "all"
-
-
-def _class_of(name: str, splits: frozenset[str]) -> str:
-    """The last folder, unless it is the split."""
-    folders = name.split("/")[:-1]
-    if len(folders) == 1 and folders[0] in splits:
-        return ""
-    return folders[-1] if folders else ""
-
-
-def _class_order(name: str) -> tuple[bool, int, str]:
-    """Numbers by value, then words: class '10' comes after '9'."""
-    return (False, int(name), name) if name.isascii() and name.isdigit() else (True, 0, name)
+            labels = tuple(int(listing.labels[i]) for i in part)
+            shards.append(Shard(file, tuple(listing.names[i] for i in part), labels))
+    record: list[Any] = [FORMAT, settings.record(), list(listing.names)]
+    if class_of is not None:
+        record.append([class_of[name] for name in listing.names])
+    return Plan(settings, listing.classes, tuple(shards), hashlib.sha256(json.dumps(record).encode()).hexdigest())

@@ -6,6 +6,7 @@ from i2e_deploy.lazy import offer
 
 if TYPE_CHECKING:
     from i2e_deploy.training import bptt as bptt
+    from i2e_deploy.training import data as data
     from i2e_deploy.training import slayer as slayer
     from i2e_deploy.training.asynchronous import FinetuneConfig as FinetuneConfig
     from i2e_deploy.training.asynchronous import event_counts as event_counts
@@ -34,7 +35,7 @@ else:
     __getattr__, __dir__, __all__ = offer(
         __name__,
         {
-            "": "bptt slayer",
+            "": "bptt data slayer",
             "asynchronous": "FinetuneConfig event_counts finetune",
             "augment": "Deformation deform",
             "digit_data": "digit_sets",

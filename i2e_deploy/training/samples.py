@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from i2e_deploy.datasets.card import Card
 from i2e_deploy.events.array import Events
 from i2e_deploy.text import record_repr
 
@@ -58,6 +59,7 @@ class TrainingData:
         steps: T.
         step_us: length of a step; None where the data do not say it.
         notes: what was chosen or assumed, a line each.
+        preprocessing, split: see `datasets.Card`.
     """
 
     train: Samples
@@ -67,5 +69,12 @@ class TrainingData:
     steps: int
     step_us: int | None = None
     notes: tuple[str, ...] = ()
+    preprocessing: Mapping[str, Any] = field(default_factory=dict)
+    split: Mapping[str, Any] = field(default_factory=dict)
 
     __repr__ = record_repr
+
+    @property
+    def card(self) -> Card:
+        """What is kept with a network that was trained on it."""
+        return Card(self.classes, self.input_shape, self.steps, self.step_us, self.preprocessing, self.split)

@@ -1,0 +1,115 @@
+"""Random changes of training samples: the same move of a picture, of frames, or of events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from i2e_deploy.errors import InputError
+from i2e_deploy.events.array import Events
+
+if TYPE_CHECKING:
+    from i2e_deploy.training.augment import Deformation
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Ranges of what is drawn anew for each sample and epoch; by default nothing is.
+
+    Args:
+        flip: half of the samples are mirrored, left to right.
+        shift: pixels to either side and up or down; pictures repeat their edge, frames and events leave it empty.
+        drop: greatest share of a sample's events that is left out at random, 0 to 1.
+        deformation: of pictures, which then are grey and black outside (`training.Deformation`).
+
+    Raises:
+        InputError: a value out of range.
+    """
+
+    flip: bool = False
+    shift: int = 0
+    drop: float = 0.0
+    deformation: Deformation | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.shift <= 4096 or not 0 <= self.drop <= 1:
+            raise InputError(f"shift is {self.shift}, drop {self.drop}: give 0 to 4096 pixels and a share from 0 to 1")
+
+
+@dataclass(frozen=True)
+class Move:
+    """What was drawn for a sample: mirrored or not, pixels right and down, and the share of events to drop."""
+
+    flip: bool
+    right: int
+    down: int
+    drop: float
+
+
+def draw_move(ranges: Augmentation, rng: np.random.Generator) -> Move:
+    """Always the same number of draws, so that what is drawn after it does not depend on the ranges."""
+    flip, across, along, share = rng.random(4)
+    width = 2 * ranges.shift + 1
+    return Move(
+        ranges.flip and flip < 0.5,
+        int(across * width) - ranges.shift,
+        int(along * width) - ranges.shift,
+        ranges.drop * share,
+    )
+
+
+def moved_picture(pixels: NDArray[np.uint8], move: Move) -> NDArray[np.uint8]:
+    """uint8 [H, W, C], mirrored and shifted; the edge is repeated."""
+    height, width = pixels.shape[:2]
+    rows = np.clip(np.arange(height) - move.down, 0, height - 1)
+    columns = np.clip(np.arange(width) - move.right, 0, width - 1)
+    return pixels[rows][:, columns[::-1] if move.flip else columns]
+
+
+def moved_frames(frames: NDArray[Any], move: Move, rng: np.random.Generator) -> NDArray[Any]:
+    """Unsigned integers [T, C, H, W], mirrored and shifted, and thinned event by event."""
+    height, width = frames.shape[2:]
+    made = np.zeros_like(frames)
+    across, along = min(abs(move.right), width), min(abs(move.down), height)
+    to_x, from_x = _halves(move.right, across, width)
+    to_y, from_y = _halves(move.down, along, height)
+    made[..., to_y, to_x] = frames[..., from_y, from_x]
+    if move.flip:
+        made = made[..., ::-1].copy()
+    if move.drop:
+        there = np.nonzero(made)
+        made[there] = rng.binomial(made[there].astype(np.int64), 1 - move.drop).astype(made.dtype)
+    return made
+
+
+def moved_events(events: Events, move: Move, height: int, width: int, rng: np.random.Generator) -> Events:
+    """Events on `width` x `height` pixels, shifted and mirrored as by `moved_frames`; those that leave are gone."""
+    made = events.copy()
+    x, y = events["x"].astype(np.int64) + move.right, events["y"].astype(np.int64) + move.down
+    kept = (x >= 0) & (x < width) & (y >= 0) & (y < height)
+    if move.drop:
+        kept &= rng.random(len(events)) >= move.drop
+    made["x"][kept], made["y"][kept] = (width - 1 - x if move.flip else x)[kept], y[kept]
+    return made[kept]
+
+
+def deformed(pixels: NDArray[np.uint8], ranges: Deformation, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """uint8 [H, W, C] to uint8 [H, W, 1]: the greatest colour of each pixel, which is all that I2E sees, deformed."""
+    import torch
+
+    from i2e_deploy.training.augment import deform
+
+    generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
+    value = torch.from_numpy(np.ascontiguousarray(pixels[..., :3].max(axis=2)))
+    made: NDArray[np.uint8] = deform(value[None], ranges, generator)[0].numpy()
+    return made[..., None]
+
+
+def _halves(move: int, size: int, length: int) -> tuple[slice, slice]:
+    """Where to and where from along one axis."""
+    if move >= 0:
+        return slice(size, length), slice(0, length - size)
+    return slice(0, length - size), slice(size, length)

@@ -1,0 +1,163 @@
+"""Pictures as samples: decoded and converted when a batch is asked for, with new draws in each epoch."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from i2e_deploy.conversion.stream import SACCADE_US
+from i2e_deploy.conversion.threshold import as_ratio
+from i2e_deploy.datasets.listing import Listing, list_names
+from i2e_deploy.datasets.name_table import read_table, rows_of
+from i2e_deploy.datasets.picture import Resize, decode_picture, picture_size
+from i2e_deploy.datasets.seeing import Seeing
+from i2e_deploy.datasets.sources import ImageSource, open_source
+from i2e_deploy.errors import FileFormatError, InputError
+from i2e_deploy.events.array import Events
+from i2e_deploy.text import counted, said
+from i2e_deploy.threads import on_threads, thread_count
+from i2e_deploy.training.data.augmentation import (
+    Augmentation,
+    deformed,
+    draw_move,
+    moved_events,
+    moved_frames,
+    moved_picture,
+)
+from i2e_deploy.training.data.counting import counted_frames, in_channels
+from i2e_deploy.training.data.options import LARGEST, STEPS, DataOptions
+from i2e_deploy.training.data.split import divide
+from i2e_deploy.training.data.targets import targets_of
+from i2e_deploy.training.samples import Batch, TrainingData
+
+#: Pictures whose size is looked at before a size is chosen, evenly spread over the names.
+LOOKED_AT = 200
+
+
+class PictureSamples:
+    """Pictures of a folder tree, a zip, a tar or Parquet files as frames.
+
+    Args:
+        source: where they are, see `datasets.open_source`.
+        names: of the samples.
+        targets: of them, see `Batch`.
+        resize: how they get their size.
+        seeing: how they become frames.
+        options: channels, counts, augmentation and threads.
+    """
+
+    def __init__(
+        self, source: str, names: tuple[str, ...], targets: NDArray[Any], resize: Resize, seeing: Seeing,
+        options: DataOptions,
+    ) -> None:  # fmt: skip
+        self._source, self.names, self.targets = source, names, targets
+        self._resize, self._seeing, self._options = resize, seeing, options
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __repr__(self) -> str:
+        return said(self, counted(len(self), "picture"), repr(self._source))
+
+    def batch(self, chosen: NDArray[np.int64], draw: int | None) -> Batch:
+        """See `Samples.batch`; with a sensor the events are there as recordings.
+
+        Raises:
+            FileFormatError: a picture is damaged or gone.
+        """
+        source = open_source(self._source)
+        files = [(int(number), source.read(self.names[number])) for number in chosen]
+        workers = self._options.threads or thread_count()
+        made = on_threads(lambda file: self._sample(*file, draw), files, workers)
+        recordings = None if self._seeing.sensor is None else [events for _, events in made]
+        return Batch(np.stack([frames for frames, _ in made]), self.targets[chosen], recordings)  # type: ignore[arg-type]
+
+    def _sample(self, number: int, data: bytes, draw: int | None) -> tuple[NDArray[Any], Events | None]:
+        pixels = decode_picture(data, self._resize, self.names[number])
+        rng = np.random.default_rng(np.random.SeedSequence((self._options.seed if draw is None else draw, number)))
+        ranges = self._options.augmentation if draw is not None else Augmentation()
+        move = draw_move(ranges, rng)
+        pixels = moved_picture(pixels, move)
+        if ranges.deformation is not None:
+            pixels = deformed(pixels, ranges.deformation, rng)
+        image, placed = np.ascontiguousarray(pixels.transpose(2, 0, 1)), None if draw is None else rng
+        thinned = type(move)(False, 0, 0, move.drop)
+        if self._seeing.sensor is None:
+            frames = in_channels(self._seeing.frames(image, placed), self._options.channels, self._options.binary)
+            return moved_frames(frames, thinned, rng) if move.drop else frames, None
+        events = self._seeing.events(image, rng, placed)
+        height, width = image.shape[1:]
+        events = moved_events(events, thinned, height, width, rng)
+        if self._options.channels == 1:
+            events["p"] = 0
+        steps, step_us = self._seeing.steps, self._seeing.saccade_us
+        bounds = np.searchsorted(events["t"], step_us * np.arange(steps + 1))
+        windows = np.stack([bounds[:-1], bounds[1:]], axis=1)
+        return counted_frames(events, windows, (self._options.channels, height, width), self._options.binary), events
+
+
+def open_pictures(path: str | Path, options: DataOptions) -> TrainingData:
+    """A folder tree, archive or Parquet files of pictures; see `open_data`."""
+    place = str(Path(path).resolve())
+    source = open_source(place)
+    names = source.names()
+    if not names:
+        raise InputError(f"{path}: no pictures there")
+    listing = list_pictures(names, options)
+    targets, classes = targets_of(listing, options, str(path))
+    parts = divide(listing, options)
+    size, notes = (options.size, []) if options.size else choose_size(source, listing.names)
+    steps, step_us = options.steps or STEPS, options.step_us or SACCADE_US
+    resize = Resize(size, options.fit, options.resample)
+    sensor = options.realism
+    seeing = Seeing(as_ratio(options.ratio), steps, sensor=sensor, saccade_us=step_us, moving_eye=options.moving_eye,
+                    copy=options.seed)  # fmt: skip
+    if options.steps is None:
+        notes.append(f"{steps} steps, all that I2E has")
+    if options.step_us is None:
+        notes.append(f"a step is taken as {step_us / 1000:g} ms, the time of a saccade: I2E names none")
+    notes += [f"left out, as they are not read: {count} {ending}" for ending, count in source.left_out().items()]
+    train, test = (
+        PictureSamples(place, tuple(listing.names[i] for i in part), targets[part], resize, seeing, options)
+        for part in (parts.train, parts.test)
+    )
+    made = {
+        "kind": "pictures", "size": size, "fit": options.fit, "resample": options.resample,
+        "s_th0": str(seeing.ratio), "order": list(seeing.order), "binary": options.binary,
+        **({} if sensor is None else {"sensor": repr(sensor), "moving_eye": options.moving_eye}),
+    }  # fmt: skip
+    return TrainingData(
+        train, test, classes, (options.channels, size, size), steps, step_us, (*parts.notes, *notes), made, parts.record
+    )
+
+
+def list_pictures(names: list[str], options: DataOptions) -> Listing:
+    """Pictures with the classes of their last folders, or of a table."""
+    if options.labels is None:
+        return list_names(names, "last")
+    rows = rows_of(read_table(options.labels, 1), names, options.labels)
+    return list_names(names, "last", {name: label for name, (label,) in zip(names, rows, strict=True)})
+
+
+def choose_size(source: ImageSource, names: tuple[str, ...]) -> tuple[int, list[str]]:
+    """A side that suits the pictures, and a note that says so: the usual shorter side, at most `LARGEST`.
+
+    Raises:
+        FileFormatError: none of the pictures that are looked at says its size.
+    """
+    count = min(len(names), LOOKED_AT)
+    sizes: list[tuple[int, int]] = []
+    for index in range(count):
+        with contextlib.suppress(FileFormatError):  # of a broken one whoever needs it is told
+            sizes.append(picture_size(source.read(names[index * len(names) // count])))
+    if not sizes:
+        raise FileFormatError(f"none of {counted(count, 'picture')} says its size: give size")
+    side = min(int(np.median([min(size) for size in sizes])), LARGEST)
+    (width, height), often = Counter(sizes).most_common(1)[0]
+    of = f"all {width} x {height}" if often == len(sizes) else f"mostly of {width} x {height}"
+    return side, [f"pictures become {side} x {side} pixels: {counted(len(sizes), 'picture')} looked at, {of}"]
