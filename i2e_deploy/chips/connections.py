@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.network.convolution import Conv1d, Conv2d
 from i2e_deploy.network.layers import Linear
-from i2e_deploy.text import record_repr
+from i2e_deploy.text import listed, record_repr, said, shape_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,8 @@ class Population:
     membrane: str
     stored: Mapping[str, NDArray[np.generic]]
 
-    __repr__ = record_repr
+    def __repr__(self) -> str:
+        return said(self, repr(self.layer), f"neurons {shape_text(self.shape)}", f"stored {listed(list(self.stored))}")
 
 
 def as_stored(values: Integers, even: bool = False) -> Integers:
