@@ -55,6 +55,7 @@ CHIP_ROOMS = (
     ("checks",),
     ("estimates",),
     ("targets",),
+    ("probing",),
     ("runnable",),
     ("chip",),
     ("__init__",),

@@ -67,6 +67,9 @@ def settings() -> list[Any]:
     return [
         i2e.chips.Injection("interleaved", 10**9, 2**32 - 1),
         i2e.chips.LayerCounts(10**12, 10**12, 10**12),
+        i2e.chips.Answer(NAME, NAME * 9, "none of these", dict.fromkeys(map(str, range(50)), 10**9), 10**9),
+        i2e.chips.Measured("synops_rate", NAME * 9, 1 / 3, 1e18, NAME, 10**9, NAME * 9),
+        i2e.chips.BoardAnswers("speck2f", NAME, NAME, "2026-11-29", NAME * 9, ()),
         i2e.chips.Power(dict.fromkeys(("io", "ram", "logic", "pixel_digital", "pixel_analog"), 0.000123456789), 1000),
         i2e.chips.dynapcnn.EventFilter("hot_pixel", (15, 15), 65535),
         i2e.chips.dynapcnn.EventOptions("interleaved", 10**9, 2**32 - 1),

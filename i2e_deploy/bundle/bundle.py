@@ -24,43 +24,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from i2e_deploy.bundle.golden import Golden, golden_tensors, make_golden, read_golden
 from i2e_deploy.chips import AnyNetwork, CheckReport, Chip, Program, get, read_model, write_model
+from i2e_deploy.chips.base import SPREAD
 from i2e_deploy.chips.options import MAX_STEP_US, Injection, Semantics
 from i2e_deploy.chips.registry import package_of
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import FileFormatError, InputError
+from i2e_deploy.events.array import Events
 from i2e_deploy.files import check_exists, read_tensors, replacing_folder, sha256, write_tensors
 from i2e_deploy.text import counted, record_repr, said
 
 FORMAT = "i2e-deploy-bundle"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST, NETWORK, PROGRAM, GOLDEN = "manifest.json", "network.safetensors", "program.safetensors", "golden.safetensors"
 REPORT, EVALUATION, README = "report.html", "evaluation.json", "README.md"
 #: Largest manifest that is read, bytes.
 MAX_MANIFEST = 16 * 2**20
 #: Packages whose version can change a result.
 PACKAGES = ("i2e-deploy", "numpy", "torch", "numba", "sinabs", "lava-nc", "lava-dl", "pillow", "mlxtend")
-
-
-@dataclass(frozen=True, eq=False)
-class Golden:
-    """Inputs and expected outputs.
-
-    Args:
-        inputs: integers [B, T, C, H, W].
-        expected: arrays by name as in `Trace.arrays(state=True)`, and `output`.
-        images: uint8 [B, H, W], the pictures that the inputs were made of, for the report; or None.
-        labels: int64 [B], or None.
-    """
-
-    inputs: Integers
-    expected: Mapping[str, Integers]
-    images: NDArray[np.uint8] | None = None
-    labels: NDArray[np.int64] | None = None
-
-    def __repr__(self) -> str:
-        there = (name for name in ("images", "labels") if getattr(self, name) is not None)
-        return said(self, f"inputs {list(self.inputs.shape)}", counted(len(self.expected), "expected array"), *there)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,23 +89,11 @@ class Provenance:
     __repr__ = record_repr
 
 
-def make_golden(
-    program: Program,
-    inputs: Integers,
-    images: NDArray[np.uint8] | None = None,
-    labels: NDArray[np.int64] | None = None,
-    semantics: Semantics = "timestep",
-) -> Golden:
-    """Golden vectors from the slow reference, so that a later `verify` tests the fast engine against it."""
-    trace = program.run(inputs, semantics, engine="reference")
-    return Golden(inputs, {**trace.arrays(state=True, binned=True), "output": trace.output}, images, labels)
-
-
 def write(
     path: Path | str,
     chip: Chip,
     network: AnyNetwork,
-    golden_inputs: Integers,
+    golden_inputs: Integers | Events,
     images: NDArray[np.uint8] | None = None,
     labels: NDArray[np.int64] | None = None,
     provenance: Provenance | None = None,
@@ -136,9 +106,10 @@ def write(
 
     Args:
         path: the folder; must not exist unless `overwrite` and it is a bundle.
-        golden_inputs: integers [B, T, C, H, W], a few samples.
+        golden_inputs: integers [B, T, C, H, W], a few samples; or a recording, which needs `step_us`.
         lowered: the check and the program, where they are not `chip.check(network)` and `chip.lower(network)`.
-        step_us: duration of a step, microseconds, on which load, latency and energy rest; None: not known.
+        step_us: duration of a step, microseconds, on which golden vectors of events, load, latency and energy rest;
+            None: not known.
 
     Raises:
         CheckFailed: the network does not fit the chip.
@@ -146,22 +117,26 @@ def write(
         InputError: the folder exists, or the golden inputs do not fit.
     """
     path = Path(path)
+    if golden_inputs.dtype.names is not None and step_us is None:
+        raise InputError("the golden input is a recording: say how long a step lasts (step_us, --step-us)")
     check_target(path, overwrite)
     report = chip.check(network) if lowered is None else lowered[0]
     report.raise_if_unfit()
     program = chip.lower(network) if lowered is None else lowered[1]
     native = chip.native_files(program, report.placement)
-    golden = make_golden(program, golden_inputs, images, labels, semantics)
+    injection = SPREAD if step_us is None else Injection(step_us=step_us)
+    golden = make_golden(program, golden_inputs, images, labels, semantics, injection)
     tensors, graph = program.to_tensors()
     provenance = provenance or Provenance()
     manifest = {
         "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+        "format_version": FORMAT_VERSION if golden.about() else 1,  # earlier programs read what is as it was
         "chip": chip.profile.name,
         "profile": {"version": chip.profile.version, "sha256": chip.profile.sha256},
         "verified_on_silicon": False,
         "semantics": semantics,
-        **({} if step_us is None else {"step_us": Injection(step_us=step_us).step_us}),
+        **({} if step_us is None else {"step_us": injection.step_us}),
+        **({"golden": golden.about()} if golden.about() else {}),
         "layers": list(program.layer_names),
         "program": graph,
         "check": report.to_dict(),
@@ -173,7 +148,7 @@ def write(
     with replacing_folder(path) as folder:
         write_model(network, folder / NETWORK)
         write_tensors(folder / PROGRAM, tensors, {"format": FORMAT})
-        write_tensors(folder / GOLDEN, _golden_tensors(golden), {"format": FORMAT})
+        write_tensors(folder / GOLDEN, golden_tensors(golden), {"format": FORMAT})
         for name, data in native.items():
             (folder / name).write_bytes(data)
         manifest["files"] = {
@@ -216,7 +191,7 @@ def read(path: Path | str) -> Bundle:
         _check_file(path / Path(name).name, manifest)  # the last part alone: a name cannot lead out of the folder
     chip = get(str(manifest["chip"]))
     program = chip.program(read_tensors(path / PROGRAM)[0], manifest["program"])
-    golden = _read_golden(path / GOLDEN, len(program.layer_names))
+    golden = read_golden(path / GOLDEN, len(program.layer_names), manifest.get("golden"))
     return Bundle(path, chip, program, read_model(path / NETWORK), golden, manifest)
 
 
@@ -236,9 +211,9 @@ def _read_manifest(path: Path) -> dict[str, Any]:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         if manifest["format"] != FORMAT:
             raise FileFormatError(f"{path} is of format {manifest['format']!r}, not {FORMAT!r}")
-        if manifest["format_version"] != FORMAT_VERSION:
+        if manifest["format_version"] not in range(1, FORMAT_VERSION + 1):
             raise FileFormatError(
-                f"{path} has format version {manifest['format_version']}: this program reads {FORMAT_VERSION}"
+                f"{path} has format version {manifest['format_version']}: this program reads 1 to {FORMAT_VERSION}"
             )
         for key, kind in (("chip", str), ("program", dict), ("files", dict), ("layers", list), ("semantics", str)):
             if not isinstance(manifest[key], kind):
@@ -256,27 +231,3 @@ def _check_file(path: Path, manifest: Mapping[str, Any]) -> None:
     entry = manifest["files"].get(path.name)
     if not isinstance(entry, dict) or sha256(path) != entry.get("sha256"):
         raise FileFormatError(f"{path} is not the file that was exported (checksum differs): export the bundle again")
-
-
-def _golden_tensors(golden: Golden) -> dict[str, Integers]:
-    tensors = {"input": golden.inputs, **{f"expected.{name}": array for name, array in golden.expected.items()}}
-    extra = {"images": golden.images, "labels": golden.labels}
-    return {name: _smallest(a) for name, a in tensors.items()} | {k: v for k, v in extra.items() if v is not None}
-
-
-def _smallest(array: Integers) -> Integers:
-    """The same integers in the smallest dtype that holds them."""
-    kind = np.result_type(np.min_scalar_type(int(array.min())), np.min_scalar_type(int(array.max())))
-    return array.astype(kind if kind.kind in "ui" else np.int64)
-
-
-def _read_golden(path: Path, layers: int) -> Golden:
-    """Golden vectors; inputs, the output and every layer's spikes must be there, as integers."""
-    tensors, _ = read_tensors(path)
-    needed = ["input", "expected.output", *(f"expected.layer{i}" for i in range(layers))]
-    for name in [*needed, *tensors]:
-        if name not in tensors or tensors[name].dtype.kind not in "biu" or not tensors[name].size:
-            raise FileFormatError(f"{path}: {name!r} is missing, empty or not integers; export the bundle again")
-    expected = {name.removeprefix("expected."): a for name, a in tensors.items() if name.startswith("expected.")}
-    order = sorted(expected, key=lambda name: (name == "output", len(name.partition("_")[0]), name))
-    return Golden(tensors["input"], {n: expected[n] for n in order}, tensors.get("images"), tensors.get("labels"))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from i2e_deploy.bundle.bundle import Bundle, Golden, make_golden
+from i2e_deploy.bundle.bundle import Bundle
+from i2e_deploy.bundle.golden import Golden, make_golden
 from i2e_deploy.chips.base import Program
-from i2e_deploy.chips.options import Target
+from i2e_deploy.chips.options import Injection, Target
 from i2e_deploy.chips.trace import Trace
 from i2e_deploy.errors import ComparisonFailed
 from i2e_deploy.runtime.comparison import Difference, compare
@@ -76,17 +77,19 @@ class Verification:
 def verify(bundle: Bundle, target: Target = "simulator") -> Verification:
     """Run the golden inputs on `target` and compare with what the slow reference gave when it was exported.
 
-    A chip that knows only other semantics (an asynchronous one has no time steps) is compared with what the slow
-    reference makes of the golden inputs in those.
+    A recording runs in its own order and at its own times, and steps last as long as they did. A chip that knows only
+    other semantics (an asynchronous one has no time steps) is compared with what the slow reference makes of the golden
+    inputs in those, at the bundle's step.
 
     Raises:
         InputError: no such target.
     """
     golden, exported = bundle.golden, str(bundle.manifest["semantics"])
     semantics = bundle.program.semantics_on(target, exported)
-    trace = bundle.program.run_on(target, golden.inputs, semantics)
     if semantics != exported:
-        golden = make_golden(bundle.program, golden.inputs, semantics=semantics)
+        injection = Injection() if bundle.step_us is None else Injection(step_us=bundle.step_us)
+        golden = make_golden(bundle.program, golden.inputs, semantics=semantics, injection=injection)
+    trace = bundle.program.run_on(target, golden.given, semantics, golden.injection)
     actual = {**trace.arrays(state=True, binned=True), "output": trace.output}
     labels = {f"layer{i}": name for i, name in enumerate(bundle.program.layer_names)}
     missing = tuple(name for name in golden.expected if name not in actual and _unseen(name, trace))

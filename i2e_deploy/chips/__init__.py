@@ -8,6 +8,11 @@ if TYPE_CHECKING:
     from i2e_deploy.chips import abilities as abilities
     from i2e_deploy.chips import dynapcnn as dynapcnn
     from i2e_deploy.chips import loihi2 as loihi2
+    from i2e_deploy.chips.answers import Answer as Answer
+    from i2e_deploy.chips.answers import BoardAnswers as BoardAnswers
+    from i2e_deploy.chips.answers import Measured as Measured
+    from i2e_deploy.chips.answers_file import read_answers as read_answers
+    from i2e_deploy.chips.answers_file import write_answers as write_answers
     from i2e_deploy.chips.base import Chip as Chip
     from i2e_deploy.chips.base import Program as Program
     from i2e_deploy.chips.check import CheckReport as CheckReport
@@ -46,6 +51,8 @@ else:
         __name__,
         {
             "": "abilities dynapcnn loihi2",
+            "answers": "Answer BoardAnswers Measured",
+            "answers_file": "read_answers write_answers",
             "base": "Chip Program",
             "check": "CheckReport Finding Severity Slot",
             "costs": "CoreLoad Costs Figure",

@@ -10,6 +10,7 @@ A chip has an ability when it has the methods; it declares nothing, and nobody a
 | `CalibratesPower` | chip | `calibrate-power`, `--power-coefficients` |
 | `TakesIntegers` | chip | networks that are its integers from the start, and their files |
 | `ReadsWithOptions` | chip | `--read NAME=VALUE`: what these files leave open |
+| `AnswersQuestions` | chip | `probe`, `--board-file`: what a board says of the points that public text leaves open |
 | `RunsRecordings` | program | recordings in their own order and at their own times |
 | `VariesOpenPoints` | program | `simulate --bound`: how far undocumented points move the output |
 | `ShowsConnections` | program | `evaluate --neurobench`: its weights, neurons and what reaches them, to be counted |
@@ -24,6 +25,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
 
+from i2e_deploy.chips.answers import BoardAnswers
 from i2e_deploy.chips.base import Chip, Program
 from i2e_deploy.chips.check import CheckReport, Finding
 from i2e_deploy.chips.connections import Connection, Population
@@ -146,6 +148,56 @@ class CalibratesPower(Protocol):
         Raises:
             InputError: too few readings, or readings that differ too little.
         """
+
+
+class Asked(Protocol):
+    """A question that a board can be asked: its name, what is not known, and the alternatives."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def asks(self) -> str: ...  # noqa: D102
+    @property
+    def alternatives(self) -> tuple[str, ...]: ...  # noqa: D102
+
+
+@runtime_checkable
+class AnswersQuestions(Protocol):
+    """A chip whose boards can be asked about the points that public text leaves open."""
+
+    #: Where they are reached, e.g. `board` or `board:NAME`.
+    probe_targets: ClassVar[tuple[str, ...]]
+
+    def questions(self) -> Sequence[Asked]:
+        """All of them, in the order in which they are asked."""
+
+    def probe(
+        self, target: str, repeats: int, only: Sequence[str], progress: Callable[[int, str], None]
+    ) -> BoardAnswers:
+        """Ask.
+
+        Args:
+            target: one of `probe_targets`.
+            only: names of questions; none: all.
+            progress: called with the number of questions done and the name of the next.
+
+        Raises:
+            InputError: no such target or question.
+            MissingDependency, BoardNotFound, SourceLost: see the target.
+        """
+
+    def as_answered(self, answers: BoardAnswers) -> Chip:
+        """This chip as that board answered: its costs, and what it lowers, follow the answers.
+
+        Raises:
+            InputError: answers of another chip.
+        """
+
+    def settle(self, program: Program) -> Program:
+        """A program of this chip as the board of `as_answered` runs it."""
+
+    def told(self) -> tuple[str, ...]:
+        """What of the board's answers is used and what is not, a sentence each; nothing without answers."""
 
 
 @runtime_checkable

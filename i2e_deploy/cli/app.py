@@ -23,6 +23,7 @@ from i2e_deploy.cli import (
     export,
     info,
     live,
+    probe,
     profiles,
     report,
     simulate,
@@ -40,7 +41,7 @@ COMMANDS = {
     module.__name__.rpartition(".")[2].replace("_", "-"): module.command
     for module in (
         demo, doctor, profiles, convert, info, train, check, explain, export, verify, simulate, evaluate, compare, live,
-        report, calibrate_power,
+        report, calibrate_power, probe,
     )
 }  # fmt: skip
 for name, command in COMMANDS.items():

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from i2e_deploy.chips.costs import Costs
     from i2e_deploy.cli.applying import Applied
 
+#: Where nobody says how long a step is.
+STEP_US = 1000
+
 
 @takes_recordings
 def command(
@@ -41,7 +44,10 @@ def command(
     against: Annotated[
         str, typer.Option(help="A .nir file's judge: sinabs, spikingjelly (with --input), or a file of recorded data.")
     ] = "",
-    step_us: Annotated[int, typer.Option(min=1, help="DYNAP-CNN, with --input: duration of a step.")] = 1000,
+    step_us: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(min=1, help="DYNAP-CNN, with --input: duration of a step; default: the network's own, else 1000."),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show the rules that pass too, by layer.")] = False,
     output_format: Annotated[
         str, typer.Option(help="text, json, github (annotations of a workflow) or junit (XML).")
@@ -69,7 +75,9 @@ def command(
 
     Example: i2e-deploy check demo_output/network.safetensors --chip speck2f --chip loihi2
     """
-    told = output_of("json" if as_json else output_format, verbose)
+    from i2e_deploy.cli.common import noted_step
+
+    told, step_us = output_of("json" if as_json else output_format, verbose), step_us or noted_step(model) or STEP_US
     if len(chip) > 1:
         single = {"--split": split, "--apply": apply is not None, "--against": bool(against), "--standard": standard}
         _beside(model, chip, input_shape, read, inputs, step_us, reading, single, told)

@@ -146,7 +146,7 @@ def read_program_of(model: Path, chip_name: str | None, input_shape: str = "", o
 @dataclass(frozen=True, eq=False)
 class Model:
     """A chip, a program for it, the network that it was made of; the core of every layer and the duration of a step,
-    microseconds, where a bundle says them."""
+    microseconds, where a bundle or the notes of a network file say them."""
 
     chip: Chip
     program: Program
@@ -175,7 +175,7 @@ def read_model_of(
     chip = get(chip_name or DEFAULT_CHIP)
     if not model.is_dir() or input_shape or options:
         network = read_network_of(model, input_shape, options)
-        return Model(with_power(chip, power), chip.lower(network), network)
+        return Model(with_power(chip, power), chip.lower(network), network, step_us=noted_step(model))
     from i2e_deploy.bundle import read
 
     bundle = read(model)
@@ -192,7 +192,24 @@ def read_model_beside(model: Path, chip_name: str, input_shape: str = "", option
     chip, network = get(chip_name), read_network_of(model, input_shape, options)
     if model.is_dir() and own_program(model, chip, network) is not None:
         return read_model_of(model, chip_name)
-    return Model(chip, chip.lower(network), network)
+    return Model(chip, chip.lower(network), network, step_us=noted_step(model))
+
+
+def noted_step(model: Path) -> int | None:
+    """Duration of a step, microseconds, that a bundle or the notes of a network file say; None: they do not.
+
+    Raises:
+        InputError: no such file, or see `bundle.read`.
+    """
+    from i2e_deploy.chips.options import MAX_STEP_US
+    from i2e_deploy.network.file import STEP_US, read_notes
+
+    if model.is_dir():
+        from i2e_deploy.bundle import read
+
+        return read(model).step_us
+    text = read_notes(model).get(STEP_US, "") if model.suffix == ".safetensors" else ""
+    return int(text) if text.isdecimal() and len(text) < 11 and 1 <= int(text) <= MAX_STEP_US else None
 
 
 def with_power(chip: Chip, path: Path | None) -> Chip:

@@ -9,15 +9,16 @@ import typer
 
 from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP, STANDARD_HELP
 from i2e_deploy.cli.deciding import ReadoutKind, decided
+from i2e_deploy.cli.golden_inputs import first_events, golden_inputs
+from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, takes_recordings
 
 if TYPE_CHECKING:
     from i2e_deploy.bundle import Bundle
     from i2e_deploy.chips import AnyNetwork, CheckReport, Chip, LowerOptions, Program
     from i2e_deploy.chips.trace import Integers
+    from i2e_deploy.events import Events
 
-#: Golden inputs when none are given: samples, steps and share of pixels that fire, drawn from the seed.
-SAMPLES, STEPS, RATE = 2, 8, 0.1
-#: Frames have no duration; the load of cores is computed for this one.
+#: Where nobody says how long a step is, the load of cores is computed for this, and recordings are cut so.
 STEP_US = 1000
 
 
@@ -29,13 +30,16 @@ Calibration = Annotated[
 ]
 
 
+@takes_recordings
 def command(
     model: Annotated[Path, typer.Argument(help="A network file (.safetensors, .nir, .net) or a bundle folder.")],
     chip: Annotated[str, typer.Option(help="Name of the chip, see `profiles`.")],
     out: Annotated[Path, typer.Option(help="Folder of the bundle; must not exist.")],
     inputs: Annotated[
         Path | None,
-        typer.Option("--input", help="Frames (.npy) for the golden vectors; default: random events from the seed."),
+        typer.Option(
+            "--input", help="Frames (.npy) or a recording for the golden vectors; default: random events from the seed."
+        ),
     ] = None,
     input_shape: Annotated[str, typer.Option(help=SHAPE_HELP)] = "",
     read: Annotated[list[str], typer.Option("--read", help=READ_HELP)] = [],  # noqa: B006
@@ -55,25 +59,32 @@ def command(
     step_us: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Duration of a step in microseconds, for load, latency and energy; kept in the bundle."
+            min=1,
+            help="Duration of a step in us, for recordings, load, latency and energy; default: the network's own.",
         ),
     ] = None,
+    golden_events: Annotated[
+        int, typer.Option(min=1, max=10**6, help="Events of a recording that become golden vectors, at most.")
+    ] = 1000,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the random events.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    reading: Reading = NOTHING_SAID,
 ) -> None:
     """Check and lower a network, and write it as a bundle.
 
     --calibrate is for float networks, --split and --readout are for chips of the DYNAP-CNN family, --standard is for
     Loihi 2; `check` says when --split would help.
-    With --input, layers get cores by the load that these frames make at --step-us, else at 1 ms a step. A bundle is a
-    folder: the chip's integers, its own files, golden vectors, a manifest and a report.
+    With --input, layers get cores by the load that it makes. A recording runs in its own order and at its own times
+    with --semantics event, and is counted into steps otherwise. The duration of a step is kept in the bundle, for load,
+    latency and energy everywhere. A bundle is a folder: the chip's integers, its own files, golden vectors, a manifest
+    and a report.
 
     Example: i2e-deploy export demo_output/network.safetensors --chip speck2f --out my_bundle
     """
     from i2e_deploy import bundle
     from i2e_deploy.bundle.verification import silent_layers
     from i2e_deploy.chips import LowerOptions, get
-    from i2e_deploy.cli.common import console, print_json, read_frames, read_network_of, working
+    from i2e_deploy.cli.common import console, noted_step, print_json, read_frames, read_network_of, working
     from i2e_deploy.network.file import UNTRAINED, read_notes
 
     bundle.check_target(out, overwrite=False)
@@ -82,7 +93,11 @@ def command(
         console(stderr=True).print(
             "the bundle's network is lowered anew: give --calibrate, --split, --readout, --readout-kind again"
         )
-    frames, seeds = _golden_inputs(network, inputs, seed)
+    given, seeds = golden_inputs(network, inputs, seed, reading)
+    step_us = step_us or noted_step(model)
+    if step_us is None and given.dtype.names is not None:
+        step_us = STEP_US
+        console(stderr=True).print("a step of the recording is taken as 1 ms: say it with --step-us")
     options = LowerOptions(
         None if calibration is None else read_frames(calibration, network.input_shape), split, readout, standard
     )
@@ -95,11 +110,12 @@ def command(
         notes[UNTRAINED] = about[UNTRAINED]
         console(stderr=True).print(f"{model} was changed and not trained since: {about[UNTRAINED]}")
     with working("lowering, then golden vectors from the slow reference"):
-        lowered = _lower(target, network, options, None if inputs is None else frames, readout_kind, step_us)
+        lowered = _lower(target, network, options, None if inputs is None else given, readout_kind, step_us)
         provenance = bundle.Provenance(seeds=seeds, notes=notes)
         written = bundle.write(
-            out, target, network, frames, provenance=provenance, semantics=semantics, lowered=lowered, step_us=step_us
-        )
+            out, target, network, first_events(given, golden_events), provenance=provenance, semantics=semantics,
+            lowered=lowered, step_us=step_us,
+        )  # fmt: skip
     silent = silent_layers(written.golden, written.program)
     if silent:
         console(stderr=True).print(
@@ -126,27 +142,15 @@ def _report(written: Bundle) -> str:
         return ""
 
 
-def _golden_inputs(network: AnyNetwork, inputs: Path | None, seed: int) -> tuple[Integers, dict[str, int]]:
-    """The frames of a file, or random ones and their seed."""
-    import numpy as np
-
-    from i2e_deploy.cli.common import read_frames
-
-    if inputs is not None:
-        return read_frames(inputs, network.input_shape), {}
-    random = np.random.default_rng(seed).random((SAMPLES, STEPS, *network.input_shape))
-    return (random < RATE).astype(np.uint8), {"golden inputs": seed}
-
-
 def _lower(
     chip: Chip,
     network: AnyNetwork,
     options: LowerOptions,
-    frames: Integers | None,
+    given: Integers | Events | None,
     readout_kind: str,
     step_us: int | None,
 ) -> tuple[CheckReport, Program]:
-    """The check, which must pass, and the program; with frames of the user's, cores are chosen by load."""
+    """The check, which must pass, and the program; with inputs of the user's, cores are chosen by load."""
     from i2e_deploy.chips import Injection
     from i2e_deploy.chips.abilities import PlacesByLoad
 
@@ -156,8 +160,8 @@ def _lower(
         report = chip.check(network, options)
         report.raise_if_unfit()
     program = decided(chip.lower(network, options), readout_kind)
-    if frames is not None and isinstance(chip, PlacesByLoad):
-        report, _ = chip.check_under_load(network, program, frames, options, Injection(step_us=step_us or STEP_US))
+    if given is not None and isinstance(chip, PlacesByLoad):
+        report, _ = chip.check_under_load(network, program, given, options, Injection(step_us=step_us or STEP_US))
     elif report is None or options.given() or readout_kind:
         report = chip.check(network, options, program)
     report.raise_if_unfit()

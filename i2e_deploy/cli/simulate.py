@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from i2e_deploy.cli.boards import BoardFile, on_board, told
 from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP
 from i2e_deploy.cli.costs import COEFFICIENTS_HELP, print_costs
 from i2e_deploy.cli.deciding import ReadoutKind, decided
@@ -55,6 +56,7 @@ def command(
     spread_of: SpreadOf = False,
     state: Annotated[bool, typer.Option("--state", help="Write the final states too.")] = False,
     power: Power = None,
+    board_file: BoardFile = None,
     readout_kind: ReadoutKind = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     reading: Reading = NOTHING_SAID,
@@ -77,7 +79,9 @@ def command(
     from i2e_deploy.runtime.float_target import run_float
 
     _refuse(out, order, semantics, target, spread_of, power)
-    deployed = read_model_of(model, chip, input_shape, power, read)
+    if board_file is not None and (semantics != "event" or target not in ("simulator", "reference")):
+        raise InputError(f"--board-file {board_file}: a board is simulated with --semantics event, and asks no target")
+    deployed = on_board(read_model_of(model, chip, input_shape, power, read), board_file)
     given = read_input(inputs, deployed.program.input_shape, reading)
     program = decided(deployed.program, readout_kind)
     step_us = step_us or deployed.step_us or Injection().step_us
@@ -94,7 +98,7 @@ def command(
             costs = deployed.chip.costs(program, given, injection, trace, deployed.cores)
     with working(f"writing {out}"):
         write_arrays(out, trace.arrays(state))
-    _tell(program, trace, spread, costs, out, as_json)
+    _tell(program, trace, spread, costs, out, as_json, told(deployed.chip))
 
 
 def _refuse(out: Path, order: str, semantics: str, target: str, spread_of: bool, power: Path | None) -> None:
@@ -115,7 +119,9 @@ def _refuse(out: Path, order: str, semantics: str, target: str, spread_of: bool,
         raise InputError("--bound asks what an asynchronous chip leaves open: add --semantics event")
 
 
-def _tell(program: Program, trace: Trace, spread: Any, costs: Costs | None, out: Path, as_json: bool) -> None:
+def _tell(
+    program: Program, trace: Trace, spread: Any, costs: Costs | None, out: Path, as_json: bool, board: dict[str, Any]
+) -> None:
     from dataclasses import asdict
 
     from i2e_deploy.cli.common import console, print_json
@@ -135,6 +141,7 @@ def _tell(program: Program, trace: Trace, spread: Any, costs: Costs | None, out:
             "power_w": None if trace.power is None else dict(trace.power.rails_w),
             "estimate": None if costs is None else costs.to_dict(),
             **({} if spread is None else {"bound": spread.to_dict()}),
+            **board,
         })  # fmt: skip
         return
     _print_activity(program, trace)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from i2e_deploy.conversion.engine import convert
 from i2e_deploy.conversion.sensor import Pixels, Sensor, make_pixels, simulate
 from i2e_deploy.conversion.stream import SACCADE_US
 from i2e_deploy.conversion.vectors import DEFAULT_ORDER, draw_kernels, kernel_table, saccades
+from i2e_deploy.datasets.picture import Resize
 from i2e_deploy.events.array import Events
 
 
@@ -61,6 +63,20 @@ class Seeing:
         motion_us = self.saccade_us if self.moving_eye else 0
         pixels = _pixels(sensor, height, width, self.copy)
         return simulate(image, self.ratio, sensor, rng, pixels, self.table(placed), self.saccade_us, motion_us)
+
+    def record(self, resize: Resize, binary: bool) -> dict[str, Any]:
+        """For a card: plain JSON values, see `datasets.Card`."""
+        noisy = {} if self.sensor is None else {"sensor": asdict(self.sensor), "moving_eye": self.moving_eye}
+        return {
+            "kind": "pictures",
+            "size": resize.size,
+            "fit": resize.fit,
+            "resample": resize.resample,
+            "s_th0": str(self.ratio),
+            "order": list(self.order),
+            "binary": binary,
+            **noisy,
+        }
 
 
 @lru_cache(maxsize=8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -77,6 +78,37 @@ class Shards:
         if not all(isinstance(data, bytes) and isinstance(label, int) for data, label in pairs):
             raise FileFormatError(f"{self.paths[index]}: row group {group} has rows without bytes or label")
         return pairs
+
+    def names_and_labels(self, index: int) -> tuple[list[str | None], list[int]]:
+        """Of every row of a file: its picture, None where the file does not say it, and its label.
+
+        Raises:
+            FileFormatError: damaged, or a null for a label.
+        """
+        path = self.paths[index]
+        file = open_parquet(path)
+        columns = [name for name in ("file_path", "label") if name in file.schema_arrow.names]
+        try:
+            table = file.read(columns=columns, use_threads=False)
+            labels = table.column("label").to_pylist()
+            names = table.column("file_path").to_pylist() if "file_path" in columns else [None] * len(labels)
+        except Exception as error:  # pyarrow: OSError, ArrowInvalid, ...
+            raise FileFormatError(f"{path}: damaged names or labels ({one_line(error)})") from None
+        if len(labels) != file.metadata.num_rows or not all(type(label) is int for label in labels):
+            raise FileFormatError(
+                f"{path}: has {len(labels)} labels, some perhaps empty, of {file.metadata.num_rows} rows"
+            )
+        return names, labels
+
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes as the first file has them, where Hugging Face looks for them; () where it has none."""
+        try:
+            found = json.loads((open_parquet(self.paths[0]).schema_arrow.metadata or {}).get(b"huggingface", b"{}"))
+            names = found["info"]["features"]["label"]["names"]
+        except (ValueError, LookupError, TypeError, RecursionError):
+            return ()
+        whole = isinstance(names, list) and all(isinstance(name, str) and name for name in names)
+        return tuple(names) if whole and len(set(names)) == len(names) else ()
 
     def sample(self, number: int, row: int, pair: tuple[bytes, int]) -> tuple[Tensor, int]:
         """Decode one row."""

@@ -19,6 +19,8 @@ FORMAT = "i2e-deploy-network"
 FORMAT_VERSION = 1
 #: Key of a note: the changes that were made to a trained network, which was not trained since.
 UNTRAINED = "changed, and not trained since"
+#: Key of a note: duration of a step, microseconds, that the network was trained for.
+STEP_US = "step_us"
 
 
 def write_network(network: Network, path: Path | str, notes: Mapping[str, str] | None = None) -> None:

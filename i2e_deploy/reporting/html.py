@@ -50,7 +50,7 @@ def write_report(bundle: Bundle, path: Path | str | None = None, step_us: int | 
         shown = {} if found is None else {"data": found["result"], "layers": layers_of(found["result"])}
         targets = "" if found is None else environment.get_template("targets.html.j2").render(**shown)
         left = None if found is None or step_us is not None else found["result"].get("estimate")
-        costs = _costs(bundle, step_us or bundle.step_us or STEP_US) if left is None else left
+        costs = _costs(bundle, step_us or bundle.step_us) if left is None else left
         told = environment.get_template("costs.html.j2").render(**costs_context(costs))
         where = bundle.path / MANIFEST
         context = {**_context(bundle, costs), "targets": targets, "found": found, "costs": costs and told}
@@ -67,13 +67,16 @@ def write_report(bundle: Bundle, path: Path | str | None = None, step_us: int | 
     return path
 
 
-def _costs(bundle: Bundle, step_us: int) -> dict[str, Any] | None:
-    """What the golden inputs are expected to cost."""
-    costs = bundle.chip.costs(bundle.program, bundle.golden.inputs, Injection(step_us=step_us), cores=bundle.cores)
+def _costs(bundle: Bundle, step_us: int | None) -> dict[str, Any] | None:
+    """What the golden inputs are expected to cost; with `made_up` where no load that is seen here is one of the use."""
+    drawn, golden = "golden inputs" in bundle.manifest["seeds"], bundle.golden
+    costs = bundle.chip.costs(bundle.program, golden.given, Injection(step_us=step_us or STEP_US), cores=bundle.cores)
     if costs is None:
         return None
-    drawn = "random events" if "golden inputs" in bundle.manifest["seeds"] else "the first inputs of the bundle"
-    return costs.to_dict() | {"basis": f"golden inputs ({drawn}), {costs.basis}"}
+    kind = "random events" if drawn else "the first inputs of the bundle"
+    made_up = [*(["random events"] if drawn else []), *([f"steps of {STEP_US} us, which nobody said"] * (not step_us))]
+    basis = f"golden inputs ({kind}), {costs.basis}" + ("" if step_us else f"; a step is taken as {STEP_US} us")
+    return costs.to_dict() | {"basis": basis, "made_up": " in ".join(made_up)}
 
 
 def _context(bundle: Bundle, costs: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -85,6 +88,8 @@ def _context(bundle: Bundle, costs: Mapping[str, Any] | None) -> dict[str, Any]:
         "manifest": manifest,
         "evaluation": evaluation,
         "verification": verification,
+        "costs_made_up": (costs or {}).get("made_up", ""),
+        "overloaded": [row["layer"] for row in (costs or {}).get("loads", ()) if row["load"] > 1],
         "cards": _cards(manifest, evaluation, verification),
         "figures": _figures(bundle, evaluation, costs),
         "rules": rule_table(check["findings"], check["layers"]),

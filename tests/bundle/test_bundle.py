@@ -99,7 +99,7 @@ def change_manifest(path: Path, change: Any) -> None:
     "change",
     [
         lambda m: m.update(format="other"),
-        lambda m: m.update(format_version=2),
+        lambda m: m.update(format_version=3),
         lambda m: m.pop("chip"),
         lambda m: m.update(chip=3),
         lambda m: m.pop("program"),

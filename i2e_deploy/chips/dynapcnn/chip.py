@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -28,26 +28,37 @@ from i2e_deploy.chips.options import PLAIN, Injection, LowerOptions
 from i2e_deploy.chips.profile import load_profile
 from i2e_deploy.chips.rules import load_rules
 from i2e_deploy.chips.trace import Integers, Trace
-from i2e_deploy.errors import UnsupportedError
+from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.events import Events
 from i2e_deploy.network import Network
 
 if TYPE_CHECKING:
+    from i2e_deploy.chips.abilities import Asked as Question
+    from i2e_deploy.chips.answers import BoardAnswers
     from i2e_deploy.chips.dynapcnn.estimates.power import Coefficients
 
 
 class DynapcnnChip(Chip):
-    """A chip of the family, by the name of its profile; `coefficients` are those of one board, for `costs`.
+    """A chip of the family, by the name of its profile.
+
+    Args:
+        coefficients: of the power of one board, for `costs`.
+        answers: of one board to the questions of `probing`; its programs and costs follow them.
 
     Raises:
-        InputError: no such profile.
+        InputError: no such profile, or answers of another chip.
     """
 
     lower_options: ClassVar[frozenset[str]] = frozenset({"calibration", "split", "readout"})
+    probe_targets: ClassVar[tuple[str, ...]] = ("board", "board:NAME", "fake-board", "fake-board:SEED")
 
-    def __init__(self, name: str, coefficients: Coefficients | None = None) -> None:
-        self.profile, self.coefficients = load_profile(name), coefficients
+    def __init__(
+        self, name: str, coefficients: Coefficients | None = None, answers: BoardAnswers | None = None
+    ) -> None:
+        self.profile, self.coefficients, self.answers = load_profile(name), coefficients, answers
         self.rules = load_rules(__package__)
+        if answers is not None and answers.chip != name:
+            raise InputError(f"the answers are of a board with {answers.chip}, not {name}: probe a board of it")
 
     def check(self, network: AnyNetwork, options: LowerOptions = PLAIN, program: Program | None = None) -> CheckReport:
         """See `Chip.check`."""
@@ -78,7 +89,7 @@ class DynapcnnChip(Chip):
             cores = split_to_fit(cores, self.profile)
         if options.readout is not None:
             cores = cores.with_readout(Readout(options.readout))
-        return DynapcnnProgram.of(cores)
+        return self.settle(DynapcnnProgram.of(cores))
 
     def make_fit(self, network: AnyNetwork, frames: Integers | None = None) -> Fitted:
         """See `FitsItself`; `frames` say which channels are most active, and those are kept.
@@ -93,7 +104,7 @@ class DynapcnnChip(Chip):
         """See `CalibratesPower` and `power_file`."""
         from i2e_deploy.chips.dynapcnn.estimates.power_file import read_coefficients
 
-        return DynapcnnChip(self.profile.name, read_coefficients(path, self.profile.name))
+        return DynapcnnChip(self.profile.name, read_coefficients(path, self.profile.name), self.answers)
 
     def calibrate_power(self, readings: Sequence[Path], out: Path, source: str) -> dict[str, Any]:
         """See `CalibratesPower`, `power_file` and `power.calibrate_power`."""
@@ -105,6 +116,45 @@ class DynapcnnChip(Chip):
         write_coefficients(calibrate_power(found, text), self.profile.name, out)
         return asdict(read_coefficients(out, self.profile.name))
 
+    def questions(self) -> Sequence[Question]:
+        """See `AnswersQuestions`."""
+        from i2e_deploy.chips.dynapcnn.probing.probe import questions
+
+        return questions()
+
+    def probe(
+        self,
+        target: str,
+        repeats: int = 10,
+        only: Sequence[str] = (),
+        progress: Callable[[int, str], None] = lambda *_: None,
+    ) -> BoardAnswers:
+        """See `AnswersQuestions`; `fake-board:SEED` is a fake board with hidden options drawn by that seed."""
+        from i2e_deploy.chips.dynapcnn.probing.probe import probe_target
+
+        return probe_target(self.profile.name, target, repeats, only, progress)
+
+    def as_answered(self, answers: BoardAnswers) -> DynapcnnChip:
+        """See `AnswersQuestions`."""
+        return DynapcnnChip(self.profile.name, self.coefficients, answers)
+
+    def settle(self, program: Program) -> DynapcnnProgram:
+        """See `AnswersQuestions`."""
+        runs = program if isinstance(program, DynapcnnProgram) else DynapcnnProgram.of(_cores(program))
+        if self.answers is None:
+            return runs
+        from i2e_deploy.chips.dynapcnn.probing.use import use
+
+        return replace(runs, settled=use(self.answers).options)
+
+    def told(self) -> tuple[str, ...]:
+        """See `AnswersQuestions`."""
+        if self.answers is None:
+            return ()
+        from i2e_deploy.chips.dynapcnn.probing.use import use
+
+        return use(self.answers).told
+
     def costs(
         self,
         program: Program,
@@ -115,11 +165,10 @@ class DynapcnnChip(Chip):
     ) -> Costs | None:
         """See `Chip.costs` and `estimates.costs`; a time-stepped trace says nothing of an asynchronous chip."""
         from i2e_deploy.chips.dynapcnn.estimates.costs import costs
-        from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
 
         if trace is not None and trace.events is None:
             return None
-        options = EventOptions.of(injection)
+        options = self.settle(program).options_of(injection)
         return costs(_cores(program), self.profile, given, options, trace, cores, self.coefficients)
 
     def native_files(self, program: Program, placement: Sequence[Slot]) -> dict[str, bytes]:
@@ -132,7 +181,7 @@ class DynapcnnChip(Chip):
 
     def program(self, tensors: Mapping[str, Integers], data: Mapping[str, Any]) -> DynapcnnProgram:
         """See `Chip.program`."""
-        return DynapcnnProgram.of(from_tensors(tensors, data))
+        return self.settle(DynapcnnProgram.of(from_tensors(tensors, data)))
 
     def check_asked(self, network: AnyNetwork, asked: Asked) -> CheckReport:
         """The check of what is asked, e.g. of a program under a load that is known already."""

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+<<<<<<< HEAD
 from dataclasses import dataclass, fields, replace
+=======
+from dataclasses import dataclass, field, fields, replace
+>>>>>>> main
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from i2e_deploy.chips.abilities import Part
@@ -21,13 +25,19 @@ from i2e_deploy.events import Events
 
 if TYPE_CHECKING:
     from i2e_deploy.chips.dynapcnn.estimates.bound import Bound
+    from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
     from i2e_deploy.chips.dynapcnn.targets.board.camera import ChipCamera
     from i2e_deploy.chips.dynapcnn.targets.board.options import BoardOptions
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class DynapcnnProgram(CoreNetwork, Program):
-    """A `CoreNetwork` that runs: in time steps and as events, on the simulator and on a board."""
+    """A `CoreNetwork` that runs: in time steps and as events, on the simulator and on a board.
+
+    Args:
+        settled: values of `EventOptions` that one board answered (`probing`), by name: runs as events take them where
+            they are given no `EventOptions`, and `bound` does not vary them.
+    """
 
     semantics: ClassVar[tuple[str, ...]] = ("timestep", "event")
     targets: ClassVar[tuple[str, ...]] = ("simulator", "reference", "board", "board:NAME")
@@ -35,15 +45,23 @@ class DynapcnnProgram(CoreNetwork, Program):
     #: Width and height of the pixels of Speck2e and Speck2f (Speck Dev Kit Datasheet, Aug 2023, 2.2).
     camera_size: ClassVar[tuple[int, int]] = (128, 128)
 
+    settled: Mapping[str, str] = field(default_factory=dict)
+
     @classmethod
     def of(cls, network: CoreNetwork) -> DynapcnnProgram:
         """A network that runs."""
-        return cls(**{field.name: getattr(network, field.name) for field in fields(CoreNetwork)})
+        return cls(**{each.name: getattr(network, each.name) for each in fields(CoreNetwork)})
 
     @property
     def layer_names(self) -> tuple[str, ...]:
         """See `Program.layer_names`."""
         return tuple(layer.name for layer in self.layers)
+
+    def options_of(self, injection: Injection | None) -> EventOptions:
+        """How the events of `injection` run: with the chip's defaults, or as the board answered."""
+        from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
+
+        return EventOptions.of(injection, self.settled)
 
     def decided_by(self, deciding: Deciding) -> DynapcnnProgram:
         """See `Program.decided_by`."""
@@ -69,7 +87,7 @@ class DynapcnnProgram(CoreNetwork, Program):
         """
         from i2e_deploy.chips.dynapcnn.engine.run import run
 
-        return run(self, frames, semantics, engine, states, options)
+        return run(self, frames, semantics, engine, states, self.options_of(options))
 
     def run_events(
         self,
@@ -88,7 +106,7 @@ class DynapcnnProgram(CoreNetwork, Program):
         """
         from i2e_deploy.chips.dynapcnn.engine.run import run_as_events
 
-        return run_as_events(self, given, engine, states, options)
+        return run_as_events(self, given, engine, states, self.options_of(options))
 
     def run_recordings(
         self, recordings: Sequence[Events], steps: int, options: Injection | None = None, engine: Engine = "fast"
@@ -100,7 +118,7 @@ class DynapcnnProgram(CoreNetwork, Program):
         """
         from i2e_deploy.chips.dynapcnn.engine.run import run_timed
 
-        return run_timed(self, recordings, steps, options, engine)
+        return run_timed(self, recordings, steps, self.options_of(options), engine)
 
     def simulate(
         self,
@@ -127,10 +145,9 @@ class DynapcnnProgram(CoreNetwork, Program):
 
         The chip is asynchronous, whatever `semantics` says; a recording runs at its own times, as in `run_events`.
         """
-        from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
         from i2e_deploy.chips.dynapcnn.targets.board.options import BoardOptions
 
-        return self.run_on_board(given, BoardOptions(name=name or None, events=EventOptions.of(injection)))
+        return self.run_on_board(given, BoardOptions(name=name or None, events=self.options_of(injection)))
 
     def run_on_board(self, given: Integers | Events, options: BoardOptions) -> Trace:
         """Run on a board, with all that can be said of it; see `targets.board.run.run_board`."""
@@ -156,9 +173,8 @@ class DynapcnnProgram(CoreNetwork, Program):
     def bound(self, given: Integers | Events, options: Injection) -> Bound:
         """How far what public text leaves open moves the output; see `estimates.bound`."""
         from i2e_deploy.chips.dynapcnn.estimates.bound import bound
-        from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
 
-        return bound(self, given, EventOptions.of(options))
+        return bound(self, given, self.options_of(options), settled=self.settled)
 
     def on_camera(self, part: Part | None = None) -> DynapcnnProgram:
         """The program with the chip's own pixels as its input; see `targets.board.on_camera`."""

@@ -49,6 +49,10 @@ class Move:
     drop: float
 
 
+#: A sample that stays as it is.
+STILL = Move(False, 0, 0, 0.0)
+
+
 def draw_move(ranges: Augmentation, rng: np.random.Generator) -> Move:
     """Always the same number of draws, so that what is drawn after it does not depend on the ranges."""
     flip, across, along, share = rng.random(4)
@@ -85,15 +89,17 @@ def moved_frames(frames: NDArray[Any], move: Move, rng: np.random.Generator) -> 
     return made
 
 
-def moved_events(events: Events, move: Move, height: int, width: int, rng: np.random.Generator) -> Events:
-    """Events on `width` x `height` pixels, shifted and mirrored as by `moved_frames`; those that leave are gone."""
+def moved_events(
+    events: Events, move: Move, height: int, width: int, rng: np.random.Generator
+) -> tuple[Events, NDArray[np.bool_]]:
+    """Events on `width` x `height` pixels, shifted and mirrored as by `moved_frames`, and which of them are left."""
     made = events.copy()
     x, y = events["x"].astype(np.int64) + move.right, events["y"].astype(np.int64) + move.down
     kept = (x >= 0) & (x < width) & (y >= 0) & (y < height)
     if move.drop:
         kept &= rng.random(len(events)) >= move.drop
     made["x"][kept], made["y"][kept] = (width - 1 - x if move.flip else x)[kept], y[kept]
-    return made[kept]
+    return made[kept], kept
 
 
 def deformed(pixels: NDArray[np.uint8], ranges: Deformation, rng: np.random.Generator) -> NDArray[np.uint8]:

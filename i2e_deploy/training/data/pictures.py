@@ -18,18 +18,9 @@ from i2e_deploy.datasets.picture import Resize, decode_picture, picture_size
 from i2e_deploy.datasets.seeing import Seeing
 from i2e_deploy.datasets.sources import ImageSource, open_source
 from i2e_deploy.errors import FileFormatError, InputError
-from i2e_deploy.events.array import Events
 from i2e_deploy.text import counted, said
 from i2e_deploy.threads import on_threads, thread_count
-from i2e_deploy.training.data.augmentation import (
-    Augmentation,
-    deformed,
-    draw_move,
-    moved_events,
-    moved_frames,
-    moved_picture,
-)
-from i2e_deploy.training.data.counting import counted_frames, in_channels
+from i2e_deploy.training.data.making import Drawing, FromPicture, Made
 from i2e_deploy.training.data.options import LARGEST, STEPS, DataOptions
 from i2e_deploy.training.data.split import divide
 from i2e_deploy.training.data.targets import targets_of
@@ -47,16 +38,16 @@ class PictureSamples:
         names: of the samples.
         targets: of them, see `Batch`.
         resize: how they get their size.
-        seeing: how they become frames.
-        options: channels, counts, augmentation and threads.
+        maker: how they become frames.
+        threads: that a batch is made on; None: as many as the engines take.
     """
 
     def __init__(
-        self, source: str, names: tuple[str, ...], targets: NDArray[Any], resize: Resize, seeing: Seeing,
-        options: DataOptions,
+        self, source: str, names: tuple[str, ...], targets: NDArray[Any], resize: Resize, maker: FromPicture,
+        threads: int | None = None,
     ) -> None:  # fmt: skip
         self._source, self.names, self.targets = source, names, targets
-        self._resize, self._seeing, self._options = resize, seeing, options
+        self._resize, self._maker, self._threads = resize, maker, threads
 
     def __len__(self) -> int:
         return len(self.names)
@@ -72,33 +63,12 @@ class PictureSamples:
         """
         source = open_source(self._source)
         files = [(int(number), source.read(self.names[number])) for number in chosen]
-        workers = self._options.threads or thread_count()
-        made = on_threads(lambda file: self._sample(*file, draw), files, workers)
-        recordings = None if self._seeing.sensor is None else [events for _, events in made]
-        return Batch(np.stack([frames for frames, _ in made]), self.targets[chosen], recordings)  # type: ignore[arg-type]
+        made = on_threads(lambda file: self._sample(*file, draw), files, self._threads or thread_count())
+        events = [own for _, own in made if own is not None]
+        return Batch(np.stack([frames for frames, _ in made]), self.targets[chosen], events or None)
 
-    def _sample(self, number: int, data: bytes, draw: int | None) -> tuple[NDArray[Any], Events | None]:
-        pixels = decode_picture(data, self._resize, self.names[number])
-        rng = np.random.default_rng(np.random.SeedSequence((self._options.seed if draw is None else draw, number)))
-        ranges = self._options.augmentation if draw is not None else Augmentation()
-        move = draw_move(ranges, rng)
-        pixels = moved_picture(pixels, move)
-        if ranges.deformation is not None:
-            pixels = deformed(pixels, ranges.deformation, rng)
-        image, placed = np.ascontiguousarray(pixels.transpose(2, 0, 1)), None if draw is None else rng
-        thinned = type(move)(False, 0, 0, move.drop)
-        if self._seeing.sensor is None:
-            frames = in_channels(self._seeing.frames(image, placed), self._options.channels, self._options.binary)
-            return moved_frames(frames, thinned, rng) if move.drop else frames, None
-        events = self._seeing.events(image, rng, placed)
-        height, width = image.shape[1:]
-        events = moved_events(events, thinned, height, width, rng)
-        if self._options.channels == 1:
-            events["p"] = 0
-        steps, step_us = self._seeing.steps, self._seeing.saccade_us
-        bounds = np.searchsorted(events["t"], step_us * np.arange(steps + 1))
-        windows = np.stack([bounds[:-1], bounds[1:]], axis=1)
-        return counted_frames(events, windows, (self._options.channels, height, width), self._options.binary), events
+    def _sample(self, number: int, data: bytes, draw: int | None) -> Made:
+        return self._maker.make(decode_picture(data, self._resize, self.names[number]), number, draw)
 
 
 def open_pictures(path: str | Path, options: DataOptions) -> TrainingData:
@@ -112,28 +82,32 @@ def open_pictures(path: str | Path, options: DataOptions) -> TrainingData:
     targets, classes = targets_of(listing, options, str(path))
     parts = divide(listing, options)
     size, notes = (options.size, []) if options.size else choose_size(source, listing.names)
-    steps, step_us = options.steps or STEPS, options.step_us or SACCADE_US
+    maker, said_of = picture_maker(options)
     resize = Resize(size, options.fit, options.resample)
-    sensor = options.realism
-    seeing = Seeing(as_ratio(options.ratio), steps, sensor=sensor, saccade_us=step_us, moving_eye=options.moving_eye,
-                    copy=options.seed)  # fmt: skip
+    notes += said_of
+    notes += [f"left out, as they are not read: {count} {ending}" for ending, count in source.left_out().items()]
+    train, test = (
+        PictureSamples(place, tuple(listing.names[i] for i in part), targets[part], resize, maker, options.threads)
+        for part in (parts.train, parts.test)
+    )
+    shape, seeing = (options.channels, size, size), maker.seeing
+    return TrainingData(
+        train, test, classes, shape, seeing.steps, seeing.saccade_us, (*parts.notes, *notes),
+        seeing.record(resize, options.binary), parts.record,
+    )  # fmt: skip
+
+
+def picture_maker(options: DataOptions) -> tuple[FromPicture, list[str]]:
+    """How pictures become frames, and notes on what was chosen."""
+    steps, step_us, notes = options.steps or STEPS, options.step_us or SACCADE_US, []
     if options.steps is None:
         notes.append(f"{steps} steps, all that I2E has")
     if options.step_us is None:
         notes.append(f"a step is taken as {step_us / 1000:g} ms, the time of a saccade: I2E names none")
-    notes += [f"left out, as they are not read: {count} {ending}" for ending, count in source.left_out().items()]
-    train, test = (
-        PictureSamples(place, tuple(listing.names[i] for i in part), targets[part], resize, seeing, options)
-        for part in (parts.train, parts.test)
-    )
-    made = {
-        "kind": "pictures", "size": size, "fit": options.fit, "resample": options.resample,
-        "s_th0": str(seeing.ratio), "order": list(seeing.order), "binary": options.binary,
-        **({} if sensor is None else {"sensor": repr(sensor), "moving_eye": options.moving_eye}),
-    }  # fmt: skip
-    return TrainingData(
-        train, test, classes, (options.channels, size, size), steps, step_us, (*parts.notes, *notes), made, parts.record
-    )
+    seeing = Seeing(as_ratio(options.ratio), steps, sensor=options.realism, saccade_us=step_us,
+                    moving_eye=options.moving_eye, copy=options.seed)  # fmt: skip
+    drawing = Drawing(options.augmentation, options.seed)
+    return FromPicture(seeing, drawing, options.channels, options.binary), notes
 
 
 def list_pictures(names: list[str], options: DataOptions) -> Listing:

@@ -32,15 +32,21 @@ class Parts:
     notes: tuple[str, ...]
 
 
-def divide(listing: Listing, options: DataOptions) -> Parts:
+def divide(listing: Listing, options: DataOptions, files: Sequence[str] | None = None) -> Parts:
     """Both parts of the samples of a listing.
+
+    Args:
+        listing: the samples.
+        options: how they are divided.
+        files: what each sample was cut from, where that may be the same of several; then these are the sources, or
+            what `groups` is searched in.
 
     Raises:
         InputError: a part or a class in the training would be empty, or groups do not fit the names.
     """
     if not listing.names:
         raise InputError("there are no samples")
-    parts = _drawn(listing, options) if set(listing.splits) == {ALL} else _given(listing, options)
+    parts = _drawn(listing, options, files) if set(listing.splits) == {ALL} else _given(listing, options)
     if not len(parts.train) or not len(parts.test):
         counts = f"{counted(len(parts.train), 'training sample')}, {counted(len(parts.test), 'test sample')}"
         raise InputError(f"{counts}: either part needs one; give folders train and test, or more samples")
@@ -126,8 +132,12 @@ def _given(listing: Listing, options: DataOptions) -> Parts:
     return Parts(train, tested, {"how": "given", "test": test}, tuple(notes))
 
 
-def _drawn(listing: Listing, options: DataOptions) -> Parts:
-    sources = None if options.groups is None else sources_of(listing.names, options.groups)
+def _drawn(listing: Listing, options: DataOptions, files: Sequence[str] | None) -> Parts:
+    sources = files
+    if options.groups is not None:
+        names = listing.names if files is None else tuple(dict.fromkeys(files))
+        found = dict(zip(names, sources_of(names, options.groups), strict=True))
+        sources = [found[name] for name in files or names]
     test = draw_split(listing.labels, sources, options.test_share, options.seed)
     train, tested = np.flatnonzero(~test), np.flatnonzero(test)
     of = "" if sources is None else f", {len(set(sources))} sources each on one side"
@@ -139,8 +149,8 @@ def _drawn(listing: Listing, options: DataOptions) -> Parts:
         record["groups"] = options.groups
     missing = sorted(set(listing.labels) - set(listing.labels[tested]))
     if missing and listing.classes:
-        names = listed([listing.classes[n] for n in missing])
-        notes.append(f"without test samples, as too few or of one source: {names}")
+        lacking = listed([listing.classes[n] for n in missing])
+        notes.append(f"without test samples, as too few or of one source: {lacking}")
     return Parts(train, tested, record, tuple(notes))
 
 

@@ -7,6 +7,7 @@ was observed, not a proof; it is honest about the runs it came from.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
@@ -68,9 +69,15 @@ class Bound:
 
 
 def bound(
-    program: CoreNetwork, given: Integers | Events, options: EventOptions | None = None, shuffles: int = 8
+    program: CoreNetwork,
+    given: Integers | Events,
+    options: EventOptions | None = None,
+    shuffles: int = 8,
+    settled: Collection[str] = (),
 ) -> Bound:
     """Run frames [B, T, C, H, W] in `timestep`, in `event` by default, and in every alternative.
+
+    What a board `settled` is no alternative; `options` are as it answered.
 
     A recording has an order of its own: then only what the chip leaves open varies, and `timestep` counts its events
     into steps of `options.step_us`.
@@ -81,7 +88,7 @@ def bound(
     if shuffles < 0:
         raise InputError(f"shuffles is {shuffles}: give 0 or more")
     base = EventOptions() if options is None else options
-    ways = {"default": base} | alternatives(base)
+    ways = {"default": base} | alternatives(base, settled)
     if given.dtype.names is None:
         frames = cast("Integers", given)
         ways |= {f"order={o}": replace(base, order=o) for o in _orders(base)}

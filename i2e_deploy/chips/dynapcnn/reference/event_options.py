@@ -9,6 +9,7 @@ alternatives and reports how far the output moves.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args, get_type_hints
 
@@ -64,11 +65,13 @@ class EventOptions(Injection):
         super().__post_init__()
 
     @staticmethod
-    def of(options: Injection | None) -> EventOptions:
-        """`options` with the defaults of this chip for all that they do not say."""
+    def of(options: Injection | None, settled: Mapping[str, str] | None = None) -> EventOptions:
+        """`options` with the defaults of this chip for all that they do not say, or what a board `settled`."""
         if isinstance(options, EventOptions):
             return options
-        return EventOptions() if options is None else EventOptions(options.order, options.step_us, options.seed)
+        plain = EventOptions() if options is None else EventOptions(options.order, options.step_us, options.seed)
+        change: Any = replace  # the values are checked by `__post_init__`
+        return plain if not settled else change(plain, **settled)
 
 
 def choices() -> dict[str, tuple[str, ...]]:
@@ -82,13 +85,14 @@ def choices() -> dict[str, tuple[str, ...]]:
 UNSETTLED = ("sweep", "zero_weights", "overflow", "outside_pool", "merge", "leak_fires", "tick")
 
 
-def alternatives(base: EventOptions) -> dict[str, EventOptions]:
-    """Every unsettled option changed alone, by `"name=value"`."""
+def alternatives(base: EventOptions, settled: Collection[str] = ()) -> dict[str, EventOptions]:
+    """Every unsettled option changed alone, by `"name=value"`, but for those that a board `settled`."""
     allowed = choices()
     change: Any = replace  # the values are those of `choices`
     return {
         f"{name}={value}": change(base, **{name: value})
         for name in UNSETTLED
+        if name not in settled
         for value in allowed[name]
         if value != getattr(base, name)
     }
