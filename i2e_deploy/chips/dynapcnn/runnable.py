@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-<<<<<<< HEAD
-from dataclasses import dataclass, fields, replace
-=======
 from dataclasses import dataclass, field, fields, replace
->>>>>>> main
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from i2e_deploy.chips.abilities import Part
