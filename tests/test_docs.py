@@ -221,6 +221,15 @@ def test_ci_tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         exec(code, {})
 
 
+def test_neurobench_page() -> None:
+    pytest.importorskip("neurobench")
+    pytest.importorskip("snntorch")
+    frames = np.random.default_rng(0).integers(0, 2, (3, 4, 2, 8, 8))
+    program = tiny_program()
+    names = run("guides/neurobench.md", {"program": program, "frames": frames, "labels": np.zeros(3, np.int64)})
+    assert names["ours"]["Footprint"] == names["theirs"]["Footprint"]
+
+
 def test_live_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("faery")
     from i2e_deploy.events import empty_events

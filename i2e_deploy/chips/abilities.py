@@ -18,6 +18,7 @@ A chip has an ability when it has the methods; it declares nothing, and nobody a
 | `MakesJobs` | program | `export --job`, `evaluate --target results.zip`: samples for a board that is elsewhere |
 | `SeesPictures` | chip | `--eye`: I2E on the chip, pictures in, events straight into the network |
 | `TakesPictures` | program | pictures shown to such a program |
+| `ShowsConnections` | program | `evaluate --neurobench`: its weights, neurons and what reaches them, to be counted |
 | `HasCamera` | program | `live --target board`, `evaluate ... SCENE`: the chip's own camera feeds its cores |
 """
 
@@ -36,6 +37,7 @@ from numpy.typing import NDArray
 from i2e_deploy.chips.answers import BoardAnswers
 from i2e_deploy.chips.base import Chip, Program
 from i2e_deploy.chips.check import CheckReport, Finding
+from i2e_deploy.chips.connections import Connection, Population
 from i2e_deploy.chips.eye import Eye
 from i2e_deploy.chips.integers import AnyNetwork, IntegerNetwork
 from i2e_deploy.chips.jobs import Job, Returned
@@ -394,6 +396,25 @@ class TakesPictures(Protocol):
 
         Raises:
             InputError: see `frames_of` and `Program.run`.
+        """
+
+
+@runtime_checkable
+class ShowsConnections(Protocol):
+    """A program that shows what its layers are made of, so that figures can count it."""
+
+    def connections(self) -> Sequence[Connection]:
+        """All synapses, layer by layer."""
+
+    def populations(self) -> Sequence[Population]:
+        """All neurons, in network order."""
+
+    def reaching(self, frames: Integers, spikes: Mapping[str, Integers]) -> Sequence[Integers]:
+        """What reaches each of `connections` in every step, [B, T, *shape].
+
+        Args:
+            frames: as `Program.run` takes them, [B, T, *input_shape].
+            spikes: `Trace.spikes` of that run.
         """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,8 +13,8 @@ from i2e_deploy.cli.boards import BoardFile, on_board, told
 from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP
 from i2e_deploy.cli.costs import COEFFICIENTS_HELP, print_costs
 from i2e_deploy.cli.deciding import ReadoutKind, decided
-from i2e_deploy.cli.jobs import results_of_job
 from i2e_deploy.cli.eye import Eye, eyed, read_shown_samples, refuse_float, shown_of, unshown
+from i2e_deploy.cli.jobs import results_of_job
 from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, takes_recordings
 from i2e_deploy.errors import InputError
 
@@ -68,6 +69,9 @@ def command(
     limit: Annotated[int, typer.Option(min=0, help="At most so many samples; 0 = all.")] = 0,
     junit: Annotated[Path | None, typer.Option(help="Write JUnit XML here.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write a self-contained page here.")] = None,
+    neurobench: Annotated[
+        Path | None, typer.Option(help="Write footprint, sparsity, operations and memory here, as NeuroBench has them.")
+    ] = None,
     keep: Annotated[bool, typer.Option(help="Leave the result in the bundle, for its report.")] = True,
     min_accuracy: Annotated[float, typer.Option(min=0, max=1, help="Fail below this share of right decisions.")] = 0,
     min_agreement: Annotated[
@@ -103,14 +107,15 @@ def command(
     """
     if any(name.endswith(".zip") for name in target):
         result = results_of_job(model, data, target, chip)
-        _leave_pages(result, html, junit, min_accuracy, min_agreement, as_json)
+        _leave_pages(result, html, junit, min_accuracy, min_agreement, as_json, {})
         _refuse(_failed(result, min_accuracy, min_agreement))
         return
     if not data:
         raise InputError("give the data to evaluate on, such as FRAMES.npz; without them --target is a results.zip")
     if len(chip) > 1:
         single = {"--html": html is not None, "--junit": junit is not None, "--power-coefficients": power is not None,
-                  "--chain": chain, "--board-file": board_file is not None}  # fmt: skip
+                  "--chain": chain, "--board-file": board_file is not None,
+                  "--neurobench": neurobench is not None}  # fmt: skip
         each = _beside(model, data, chip, target, (input_shape, read), (steps, limit), (semantics, order, step_us),
                        readout_kind, single, as_json)  # fmt: skip
         _refuse(
@@ -130,6 +135,10 @@ def command(
     scene = is_scene(deployed.program, data)
     if not Path(data).is_dir():
         reading.refuse(f"{data} is no folder of them")
+    if neurobench is not None:
+        from i2e_deploy.chips.abilities import ShowsConnections, require
+
+        require(deployed.program, ShowsConnections, "--neurobench")
     if scene and chain:
         raise InputError("--chain: a scene is one sample on a board; give recordings or frames")
     if scene:
@@ -143,7 +152,11 @@ def command(
         shape = tuple(deployed.program.input_shape)
         samples = read_samples(Path(data), shape, steps, limit, say, reading.read)
         result = _evaluate(deployed, _ordered(samples, semantics, order), target, semantics, order, step_us, chain)
-    _leave_pages(result, html, junit, min_accuracy, min_agreement, as_json)
+    if neurobench is not None:
+        from i2e_deploy.cli.neurobench import write_neurobench
+
+        write_neurobench(neurobench, result, deployed, model, None if scene or shown is not None else samples.frames)
+    _leave_pages(result, html, junit, min_accuracy, min_agreement, as_json, told(deployed.chip))
     if keep and model.is_dir():
         _leave(model, result, data if scene else Path(data).name, semantics, console(stderr=True))
     _refuse(_failed(result, min_accuracy, min_agreement))
@@ -151,7 +164,7 @@ def command(
 
 def _leave_pages(
     result: Evaluation, html: Path | None, junit: Path | None, min_accuracy: float, min_agreement: float | None,
-    as_json: bool,
+    as_json: bool, said: Mapping[str, Any],
 ) -> None:  # fmt: skip
     """Write the pages that were asked for, and print the result."""
     from i2e_deploy.cli.common import console, print_json
@@ -165,7 +178,7 @@ def _leave_pages(
         with replacing(junit) as temporary:
             temporary.write_text(junit_xml(result, min_accuracy, min_agreement), encoding="utf-8")
     if as_json:
-        print_json(result.to_dict() | told(deployed.chip))
+        print_json(result.to_dict() | said)
     else:
         _print(result, console())
 

@@ -32,14 +32,14 @@ if TYPE_CHECKING:
     from i2e_deploy.training.recipes import Recipe as Recipe
     from i2e_deploy.training.recipes import read_trained as read_trained
     from i2e_deploy.training.recipes import recipe_of as recipe_of
-    from i2e_deploy.training.sized import Offer as Offer
-    from i2e_deploy.training.sized import recipes_for as recipes_for
-    from i2e_deploy.training.sized import sized_network as sized_network
     from i2e_deploy.training.results import EpochResult as EpochResult
     from i2e_deploy.training.running import Running as Running
     from i2e_deploy.training.samples import Batch as Batch
     from i2e_deploy.training.samples import Samples as Samples
     from i2e_deploy.training.samples import TrainingData as TrainingData
+    from i2e_deploy.training.sized import Offer as Offer
+    from i2e_deploy.training.sized import recipes_for as recipes_for
+    from i2e_deploy.training.sized import sized_network as sized_network
     from i2e_deploy.training.slayer import SlayerNetwork as SlayerNetwork
     from i2e_deploy.training.slayer import Timing as Timing
     from i2e_deploy.training.slayer_networks import RECIPES as RECIPES

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -9,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.base import Program
+from i2e_deploy.chips.connections import Connection, Population
 from i2e_deploy.chips.deciding import Deciding
 from i2e_deploy.chips.eye import Eye
+from i2e_deploy.chips.loihi2.estimates import connections as counted
 from i2e_deploy.chips.loihi2.eye.shown import frames_of
 from i2e_deploy.chips.loihi2.formats.program_file import to_tensors
 from i2e_deploy.chips.loihi2.program import BlockNetwork
@@ -106,6 +109,18 @@ class LoihiProgram(Program):
         later = run_lava(self.network, longer, semantics_named(semantics), hardware=kind == "board")
         state = later.states[deciding.layer][deciding.variable] if deciding.of_state else None
         return replace(trace, read=later.output[:, deciding.lag :] if state is None else state)
+
+    def connections(self) -> tuple[Connection, ...]:
+        """See `ShowsConnections.connections`."""
+        return counted.connections(self.network)
+
+    def populations(self) -> tuple[Population, ...]:
+        """See `ShowsConnections.populations`."""
+        return counted.populations(self.network)
+
+    def reaching(self, frames: Integers, spikes: Mapping[str, Integers]) -> tuple[Integers, ...]:
+        """See `ShowsConnections.reaching`."""
+        return counted.reaching(self.network, frames, spikes)
 
     def to_tensors(self) -> tuple[dict[str, Integers], dict[str, Any]]:
         """See `Program.to_tensors`."""
