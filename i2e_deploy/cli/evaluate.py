@@ -178,7 +178,7 @@ def _leave_pages(
         with replacing(junit) as temporary:
             temporary.write_text(junit_xml(result, min_accuracy, min_agreement), encoding="utf-8")
     if as_json:
-        print_json(result.to_dict() | said)
+        print_json({**result.to_dict(), **said})
     else:
         _print(result, console())
 
