@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -27,9 +27,13 @@ from i2e_deploy.chips.options import PLAIN, Injection, LowerOptions
 from i2e_deploy.chips.profile import Profile, load_profile
 from i2e_deploy.chips.rules import load_rules
 from i2e_deploy.chips.trace import Integers, Trace
-from i2e_deploy.errors import UnsupportedError
+from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.events.array import Events
 from i2e_deploy.network.graph import Network
+
+if TYPE_CHECKING:
+    from i2e_deploy.chips.abilities import Asked as Question
+    from i2e_deploy.chips.answers import BoardAnswers
 
 #: Name of the netx file in a bundle.
 NATIVE = "program.net"
@@ -53,8 +57,12 @@ class Loihi2Chip(Chip):
     integer_kind: ClassVar[str] = BlockNetwork.kind
     lower_options: ClassVar[frozenset[str]] = frozenset({"calibration", "standard_neurons"})
 
-    def __init__(self, name: str) -> None:
-        self.profile, self.rules = load_profile(name), load_rules(__package__)
+    probe_targets: ClassVar[tuple[str, ...]] = ("board", "lava")
+
+    def __init__(self, name: str, answers: BoardAnswers | None = None) -> None:
+        self.profile, self.rules, self.answers = load_profile(name), load_rules(__package__), answers
+        if answers is not None and answers.chip != name:
+            raise InputError(f"the answers are of a board with {answers.chip}, not {name}: probe a board of it")
 
     def check(self, network: AnyNetwork, options: LowerOptions = PLAIN, program: Program | None = None) -> CheckReport:
         """See `Chip.check`: of a float network also what each layer lost, see `lowering.losses`."""
@@ -101,6 +109,39 @@ class Loihi2Chip(Chip):
         if isinstance(program, LoihiProgram) and not _same(lowered.network, program.network):
             lowered = beside(network, frames, options.standard_neurons, program.network)
         return (*measured_findings(lowered.losses), *calibration_findings(lowered.network, frames, self.profile))
+
+    def questions(self) -> Sequence[Question]:
+        """See `AnswersQuestions`."""
+        from i2e_deploy.chips.loihi2.probing.questions import questions
+
+        return questions()
+
+    def probe(
+        self,
+        target: str,
+        repeats: int | None = None,
+        only: Sequence[str] = (),
+        progress: Callable[[int, str], None] = lambda *_: None,
+    ) -> BoardAnswers:
+        """See `AnswersQuestions`; through Lava a repeat takes seconds, and its CPU models never differ: three each."""
+        from i2e_deploy.chips.answers import FEWEST
+        from i2e_deploy.chips.loihi2.probing.probe import probe
+
+        return probe(self.profile.name, target, FEWEST if repeats is None else repeats, only, progress)
+
+    def as_answered(self, answers: BoardAnswers) -> Loihi2Chip:
+        """See `AnswersQuestions`."""
+        return Loihi2Chip(self.profile.name, answers)
+
+    def settle(self, program: Program) -> LoihiProgram:
+        """See `AnswersQuestions`; the simulation has no options, so the program stays as it is."""
+        return _own(program)
+
+    def told(self) -> tuple[str, ...]:
+        """See `AnswersQuestions`."""
+        from i2e_deploy.chips.loihi2.probing.probe import told
+
+        return () if self.answers is None else tuple(told(self.answers))
 
     def costs(
         self,
