@@ -111,9 +111,7 @@ def figures(boards: int) -> None:
                 middle, off = (figure.low + figure.high) / 2, 100 * (figure.high - figure.low) / 2 / value
                 apart.setdefault(name, []).append((100 * abs(middle / value - 1), off))
     print(f"\n{boards} boards with drawn speeds and energies: {mean(events):,.0f} events, {mean(seconds):.0f} s each")
-    print(
-        "| figure | boards on which it was measured | middle of its range from the truth, mean | largest | half a range |"
-    )
+    print("| figure | boards that gave it | its middle from the truth, mean | largest | half its range |")
     print("|---|---|---|---|---|")
     for name, rows in apart.items():
         off, half = [row[0] for row in rows], mean(row[1] for row in rows)

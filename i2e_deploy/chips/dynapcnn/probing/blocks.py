@@ -43,7 +43,7 @@ def decimator() -> Question:
 
 
 def readout_tie() -> Question:
-    """Three classes fire once each, a quarter of a period after the clock was switched on; their spikes are seen too."""
+    """Three classes fire once each, a quarter of a period after the clock was switched on; this is seen too."""
     events = (*[None] * 50, *((i, 0, 0) for i in range(CLASSES)))
     settings: dict[str, Any] = {"lowest": {"tie": "lowest"}, "highest": {"tie": "highest"}}
     return _readout("readout_tie", "which class the readout shows where two averages are equal", settings, 1, events,
