@@ -83,9 +83,12 @@ def settings() -> list[Any]:
         i2e.chips.loihi2.ProgrammableLif(
             np.ones(4096, int), np.ones(4096, int), np.ones(4096, int), "amount", reset_step="next", max_spikes=1000
         ),
+        i2e.chips.loihi2.Relay(22, 24, -np.ones(4096, int), np.ones(4096, int)),
         i2e.chips.loihi2.Reset(1000, 1000),
         i2e.chips.loihi2.Resonator("izhikevich", -4096, -4096, 10**6),
         i2e.chips.get("loihi2"),
+        i2e.chips.Plan(NAME, "sigma_delta", (1000, 1000, 1000), 10**6, (i2e.chips.PlannedLayer(2, 8, 5),) * 60),
+        i2e.chips.PlannedLayer(1000, 1000, 16, 8, (7, 7), 1000),
         i2e.chips.Deciding("state-mean", 2**20, 1000, NAME, "v"),
         *i2e.conversion.saccades(),
         i2e.conversion.first_layer_energy(0.0956),
@@ -111,6 +114,7 @@ def settings() -> list[Any]:
         i2e.training.Deformation(),
         i2e.training.EpochResult(12, 1.23456789, 0.987654321, 0.987654321),
         i2e.training.FinetuneConfig(),
+        i2e.training.Offer("loihi2", "sigma-delta-medium", "SLAYER, " * 30),
         i2e.training.SlayerConfig(),
         i2e.training.Timing(),
         i2e.training.TrainConfig(),
