@@ -3,7 +3,8 @@
     python benchmarks/probe.py > benchmarks/results/probe.txt
 
 Nothing here is timed but the fake boards' own clock, which counts what the protocol waits for (rest after a
-configuration, time of the events, silence after them) and no time of transfers. `--boards N` draws fewer.
+configuration, time of the events, silence after them) and no time of transfers. `--boards N` draws fewer; `--part` runs a part, and
+parts give the same rows in processes of their own.
 """
 
 from __future__ import annotations
@@ -118,21 +119,32 @@ def figures(boards: int) -> None:
         print(f"| {name} | {len(rows)} | {mean(off):.2f} % | {max(off):.2f} % | {half:.2f} % |")
 
 
+#: What is drawn, and how many boards of a hundred.
+PARTS: dict[str, tuple[str, Callable[[int], Hidden], float]] = {
+    "clean": ("all options drawn", clean, 1.0),
+    "losing": ("and 2 to 11 % of events, 1 to 7 % of spikes lost", losing, 0.3),
+    "badly": ("and 25 to 50 % of events, 20 to 50 % of spikes lost", badly, 0.1),
+    "strange": ("thresholds 20 to 60 higher than written", strange, 0.1),
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--boards", type=int, default=100, help="boards of the first row; the others are fewer")
-    boards = parser.parse_args().boards
+    parser.add_argument("--part", choices=[*PARTS, "figures"], action="append", help="this alone; again for each")
+    given = parser.parse_args()
+    parts = given.part or [*PARTS, "figures"]
     print(machine())
     print(f"{len(QUESTIONS)} questions, 10 repeats each, again where they do not agree\n")
     print(
         "| fake boards | drawn | answers | right | none of these | varies | wrong | events | board's time |\n"
         "|---|---|---|---|---|---|---|---|---|"
     )
-    drawn_boards("all options drawn", clean, boards)
-    drawn_boards("and 2 to 11 % of events, 1 to 7 % of spikes lost", losing, max(1, boards // 2))
-    drawn_boards("and 25 to 50 % of events, 20 to 50 % of spikes lost", badly, max(1, boards // 5))
-    drawn_boards("thresholds 20 to 60 higher than written", strange, max(1, boards // 5))
-    figures(max(1, boards // 10))
+    for name in (name for name in PARTS if name in parts):
+        title, make, share = PARTS[name]
+        drawn_boards(title, make, max(1, round(share * given.boards)))
+    if "figures" in parts:
+        figures(max(1, given.boards // 10))
 
 
 if __name__ == "__main__":

@@ -65,12 +65,13 @@ def run_population(network: BlockNetwork, frames: Ints, arithmetic: Arithmetic) 
         raise UnsupportedError(f"layer {block.name!r}: questions are about leaking neurons after a dense synapse")
     size = len(synapse.weight)
     delay = np.zeros_like(synapse.weight) if synapse.delay is None else synapse.delay
+    depth = int(delay.max()) + arithmetic.extra_delay + 1
     u, v, read = np.zeros(size, np.int64), np.zeros(size, np.int64), np.zeros(size, np.int64)
     bias = np.zeros(size, np.int64) if block.bias is None else np.broadcast_to(block.bias, size) * UNIT
     spikes = np.zeros((len(frames), size), np.bool_)
     for step in range(1, len(frames) + 1):
         current = np.zeros(size, np.int64)
-        for sent in range(1, step):  # what was sent in an earlier step and arrives in this one
+        for sent in range(max(1, step - depth), step):  # what was sent in an earlier step and arrives in this one
             arrives = delay == step - sent - 1 - arithmetic.extra_delay
             current += (synapse.weight * arrives) @ (frames[sent - 1] != 0).astype(np.int64)
         u = _fit(_decayed(u, neuron.current_decay, arithmetic) + current * UNIT, arithmetic.current)

@@ -11,6 +11,7 @@ import pytest
 from children import needs_lava_run
 from hypothesis import given
 from hypothesis import strategies as st
+from public_data import record
 
 from i2e_deploy.chips import get
 from i2e_deploy.chips.abilities import AnswersQuestions, require
@@ -127,6 +128,23 @@ def test_refusals() -> None:
         probing.probe("loihi2", "lava", only=["sweep"])
     with pytest.raises(InputError, match=r"2 repeats: give 3 to 1000"):
         probing.probe("loihi2", "lava", 2)
+
+
+@pytest.mark.parametrize("rounding", ["toward zero", "down", "to the nearest"])
+def test_the_record_of_a_chip_wants_a_marker_at_spikes_and_no_rounding_to_the_nearest(rounding: Any) -> None:
+    """One neuron (`test_records.py` has the network). Its voltages are never negative, so of the other two roundings it
+    says nothing: that is still to be asked."""
+    rows = np.loadtxt(record("loihi2_lif/lif_lava_loihi_fixed.csv"), delimiter=",").astype(np.int64)
+    given, chip, fired = rows.T
+    network = population([[10]], threshold=25, current_decay=4096, voltage_decay=163)
+    steps = int(np.flatnonzero(fired)[0]) + 1  # the first spike is in the last of these
+    frames = given[:steps, None]
+    wrong = sum(
+        int(run_population(network, frames[:end], Arithmetic(rounding, reads="a marker")).v[0]) != chip[end - 1]
+        for end in range(steps - 5, steps + 1)
+    )
+    assert (wrong == 0) == (rounding != "to the nearest")
+    assert chip.min() >= 0
 
 
 @needs_lava_run
