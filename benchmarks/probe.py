@@ -3,8 +3,8 @@
     python benchmarks/probe.py > benchmarks/results/probe.txt
 
 Nothing here is timed but the fake boards' own clock, which counts what the protocol waits for (rest after a
-configuration, time of the events, silence after them) and no time of transfers. `--boards N` draws fewer; `--part` runs a part, and
-parts give the same rows in processes of their own.
+configuration, time of the events, silence after them) and no time of transfers. `--boards N` draws fewer; `--part` runs
+a part, and parts give the same rows in processes of their own.
 """
 
 from __future__ import annotations
