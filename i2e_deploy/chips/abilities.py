@@ -197,12 +197,13 @@ class AnswersQuestions(Protocol):
         """All of them, in the order in which they are asked."""
 
     def probe(
-        self, target: str, repeats: int, only: Sequence[str], progress: Callable[[int, str], None]
+        self, target: str, repeats: int | None, only: Sequence[str], progress: Callable[[int, str], None]
     ) -> BoardAnswers:
         """Ask.
 
         Args:
             target: one of `probe_targets`.
+            repeats: of each question, 3 to 1000; None: as many as make sense on that target.
             only: names of questions; none: all.
             progress: called with the number of questions done and the name of the next.
 

@@ -131,9 +131,8 @@ def command(
     from i2e_deploy.cli.samples import STEPS, samples_of
     from i2e_deploy.runtime.scene import evaluate_scene, is_scene
 
-    if board_file is not None and semantics != "event":
-        raise InputError(f"--board-file {board_file}: a board has no time steps; add --semantics event")
-    deployed = on_board(read_model_of(model, chip[0] if chip else None, input_shape, power, read), board_file)
+    deployed = read_model_of(model, chip[0] if chip else None, input_shape, power, read)
+    deployed = on_board(deployed, board_file, semantics, target)
     deployed = replace(deployed, program=decided(deployed.program, readout_kind))
     deployed = replace(deployed, program=eyed(deployed.chip, deployed.program, eye))
     shown = shown_of(deployed.program)

@@ -71,12 +71,10 @@ def command(
     import json
 
     from i2e_deploy.cli.common import console, read_model_of
-    from i2e_deploy.errors import InputError
     from i2e_deploy.runtime.replaying import replay as run_replay
 
-    if board_file is not None and (semantics != "event" or target != "simulator"):
-        raise InputError(f"--board-file {board_file}: a board is simulated with --semantics event, and asks no target")
-    program = decided(on_board(read_model_of(model, chip, options=read), board_file).program, readout_kind)
+    deployed = on_board(read_model_of(model, chip, options=read), board_file, semantics, [target])
+    program = decided(deployed.program, readout_kind)
     notes: Callable[[], tuple[str, ...]] = tuple
     if replay is not None:
         result = run_replay(replay, program)

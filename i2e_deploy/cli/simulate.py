@@ -81,9 +81,7 @@ def command(
     from i2e_deploy.runtime.float_target import run_float
 
     _refuse(out, order, semantics, target, spread_of, power)
-    if board_file is not None and (semantics != "event" or target not in ("simulator", "reference")):
-        raise InputError(f"--board-file {board_file}: a board is simulated with --semantics event, and asks no target")
-    deployed = on_board(read_model_of(model, chip, input_shape, power, read), board_file)
+    deployed = on_board(read_model_of(model, chip, input_shape, power, read), board_file, semantics, [target])
     program = eyed(deployed.chip, decided(deployed.program, readout_kind), eye)
     shown = shown_of(program)
     refuse_float(shown, [target])

@@ -89,7 +89,9 @@ def test_a_board_file_of_another_chip_or_for_time_steps_is_refused(
     network_file: Path, frames_file: Path, board_file: Path, tmp_path: Path, capsys: Captured
 ) -> None:
     model = ["simulate", network_file, "--input", frames_file, "--out", tmp_path / "t.npz", "--board-file", board_file]
-    assert "with --semantics event" in refused(capsys, *model, "--chip", "speck2f")
+    assert "add --semantics event" in refused(capsys, *model, "--chip", "speck2f")
+    board = ["--target", "board", "--semantics", "event", "--chip", "speck2f"]
+    assert "it is for the simulator, and --target is board" in refused(capsys, *model, *board)
     line = refused(capsys, *model, "--chip", "speck2e", "--semantics", "event")
     assert "the answers are of a board with speck2f, not speck2e" in line
     assert not (tmp_path / "t.npz").exists()
@@ -115,6 +117,6 @@ def test_other_commands_take_a_board_file(
         "--board-file",
         str(board_file),
     ]
-    assert "with --semantics event" in refused(capsys, *live)
+    assert "add --semantics event" in refused(capsys, *live)
     assert run([*live, "--semantics", "event", "--chip", "speck2f"]) == 0
     assert "sweep=reverse" in capsys.readouterr().err

@@ -139,14 +139,14 @@ class DynapcnnChip(Chip):
     def probe(
         self,
         target: str,
-        repeats: int = 10,
+        repeats: int | None = None,
         only: Sequence[str] = (),
         progress: Callable[[int, str], None] = lambda *_: None,
     ) -> BoardAnswers:
         """See `AnswersQuestions`; `fake-board:SEED` is a fake board with hidden options drawn by that seed."""
-        from i2e_deploy.chips.dynapcnn.probing.probe import probe_target
+        from i2e_deploy.chips.dynapcnn.probing.probe import REPEATS, probe_target
 
-        return probe_target(self.profile.name, target, repeats, only, progress)
+        return probe_target(self.profile.name, target, REPEATS if repeats is None else repeats, only, progress)
 
     def as_answered(self, answers: BoardAnswers) -> DynapcnnChip:
         """See `AnswersQuestions`."""

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -33,9 +33,13 @@ from i2e_deploy.chips.profile import Profile, load_profile
 from i2e_deploy.chips.rules import load_rules
 from i2e_deploy.chips.trace import Integers, Trace
 from i2e_deploy.conversion.vectors import Kernels
-from i2e_deploy.errors import UnsupportedError
+from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.events.array import Events
 from i2e_deploy.network.graph import Network
+
+if TYPE_CHECKING:
+    from i2e_deploy.chips.abilities import Asked as Question
+    from i2e_deploy.chips.answers import BoardAnswers
 
 #: Name of the netx file in a bundle.
 NATIVE = "program.net"
@@ -60,8 +64,12 @@ class Loihi2Chip(Chip):
     lower_options: ClassVar[frozenset[str]] = frozenset({"calibration", "standard_neurons"})
     recipes: ClassVar[Mapping[str, str]] = recipes.RECIPES
 
-    def __init__(self, name: str) -> None:
-        self.profile, self.rules = load_profile(name), load_rules(__package__)
+    probe_targets: ClassVar[tuple[str, ...]] = ("board", "lava")
+
+    def __init__(self, name: str, answers: BoardAnswers | None = None) -> None:
+        self.profile, self.rules, self.answers = load_profile(name), load_rules(__package__), answers
+        if answers is not None and answers.chip != name:
+            raise InputError(f"the answers are of a board with {answers.chip}, not {name}: probe a board of it")
 
     def check(self, network: AnyNetwork, options: LowerOptions = PLAIN, program: Program | None = None) -> CheckReport:
         """See `Chip.check`: of a float network also what each layer lost, see `lowering.losses`."""
@@ -125,6 +133,39 @@ class Loihi2Chip(Chip):
     def board_findings(self, program: Program, board: str) -> tuple[Finding, ...]:
         """See `SpreadsOverBoards` and `checks.boards`."""
         return tuple(board_findings(layers_of(_own(program).network, "chip"), self.profile, board))
+
+    def questions(self) -> Sequence[Question]:
+        """See `AnswersQuestions`."""
+        from i2e_deploy.chips.loihi2.probing.questions import questions
+
+        return questions()
+
+    def probe(
+        self,
+        target: str,
+        repeats: int | None = None,
+        only: Sequence[str] = (),
+        progress: Callable[[int, str], None] = lambda *_: None,
+    ) -> BoardAnswers:
+        """See `AnswersQuestions`; through Lava a repeat takes seconds, and its CPU models never differ: three each."""
+        from i2e_deploy.chips.answers import FEWEST
+        from i2e_deploy.chips.loihi2.probing.probe import probe
+
+        return probe(self.profile.name, target, FEWEST if repeats is None else repeats, only, progress)
+
+    def as_answered(self, answers: BoardAnswers) -> Loihi2Chip:
+        """See `AnswersQuestions`."""
+        return Loihi2Chip(self.profile.name, answers)
+
+    def settle(self, program: Program) -> LoihiProgram:
+        """See `AnswersQuestions`; the simulation has no options, so the program stays as it is."""
+        return _own(program)
+
+    def told(self) -> tuple[str, ...]:
+        """See `AnswersQuestions`."""
+        from i2e_deploy.chips.loihi2.probing.probe import told
+
+        return () if self.answers is None else tuple(told(self.answers))
 
     def costs(
         self,

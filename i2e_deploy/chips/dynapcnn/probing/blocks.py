@@ -43,11 +43,8 @@ def decimator() -> Question:
 
 
 def readout_tie() -> Question:
-    """Three classes fire equally often within 5 ms, a quarter of a period after the clock was switched on.
-
-    If a spike of one is lost, the class between wins, which nobody predicts.
-    """
-    events = (*[None] * 50, *((i, 0, 0) for i in (0, 1, 2) * 3))
+    """Three classes fire once each, a quarter of a period after the clock was switched on; this is seen too."""
+    events = (*[None] * 50, *((i, 0, 0) for i in range(CLASSES)))
     settings: dict[str, Any] = {"lowest": {"tie": "lowest"}, "highest": {"tie": "highest"}}
     return _readout("readout_tie", "which class the readout shows where two averages are equal", settings, 1, events,
                     500, (200, 4), _classes)  # fmt: skip
@@ -76,9 +73,10 @@ def _readout(
 
 
 def _classes(question: Question, spikes: Sent) -> Observation:
-    """Classes on the pins, in order, each change once."""
-    classes = spikes["pins"]["c"].tolist()
-    return tuple((c,) for i, c in enumerate(classes) if i == 0 or classes[i - 1] != c)
+    """Classes on the pins, in order, each change once; then how often each class fired, so that no tie is none."""
+    classes, fired = spikes["pins"]["c"].tolist(), spikes[question.watched[0]]["c"].tolist()
+    shown = [(c, 0) for i, c in enumerate(classes) if i == 0 or classes[i - 1] != c]
+    return (*shown, *((c, fired.count(c)) for c in sorted(set(fired))))
 
 
 def _how_long(question: Question, spikes: Sent) -> Observation:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 from functools import lru_cache
 
-from i2e_deploy.chips.answers import BoardAnswers
+from i2e_deploy.chips.answers import FEWEST, MOST_REPEATS, BoardAnswers
 from i2e_deploy.chips.dynapcnn.probing.arithmetic import arithmetic_questions
 from i2e_deploy.chips.dynapcnn.probing.ask import Asker
 from i2e_deploy.chips.dynapcnn.probing.blocks import block_questions
@@ -24,7 +24,6 @@ from i2e_deploy.version import __version__
 
 #: Repeats of each question.
 REPEATS = 10
-MOST_REPEATS = 1000
 #: Called with the number of questions done and the name of the next.
 Progress = Callable[[int, str], None]
 
@@ -69,8 +68,8 @@ def probe_board(
         InputError: a board of another chip, no such question, or repeats out of range.
         SourceLost: the board went away, or stopped answering.
     """
-    if not 1 <= repeats <= MOST_REPEATS:
-        raise InputError(f"{repeats} repeats: give 1 to {MOST_REPEATS}")
+    if not FEWEST <= repeats <= MOST_REPEATS:
+        raise InputError(f"{repeats} repeats: give {FEWEST} to {MOST_REPEATS}")
     asked, answers = chosen(only), []
     with _opened(chip, options) as board:
         asker, began = Asker(board, options), board.clock.monotonic()

@@ -216,6 +216,7 @@ def core(
     bias: Sequence[int] | None = None,
     decimation: int = 1,
     initial: Sequence[int] | None = None,
+    to_zero: bool = False,
 ) -> CoreLayer:
     """A core of a question: weights int8 [C_out, C_in] (one pixel) or [C_out, C_in, k, k]; `shape` is its input's."""
     array = np.asarray(weight, np.int8)
@@ -225,7 +226,7 @@ def core(
     start = None if initial is None else np.asarray(initial, np.int16).reshape(-1, 1, 1) + np.zeros(out, np.int16)
     return CoreLayer(
         name, sources, kernel, None if bias is None else np.asarray(bias, np.int16), (1, 1), (padding, padding),
-        threshold, min_v, None, "subtract", shape, (out[0], out[1], out[2]), decimation, start,
+        threshold, min_v, None, "zero" if to_zero else "subtract", shape, (out[0], out[1], out[2]), decimation, start,
     )  # fmt: skip
 
 

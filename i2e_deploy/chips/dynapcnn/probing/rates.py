@@ -7,7 +7,7 @@ to come out. What is slower than what was to be measured makes the figure a lowe
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 import numpy as np
@@ -30,6 +30,8 @@ from i2e_deploy.network import INPUT
 BURST, TRAIN, PAUSE_US = 400, 100, 500
 #: Cores of the chain whose delay is measured, and length of a reading of power.
 CHAIN, READING_US = (2, 3, 4, 5, 6, 7), 2_000_000
+#: Resolution of the board's time stamps.
+STAMP_US = 1.0
 #: A burst that takes so much longer with more work was held up by the work.
 LONGER = 1.5
 SYNOPS = "synaptic operations / s"
@@ -146,8 +148,10 @@ def _core_delay(asker: Asker, repeats: int) -> Iterator[Measured]:
         if len(first) == len(last) and len(first):
             delays.append(float(np.mean(last - first)) / (len(CHAIN) - 1))
     if delays:
-        note = f"mean over {TRAIN} events of {len(CHAIN) - 1} cores one after the other, time stamps of 1 us"
-        yield _ends("core_delay", "time that a core adds to a spike", delays, "us", note)
+        found = _ends("core_delay", "time that a core adds to a spike", delays, "us")
+        off = STAMP_US / (len(CHAIN) - 1)
+        note = f"{TRAIN} events through {len(CHAIN) - 1} cores; the range has the time stamps' {STAMP_US:g} us in it"
+        yield replace(found, low=max(0.0, found.low - off), high=found.high + off, note=note)
 
 
 def _power(asker: Asker) -> Iterator[Measured]:

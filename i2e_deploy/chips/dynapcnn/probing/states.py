@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from i2e_deploy.chips.dynapcnn.probing.arithmetic import FIRST, LEAVES_1, SECOND
+from i2e_deploy.chips.dynapcnn.probing.arithmetic import FIRST, SECOND
 from i2e_deploy.chips.dynapcnn.probing.question import Question, Way, core, network
 from i2e_deploy.chips.dynapcnn.program import CoreNetwork, Source
 
@@ -26,8 +26,8 @@ def reset() -> Question:
 
 
 def first_event() -> Question:
-    """Three events, each to two cores in turn, all of which make both fire."""
-    first, second = core("one", [[100], [100]], LEAVES_1), core("two", [[100], [100]], LEAVES_1)
+    """Three events, each to two cores in turn, all of which make both fire; a spike leaves their neurons at zero."""
+    first, second = (core(name, [[100], [100]], 50, to_zero=True) for name in ("one", "two"))
     program = CoreNetwork((1, 1, 1), (first, second), (Source("one"), Source("two")))
     ways = {
         "no event": (Way(),),

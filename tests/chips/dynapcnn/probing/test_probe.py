@@ -164,7 +164,7 @@ def test_refusals() -> None:
 
 
 def test_answers_name_no_board_in_particular() -> None:
-    answers = DynapcnnChip("speck2f").probe("fake-board:1", repeats=1, only=["merge"])
+    answers = DynapcnnChip("speck2f").probe("fake-board:1", repeats=3, only=["merge"])
     assert (answers.board, answers.target, answers.chip) == ("Speck2fDevKit", "fake-board:1", "speck2f")
     assert not answers.silicon
     assert answers.events > 0
