@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from i2e_deploy.training.samples import Batch as Batch
     from i2e_deploy.training.samples import Samples as Samples
     from i2e_deploy.training.samples import TrainingData as TrainingData
+    from i2e_deploy.training.sized import Offer as Offer
+    from i2e_deploy.training.sized import recipes_for as recipes_for
+    from i2e_deploy.training.sized import sized_network as sized_network
     from i2e_deploy.training.slayer import SlayerNetwork as SlayerNetwork
     from i2e_deploy.training.slayer import Timing as Timing
     from i2e_deploy.training.slayer_networks import RECIPES as RECIPES
@@ -67,6 +70,7 @@ else:
             "results": "EpochResult",
             "running": "Running",
             "samples": "Batch Samples TrainingData",
+            "sized": "Offer recipes_for sized_network",
             "slayer": "SlayerNetwork Timing",
             "slayer_networks": "CubaNeurons RECIPES SlayerConfig SlayerKind build_slayer",
         },

