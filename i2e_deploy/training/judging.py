@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,8 @@ from i2e_deploy.chips import Deciding, Injection, Program
 from i2e_deploy.chips.abilities import RunsRecordings
 from i2e_deploy.chips.trace import Trace
 from i2e_deploy.errors import InputError
+from i2e_deploy.events.array import Events
+from i2e_deploy.events.windows import into_steps
 from i2e_deploy.text import record_repr
 from i2e_deploy.training.losses import Loss
 from i2e_deploy.training.metrics import class_sums, figures, value_sums
@@ -23,6 +25,41 @@ from i2e_deploy.training.samples import Batch, Samples
 
 #: Samples that are tested together.
 BATCH = 100
+
+
+@dataclass(frozen=True)
+class Entering:
+    """How events go into an asynchronous chip.
+
+    Args:
+        injection: order of the events of frames, and the duration of a step.
+        own_steps: the steps of a recording are equal parts of it, as its frames were counted (`events.into_steps`).
+    """
+
+    injection: Injection = field(default_factory=Injection)
+    own_steps: bool = False
+
+    __repr__ = record_repr
+
+
+def in_common_steps(recordings: Sequence[Events], steps: int) -> tuple[list[Events], int]:
+    """Recordings in equal parts of each, with pauses after the steps of the shorter ones, and the length of a step.
+
+    The order stays, and what an asynchronous chip computes is the same: it has no clock but a tick a step.
+    """
+    bounds = [into_steps(events, steps) for events in recordings]
+    parts = [np.repeat(np.arange(steps), bound[:, 1] - bound[:, 0]) for bound in bounds]
+    inside = []
+    for events, bound, part in zip(recordings, bounds, parts, strict=True):
+        starts = np.array([int(events["t"][first]) if first < len(events) else 0 for first, _ in bound], np.int64)
+        inside.append(events["t"].astype(np.int64) - starts[part])
+    step_us = max((int(times.max()) for times in inside if len(times)), default=0) + 1
+    moved = []
+    for events, part, times in zip(recordings, parts, inside, strict=True):
+        copy = events.copy()
+        copy["t"] = part * step_us + times
+        moved.append(copy)
+    return moved, step_us
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +131,7 @@ def run(network: nn.Module, running: Running, loss: Loss, frames: Tensor) -> Ten
 
 def on_chip(
     network: nn.Module, running: Running, loss: Loss, samples: Samples, numbers: NDArray[np.int64],
-    program: Program, semantics: str, injection: Injection,
+    program: Program, semantics: str, entering: Entering,
 ) -> Judgement:  # fmt: skip
     """Test on the chip's integers.
 
@@ -102,14 +139,14 @@ def on_chip(
         network: of which the program was made.
         program: the integers, as `deciding` reads them.
         semantics: of the program.
-        injection: how frames become events; recordings go in as they came, where the semantics takes events.
+        entering: how events go in; recordings as they came, where the semantics takes events.
 
     Raises:
         InputError: frames that are no counts.
     """
     found = []
     for batch in _batches(samples, numbers):
-        trace = run_program(program, running, network, batch, semantics, injection, not loss.regression)
+        trace = run_program(program, running, network, batch, semantics, entering, not loss.regression)
         if not loss.regression:
             found.append((torch.from_numpy(trace.decisions()), batch.targets))
             continue
@@ -139,13 +176,13 @@ def deciding(program: Program, running: Running, loss: Loss, outputs: int) -> Pr
 
 
 def run_program(
-    program: Program, running: Running, network: nn.Module, batch: Batch, semantics: str, injection: Injection,
+    program: Program, running: Running, network: nn.Module, batch: Batch, semantics: str, entering: Entering,
     decided: bool = False,
 ) -> Trace:  # fmt: skip
     """A run whose outputs stand at the steps of the network's: a program's may come later, see `Program.latencies`.
 
     Args:
-        program, running, network, batch, semantics, injection: what runs, and how.
+        program, running, network, batch, semantics, entering: what runs, and how.
         decided: only its decisions matter, and the program knows itself how late they are.
 
     Raises:
@@ -154,11 +191,15 @@ def run_program(
     if batch.frames.dtype.kind not in "bui":
         raise InputError(f"frames are {batch.frames.dtype}: the chip takes counts of events; leave out the chip")
     if batch.recordings is not None and semantics != "timestep" and isinstance(program, RunsRecordings):
-        return program.run_recordings(batch.recordings, batch.frames.shape[1], injection)
+        steps = batch.frames.shape[1]
+        if not entering.own_steps:
+            return program.run_recordings(batch.recordings, steps, entering.injection)
+        recordings, step_us = in_common_steps(batch.recordings, steps)
+        return program.run_recordings(recordings, steps, replace(entering.injection, step_us=step_us))
     frames = running.program_frames(network, batch.frames)
     late = 0 if decided and program.deciding.lag else program.latencies.get(program.layer_names[-1], 0)
     padded = np.pad(frames, ((0, 0), (0, late), *[(0, 0)] * (frames.ndim - 2))) if late else frames
-    trace = program.simulate(padded, semantics, injection=injection)
+    trace = program.simulate(padded, semantics, injection=entering.injection)
     return replace(trace, output=trace.output[:, late:]) if late else trace
 
 

@@ -101,7 +101,8 @@ class _Job:
         self.optimiser = optimising.make_optimiser(self.network, self.config.optimising)
         self.per_epoch = batches.count(len(self.data.train), self.config.batch_size)
         plain = Injection(self.config.order)
-        self.injection = plain if self.data.step_us is None else replace(plain, step_us=self.data.step_us)
+        timed = plain if self.data.step_us is None else replace(plain, step_us=self.data.step_us)
+        self.entering = judging.Entering(timed, own_steps=self.data.preprocessing.get("cut") == "whole")
 
     def check(self) -> None:
         """Find what would stop the training later."""
@@ -122,7 +123,7 @@ class _Job:
         if self.config.through:
             check_through(self.network, self.running, program)
             inside = semantics_of(self.chip, program, self.config.through)
-            self.through = Through(self.chip, inside, self.running, self.injection)
+            self.through = Through(self.chip, inside, self.running, self.entering)
 
     @torch.no_grad()
     def _check_outputs(self) -> int:
@@ -258,7 +259,7 @@ class _Job:
         some = judging.evenly(test, self.config.chip_samples)[devices.rank :: devices.ranks]
         program = self._program()
         judged = judging.on_chip(
-            self.network, self.running, loss, test, some, program, self.semantics, self.injection
+            self.network, self.running, loss, test, some, program, self.semantics, self.entering
         )  # fmt: skip
         return found, figures(devices.total(judged.sums))
 
@@ -266,13 +267,13 @@ class _Job:
         """Write the files; a training that is killed before the checkpoint stands does the epoch again."""
         if self.folder is not None and self.devices.rank == 0:
             notes = {name: str(value) for name, value in result.row().items() if "second" not in name}
-            notes |= {"seed": str(self.config.seed), "classes": ", ".join(self.data.classes)}
+            notes["seed"] = str(self.config.seed)
             if self.chip is not None:
                 self.network.cpu()
                 read = self.running.read(self.network, self.data.input_shape, None, self.chip)
                 self.network.to(self.devices.device)
                 for name in (NETWORK, BEST_NETWORK)[: 1 + result.best]:
-                    write_model(read, self.folder / name, notes)
+                    write_model(read, self.folder / name, notes, self.data.card)
             if result.best:
                 checkpoint.save_weights(self.network, self.folder / BEST, notes)
             rows = [each.row() for each in self.results]
@@ -295,5 +296,5 @@ def on_all(network: nn.Module, running: Running, data: TrainingData, config: Fit
     job.check()
     everything = judging.evenly(data.test, 0)
     return judging.on_chip(
-        network, running, config.loss, data.test, everything, job._program(), job.semantics, job.injection
+        network, running, config.loss, data.test, everything, job._program(), job.semantics, job.entering
     )

@@ -1,4 +1,4 @@
-"""What can be trained by name: a network, how it is run, and how it is trained."""
+"""What can be trained by name: a network, how it is run, and how it is trained; for digits, and for any data."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from i2e_deploy.errors import InputError
 from i2e_deploy.text import record_repr
 from i2e_deploy.training.config import FitConfig
 from i2e_deploy.training.digit_data import SIZE, STEPS
+from i2e_deploy.training.frameworks import running_of
 from i2e_deploy.training.running import Running
+from i2e_deploy.training.samples import TrainingData
+from i2e_deploy.training.sized import sized_network
 
 #: The chips that the recipes are shaped for, by name.
 SINABS_CHIP, SLAYER_CHIP = "speck2f", "loihi2"
@@ -53,6 +56,29 @@ def recipe_of(name: str, seed: int, epochs: int | None = None) -> Recipe:
     else:
         raise InputError(f"recipe {name!r}: choose one of sinabs, {', '.join(slayer_networks.RECIPES)}")
     return replace(found, config=replace(found.config, seed=seed, epochs=epochs or found.config.epochs))
+
+
+def sized_recipe(chip: str, name: str, data: TrainingData, seed: int) -> Recipe:
+    """A recipe of `recipes_for(chip)` for these data, with the settings of the digits' recipe of its kind.
+
+    Raises:
+        UnsupportedError: the chip offers no recipes, or none of this name for such samples.
+        InputError: no such chip or recipe, or the data are values.
+        MissingDependency: Sinabs or lava-dl is not installed.
+    """
+    if not data.classes:
+        raise InputError(f"recipe {name}: it decides between classes, and the data are values: give a --network")
+    plan, network = sized_network(chip, name, data.input_shape, len(data.classes), data.steps, seed)
+    running, base = running_of(network), FitConfig()
+    if plan.neurons == "trinary":
+        from i2e_deploy.training.trinary import running_with
+
+        running = running_with(plan.voters)
+    elif plan.neurons in ("cuba", "sigma_delta"):
+        from i2e_deploy.training.slayer_networks import RECIPES
+
+        base = RECIPES["conv" if plan.neurons == "cuba" else "sigma_delta"][1]
+    return Recipe(network, running, replace(base, chip=chip, seed=seed), chip)
 
 
 def read_trained(recipe: Recipe, example: Any = None) -> AnyNetwork:

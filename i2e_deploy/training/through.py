@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from i2e_deploy.chips import Chip, Injection, Program
+from i2e_deploy.chips import Chip, Program
 from i2e_deploy.chips.trace import Trace
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.text import record_repr
-from i2e_deploy.training.judging import run_program
+from i2e_deploy.training.judging import Entering, run_program
 from i2e_deploy.training.running import Running
 from i2e_deploy.training.samples import Batch
 
@@ -33,13 +33,13 @@ class Through:
         chip: whose integers.
         semantics: of its programs, see `semantics_of`.
         running: how the network runs.
-        injection: how frames become events, and the duration of a step.
+        entering: how events go in.
     """
 
     chip: Chip
     semantics: str
     running: Running
-    injection: Injection = field(default_factory=Injection)
+    entering: Entering = field(default_factory=Entering)
 
     __repr__ = record_repr
 
@@ -51,7 +51,7 @@ class Through:
         """
         shape = batch.frames.shape[2:]
         program = self.chip.lower(self.running.read(network, shape, None, self.chip))
-        return program, run_program(program, self.running, network, batch, self.semantics, self.injection)
+        return program, run_program(program, self.running, network, batch, self.semantics, self.entering)
 
     def outputs(self, network: nn.Module, batch: Batch, found: tuple[Program, Trace], frames: Tensor) -> Tensor:
         """Output of every step, float [B, T, N], the chip's, with the gradient of the float network.

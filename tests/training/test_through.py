@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sinabs_networks import conv, linear, neurons
 from torch import nn
@@ -18,9 +20,11 @@ from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.reference.injection import inject
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.events.array import empty_events
+from i2e_deploy.events.windows import into_steps
 from i2e_deploy.network import from_sinabs
 from i2e_deploy.training import Batch, FitConfig, FrameSamples, Loss, Optimising, data_of, fit
 from i2e_deploy.training.bptt import SINABS, spike_counts
+from i2e_deploy.training.judging import Entering, in_common_steps
 from i2e_deploy.training.running import Running
 from i2e_deploy.training.through import Through, check_through, semantics_of
 
@@ -39,7 +43,7 @@ def first_layer(generator: torch.Generator) -> list[nn.Module]:
 def event_counts(module: Any, frames: NDArray[np.uint8], options: EventOptions, recordings: Any = None) -> torch.Tensor:
     """Output spikes through the event semantics: [B, classes]."""
     batch = Batch(frames, np.zeros(len(frames), np.int64), recordings)
-    through = Through(CHIP, "event", SINABS, options)
+    through = Through(CHIP, "event", SINABS, Entering(options))
     found = through.trace(module, batch)
     return through.outputs(module, batch, found, torch.from_numpy(frames).float()).sum(1)
 
@@ -132,6 +136,24 @@ def test_recordings_are_injected_as_they_came() -> None:
     config = replace(CONFIG, epochs=1, batch_size=8, loss=Loss(label_smoothing=0))
     (result,) = fit(module, data_of(samples, samples, step_us=1000), config)
     assert result.loss == pytest.approx(float(loss.detach()))  # the samples come in another order
+
+
+@given(st.integers(0, 2**31), st.integers(1, 9), st.lists(st.integers(0, 50), min_size=1, max_size=4))
+def test_recordings_of_any_length_share_their_steps(seed: int, steps: int, sizes: list[int]) -> None:
+    """The order stays, and each event is in the step in which the frames of the trainer's data have it."""
+    generator, recordings = np.random.default_rng(seed), []
+    for size in sizes:
+        events = empty_events(size)
+        events["t"] = np.sort(generator.integers(0, 10 ** generator.integers(1, 6), size))
+        recordings.append(events)
+    moved, step_us = in_common_steps(recordings, steps)
+    for events, new in zip(recordings, moved, strict=True):
+        assert (np.diff(new["t"]) >= 0).all()
+        assert new["t"].max(initial=0) < steps * step_us
+        counted = [last - first for first, last in into_steps(events, steps)]
+        assert np.bincount(new["t"] // step_us, minlength=steps).tolist() == counted
+        for name in ("x", "y", "p"):
+            assert np.array_equal(new[name], events[name])
 
 
 def tuned(seed: int) -> tuple[list[NDArray[Any]], list[float]]:
