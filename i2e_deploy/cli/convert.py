@@ -125,8 +125,9 @@ def _picture_frames(source: ImageSource, name: str, settings: Settings) -> Any:
 def _names(source: ImageSource) -> list[str]:
     """Names of the pictures; how many there are of kinds that are not read goes to standard error."""
     from i2e_deploy.cli.common import console
-    from i2e_deploy.datasets.picture import ENDINGS
+    from i2e_deploy.datasets.picture import ENDINGS, HEIF
     from i2e_deploy.errors import InputError
+    from i2e_deploy.requirements import install_command
 
     names, left_out = source.names(), source.left_out()
     said = ", ".join(f"{count} {ending}" for ending, count in left_out.items())
@@ -134,7 +135,9 @@ def _names(source: ImageSource) -> list[str]:
         also = f"; there are {said}" if said else ""
         raise InputError(f"no image found: files must end in {', '.join(ENDINGS)}{also}")
     if said:
-        console(stderr=True).print(f"left out, as they are not read: {said}; save them as PNG or JPEG", style="yellow")
+        way = f", or `{install_command('pi-heif')}` reads {HEIF[0]}" if set(HEIF) & set(left_out) else ""
+        text = f"left out, as they are not read: {said}; save them as PNG or JPEG{way}"
+        console(stderr=True).print(text, style="yellow")
     return names
 
 
