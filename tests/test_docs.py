@@ -125,7 +125,7 @@ def test_conversion_page() -> None:
 
 
 def test_recipes_page(capsys: pytest.CaptureFixture[str]) -> None:
-    names = run("recipes.md")
+    names = run("recipes.md", {})
     assert names["plan"].shapes[-1] == (10, 1, 1)
     assert "large Sinabs" in capsys.readouterr().out
 
