@@ -179,4 +179,4 @@ def _as_array(path: Path, name: str, value: Any) -> Any:
 
 def _said(value: Any) -> str:
     """A number or a word in one line; empty for all else."""
-    return one_line(str(value))[:80] if isinstance(value, (bool, int, float, str)) else ""
+    return " ".join(str(value).split())[:80] if isinstance(value, (bool, int, float, str)) else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from math import ceil
@@ -76,7 +76,7 @@ def placement_svg(layers: Sequence[Placed], cores_of_a_chip: int, title: str = "
     most = max(layer.load for layer in layers)
     heads = ["layers", "memory of a core", *(["load of a core"] if most else [])]
     hues = {layer.layer: f"hsl({360 * i / len(layers):.0f} 65% {45 + 15 * (i % 2)}%)" for i, layer in enumerate(layers)}
-    colours = [
+    colours: list[Callable[[Placed], str]] = [
         lambda layer: hues[layer.layer], lambda layer: _shade(layer.memory),
         lambda layer: _shade(layer.load / most if most else 0),
     ]  # fmt: skip
