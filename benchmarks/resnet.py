@@ -1,6 +1,6 @@
 """MS-ResNet18 and 34 on Loihi 2: cores and chips, a step of the engine, memory, a roofline, and what 8 bits cost.
 
-    python benchmarks/resnet.py [--sizes 128 224] [--steps 12]
+    python benchmarks/resnet.py [--parts speed places apart] [--sizes 128 224] [--steps 12]
 
 Weights are drawn (He), batch norms are those of an untrained network; frames are drawn events at the rates that the
 paper's release measured (5.86 % of CIFAR-10 at 128 pixels, 6.66 % of ImageNet at 224). Nobody's trained weights were
@@ -184,14 +184,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=[128, 224])
     parser.add_argument("--steps", type=int, default=12)
+    parser.add_argument("--parts", nargs="+", default=["speed", "places", "apart"])
     given = parser.parse_args()
     print(f"{machine()} | load {' '.join(f'{x:.1f}' for x in os.getloadavg())}")
     print(exact(), end="\n\n", flush=True)
-    for size in given.sizes:
+    for size in given.sizes if "speed" in given.parts else ():
         print("\n".join(speed(size, given.steps)), flush=True)
-    for lines in (places, apart):
-        print()
-        for line in lines():
+    for name, lines in (("places", places), ("apart", apart)):
+        for line in ("", *lines()) if name in given.parts else ():
             print(line, flush=True)
 
 
