@@ -110,6 +110,7 @@ def settings() -> list[Any]:
         i2e.network.Reshape((2, 3)),
         i2e.network.Scale(np.ones((), np.float32)),
         i2e.runtime.Samples(FRAMES, LABELS),
+        i2e.runtime.Spread("dask", 10**6, "tcp://" + NAME),
         i2e.network.Sensor((4, 4), ((0, 60), (2, 62)), True, True, True, True, "both", True),
         i2e.training.CubaNeurons(),
         i2e.training.Deformation(),

@@ -20,7 +20,7 @@ from i2e_deploy.errors import InputError
 
 if TYPE_CHECKING:
     from i2e_deploy.cli.common import Model
-    from i2e_deploy.runtime import Agreement, Evaluation, Samples
+    from i2e_deploy.runtime import Agreement, Evaluation, Samples, Spread
 
 
 #: `--order` of recordings that run as they are.
@@ -89,6 +89,9 @@ def command(
     board_file: BoardFile = None,
     readout_kind: ReadoutKind = "",
     eye: Eye = "",
+    executor: Annotated[str, typer.Option(help="Samples over workers: process, ray or dask.")] = "process",
+    workers: Annotated[int, typer.Option(min=1, help="Processes that share the samples; 1: this one.")] = 1,
+    address: Annotated[str | None, typer.Option(help="A running Ray or Dask cluster.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     reading: Reading = NOTHING_SAID,
 ) -> None:
@@ -103,6 +106,8 @@ def command(
 
     speck://?seconds=10&window=20 with --target board lets the chip's own camera feed the chip for so long (windows in
     ms); --target simulator then runs the events that the camera sent out. Boards are unverified on silicon.
+
+    With --workers samples are shared by processes, with --executor ray or dask by a cluster: same result, other times.
 
     With --chip given again the chips stand side by side: every target on each of them.
 
@@ -120,7 +125,8 @@ def command(
     if len(chip) > 1:
         single = {"--html": html is not None, "--junit": junit is not None, "--power-coefficients": power is not None,
                   "--chain": chain, "--board-file": board_file is not None,
-                  "--neurobench": neurobench is not None}  # fmt: skip
+                  "--neurobench": neurobench is not None,
+                  "--workers": workers > 1 or address is not None}  # fmt: skip
         each = _beside(model, data, chip, target, (input_shape, read), (steps, limit), (semantics, order, step_us),
                        readout_kind, single, as_json)  # fmt: skip
         _refuse(
@@ -153,7 +159,8 @@ def command(
         result = _evaluate(replace(deployed, program=shown), pictures, target, semantics, order, step_us, chain)
     else:
         samples = samples_of(data, tuple(deployed.program.input_shape), deployed.card, steps, limit, reading)
-        result = _evaluate(deployed, _ordered(samples, semantics, order), target, semantics, order, step_us, chain)
+        result = _evaluate(deployed, _ordered(samples, semantics, order), target, semantics, order, step_us, chain,
+                           _spread(executor, workers, address))  # fmt: skip
         result = replace(result, classes=() if deployed.card is None else deployed.card.classes)
     if neurobench is not None:
         from i2e_deploy.cli.neurobench import write_neurobench
@@ -236,6 +243,7 @@ def _evaluate(
     order: str,
     step_us: int | None,
     chain: bool,
+    spread: Spread | None = None,
 ) -> Evaluation:
     from i2e_deploy.chips import Injection
     from i2e_deploy.cli.common import console, progress_bar
@@ -249,10 +257,20 @@ def _evaluate(
         result = evaluate(
             model.program, samples.frames, samples.labels, target, semantics, progress=lambda n, _: advance(n, ""),
             injection=injection, network=model.network, recordings=samples.recordings, chain=chain,
+            spread=spread,
         )  # fmt: skip
     program, frames = unshown(model.program, samples.frames[:ESTIMATED])
     costs = model.chip.costs(program, frames, injection, cores=model.cores)
     return replace(result, costs=costs)
+
+
+def _spread(executor: str, workers: int, address: str | None) -> Spread | None:
+    """None: the samples run here."""
+    from i2e_deploy.runtime import Spread
+
+    if executor == "process" and workers == 1 and address is None:
+        return None
+    return Spread(executor, workers, address)  # type: ignore[arg-type]  # it checks
 
 
 def _failed(result: Evaluation, min_accuracy: float, min_agreement: float | None) -> list[str]:

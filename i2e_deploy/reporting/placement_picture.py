@@ -13,6 +13,8 @@ from i2e_deploy.text import record_repr
 
 #: Pixels of a core, cores side by side on a chip, chips side by side, pixels between chips.
 CORE, ACROSS, CHIPS, GAP = 7, 12, 4, 8
+#: A core of which the top left corner is known.
+SQUARE = f"h{CORE - 1}v{CORE - 1}h-{CORE - 1}z"
 #: From here on a report has the picture.
 MANY = 40
 #: Layers in the legend of one column.
@@ -99,15 +101,14 @@ def placement_svg(layers: Sequence[Placed], cores_of_a_chip: int, title: str = "
                 f'stroke="gray" stroke-width="0.5"/>'
             )
         for layer in layers:
-            parts.append(f'<g fill="{colour(layer)}"><title>{escape(_told(layer))}</title>')
+            squares = []
             for core in range(layer.first, layer.first + layer.cores):
                 number, at = divmod(core, cores_of_a_chip)
                 left, top = x + number % CHIPS * chip[0], 38 + number // CHIPS * chip[1]
-                parts.append(
-                    f'<rect x="{left + at % ACROSS * CORE}" y="{top + at // ACROSS * CORE}" width="{CORE - 1}" '
-                    f'height="{CORE - 1}"/>'
-                )
-            parts.append("</g>")
+                squares.append(f"M{left + at % ACROSS * CORE} {top + at // ACROSS * CORE}{SQUARE}")
+            parts.append(
+                f'<path fill="{colour(layer)}" d="{"".join(squares)}"><title>{escape(_told(layer))}</title></path>'
+            )
     for i, layer in enumerate(layers):
         left, top = i // ROWS * 230, size[1] + 52 + i % ROWS * 14
         parts.append(f'<rect x="{left}" y="{top - 8}" width="9" height="9" fill="{hues[layer.layer]}"/>')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -82,10 +83,9 @@ def test_the_command_draws_every_core_once(tmp_path: Path, capsys: pytest.Captur
     layers = placed_layers(report["placement"])
     assert [layer.layer for layer in layers] == ["a", "b<&>", "c"]
     root = ET.fromstring(picture.read_text())
-    space = "{http://www.w3.org/2000/svg}"
-    panels = list(root.iter(f"{space}g"))
-    assert [len(group.findall(f"{space}rect")) for group in panels] == [layer.cores for layer in layers] * 3
-    places = {(r.get("x"), r.get("y")) for group in panels for r in group.findall(f"{space}rect")}
+    panels = [path.get("d", "") for path in root.iter("{http://www.w3.org/2000/svg}path")]
+    assert [d.count("z") for d in panels] == [layer.cores for layer in layers] * 3
+    places = {place for d in panels for place in re.findall(r"M(\d+ \d+)", d)}
     assert len(places) == 3 * sum(layer.cores for layer in layers)
     assert run([*arguments[:-2], str(tmp_path / "p.png")]) == 2
     assert run(["check", str(path), "--chip", "speck2f", "--board", "Oheo Gulch"]) == 2
