@@ -23,6 +23,7 @@ from rows import machine
 
 from i2e_deploy.chips import get
 from i2e_deploy.chips.abilities import SeesPictures, TakesPictures, require
+from i2e_deploy.chips.costs import Costs, Figure
 from i2e_deploy.chips.eye import Eye, eye_for, looks
 from i2e_deploy.chips.fan_out import fan_out_by_pixel
 from i2e_deploy.chips.loihi2.eye.see import EVENTS, eye_blocks, eye_network
@@ -90,7 +91,7 @@ def measured(eye: Eye, images: NDArray[np.uint8]) -> list[str]:
     start = time.perf_counter()
     convert(images, PHOTO_RATIO, threads=1)
     host, frames = time.perf_counter() - start, program.frames_of(images)
-    figures = {figure.name: figure for figure in CHIP.costs(program, frames, trace=trace).figures}
+    figures = figures_of(CHIP.costs(program, frames, trace=trace))
     report = CHIP.check(program.network)
     cores = sum(int(f.value) for f in report.findings if f.rule == "cores" and f.layer)
     neurons = [(prod(b.shape), isinstance(b.neuron, CubaLif)) for b in program.network.blocks]
@@ -108,7 +109,12 @@ def measured(eye: Eye, images: NDArray[np.uint8]) -> list[str]:
     ]  # fmt: skip
 
 
-def span(figure, unit: float = 1.0) -> str:  # type: ignore[no-untyped-def]
+def figures_of(costs: Costs | None) -> dict[str, Figure]:
+    assert costs is not None
+    return {figure.name: figure for figure in costs.figures}
+
+
+def span(figure: Figure, unit: float = 1.0) -> str:
     return f"{figure.low * unit:.3g} to {figure.high * unit:.3g}"
 
 
@@ -158,15 +164,13 @@ def print_digits(epochs: int) -> None:
             scores = np.concatenate([trace.scores() for trace in parts])
             assert np.array_equal(scores, host.scores())
             print(f"through the eye, one look: every score equal, {(decisions == labels).mean():.2%}")
-        costs = CHIP.costs(program, program.frames_of(images[:50]))
-        figures = {figure.name: figure for figure in costs.figures}
+        figures = figures_of(CHIP.costs(program, program.frames_of(images[:50])))
         print(
             f"  {times} looks, {8 * times} steps of events: {(decisions == labels).mean():.2%}, "
             f"{span(figures['dynamic energy a sample'], 1e-3)} uJ, "
             f"{span(figures['latency of a decision'])} us a picture"
         )
-    bare = CHIP.costs(plain, convert(images[:50], ratio))
-    figures = {figure.name: figure for figure in bare.figures}
+    figures = figures_of(CHIP.costs(plain, convert(images[:50], ratio)))
     print(f"  without the eye: {span(figures['dynamic energy a sample'], 1e-3)} uJ, "
           f"{span(figures['latency of a decision'])} us a picture")  # fmt: skip
 

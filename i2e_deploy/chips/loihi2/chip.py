@@ -17,6 +17,7 @@ from i2e_deploy.chips.costs import Costs
 from i2e_deploy.chips.evidence import evidence_findings
 from i2e_deploy.chips.eye import eye_for
 from i2e_deploy.chips.integers import AnyNetwork, IntegerNetwork
+from i2e_deploy.chips.loihi2.checks import recipes
 from i2e_deploy.chips.loihi2.checks.partition import Cut, place
 from i2e_deploy.chips.loihi2.checks.rules import RULES, time_shift
 from i2e_deploy.chips.loihi2.formats.program_file import from_tensors, to_tensors
@@ -26,6 +27,7 @@ from i2e_deploy.chips.loihi2.program import BlockNetwork
 from i2e_deploy.chips.loihi2.reference.layers import layers_of
 from i2e_deploy.chips.loihi2.runnable import EyeProgram, LoihiProgram, program_of
 from i2e_deploy.chips.options import PLAIN, Injection, LowerOptions
+from i2e_deploy.chips.plans import Plan
 from i2e_deploy.chips.profile import Profile, load_profile
 from i2e_deploy.chips.rules import load_rules
 from i2e_deploy.chips.trace import Integers, Trace
@@ -55,6 +57,7 @@ class Loihi2Chip(Chip):
     }
     integer_kind: ClassVar[str] = BlockNetwork.kind
     lower_options: ClassVar[frozenset[str]] = frozenset({"calibration", "standard_neurons"})
+    recipes: ClassVar[Mapping[str, str]] = recipes.RECIPES
 
     def __init__(self, name: str) -> None:
         self.profile, self.rules = load_profile(name), load_rules(__package__)
@@ -150,6 +153,10 @@ class Loihi2Chip(Chip):
             except UnsupportedError:
                 return {}
             return {NATIVE: path.read_bytes()}
+
+    def plan(self, recipe: str, input_shape: tuple[int, int, int], classes: int) -> Plan:
+        """See `OffersRecipes`."""
+        return recipes.plan(self.profile, recipe, input_shape, classes)
 
     def program(self, tensors: Mapping[str, Integers], data: Mapping[str, Any]) -> LoihiProgram:
         """See `Chip.program`."""

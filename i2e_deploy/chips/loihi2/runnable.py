@@ -130,6 +130,12 @@ class EyeProgram(LoihiProgram):
         assert self.network.eye is not None
         return self.network.eye
 
+    def in_steps(self, given: Integers | Events, step_us: int) -> Integers:
+        """See `Program.in_steps`; a recording is refused."""
+        if given.dtype.names is not None:
+            raise InputError("a program with an eye takes pictures, not recordings: give these to one without")
+        return super().in_steps(given, step_us)
+
     def frames_of(self, images: NDArray[np.uint8] | NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
         """See `TakesPictures.frames_of`."""
         return frames_of(self.eye, images)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from loihi_nets import draw_network
 from lowering_nets import drawn
 from numpy.typing import NDArray
+from residual_nets import residual_network
 
 from i2e_deploy.chips import get
 from i2e_deploy.chips.abilities import SeesPictures, TakesPictures
@@ -149,6 +150,13 @@ def fed_by_frames(network: BlockNetwork, seed: int) -> BlockNetwork:
         for b in network.blocks
     ]
     return replace(network, input_shape=(2, 5, 6), blocks=(first, *fed), input_message_bits=0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_residual_network_sees_too(seed: int) -> None:
+    plain = CHIP.lower(residual_network(seed, wide=seed % 2 == 0))
+    images = pictures(seed, (2, 3, *plain.input_shape[1:]))
+    np.testing.assert_array_equal(eyed(plain, "0.12").see(images).scores(), plain.run(convert(images, "0.12")).scores())
 
 
 @pytest.mark.parametrize("kind", ["count", "mean", "state", "state-mean", "step"])
