@@ -149,10 +149,17 @@ class EyeProgram(LoihiProgram):
         """See `TakesPictures.see`."""
         frames, deciding = self.frames_of(images), self.deciding
         later = np.zeros((len(frames), deciding.lag, *frames.shape[2:]), frames.dtype)
-        read = self.run(frames, semantics, engine).read
         from i2e_deploy.chips.loihi2.engine.run import run
 
         whole = run(self.network, np.concatenate([frames, later], axis=1), semantics, engine)
+        if deciding.kind == "state-mean":
+            read = self.run(frames, semantics, engine).read
+        else:
+            read = (
+                whole.states[deciding.layer][deciding.variable]
+                if deciding.of_state
+                else whole.output[:, deciding.lag :]
+            )
         return replace(whole, read=read)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -254,3 +256,12 @@ def test_float_pictures_are_taken_as_convert_takes_them() -> None:
     program = EyeProgram(eye_network(eye_for((2, 5, 5), "0.1")))
     sent = program.see(images).spikes[EVENTS][:, eye_blocks(program.eye).first :]
     np.testing.assert_array_equal(sent, convert(images, "0.1"))
+
+
+def test_the_code_of_the_page_runs() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "eye.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {"network": drawn(1), "images": pictures(2, (2, 3, 6, 8))}
+    for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(code, names)
+    wanted = CHIP.lower(drawn(1)).run(convert(names["images"], "0.12")).scores()
+    np.testing.assert_array_equal(names["trace"].scores(), wanted)
