@@ -147,20 +147,15 @@ class EyeProgram(LoihiProgram):
         engine: Engine = "fast",
     ) -> Trace:
         """See `TakesPictures.see`."""
-        frames, deciding = self.frames_of(images), self.deciding
-        later = np.zeros((len(frames), deciding.lag, *frames.shape[2:]), frames.dtype)
         from i2e_deploy.chips.loihi2.engine.run import run
 
+        frames, deciding = self.frames_of(images), self.deciding
+        later = np.zeros((len(frames), deciding.lag, *frames.shape[2:]), frames.dtype)
         whole = run(self.network, np.concatenate([frames, later], axis=1), semantics, engine)
         if deciding.kind == "state-mean":
-            read = self.run(frames, semantics, engine).read
-        else:
-            read = (
-                whole.states[deciding.layer][deciding.variable]
-                if deciding.of_state
-                else whole.output[:, deciding.lag :]
-            )
-        return replace(whole, read=read)
+            return replace(whole, read=self.run(frames, semantics, engine).read)
+        state = whole.states[deciding.layer][deciding.variable] if deciding.of_state else None
+        return replace(whole, read=whole.output[:, deciding.lag :] if state is None else state)
 
 
 def program_of(network: BlockNetwork) -> LoihiProgram:
