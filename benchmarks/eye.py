@@ -1,6 +1,6 @@
 """The eye on Loihi 2: what I2E costs on the chip, beside conversion on the host; and a network behind it.
 
-    I2E_DEPLOY_DATA=FOLDER python benchmarks/eye.py [--pictures 4] [--epochs 4] > benchmarks/results/eye.txt
+    I2E_DEPLOY_DATA=FOLDER python benchmarks/eye.py [--pictures 4] [--digits 200] > benchmarks/results/eye.txt
 
 Photographs at several sizes, S_th0 = 0.12; first every event of the eye is compared with conversion. Then the digits
 of the demo: a network is trained on conversion's events, and decides of pictures through the eye, with one look or
@@ -54,11 +54,14 @@ HEADS = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=4)
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--train-size", type=int, default=2000)
+    parser.add_argument("--digits", type=int, default=200, help="digits to decide; 0: none")
     given = parser.parse_args()
     print(machine())
     print_sizes(given.pictures)
-    print_digits(given.epochs)
+    if given.digits:
+        print_digits(given.epochs, given.train_size, given.digits)
 
 
 def print_sizes(count: int) -> None:
@@ -143,34 +146,34 @@ def stem(events: NDArray[np.uint8]) -> int:
     return int((events.sum((0, 1, 2), dtype=np.int64) * fan.reshape(size)).sum() * channels)
 
 
-def print_digits(epochs: int) -> None:
+def print_digits(epochs: int, train_size: int, count: int) -> None:
     """Accuracy through the eye and with conversion on the host, and over several looks."""
-    train_set, (frames, labels) = digit_sets()
+    train_set, (frames, labels) = digit_sets(0, train_size, count)
     recipe = recipe_of("sinabs", 0, epochs)
     *_, last = train(recipe.network, recipe.spike_counts, train_set, (frames, labels), recipe.config)
     network = read_trained(recipe, frames[:4])
     _, test = load_mnist5k(0)
-    images, ratio, labels = resize(test.images, frames.shape[-1])[:, None], RATIO["mnist"], test.labels
+    chosen = np.linspace(0, len(test.labels) - 1, count).round().astype(int)
+    images, ratio = resize(test.images[chosen], frames.shape[-1])[:, None], RATIO["mnist"]
     plain = CHIP.lower(network)
     host = plain.run(convert(images, ratio))
-    print(f"\ndigits: {len(images)} pictures of 32x32, S_th0 = {float(ratio):.2f}, a network trained {epochs} epochs")
+    print(f"\ndigits: {len(images)} pictures of 32x32, S_th0 = {float(ratio):.2f}, {train_size} to train on")
     print(f"float network: {last.test_accuracy:.2%}; its integers on the host's events: {share(host, labels)}")
     for times in (1, 2, 4):
         program = require(CHIP, SeesPictures, "an eye").with_eye(plain, ratio, looks(times, 1), channels=1)
         assert isinstance(program, TakesPictures)
-        parts = [program.see(images[i : i + 50]) for i in range(0, len(images), 50)]
-        decisions = np.concatenate([trace.decisions() for trace in parts])
+        scores = np.concatenate([program.see(images[i : i + 25]).scores() for i in range(0, len(images), 25)])
+        decisions = scores.argmax(axis=1)
         if times == 1:
-            scores = np.concatenate([trace.scores() for trace in parts])
             assert np.array_equal(scores, host.scores())
             print(f"through the eye, one look: every score equal, {(decisions == labels).mean():.2%}")
-        figures = figures_of(CHIP.costs(program, program.frames_of(images[:50])))
+        figures = figures_of(CHIP.costs(program, program.frames_of(images[:25])))
         print(
             f"  {times} looks, {8 * times} steps of events: {(decisions == labels).mean():.2%}, "
             f"{span(figures['dynamic energy a sample'], 1e-3)} uJ, "
             f"{span(figures['latency of a decision'])} us a picture"
         )
-    figures = figures_of(CHIP.costs(plain, convert(images[:50], ratio)))
+    figures = figures_of(CHIP.costs(plain, convert(images[:25], ratio)))
     print(f"  without the eye: {span(figures['dynamic energy a sample'], 1e-3)} uJ, "
           f"{span(figures['latency of a decision'])} us a picture")  # fmt: skip
 
