@@ -126,7 +126,7 @@ def command(
         single = {"--html": html is not None, "--junit": junit is not None, "--power-coefficients": power is not None,
                   "--chain": chain, "--board-file": board_file is not None,
                   "--neurobench": neurobench is not None,
-                  "--workers": workers > 1 or address is not None}  # fmt: skip
+                  "--workers": workers > 1 or address is not None, "--eye": bool(eye)}  # fmt: skip
         each = _beside(model, data, chip, target, (input_shape, read), (steps, limit), (semantics, order, step_us),
                        readout_kind, single, as_json)  # fmt: skip
         _refuse(
@@ -153,10 +153,11 @@ def command(
         reading.refuse(f"{data} is none")
         result, semantics = evaluate_scene(deployed.program, data, target, steps or STEPS), "event"
     elif shown is not None:
-        reading.refuse(f"{data} holds pictures")
         refuse_float(shown, target)
-        pictures = read_shown_samples(Path(data), shown, limit)
+        reading.refuse("a program with an eye takes pictures")
+        pictures = read_shown_samples(Path(data), shown, deployed.card, limit)
         result = _evaluate(replace(deployed, program=shown), pictures, target, semantics, order, step_us, chain)
+        result = replace(result, classes=() if deployed.card is None else deployed.card.classes)
     else:
         samples = samples_of(data, tuple(deployed.program.input_shape), deployed.card, steps, limit, reading)
         result = _evaluate(deployed, _ordered(samples, semantics, order), target, semantics, order, step_us, chain,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from i2e_deploy.chips import Chip, Program
     from i2e_deploy.chips.trace import Integers
+    from i2e_deploy.datasets.card import Card
     from i2e_deploy.runtime import Samples
     from i2e_deploy.runtime.shown import Shown
 
@@ -117,12 +118,13 @@ def refuse_float(shown: Shown | None, targets: Sequence[str]) -> None:
         )
 
 
-def read_shown_samples(path: Path, shown: Shown, limit: int) -> Samples:
-    """Pictures and labels for an evaluation."""
+def read_shown_samples(path: Path, shown: Shown, card: Card | None, limit: int) -> Samples:
+    """Pictures and labels for an evaluation; what was assumed is said on standard error."""
+    from i2e_deploy.cli.common import console
     from i2e_deploy.runtime import Samples
     from i2e_deploy.runtime.eye_pictures import read_pictures
 
-    pictures = read_pictures(path, shown.eye, limit)
+    pictures = read_pictures(path, shown.eye, limit, card, console(stderr=True).print)
     return Samples(pictures.images[:, None], pictures.labels)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,11 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.eye import Eye
+from i2e_deploy.conversion.threshold import as_ratio
+from i2e_deploy.datasets.card import Card
 from i2e_deploy.datasets.listing import UNLABELLED, list_names
 from i2e_deploy.datasets.picture import Resize, decode_picture
 from i2e_deploy.datasets.sources import open_source
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.files import read_array, read_arrays
+from i2e_deploy.runtime.eval_named import evenly_chosen, labels_of
 from i2e_deploy.text import counted, said
 
 #: Most bytes of the pixels of all pictures.
@@ -26,46 +30,51 @@ class Pictures(NamedTuple):
     Args:
         images: uint8 [N, C, H, W], C = 1, 3 or 4.
         labels: int64 [N], or None.
-        classes: their names, where folders say them.
     """
 
     images: NDArray[np.uint8]
     labels: NDArray[np.int64] | None = None
-    classes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         labels = [] if self.labels is None else [counted(len(set(self.labels.tolist())), "label")]
         return said(self, f"images {list(self.images.shape)}", *labels)
 
 
-def read_pictures(path: Path, eye: Eye, limit: int = 0, resize: Resize | None = None) -> Pictures:
+def read_pictures(
+    path: Path, eye: Eye, limit: int = 0, card: Card | None = None, say: Callable[[str], None] | None = None
+) -> Pictures:
     """Pictures at the eye's size.
 
     Args:
         path: `.npy` of uint8 [N, C, H, W] or [C, H, W]; `.npz` with `images` and `labels`; a folder tree, an archive,
             Parquet files or one picture, whose last folders are the classes.
         limit: at most so many; 0 = all. Of files, evenly from the classes.
-        resize: how files get their size; None: the shorter side is scaled and the middle cut out, where the eye is
-            square, else they must have it.
+        card: of the network's data: numbers of the classes, and how pictures get their size; None: classes are numbered
+            in the order of their names, the shorter side is scaled and the middle cut out. Where the eye is not square,
+            pictures must have its size.
+        say: called with each sentence on what was assumed.
 
     Raises:
-        InputError: nothing there, or pictures of another size.
+        InputError: nothing there, pictures of another size, or a class that the card does not name.
         FileFormatError: a file is damaged.
     """
     if path.suffix in (".npy", ".npz"):
         return _from_array(path, limit)
-    source = open_source(str(path))
+    tell, source = say or _silent, open_source(str(path))
     listing = list_names(source.names(), "last")
     if not listing.names:
         raise InputError(f"{path}: no pictures there")
-    chosen = _evenly(listing.labels, limit)
+    without = bool((listing.labels == UNLABELLED).any())
+    labels = listing.labels if without else labels_of(listing, card, path, tell)
+    chosen = np.arange(len(labels))[: limit or None] if without else evenly_chosen(
+        listing, labels, limit or len(labels), tell
+    )  # fmt: skip
     _, height, width = eye.shape
     if (size := len(chosen) * 3 * height * width) > MAX_BYTES:
         raise InputError(
             f"{len(chosen)} pictures of {height} x {width} are {size} bytes, at most {MAX_BYTES}: take fewer"
         )
-    resize = resize or Resize(height if height == width else None)
-    images = np.empty((len(chosen), 3, height, width), np.uint8)
+    resize, images = _resize(eye, card, tell), np.empty((len(chosen), 3, height, width), np.uint8)
     for row, index in zip(images, chosen, strict=True):
         name = listing.names[index]
         pixels = decode_picture(source.read(name), resize, name)
@@ -73,18 +82,21 @@ def read_pictures(path: Path, eye: Eye, limit: int = 0, resize: Resize | None = 
             found = f"{pixels.shape[0]} x {pixels.shape[1]}"
             raise InputError(f"{name} is {found}, the eye takes {height} x {width}: a size that is no square must fit")
         row[:] = pixels.transpose(2, 0, 1)
-    labels = listing.labels[chosen]
-    return Pictures(images, None if (labels == UNLABELLED).any() else labels, listing.classes)
+    return Pictures(images, None if without else labels[chosen])
 
 
-def _evenly(labels: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
-    """The first of each class, the second of each, ..., in the order of the names; all for 0."""
-    if not limit or limit >= len(labels):
-        return np.arange(len(labels))
-    place = np.zeros(len(labels), np.int64)
-    for label in np.unique(labels):
-        place[labels == label] = np.arange((labels == label).sum())
-    return np.sort(np.lexsort((labels, place))[:limit])
+def _silent(line: str) -> None:
+    """Where nobody listens."""
+
+
+def _resize(eye: Eye, card: Card | None, tell: Callable[[str], None]) -> Resize:
+    """As the pictures of the card got their size; another threshold than theirs is said."""
+    made = {} if card is None else dict(card.preprocessing)
+    known = {key: made[key] for key in ("fit", "resample") if isinstance(made.get(key), str)}
+    ratio = made.get("s_th0")
+    if isinstance(ratio, str) and as_ratio(ratio) != eye.ratio:
+        tell(f"the network was trained at S_th0 = {ratio}, the eye has {eye.ratio}")
+    return Resize(eye.shape[1] if eye.shape[1] == eye.shape[2] else None, **known)
 
 
 def _from_array(path: Path, limit: int) -> Pictures:

@@ -145,6 +145,12 @@ class EyeProgram(LoihiProgram):
         assert self.network.eye is not None
         return self.network.eye
 
+    def in_steps(self, given: Integers | Events, step_us: int) -> Integers:
+        """See `Program.in_steps`; a recording is refused."""
+        if given.dtype.names is not None:
+            raise InputError("a program with an eye takes pictures, not recordings: give these to one without")
+        return super().in_steps(given, step_us)
+
     def frames_of(self, images: NDArray[np.uint8] | NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
         """See `TakesPictures.frames_of`."""
         return frames_of(self.eye, images)
@@ -156,13 +162,15 @@ class EyeProgram(LoihiProgram):
         engine: Engine = "fast",
     ) -> Trace:
         """See `TakesPictures.see`."""
-        frames, deciding = self.frames_of(images), self.deciding
-        later = np.zeros((len(frames), deciding.lag, *frames.shape[2:]), frames.dtype)
-        read = self.run(frames, semantics, engine).read
         from i2e_deploy.chips.loihi2.engine.run import run
 
+        frames, deciding = self.frames_of(images), self.deciding
+        later = np.zeros((len(frames), deciding.lag, *frames.shape[2:]), frames.dtype)
         whole = run(self.network, np.concatenate([frames, later], axis=1), semantics, engine)
-        return replace(whole, read=read)
+        if deciding.kind == "state-mean":
+            return replace(whole, read=self.run(frames, semantics, engine).read)
+        state = whole.states[deciding.layer][deciding.variable] if deciding.of_state else None
+        return replace(whole, read=whole.output[:, deciding.lag :] if state is None else state)
 
 
 def program_of(network: BlockNetwork) -> LoihiProgram:

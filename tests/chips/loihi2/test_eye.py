@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from loihi_nets import draw_network
 from lowering_nets import drawn
 from numpy.typing import NDArray
+from residual_nets import residual_network
 
 from i2e_deploy.chips import get
 from i2e_deploy.chips.abilities import SeesPictures, TakesPictures
@@ -151,6 +154,13 @@ def fed_by_frames(network: BlockNetwork, seed: int) -> BlockNetwork:
     return replace(network, input_shape=(2, 5, 6), blocks=(first, *fed), input_message_bits=0)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_residual_network_sees_too(seed: int) -> None:
+    plain = CHIP.lower(residual_network(seed, wide=seed % 2 == 0))
+    images = pictures(seed, (2, 3, *plain.input_shape[1:]))
+    np.testing.assert_array_equal(eyed(plain, "0.12").see(images).scores(), plain.run(convert(images, "0.12")).scores())
+
+
 @pytest.mark.parametrize("kind", ["count", "mean", "state", "state-mean", "step"])
 def test_every_way_of_reading_the_output_is_late_by_the_eye(kind: Any) -> None:
     plain = CHIP.lower(drawn(1)).decided_by(Deciding(kind))
@@ -246,3 +256,12 @@ def test_float_pictures_are_taken_as_convert_takes_them() -> None:
     program = EyeProgram(eye_network(eye_for((2, 5, 5), "0.1")))
     sent = program.see(images).spikes[EVENTS][:, eye_blocks(program.eye).first :]
     np.testing.assert_array_equal(sent, convert(images, "0.1"))
+
+
+def test_the_code_of_the_page_runs() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "eye.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {"network": drawn(1), "images": pictures(2, (2, 3, 6, 8))}
+    for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(code, names)
+    wanted = CHIP.lower(drawn(1)).run(convert(names["images"], "0.12")).scores()
+    np.testing.assert_array_equal(names["trace"].scores(), wanted)
