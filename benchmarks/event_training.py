@@ -21,6 +21,7 @@ from i2e_deploy.events.array import Events
 from i2e_deploy.network import from_sinabs
 from i2e_deploy.training import sized
 from i2e_deploy.training.bptt import SINABS
+from i2e_deploy.training.judging import Entering
 from i2e_deploy.training.samples import Batch
 from i2e_deploy.training.through import Through
 
@@ -127,7 +128,7 @@ def train(
 
 def _through_events(setting: Setting, network: nn.Sequential, data: Recordings, plan: Plan, seed: int) -> None:
     """An epoch of Adam: forward on the chip's integers, every event in its own order."""
-    through = Through(get(setting.chip), "event", SINABS, Injection(step_us=setting.step_us))
+    through = Through(get(setting.chip), "event", SINABS, Entering(Injection(step_us=setting.step_us)))
     optimiser = torch.optim.Adam(network.parameters(), plan.event_rate)
     frames = binned(setting, list(data.events))
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))

@@ -36,8 +36,9 @@ from i2e_deploy.datasets.mnist5k import load_mnist5k
 from i2e_deploy.datasets.picture import resize
 from i2e_deploy.runtime.eye_pictures import read_pictures
 from i2e_deploy.text import aligned
-from i2e_deploy.training.digit_data import digit_sets
-from i2e_deploy.training.loop import train
+from i2e_deploy.training.arrays import FrameSamples
+from i2e_deploy.training.digit_data import GreyPictures, digit_data, digit_sets
+from i2e_deploy.training.loop import fit
 from i2e_deploy.training.recipes import read_trained, recipe_of
 
 CHIP = get("loihi2")
@@ -150,7 +151,8 @@ def print_digits(epochs: int, train_size: int, count: int) -> None:
     """Accuracy through the eye and with conversion on the host, and over several looks."""
     train_set, (frames, labels) = digit_sets(0, train_size, count)
     recipe = recipe_of("sinabs", 0, epochs)
-    *_, last = train(recipe.network, recipe.spike_counts, train_set, (frames, labels), recipe.config)
+    data = digit_data(GreyPictures(*train_set), FrameSamples(frames, labels))
+    *_, last = fit(recipe.network, data, recipe.config)
     network = read_trained(recipe, frames[:4])
     _, test = load_mnist5k(0)
     chosen = np.linspace(0, len(test.labels) - 1, count).round().astype(int)
@@ -158,7 +160,7 @@ def print_digits(epochs: int, train_size: int, count: int) -> None:
     plain = CHIP.lower(network)
     host = plain.run(convert(images, ratio))
     print(f"\ndigits: {len(images)} pictures of 32x32, S_th0 = {float(ratio):.2f}, {train_size} to train on")
-    print(f"float network: {last.test_accuracy:.2%}; its integers on the host's events: {share(host, labels)}")
+    print(f"float network: {last.test['accuracy']:.2%}; its integers on the host's events: {share(host, labels)}")
     for times in (1, 2, 4):
         program = require(CHIP, SeesPictures, "an eye").with_eye(plain, ratio, looks(times, 1), channels=1)
         assert isinstance(program, TakesPictures)

@@ -126,6 +126,9 @@ def settings() -> list[Any]:
         i2e.training.SlayerConfig(),
         i2e.training.Timing(),
         i2e.training.data.Augmentation(True, 4, 0.5),
+        i2e.datasets.Overlap(
+            ("a",), ("b",), np.zeros(1, np.int64), np.ones(1), np.ones(1), 0, 0.5, 1.0, np.zeros((3, 2)), ()
+        ),
     ]
 
 
