@@ -9,6 +9,7 @@ import typer
 
 from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP, STANDARD_HELP
 from i2e_deploy.cli.deciding import ReadoutKind, decided
+from i2e_deploy.cli.eye import Eye, eyed, golden_pictures
 from i2e_deploy.cli.golden_inputs import first_events, golden_inputs
 from i2e_deploy.cli.jobs import refuse_job_path, tell_of_job
 from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, takes_recordings
@@ -57,6 +58,7 @@ def command(
         typer.Option(min=0, max=2**16 - 1, help="Use the chip's own readout, with this threshold (spikes a tick)."),
     ] = None,
     readout_kind: ReadoutKind = "",
+    eye: Eye = "",
     step_us: Annotated[
         int | None,
         typer.Option(
@@ -108,7 +110,7 @@ def command(
         console(stderr=True).print(
             "the bundle's network is lowered anew: give --calibrate, --split, --readout, --readout-kind again"
         )
-    given, seeds = golden_inputs(network, inputs, seed, reading)
+    given, seeds = golden_inputs(network, None if eye else inputs, seed, reading)
     step_us = step_us or noted_step(model)
     if step_us is None and given.dtype.names is not None:
         step_us = STEP_US
@@ -120,12 +122,15 @@ def command(
         {"lowering": "compatible" if calibration is None else "calibrated"}
         | ({"split": True} if split else {})
         | ({"standard_neurons": True} if standard else {})
+        | ({"eye": eye} if eye else {})
     )
     if model.suffix == ".safetensors" and UNTRAINED in (about := read_notes(model)):
         notes[UNTRAINED] = about[UNTRAINED]
         console(stderr=True).print(f"{model} was changed and not trained since: {about[UNTRAINED]}")
     with working("lowering, then golden vectors from the slow reference"):
-        lowered = _lower(target, network, options, None if inputs is None else given, readout_kind, step_us)
+        lowered = _lower(target, network, options, None if inputs is None else given, readout_kind, step_us, eye)
+        if eye:
+            given, seeds = golden_pictures(lowered[1], inputs, seed)
         provenance = bundle.Provenance(seeds=seeds, notes=notes)
         written = bundle.write(
             out, target, network, first_events(given, golden_events), provenance=provenance, semantics=semantics,
@@ -166,6 +171,7 @@ def _lower(
     given: Integers | Events | None,
     readout_kind: str,
     step_us: int | None,
+    eye: str,
 ) -> tuple[CheckReport, Program]:
     """The check, which must pass, and the program; with inputs of the user's, cores are chosen by load."""
     from i2e_deploy.chips import Injection
@@ -176,10 +182,10 @@ def _lower(
     if options.calibration is None:  # else the integers are others than those that this check would look at
         report = chip.check(network, options)
         report.raise_if_unfit()
-    program = decided(chip.lower(network, options), readout_kind)
+    program = eyed(chip, decided(chip.lower(network, options), readout_kind), eye)
     if given is not None and isinstance(chip, PlacesByLoad):
         report, _ = chip.check_under_load(network, program, given, options, Injection(step_us=step_us or STEP_US))
-    elif report is None or options.given() or readout_kind:
+    elif report is None or options.given() or readout_kind or eye:
         report = chip.check(network, options, program)
     report.raise_if_unfit()
     return report, program

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from i2e_deploy.chips.abilities import Part
 from i2e_deploy.chips.base import Program
+from i2e_deploy.chips.connections import Connection, Population
 from i2e_deploy.chips.deciding import Deciding
+from i2e_deploy.chips.dynapcnn.estimates import connections as counted
 from i2e_deploy.chips.dynapcnn.formats.program_file import to_tensors
 from i2e_deploy.chips.dynapcnn.program import CoreNetwork
 from i2e_deploy.chips.frames import check_array, check_frames
@@ -212,6 +214,18 @@ class DynapcnnProgram(CoreNetwork, Program):
 
         seen = watch(self.on_camera(part), steps, BoardOptions(board, events=EventOptions(step_us=step_us)), pixels)
         return seen.trace, seen.pixels
+
+    def connections(self) -> tuple[Connection, ...]:
+        """See `ShowsConnections.connections`."""
+        return counted.connections(self)
+
+    def populations(self) -> tuple[Population, ...]:
+        """See `ShowsConnections.populations`."""
+        return counted.populations(self)
+
+    def reaching(self, frames: Integers, spikes: Mapping[str, Integers]) -> tuple[Integers, ...]:
+        """See `ShowsConnections.reaching`."""
+        return counted.reaching(self, frames, spikes)
 
     def to_tensors(self) -> tuple[dict[str, Integers], dict[str, Any]]:
         """See `Program.to_tensors`."""
