@@ -53,6 +53,11 @@ class DynapcnnChip(Chip):
     """
 
     lower_options: ClassVar[frozenset[str]] = frozenset({"calibration", "split", "readout"})
+    why_not: ClassVar[Mapping[str, str]] = {
+        "SeesPictures": "its events carry no value and its thresholds are constants, so that the largest and the "
+        "smallest grey level of a picture, and so the threshold, are out of reach; see docs/eye.md; convert the "
+        "pictures on the host"
+    }
     recipes: ClassVar[Mapping[str, str]] = recipes.RECIPES
     probe_targets: ClassVar[tuple[str, ...]] = ("board", "board:NAME", "fake-board", "fake-board:SEED")
 

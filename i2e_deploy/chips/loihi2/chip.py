@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,8 +15,10 @@ from i2e_deploy.chips.check import CheckReport, Finding, Severity, Slot, note_fi
 from i2e_deploy.chips.checked import yes_or_no
 from i2e_deploy.chips.costs import Costs
 from i2e_deploy.chips.evidence import evidence_findings
+from i2e_deploy.chips.eye import eye_for
 from i2e_deploy.chips.integers import AnyNetwork, IntegerNetwork
 from i2e_deploy.chips.loihi2.checks import recipes
+from i2e_deploy.chips.loihi2.checks.boards import board_findings
 from i2e_deploy.chips.loihi2.checks.partition import Cut, place
 from i2e_deploy.chips.loihi2.checks.rules import RULES, time_shift
 from i2e_deploy.chips.loihi2.formats.program_file import from_tensors, to_tensors
@@ -23,12 +26,13 @@ from i2e_deploy.chips.loihi2.lowering.losses import findings_of, measured_findin
 from i2e_deploy.chips.loihi2.lowering.lower import Lowered, beside, lower
 from i2e_deploy.chips.loihi2.program import BlockNetwork
 from i2e_deploy.chips.loihi2.reference.layers import layers_of
-from i2e_deploy.chips.loihi2.runnable import LoihiProgram
+from i2e_deploy.chips.loihi2.runnable import EyeProgram, LoihiProgram, program_of
 from i2e_deploy.chips.options import PLAIN, Injection, LowerOptions
 from i2e_deploy.chips.plans import Plan
 from i2e_deploy.chips.profile import Profile, load_profile
 from i2e_deploy.chips.rules import load_rules
 from i2e_deploy.chips.trace import Integers, Trace
+from i2e_deploy.conversion.vectors import Kernels
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.events.array import Events
 from i2e_deploy.network.graph import Network
@@ -98,7 +102,16 @@ class Loihi2Chip(Chip):
     def lower(self, network: AnyNetwork, options: LowerOptions = PLAIN) -> LoihiProgram:
         """See `Chip.lower` and `lowering.lower`. Blocks are integers already: their numbers are the program's."""
         self.refuse_unknown(options)
-        return LoihiProgram(_lowered(network, options).network)
+        return program_of(_lowered(network, options).network)
+
+    def with_eye(
+        self, program: Program, ratio: Fraction | float | str, kernels: Kernels | None = None, channels: int = 3
+    ) -> EyeProgram:
+        """See `SeesPictures.with_eye`."""
+        from i2e_deploy.chips.loihi2.eye.attach import with_eye
+
+        network = _own(program).network
+        return EyeProgram(with_eye(network, eye_for(network.input_shape, ratio, kernels, channels)))
 
     def findings_on(
         self, network: AnyNetwork, frames: Integers, options: LowerOptions = PLAIN, program: Program | None = None
@@ -106,12 +119,20 @@ class Loihi2Chip(Chip):
         """See `ChecksStates`: headroom of the states, and what differs on Lava, in SLAYER, or from the float run."""
         from i2e_deploy.chips.loihi2.checks.calibration import calibration_findings
 
+        if isinstance(program, EyeProgram):  # frames are pictures: what the float network makes of them says nothing
+            late = np.zeros((len(frames), program.deciding.lag, *frames.shape[2:]), frames.dtype)
+            whole = np.concatenate([frames, late], axis=1)
+            return calibration_findings(program.network, whole, self.profile)
         if not isinstance(network, Network):
             return calibration_findings(_blocks(network), frames, self.profile)
         lowered = beside(network, frames, options.standard_neurons)
         if isinstance(program, LoihiProgram) and not _same(lowered.network, program.network):
             lowered = beside(network, frames, options.standard_neurons, program.network)
         return (*measured_findings(lowered.losses), *calibration_findings(lowered.network, frames, self.profile))
+
+    def board_findings(self, program: Program, board: str) -> tuple[Finding, ...]:
+        """See `SpreadsOverBoards` and `checks.boards`."""
+        return tuple(board_findings(layers_of(_own(program).network, "chip"), self.profile, board))
 
     def questions(self) -> Sequence[Question]:
         """See `AnswersQuestions`."""
@@ -185,7 +206,7 @@ class Loihi2Chip(Chip):
 
     def program(self, tensors: Mapping[str, Integers], data: Mapping[str, Any]) -> LoihiProgram:
         """See `Chip.program`."""
-        return LoihiProgram(from_tensors(tensors, data))
+        return program_of(from_tensors(tensors, data))
 
     def read_integers(self, path: Path, input_shape: tuple[int, ...] | None = None, **options: Any) -> BlockNetwork:
         """See `TakesIntegers`: a netx file; options are those of `read_netx`."""
