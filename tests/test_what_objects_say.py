@@ -75,6 +75,7 @@ def settings() -> list[Any]:
         i2e.chips.dynapcnn.EventFilter("hot_pixel", (15, 15), 65535),
         i2e.chips.dynapcnn.EventOptions("interleaved", 10**9, 2**32 - 1),
         i2e.chips.dynapcnn.Faults(),
+        i2e.chips.dynapcnn.Character(),
         i2e.chips.dynapcnn.Readout(65535),
         i2e.chips.dynapcnn.Source(NAME, (4, 4), 1000),
         i2e.chips.dynapcnn.CoreNetwork(PROGRAM.input_shape, PROGRAM.layers * 30, PROGRAM.outputs),
