@@ -149,7 +149,8 @@ def results(folder: Path) -> list[Any]:
         reader, blocks, i2e.chips.loihi2.LoihiProgram(blocks), deep_network(), *deep_network().layers,
         deep_network().run(np.zeros((1, 1, *deep_network().input_shape))),
         i2e.network.Note("", "read as it is"), i2e.chips.Deciding(),
-        i2e.runtime.beside_chip(FRAMES, FRAMES), *counted, *counted[0].connections, *counted[0].populations,
+        i2e.runtime.beside_chip(FRAMES, FRAMES), i2e.runtime.replay_record("leak"),
+        *counted, *counted[0].connections, *counted[0].populations,
     ]  # fmt: skip
 
 
