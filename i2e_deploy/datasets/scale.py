@@ -141,6 +141,20 @@ def _start(folder: Path, plan: Plan) -> None:
     write_json(path, plan.record(), path.parent)
 
 
+def read_manifest(folder: Path | str) -> dict[str, Any]:
+    """The manifest of a folder that `convert_dataset` has finished.
+
+    Raises:
+        InputError: there is none, or it is none of shards.
+        FileFormatError: it is damaged.
+    """
+    path = Path(folder) / MANIFEST
+    record = _read_record(path)
+    if not isinstance(record.get("plan"), dict) or not isinstance(record.get("shards"), list):
+        raise InputError(f"{path} is no manifest of shards: give a folder that `i2e-deploy convert` wrote")
+    return record
+
+
 def _finished(folder: Path, origin: str, plan: Plan, how: How) -> dict[str, Any]:
     """The manifest of a complete folder, whose pictures are still the same."""
     manifest = _read_record(folder / MANIFEST)

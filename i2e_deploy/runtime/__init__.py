@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from i2e_deploy.runtime.live import Live as Live
     from i2e_deploy.runtime.live_on_chip import ChipLive as ChipLive
     from i2e_deploy.runtime.live_on_chip import chip_spec as chip_spec
+    from i2e_deploy.runtime.neurobench import Deployed as Deployed
+    from i2e_deploy.runtime.neurobench import Trained as Trained
+    from i2e_deploy.runtime.neurobench import neurobench_figures as neurobench_figures
+    from i2e_deploy.runtime.neurobench_harness import neurobench_model as neurobench_model
+    from i2e_deploy.runtime.neurobench_results import neurobench_report as neurobench_report
     from i2e_deploy.runtime.recording import Recorder as Recorder
     from i2e_deploy.runtime.recording import read_session as read_session
     from i2e_deploy.runtime.replaying import Replay as Replay
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
     from i2e_deploy.runtime.replaying import session_windows as session_windows
     from i2e_deploy.runtime.scene import evaluate_scene as evaluate_scene
     from i2e_deploy.runtime.scene import is_scene as is_scene
+    from i2e_deploy.runtime.spread import Spread as Spread
 else:
     __getattr__, __dir__, __all__ = offer(
         __name__,
@@ -45,9 +51,13 @@ else:
             "eval_data": "Samples read_samples",
             "evaluation": "Evaluation TargetResult",
             "evaluator": "evaluate",
+            "spread": "Spread",
             "interval": "wilson",
             "live": "Live",
             "live_on_chip": "ChipLive chip_spec",
+            "neurobench": "Deployed Trained neurobench_figures",
+            "neurobench_harness": "neurobench_model",
+            "neurobench_results": "neurobench_report",
             "recording": "Recorder read_session",
             "replaying": "Replay replay session_header session_windows",
             "scene": "evaluate_scene is_scene",
