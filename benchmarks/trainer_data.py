@@ -1,6 +1,6 @@
 """Samples a second of processor time that the trainer gets from each kind of data.
 
-I2E_DEPLOY_DATA=... python benchmarks/training_data.py
+I2E_DEPLOY_DATA=... python benchmarks/trainer_data.py
 """
 
 from __future__ import annotations
