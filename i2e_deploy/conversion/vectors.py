@@ -114,17 +114,12 @@ def _placement_tables(kernels: tuple[Saccade, ...]) -> list[NDArray[np.int64]]:
     return [kernel_table(placements(kernel))[0] for kernel in kernels]
 
 
-@lru_cache(maxsize=16)  # of one picture they take longer than its conversion
-def _placement_tables(kernels: tuple[Saccade, ...]) -> list[NDArray[np.int64]]:
-    return placement_tables(kernels)
-
-
 def draw_kernels(kernels: Sequence[Saccade], batch: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """A random placement of every kernel for every image: cells, int64 [B, T, 2], as `kernel_table`.
 
     The paper draws once per batch; here each image draws its own.
     """
-    choices = _placement_tables(tuple(kernels))
+    choices = placement_tables(kernels)
     return np.stack([table[rng.integers(len(table), size=batch)] for table in choices], axis=1)
 
 
