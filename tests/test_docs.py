@@ -124,6 +124,12 @@ def test_conversion_page() -> None:
     assert names["frames"].shape == (2, 8, 2, 20, 20)
 
 
+def test_recipes_page(capsys: pytest.CaptureFixture[str]) -> None:
+    names = run("recipes.md", {})
+    assert names["plan"].shapes[-1] == (10, 1, 1)
+    assert "large Sinabs" in capsys.readouterr().out
+
+
 def test_dynapcnn_page() -> None:
     camera, _, seeing, fake_board = blocks("dynapcnn.md")
     weight = np.ones((4, 1, 3, 3), np.float32)
@@ -219,6 +225,15 @@ def test_ci_tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Path("result.xml").is_file()
     for code in blocks("tutorials/ci.md"):
         exec(code, {})
+
+
+def test_neurobench_page() -> None:
+    pytest.importorskip("neurobench")
+    pytest.importorskip("snntorch")
+    frames = np.random.default_rng(0).integers(0, 2, (3, 4, 2, 8, 8))
+    program = tiny_program()
+    names = run("guides/neurobench.md", {"program": program, "frames": frames, "labels": np.zeros(3, np.int64)})
+    assert names["ours"]["Footprint"] == names["theirs"]["Footprint"]
 
 
 def test_live_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from loihi_nets import draw_network
 from public_surface import is_class, members, public_modules
 from tiny_programs import tiny_program
@@ -113,19 +114,28 @@ def settings() -> list[Any]:
         i2e.network.Sensor((4, 4), ((0, 60), (2, 62)), True, True, True, True, "both", True),
         i2e.training.CubaNeurons(),
         i2e.training.Deformation(),
-        i2e.training.EpochResult(12, 1.23456789, 0.987654321, 0.987654321),
-        i2e.training.FinetuneConfig(),
+        i2e.training.EpochResult(12, 1.23456789, {"accuracy": 0.987654321}, {"accuracy": 0.987654321}),
+        i2e.training.FitConfig(),
+        i2e.training.Judgement(torch.zeros(2), np.zeros(9, np.int64), np.zeros(9, np.int64)),
+        i2e.training.Devices(),
+        i2e.training.FrameSamples(FRAMES, LABELS),
+        i2e.training.Loss(),
+        i2e.training.Mixing(),
+        i2e.training.Optimising(),
         i2e.training.Offer("loihi2", "sigma-delta-medium", "SLAYER, " * 30),
         i2e.training.SlayerConfig(),
         i2e.training.Timing(),
-        i2e.training.TrainConfig(),
         i2e.training.data.Augmentation(True, 4, 0.5),
+        i2e.datasets.Overlap(
+            ("a",), ("b",), np.zeros(1, np.int64), np.ones(1), np.ones(1), 0, 0.5, 1.0, np.zeros((3, 2)), ()
+        ),
     ]
 
 
 def results(folder: Path) -> list[Any]:
     """What a run, an evaluation, a live session and a file say."""
     evaluation = i2e.runtime.evaluate(PROGRAM, FRAMES, LABELS, ["simulator", "reference"])
+    counted = i2e.runtime.Deployed(PROGRAM), i2e.runtime.Trained(deep_network(8))
     spec = i2e.runtime.LiveSpec(i2e.events.StreamSpec(4, 1000), i2e.events.FrameSpec((16, 16), (2, 16, 16)))
     source = i2e.events.sources.open_source("fake://16x16?seconds=0.01&realtime=0")
     events = i2e.events.empty_events(5)
@@ -138,7 +148,7 @@ def results(folder: Path) -> list[Any]:
         reader, blocks, i2e.chips.loihi2.LoihiProgram(blocks), deep_network(), *deep_network().layers,
         deep_network().run(np.zeros((1, 1, *deep_network().input_shape))),
         i2e.network.Note("", "read as it is"), i2e.chips.Deciding(),
-        i2e.runtime.beside_chip(FRAMES, FRAMES),
+        i2e.runtime.beside_chip(FRAMES, FRAMES), *counted, *counted[0].connections, *counted[0].populations,
     ]  # fmt: skip
 
 

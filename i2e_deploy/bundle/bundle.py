@@ -7,6 +7,7 @@ golden.safetensors     inputs and what the slow reference made of them: every sp
 NATIVE ...             files in the chip's own terms, where it has any
 evaluation.json        the last result of `evaluate`, by target; written later, so without a checksum
 report.html            for people; made from the rest, so without a checksum
+README.md              the card that Hugging Face shows; likewise
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from i2e_deploy.text import counted, record_repr, said
 FORMAT = "i2e-deploy-bundle"
 FORMAT_VERSION = 2
 MANIFEST, NETWORK, PROGRAM, GOLDEN = "manifest.json", "network.safetensors", "program.safetensors", "golden.safetensors"
-REPORT, EVALUATION = "report.html", "evaluation.json"
+REPORT, EVALUATION, README = "report.html", "evaluation.json", "README.md"
 #: Largest manifest that is read, bytes.
 MAX_MANIFEST = 16 * 2**20
 #: Packages whose version can change a result.
@@ -178,7 +179,7 @@ def check_target(path: Path, overwrite: bool) -> None:
     if not overwrite:
         raise InputError(f"{path} exists: choose another folder")
     try:
-        listed = {MANIFEST, REPORT, EVALUATION, *_read_manifest(path / MANIFEST)["files"]}
+        listed = {MANIFEST, REPORT, EVALUATION, README, *_read_manifest(path / MANIFEST)["files"]}
     except InputError:
         listed = set()
     strangers = (

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from i2e_deploy.cli import (
+    audit,
     calibrate_power,
     check,
     checkpoint,
@@ -42,7 +43,7 @@ COMMANDS = {
     module.__name__.rpartition(".")[2].replace("_", "-"): module.command
     for module in (
         demo, doctor, profiles, convert, info, train, checkpoint, check, explain, export, verify, simulate, evaluate,
-        compare, live, report, calibrate_power, probe,
+        compare, live, report, calibrate_power, probe, audit,
     )
 }  # fmt: skip
 for name, command in COMMANDS.items():

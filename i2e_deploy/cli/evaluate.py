@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from i2e_deploy.cli.boards import BoardFile, on_board, told
 from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP
 from i2e_deploy.cli.costs import COEFFICIENTS_HELP, print_costs
 from i2e_deploy.cli.deciding import ReadoutKind, decided
+from i2e_deploy.cli.eye import Eye, eyed, read_shown_samples, refuse_float, shown_of, unshown
+from i2e_deploy.cli.jobs import results_of_job
 from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, takes_recordings
+from i2e_deploy.errors import InputError
 
 if TYPE_CHECKING:
     from i2e_deploy.cli.common import Model
@@ -25,7 +30,10 @@ ESTIMATED = 50
 
 Data = Annotated[
     str,
-    typer.Argument(help="Class folders (events, pictures), .zip, shards, FRAMES.npz, a session, speck://?seconds=10."),
+    typer.Argument(
+        help="Class folders (events, pictures), .zip, shards, FRAMES.npz, a session, speck://?seconds=10; "
+        "none for results.zip."
+    ),
 ]
 StepUs = Annotated[
     int | None,
@@ -49,7 +57,7 @@ Power = Annotated[Path | None, typer.Option("--power-coefficients", help=COEFFIC
 @takes_recordings
 def command(
     model: Annotated[Path, typer.Argument(help="A bundle folder or a network file (.safetensors, .nir, .net).")],
-    data: Data,
+    data: Data = "",
     target: Targets = ["simulator"],  # noqa: B006
     chip: Annotated[
         list[str],
@@ -65,6 +73,9 @@ def command(
     limit: Annotated[int, typer.Option(min=0, help="At most so many samples; 0 = all.")] = 0,
     junit: Annotated[Path | None, typer.Option(help="Write JUnit XML here.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write a self-contained page here.")] = None,
+    neurobench: Annotated[
+        Path | None, typer.Option(help="Write footprint, sparsity, operations and memory here, as NeuroBench has them.")
+    ] = None,
     keep: Annotated[bool, typer.Option(help="Leave the result in the bundle, for its report.")] = True,
     min_accuracy: Annotated[float, typer.Option(min=0, max=1, help="Fail below this share of right decisions.")] = 0,
     min_agreement: Annotated[
@@ -75,7 +86,9 @@ def command(
     order: Order = "",
     chain: Chain = False,
     power: Power = None,
+    board_file: BoardFile = None,
     readout_kind: ReadoutKind = "",
+    eye: Eye = "",
     executor: Annotated[str, typer.Option(help="Samples over workers: process, ray or dask.")] = "process",
     workers: Annotated[int, typer.Option(min=1, help="Processes that share the samples; 1: this one.")] = 1,
     address: Annotated[str | None, typer.Option(help="A running Ray or Dask cluster.")] = None,
@@ -98,50 +111,87 @@ def command(
 
     With --chip given again the chips stand side by side: every target on each of them.
 
+    --target results.zip is what came back of `export --job`: the golden inputs of the bundle, so no data are given.
+
     Example: i2e-deploy evaluate demo_output/bundle frames.npz --target simulator --target reference
     """
+    if any(name.endswith(".zip") for name in target):
+        result = results_of_job(model, data, target, chip)
+        _leave_pages(result, html, junit, min_accuracy, min_agreement, as_json, {})
+        _refuse(_failed(result, min_accuracy, min_agreement))
+        return
+    if not data:
+        raise InputError("give the data to evaluate on, such as FRAMES.npz; without them --target is a results.zip")
     if len(chip) > 1:
         single = {"--html": html is not None, "--junit": junit is not None, "--power-coefficients": power is not None,
-                  "--chain": chain, "--workers": workers > 1 or address is not None}  # fmt: skip
+                  "--chain": chain, "--board-file": board_file is not None,
+                  "--neurobench": neurobench is not None,
+                  "--workers": workers > 1 or address is not None, "--eye": bool(eye)}  # fmt: skip
         each = _beside(model, data, chip, target, (input_shape, read), (steps, limit), (semantics, order, step_us),
                        readout_kind, single, as_json)  # fmt: skip
         _refuse(
             [f"{name}: {text}" for name, found in each.items() for text in _failed(found, min_accuracy, min_agreement)]
         )
         return
-    from i2e_deploy.cli.common import console, print_json, read_model_of
+    from i2e_deploy.cli.common import console, read_model_of
     from i2e_deploy.cli.samples import STEPS, samples_of
-    from i2e_deploy.errors import InputError
-    from i2e_deploy.files import replacing
-    from i2e_deploy.reporting.evaluation import write_evaluation
-    from i2e_deploy.reporting.junit import junit_xml
     from i2e_deploy.runtime.scene import evaluate_scene, is_scene
 
     deployed = read_model_of(model, chip[0] if chip else None, input_shape, power, read)
+    deployed = on_board(deployed, board_file, semantics, target)
     deployed = replace(deployed, program=decided(deployed.program, readout_kind))
+    deployed = replace(deployed, program=eyed(deployed.chip, deployed.program, eye))
+    shown = shown_of(deployed.program)
     scene = is_scene(deployed.program, data)
+    if neurobench is not None:
+        from i2e_deploy.chips.abilities import ShowsConnections, require
+
+        require(deployed.program, ShowsConnections, "--neurobench")
     if scene and chain:
         raise InputError("--chain: a scene is one sample on a board; give recordings or frames")
     if scene:
         reading.refuse(f"{data} is none")
         result, semantics = evaluate_scene(deployed.program, data, target, steps or STEPS), "event"
+    elif shown is not None:
+        refuse_float(shown, target)
+        reading.refuse("a program with an eye takes pictures")
+        pictures = read_shown_samples(Path(data), shown, deployed.card, limit)
+        result = _evaluate(replace(deployed, program=shown), pictures, target, semantics, order, step_us, chain)
+        result = replace(result, classes=() if deployed.card is None else deployed.card.classes)
     else:
         samples = samples_of(data, tuple(deployed.program.input_shape), deployed.card, steps, limit, reading)
         result = _evaluate(deployed, _ordered(samples, semantics, order), target, semantics, order, step_us, chain,
                            _spread(executor, workers, address))  # fmt: skip
         result = replace(result, classes=() if deployed.card is None else deployed.card.classes)
+    if neurobench is not None:
+        from i2e_deploy.cli.neurobench import write_neurobench
+
+        write_neurobench(neurobench, result, deployed, model, None if scene or shown is not None else samples.frames)
+    _leave_pages(result, html, junit, min_accuracy, min_agreement, as_json, told(deployed.chip))
+    if keep and model.is_dir():
+        _leave(model, result, data if scene else Path(data).name, semantics, console(stderr=True))
+    _refuse(_failed(result, min_accuracy, min_agreement))
+
+
+def _leave_pages(
+    result: Evaluation, html: Path | None, junit: Path | None, min_accuracy: float, min_agreement: float | None,
+    as_json: bool, said: Mapping[str, Any],
+) -> None:  # fmt: skip
+    """Write the pages that were asked for, and print the result."""
+    from i2e_deploy.cli.common import console, print_json
+    from i2e_deploy.files import replacing
+    from i2e_deploy.reporting.evaluation import write_evaluation
+    from i2e_deploy.reporting.junit import junit_xml
+
     if html is not None:
         write_evaluation(result, html)
     if junit is not None:
         with replacing(junit) as temporary:
             temporary.write_text(junit_xml(result, min_accuracy, min_agreement), encoding="utf-8")
     if as_json:
-        print_json(result.to_dict())
+        print_json({**result.to_dict(), **said})
     else:
         _print(result, console())
-    if keep and model.is_dir():
-        _leave(model, result, data if scene else Path(data).name, semantics, console(stderr=True))
-    _refuse(_failed(result, min_accuracy, min_agreement))
 
 
 def _refuse(failed: list[str]) -> None:
@@ -179,8 +229,6 @@ def _beside(
 
 def _ordered(samples: Samples, semantics: str, order: str) -> Samples:
     """The samples, without recordings where they are to run as frames."""
-    from i2e_deploy.errors import InputError
-
     if order and semantics == "timestep":
         raise InputError(f"--order {order}: time steps have no order of events; give --semantics event")
     if order == RECORDED and not samples.recordings:
@@ -212,7 +260,8 @@ def _evaluate(
             injection=injection, network=model.network, recordings=samples.recordings, chain=chain,
             spread=spread,
         )  # fmt: skip
-    costs = model.chip.costs(model.program, samples.frames[:ESTIMATED], injection, cores=model.cores)
+    program, frames = unshown(model.program, samples.frames[:ESTIMATED])
+    costs = model.chip.costs(program, frames, injection, cores=model.cores)
     return replace(result, costs=costs)
 
 

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from i2e_deploy.runtime.live import Live as Live
     from i2e_deploy.runtime.live_on_chip import ChipLive as ChipLive
     from i2e_deploy.runtime.live_on_chip import chip_spec as chip_spec
+    from i2e_deploy.runtime.neurobench import Deployed as Deployed
+    from i2e_deploy.runtime.neurobench import Trained as Trained
+    from i2e_deploy.runtime.neurobench import neurobench_figures as neurobench_figures
+    from i2e_deploy.runtime.neurobench_harness import neurobench_model as neurobench_model
+    from i2e_deploy.runtime.neurobench_results import neurobench_report as neurobench_report
     from i2e_deploy.runtime.recording import Recorder as Recorder
     from i2e_deploy.runtime.recording import read_session as read_session
     from i2e_deploy.runtime.replaying import Replay as Replay
@@ -50,6 +55,9 @@ else:
             "interval": "wilson",
             "live": "Live",
             "live_on_chip": "ChipLive chip_spec",
+            "neurobench": "Deployed Trained neurobench_figures",
+            "neurobench_harness": "neurobench_model",
+            "neurobench_results": "neurobench_report",
             "recording": "Recorder read_session",
             "replaying": "Replay replay session_header session_windows",
             "scene": "evaluate_scene is_scene",

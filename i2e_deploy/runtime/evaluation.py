@@ -108,6 +108,11 @@ class TargetResult:
         return found
 
     @property
+    def measures(self) -> dict[str, float]:
+        """How right it is, under NeuroBench's names; empty without labels."""
+        return {} if self.accuracy is None else {"ClassificationAccuracy": self.accuracy}
+
+    @property
     def stability(self) -> float:
         """Share of decisions that are the one before: 1 = never changes (for streams)."""
         row = self.decisions.reshape(-1)

@@ -112,9 +112,10 @@ def _check_recordings(recordings: Sequence[Events], frames: Integers) -> None:
 
 
 def evaluate_traces(
-    program: Program, traces: Mapping[str, Trace], seconds: Mapping[str, float], sample_seconds: float
-) -> Evaluation:
-    """The same as `evaluate` of traces in `event` semantics that are there already, without labels.
+    program: Program, traces: Mapping[str, Trace], seconds: Mapping[str, float], sample_seconds: float,
+    semantics: Semantics = "event",
+) -> Evaluation:  # fmt: skip
+    """The same as `evaluate` of traces that are there already, without labels.
 
     Args:
         traces: by target, with the same samples.
@@ -127,7 +128,7 @@ def evaluate_traces(
     agreements = _pairs(
         results, {pair: difference for pair, difference in found.items() if difference is not None}, apart
     )
-    return Evaluation(results, agreements, results[0].samples, "event", sample_seconds)
+    return Evaluation(results, agreements, results[0].samples, semantics, sample_seconds)
 
 
 def _refuse_silence(result: TargetResult, program: Program) -> None:
