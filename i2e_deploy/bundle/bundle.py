@@ -30,10 +30,11 @@ from i2e_deploy.chips.base import SPREAD
 from i2e_deploy.chips.options import MAX_STEP_US, Injection, Semantics
 from i2e_deploy.chips.registry import package_of
 from i2e_deploy.chips.trace import Integers
+from i2e_deploy.chips.values import Values, unpack_values
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.events.array import Events
 from i2e_deploy.files import check_exists, read_tensors, replacing_folder, sha256, write_tensors
-from i2e_deploy.text import counted, record_repr, said
+from i2e_deploy.text import counted, one_line, record_repr, said
 
 FORMAT = "i2e-deploy-bundle"
 FORMAT_VERSION = 2
@@ -66,6 +67,18 @@ class Bundle:
         """Duration of a step, microseconds, as it was exported; None: nobody said it."""
         said = self.manifest.get("step_us")
         return said if type(said) is int and 1 <= said <= MAX_STEP_US else None
+
+    @property
+    def values(self) -> Values | None:
+        """What the outputs of a regression mean; None: they are classes.
+
+        Raises:
+            FileFormatError: the manifest holds something else.
+        """
+        try:
+            return None if (held := self.manifest.get("values")) is None else unpack_values(held)
+        except (InputError, KeyError, TypeError, ValueError) as error:
+            raise FileFormatError(f"{self.path / MANIFEST}: its values are damaged ({one_line(error)})") from error
 
     @property
     def cores(self) -> dict[str, int] | None:
@@ -101,6 +114,7 @@ def write(
     overwrite: bool = False,
     lowered: tuple[CheckReport, Program] | None = None,
     step_us: int | None = None,
+    values: Values | None = None,
 ) -> Bundle:
     """Check, lower and write a network as a bundle; the folder appears whole or not at all.
 
@@ -110,6 +124,7 @@ def write(
         lowered: the check and the program, where they are not `chip.check(network)` and `chip.lower(network)`.
         step_us: duration of a step, microseconds, on which golden vectors of events, load, latency and energy rest;
             None: not known.
+        values: what the outputs of a regression mean; None: they are classes.
 
     Raises:
         CheckFailed: the network does not fit the chip.
@@ -137,6 +152,7 @@ def write(
         "semantics": semantics,
         **({} if step_us is None else {"step_us": injection.step_us}),
         **({"golden": golden.about()} if golden.about() else {}),
+        **({} if values is None else {"values": values.pack()}),
         "layers": list(program.layer_names),
         "program": graph,
         "check": report.to_dict(),

@@ -12,8 +12,10 @@ from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP
 from i2e_deploy.cli.costs import COEFFICIENTS_HELP, print_costs
 from i2e_deploy.cli.deciding import ReadoutKind, decided
 from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, takes_recordings
+from i2e_deploy.cli.values import ValueScale, read_each_step, values_of
 
 if TYPE_CHECKING:
+    from i2e_deploy.chips.values import Values
     from i2e_deploy.cli.common import Model
     from i2e_deploy.runtime import Agreement, Evaluation, Samples
 
@@ -24,7 +26,10 @@ RECORDED = "recorded"
 ESTIMATED = 50
 
 Data = Annotated[
-    str, typer.Argument(help="FRAMES.npz (frames, labels), a recorded session, class folders, or speck://?seconds=10.")
+    str,
+    typer.Argument(
+        help="FRAMES.npz (frames; labels or targets), a recorded session, class folders, or speck://?seconds=10."
+    ),
 ]
 StepUs = Annotated[
     int | None,
@@ -66,6 +71,7 @@ def command(
     ] = None,
     keep: Annotated[bool, typer.Option(help="Leave the result in the bundle, for its report.")] = True,
     min_accuracy: Annotated[float, typer.Option(min=0, max=1, help="Fail below this share of right decisions.")] = 0,
+    max_rmse: Annotated[float | None, typer.Option(min=0, help="Fail above this error of values.")] = None,
     min_agreement: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="Fail below this share of equal decisions; default: 1, but for float."),
@@ -75,6 +81,7 @@ def command(
     chain: Chain = False,
     power: Power = None,
     readout_kind: ReadoutKind = "",
+    value_scale: ValueScale = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     reading: Reading = NOTHING_SAID,
 ) -> None:
@@ -95,7 +102,8 @@ def command(
     """
     if len(chip) > 1:
         single = {"--html": html is not None, "--junit": junit is not None, "--power-coefficients": power is not None,
-                  "--chain": chain, "--neurobench": neurobench is not None}  # fmt: skip
+                  "--chain": chain, "--neurobench": neurobench is not None,
+                  "--value-scale": bool(value_scale)}  # fmt: skip
         each = _beside(model, data, chip, target, (input_shape, read), (steps, limit), (semantics, order, step_us),
                        readout_kind, single, as_json)  # fmt: skip
         _refuse(
@@ -127,12 +135,14 @@ def command(
         say = console(stderr=True).print
         shape = tuple(deployed.program.input_shape)
         samples = read_samples(Path(data), shape, steps, limit, say, reading.read)
-        result = _evaluate(deployed, _ordered(samples, semantics, order), target, semantics, order, step_us, chain)
+        deployed = replace(deployed, program=read_each_step(deployed.program, samples))
+        ordered, values = _ordered(samples, semantics, order), values_of(model, value_scale)
+        result = _evaluate(deployed, ordered, target, semantics, order, step_us, chain, values)
     if html is not None:
         write_evaluation(result, html)
     if junit is not None:
         with replacing(junit) as temporary:
-            temporary.write_text(junit_xml(result, min_accuracy, min_agreement), encoding="utf-8")
+            temporary.write_text(junit_xml(result, min_accuracy, min_agreement, max_rmse), encoding="utf-8")
     if neurobench is not None:
         from i2e_deploy.cli.neurobench import write_neurobench
 
@@ -143,7 +153,7 @@ def command(
         _print(result, console())
     if keep and model.is_dir():
         _leave(model, result, data if scene else Path(data).name, semantics, console(stderr=True))
-    _refuse(_failed(result, min_accuracy, min_agreement))
+    _refuse(_failed(result, min_accuracy, min_agreement, max_rmse))
 
 
 def _refuse(failed: list[str]) -> None:
@@ -197,6 +207,7 @@ def _evaluate(
     order: str,
     step_us: int | None,
     chain: bool,
+    values: Values | None = None,
 ) -> Evaluation:
     from i2e_deploy.chips import Injection
     from i2e_deploy.cli.common import console, progress_bar
@@ -209,13 +220,15 @@ def _evaluate(
     with progress_bar("evaluating", len(samples.frames)) as advance:
         result = evaluate(
             model.program, samples.frames, samples.labels, target, semantics, progress=lambda n, _: advance(n, ""),
-            injection=injection, network=model.network, recordings=samples.recordings, chain=chain,
+            injection=injection, network=model.network, recordings=samples.recordings, chain=chain, values=values,
         )  # fmt: skip
     costs = model.chip.costs(model.program, samples.frames[:ESTIMATED], injection, cores=model.cores)
     return replace(result, costs=costs)
 
 
-def _failed(result: Evaluation, min_accuracy: float, min_agreement: float | None) -> list[str]:
+def _failed(
+    result: Evaluation, min_accuracy: float, min_agreement: float | None, max_rmse: float | None = None
+) -> list[str]:
     """What is below what was asked for."""
     from i2e_deploy.runtime.agreement import least_agreement
 
@@ -223,6 +236,11 @@ def _failed(result: Evaluation, min_accuracy: float, min_agreement: float | None
         f"{name}: accuracy {row['accuracy']:.4f} is below {min_accuracy}"
         for name, row in result.to_dict()["targets"].items()
         if row["accuracy"] is not None and row["accuracy"] < min_accuracy
+    ]
+    failed += [
+        f"{row.target}: RMSE {row.errors.rmse:.6g} is above {max_rmse:g}"
+        for row in result.results
+        if row.errors is not None and max_rmse is not None and row.errors.rmse > max_rmse
     ]
     failed += [
         f"{a.first} and {a.second} agree on {a.same} of {a.total} decisions, fewer than {share:g} of them"
@@ -262,17 +280,16 @@ def _print(result: Evaluation, out: Any) -> None:
     from rich.table import Column
 
     from i2e_deploy.cli.common import new_table
-    from i2e_deploy.reporting.tables import layers_of
+    from i2e_deploy.reporting.tables import layers_of, quality_head, quality_of
 
     data = result.to_dict()
-    figures = ("accuracy", "95 % interval", "stability", "p50 ms/sample", "p99", "power")
+    head = quality_head(data)
+    figures = (*head, "stability", "p50 ms/sample", "p99", "power")
     table = new_table("target", *(Column(name, justify="right") for name in figures))
     for name, row in data["targets"].items():
-        accuracy = "no labels" if row["accuracy"] is None else f"{100 * row['accuracy']:.2f} %"
-        interval = "" if row["interval95"] is None else " to ".join(f"{100 * v:.2f}" for v in row["interval95"])
         power = "none" if row["power_mw"] is None else f"{row['power_mw']:.2f} mW"
         latency = row["latency_ms"]
-        table.add_row(name, accuracy, interval, f"{row['stability']:.3f}", f"{latency['p50']:.3f}",
+        table.add_row(name, *quality_of(row, head), f"{row['stability']:.3f}", f"{latency['p50']:.3f}",
                       f"{latency['p99']:.3f}", power)  # fmt: skip
     out.print(table)
     counts = [f"{name}: {what}" for name in data["targets"] for what in ("spikes", "synops")]

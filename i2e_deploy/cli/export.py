@@ -11,6 +11,7 @@ from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP, STANDARD_HELP
 from i2e_deploy.cli.deciding import ReadoutKind, decided
 from i2e_deploy.cli.golden_inputs import first_events, golden_inputs
 from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, takes_recordings
+from i2e_deploy.cli.values import ValueScale, values_of
 
 if TYPE_CHECKING:
     from i2e_deploy.bundle import Bundle
@@ -56,6 +57,7 @@ def command(
         typer.Option(min=0, max=2**16 - 1, help="Use the chip's own readout, with this threshold (spikes a tick)."),
     ] = None,
     readout_kind: ReadoutKind = "",
+    value_scale: ValueScale = "",
     step_us: Annotated[
         int | None,
         typer.Option(
@@ -114,7 +116,7 @@ def command(
         provenance = bundle.Provenance(seeds=seeds, notes=notes)
         written = bundle.write(
             out, target, network, first_events(given, golden_events), provenance=provenance, semantics=semantics,
-            lowered=lowered, step_us=step_us,
+            lowered=lowered, step_us=step_us, values=values_of(model, value_scale),
         )  # fmt: skip
     silent = silent_layers(written.golden, written.program)
     if silent:

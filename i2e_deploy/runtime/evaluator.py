@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,18 +20,27 @@ from i2e_deploy.chips.base import SIMULATORS, SPREAD, Program
 from i2e_deploy.chips.integers import AnyNetwork
 from i2e_deploy.chips.options import FLOAT, Injection, Semantics, Target
 from i2e_deploy.chips.trace import Integers, Power, States, Trace
-from i2e_deploy.errors import InputError, UnsupportedError
+from i2e_deploy.chips.values import Values
 from i2e_deploy.events.array import Events
 from i2e_deploy.runtime.agreement import Agreement, Parting, first_divergence, partings
+from i2e_deploy.runtime.asked import (
+    check_asked,
+    check_chain,
+    check_labels,
+    check_recordings,
+    check_values,
+    refuse_silence,
+)
 from i2e_deploy.runtime.comparison import Difference
 from i2e_deploy.runtime.evaluation import OWN_ORDER, Evaluation, TargetResult
 from i2e_deploy.runtime.float_target import run_float
+from i2e_deploy.runtime.regression import errors_of
 
 
 def evaluate(
     program: Program,
     frames: Integers,
-    labels: NDArray[np.int64] | None = None,
+    labels: NDArray[Any] | None = None,
     targets: Sequence[Target] = ("simulator",),
     semantics: Semantics = "timestep",
     batch_size: int = 50,
@@ -40,12 +49,14 @@ def evaluate(
     network: AnyNetwork | None = None,
     recordings: Sequence[Events] = (),
     chain: bool = False,
+    values: Values | None = None,
 ) -> Evaluation:
     """Run every sample on every target, batch by batch, each from a fresh state, or from where the last one ended.
 
     Args:
         frames: integers [N, T, C, H, W].
-        labels: int64 [N], below the number of output neurons; None for a stream without.
+        labels: int64 [N], below the number of output neurons, where each step decides also [N, T]; of a regression
+            floats [N, V], where each step gives values [N, T, V]; None for a stream without.
         targets: of `Program.targets`, or `float`; the first is what the others are compared with first.
         semantics: of the simulator, see `Program.run`.
         batch_size: samples that run together.
@@ -56,6 +67,7 @@ def evaluate(
             its own they run in place of the frames, in their own order and at their own times, one by one (but for
             `float`). A step of theirs is as long as their last event and T of `frames` make it.
         chain: samples run one after the other and keep the states, as on a board that nobody resets.
+        values: what the outputs of a regression mean; None: they are classes.
 
     Raises:
         InputError: no samples, labels that do not fit, a target named twice, or with labels an output that is silent on
@@ -64,9 +76,10 @@ def evaluate(
             without a float network.
         MissingDependency: the software of a target is not installed.
     """
-    _check_asked(frames, labels, targets)
+    check_asked(frames, labels, targets)
+    check_values(program, labels, targets, values)
     if chain:
-        _check_chain(targets)
+        check_chain(targets)
         batch_size = 1
     kept: dict[str, States | None] = dict.fromkeys(targets)
     if "simulator" in targets:
@@ -75,7 +88,7 @@ def evaluate(
         run_float(network, program, frames[:1])  # torch is imported before, likewise
     timed = bool(recordings) and semantics != "timestep"
     if timed:
-        _check_recordings(recordings, frames)
+        check_recordings(recordings, frames)
         batch_size = 1
     parts: dict[str, list[_Part]] = {name: [] for name in targets}
     divergences: dict[tuple[str, str], Difference] = {}
@@ -94,8 +107,8 @@ def evaluate(
                 trace = _run(program, network, name, given, semantics, step)
             traces[name] = trace
             seconds = time.perf_counter() - began
-            _check_labels(labels, trace)
-            parts[name].append(_keep(trace, seconds))
+            check_labels(labels, trace, values)
+            parts[name].append(_keep(trace, seconds, values))
         for pair in combinations(targets, 2):
             found = None if pair in divergences else _divergence(program, traces, pair)
             if found is not None:
@@ -107,28 +120,11 @@ def evaluate(
             progress(min(start + batch_size, len(frames)), len(frames))
     results = tuple(_join(name, parts[name], labels) for name in targets)
     for result in results if labels is not None else ():
-        _refuse_silence(result, program)
+        refuse_silence(result, program)
     sample_seconds = frames.shape[1] * injection.step_us * 1e-6
     order = "" if semantics == "timestep" else OWN_ORDER if timed else f"{injection.order}, in the steps of frames"
     pairs = _pairs(results, divergences, apart)
     return Evaluation(results, pairs, len(frames), semantics, sample_seconds, order=order, chained=chain)
-
-
-def _check_asked(frames: Integers, labels: NDArray[np.int64] | None, targets: Sequence[Target]) -> None:
-    if not len(frames) or (labels is not None and len(labels) != len(frames)):
-        raise InputError(f"{len(frames)} samples and {0 if labels is None else len(labels)} labels: give one a sample")
-    if not targets or len(set(targets)) != len(targets):
-        raise InputError(f"targets {list(targets)}: name at least one, each once")
-
-
-def _check_chain(targets: Sequence[Target]) -> None:
-    """Raise UnsupportedError unless every target can go on from states."""
-    for name in targets:
-        if name not in SIMULATORS:
-            raise UnsupportedError(
-                f"target {name!r} starts every sample afresh: states are kept from sample to sample on "
-                f"{' and '.join(SIMULATORS)} alone; leave out the target, or the chain"
-            )
 
 
 def _run(
@@ -145,15 +141,6 @@ def _own_step(injection: Injection, given: Integers | Events, steps: int) -> Inj
     if given.dtype.names is None:
         return injection
     return replace(injection, step_us=int(cast("Events", given)["t"][-1]) // steps + 1)
-
-
-def _check_recordings(recordings: Sequence[Events], frames: Integers) -> None:
-    """Raise InputError unless there is a recording with events for every sample."""
-    if len(recordings) != len(frames):
-        raise InputError(f"{len(recordings)} recordings of {len(frames)} samples: give one a sample, or none")
-    empty = next((i for i, events in enumerate(recordings) if not len(events)), None)
-    if empty is not None:
-        raise InputError(f"recording {empty} has no event on the pixels of the network: leave it out")
 
 
 def evaluate_traces(
@@ -189,29 +176,14 @@ class _Part:
     ties: int
     silent: int
     quiet: tuple[str, ...]
+    values: NDArray[np.float64] | None
 
 
-def _check_labels(labels: NDArray[np.int64] | None, trace: Trace) -> None:
-    classes = trace.scores().shape[-1]
-    if labels is not None and (labels.min() < 0 or labels.max() >= classes):
-        raise InputError(f"labels run from {labels.min()} to {labels.max()}: the network has {classes} classes")
-
-
-def _refuse_silence(result: TargetResult, program: Program) -> None:
-    """Raise InputError where every decision is class 0 because nothing fired."""
-    if result.silent == result.samples:
-        raise InputError(
-            f"no output fires on {result.target} in any of {result.samples} samples, so spikes decide nothing: if "
-            f"layer {program.layer_names[-1]!r} is not meant to fire, read its state with --readout-kind state "
-            "(Program.decided_by); else look at the thresholds and at the frames"
-        )
-
-
-def _keep(trace: Trace, seconds: float) -> _Part:
+def _keep(trace: Trace, seconds: float, values: Values | None = None) -> _Part:
     unseen, classes = tuple(trace.unseen.values()), trace.scores().shape[-1]
     return _Part(
         trace.decisions(), classes, seconds, trace.activity(), unseen, trace.power, trace.incidents, trace.ties(),
-        trace.silent(), trace.quiet_layers(),
+        trace.silent(), trace.quiet_layers(), None if values is None else values.of(trace.scores()),
     )  # fmt: skip
 
 
@@ -219,7 +191,9 @@ def _divergence(program: Program, traces: Mapping[str, Trace], pair: tuple[str, 
     return first_divergence(program.layer_names, traces[pair[0]], traces[pair[1]])
 
 
-def _join(name: str, parts: Sequence[_Part], labels: NDArray[np.int64] | None) -> TargetResult:
+def _join(name: str, parts: Sequence[_Part], labels: NDArray[Any] | None) -> TargetResult:
+    found = [part.values for part in parts if part.values is not None]
+    values = np.concatenate(found) if found else None
     activity: dict[str, dict[str, int]] = {}
     incidents: Counter[str] = Counter()
     power: Power | None = None
@@ -244,7 +218,16 @@ def _join(name: str, parts: Sequence[_Part], labels: NDArray[np.int64] | None) -
         ties=sum(part.ties for part in parts),
         silent=sum(part.silent for part in parts),
         quiet=tuple(name for name in parts[0].quiet if all(name in part.quiet for part in parts)),
+        values=values,
+        errors=None if values is None or labels is None else errors_of(values, np.asarray(labels, np.float64)),
     )
+
+
+def _same(a: TargetResult, b: TargetResult) -> int:
+    """How often both decide alike; of values, how often all of them are equal."""
+    if a.values is not None and b.values is not None:
+        return int((a.values == b.values).all(axis=-1).sum())
+    return int((a.decisions == b.decisions).sum())
 
 
 def _counted(found: Difference | None, layers: Mapping[str, Parting]) -> Difference | None:
@@ -262,7 +245,7 @@ def _pairs(
         Agreement(
             first=a.target,
             second=b.target,
-            same=int((a.decisions == b.decisions).sum()),
+            same=_same(a, b),
             total=a.decisions.size,
             divergence=_counted(divergences.get((a.target, b.target)), apart.get((a.target, b.target), {})),
             unseen=tuple(dict.fromkeys((*a.unseen, *b.unseen))),
