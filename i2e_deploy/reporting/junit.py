@@ -15,7 +15,7 @@ from i2e_deploy.runtime.evaluation import Evaluation
 def junit_xml(
     evaluation: Evaluation, min_accuracy: float = 0.0, min_agreement: float | None = None, max_rmse: float | None = None
 ) -> str:
-    """One test a target (its accuracy, or its error of values) and one a pair (its agreement), failed beyond the limits.
+    """One test a target (its accuracy, or error of values) and one a pair (its agreement), failed beyond the limits.
 
     Args:
         evaluation: with or without labels; without, targets have no accuracy to fail on.

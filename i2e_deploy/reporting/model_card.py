@@ -85,7 +85,7 @@ def check_license(license: str) -> None:  # noqa: A002
 
 def _results(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     """An entry of `model-index` for the first target with labels, with a metric a target."""
-    metrics, task = [], "image-classification"
+    how, metrics, task = plain(found["semantics"]), [], "image-classification"
     for target, row in found["result"]["targets"].items():
         where = f"on {plain(target)}, {how}"
         if row.get("accuracy") is not None:
