@@ -48,7 +48,7 @@ ROOMS = (
 
 #: The rooms inside a chip's package, likewise; its `__init__` is the last.
 CHIP_ROOMS = (
-    ("neuron", "peripherals", "pooling", "program", "programmable"),
+    ("neuron", "peripherals", "pooling", "program", "programmable", "relay"),
     ("reference",),
     ("engine",),
     ("lowering", "formats"),

@@ -83,6 +83,7 @@ def settings() -> list[Any]:
         i2e.chips.loihi2.ProgrammableLif(
             np.ones(4096, int), np.ones(4096, int), np.ones(4096, int), "amount", reset_step="next", max_spikes=1000
         ),
+        i2e.chips.loihi2.Relay(22, 24, -np.ones(4096, int), np.ones(4096, int)),
         i2e.chips.loihi2.Reset(1000, 1000),
         i2e.chips.loihi2.Resonator("izhikevich", -4096, -4096, 10**6),
         i2e.chips.get("loihi2"),

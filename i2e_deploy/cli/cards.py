@@ -16,6 +16,7 @@ def write_cards(folder: Path, license: str, as_json: bool) -> None:  # noqa: A00
     from i2e_deploy.reporting.dataset_card import is_shards, write_dataset_card
     from i2e_deploy.reporting.model_card import UNKNOWN, write_model_card
 
+    paths: tuple[Path, ...]
     with working("writing the card"):
         if is_shards(folder):
             paths = write_dataset_card(folder, license or UNKNOWN)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from i2e_deploy.network.layers import Linear as Linear
     from i2e_deploy.network.layers import Reshape as Reshape
     from i2e_deploy.network.layers import Scale as Scale
+    from i2e_deploy.network.ms_resnet import from_ms_resnet as from_ms_resnet
     from i2e_deploy.network.neurons import IntegrateAndFire as IntegrateAndFire
     from i2e_deploy.network.neurons import LeakyIntegrateAndFire as LeakyIntegrateAndFire
     from i2e_deploy.network.neurons import LeakyReset as LeakyReset
@@ -53,6 +54,7 @@ else:
             "convolution": "Conv1d Conv2d",
             "delay": "Delay",
             "layers": "Add Concat Flatten Linear Reshape Scale",
+            "ms_resnet": "from_ms_resnet",
             "neurons": "IntegrateAndFire LeakyIntegrateAndFire LeakyReset ResetMode",
             "pooling": "MaxPool2d Pool2d Pooling",
             "nir.choices": "nir_readings",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from i2e_deploy.chips.loihi2.program import Sigma as Sigma
     from i2e_deploy.chips.loihi2.program import SigmaDelta as SigmaDelta
     from i2e_deploy.chips.loihi2.programmable import ProgrammableLif as ProgrammableLif
+    from i2e_deploy.chips.loihi2.relay import Relay as Relay
     from i2e_deploy.chips.loihi2.runnable import LoihiProgram as LoihiProgram
     from i2e_deploy.chips.loihi2.runnable import LoihiSemantics as LoihiSemantics
 else:
@@ -40,6 +41,7 @@ else:
             "program": "Block BlockNetwork Connection ConvSynapse CubaLif Delta DenseSynapse Resonator "
             "Sigma SigmaDelta",
             "programmable": "ProgrammableLif",
+            "relay": "Relay",
             "runnable": "LoihiProgram LoihiSemantics",
         },
     )

@@ -15,6 +15,7 @@ from i2e_deploy.chips.deciding import COUNT, Deciding
 from i2e_deploy.chips.integers import IntegerNetwork
 from i2e_deploy.chips.loihi2.neuron import Ints, Limits, Neuron, Reset, pack_reset, unpack_reset
 from i2e_deploy.chips.loihi2.programmable import ProgrammableLif
+from i2e_deploy.chips.loihi2.relay import Programmable, Relay
 from i2e_deploy.errors import InputError
 from i2e_deploy.network.graph import Note
 from i2e_deploy.network.op import Pair, Shape
@@ -163,7 +164,8 @@ class Block:
         neuron: its dynamics.
         shape: (C, H, W) or (N,).
         connections: their currents are added up.
-        bias: int64 [C] (or [N]); CubaLif and ProgrammableLif add `bias << 6` to the voltage in every step.
+        bias: int64 [C] (or [N]); CubaLif and ProgrammableLif add `bias << 6` to the voltage in every step, Relay
+            `bias` to its sum.
         message_bits: 0: a spike carries no value; above: it carries a signed integer.
         latency: steps by which it is later than the layer of the float network that it was made of.
     """
@@ -307,12 +309,17 @@ def _check_deciding(deciding: Deciding, last: Block) -> None:
 
 
 def _check_neuron(block: Block) -> None:
-    if not isinstance(block.neuron, ProgrammableLif):
+    if not isinstance(block.neuron, Programmable):
         return
     if block.neuron.sends_values and not block.message_bits:
         raise InputError(
             f"layer {block.name!r} sends {block.neuron.sent} and has message_bits 0, so that the next layer would see "
             "one spike: give 2..32, the sign included"
+        )
+    if isinstance(block.neuron, Relay) and block.message_bits < block.neuron.bits:
+        raise InputError(
+            f"layer {block.name!r} sends messages of {block.neuron.bits} bits and has message_bits "
+            f"{block.message_bits}: make them equal"
         )
     for name in block.neuron.arrays:
         sizes = dict.fromkeys((1, block.shape[0], prod(block.shape)))

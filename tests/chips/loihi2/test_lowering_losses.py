@@ -141,8 +141,9 @@ LOOP = (
 REFUSED: dict[str, tuple[Any, str]] = {
     "a sensor": (lambda: chain((2, 4, 4), {"s": Sensor(), "f": Flatten(), "n": leaky()}), "no camera front end"),
     "a potential between layers": (lambda: row(WEIGHT, leaky(threshold=None), WEIGHT, leaky()), "does not fire"),
-    "max pooling of sums": (lambda: chain((1, 4, 4), {"c": Conv2d(np.ones((1, 1, 1, 1), np.float32)),
-                            "m": MaxPool2d((2, 2), (2, 2)), "n": leaky()}), "average pooling"),
+    "max pooling of sums with windows that share no place inside": (lambda: chain((1, 4, 4), {
+        "c": Conv2d(np.ones((1, 1, 1, 1), np.float32)), "m": MaxPool2d((2, 2), (2, 2), (1, 1)), "n": leaky()}),
+        r"at most \(kernel - 1\) / 2"),
     "max pooling of the input": (lambda: chain((1, 4, 4), {"m": MaxPool2d((2, 2), (2, 2)), "f": Flatten(),
                                  "b": WEIGHT, "n": leaky()}), "average pooling"),
     "max pooling of several spikes": (lambda: chain((1, 4, 4), {"n": leaky(max_spikes=None), "m": POOL,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from i2e_deploy.chips.check import Finding, Severity
 from i2e_deploy.chips.loihi2.engine.run import run
 from i2e_deploy.chips.loihi2.program import SOURCE, BlockNetwork, CubaLif
-from i2e_deploy.chips.loihi2.programmable import ProgrammableLif
 from i2e_deploy.chips.loihi2.reference.counts import LoihiCounts
+from i2e_deploy.chips.loihi2.relay import Programmable
 from i2e_deploy.chips.profile import Profile
 from i2e_deploy.chips.trace import Integers, Trace
 from i2e_deploy.errors import UnsupportedError
@@ -25,7 +25,7 @@ def calibration_findings(network: BlockNetwork, frames: Integers, profile: Profi
     """
     trace = run(network, frames)
     findings = [*headroom(trace, profile), *beyond_bits(network, frames, trace)]
-    lacks = any(isinstance(block.neuron, ProgrammableLif) for block in network.blocks)
+    lacks = any(isinstance(block.neuron, Programmable) for block in network.blocks)
     try:
         on_lava = run(network, frames, "lava")
     except UnsupportedError as error:

@@ -20,6 +20,7 @@ from i2e_deploy.chips.loihi2.program import (
 )
 from i2e_deploy.chips.loihi2.programmable import ProgrammableLif
 from i2e_deploy.chips.loihi2.reference.lava_weights import lava_bias, lava_decay, lava_dense, zeros_at_the_end
+from i2e_deploy.chips.loihi2.relay import Programmable
 from i2e_deploy.chips.profile import Profile
 from i2e_deploy.errors import UnsupportedError
 
@@ -43,7 +44,7 @@ def _limit(
 
 def _without_lava(network: BlockNetwork) -> bool:
     """Whether it holds neurons that neither Lava nor SLAYER has: what these would compute is no question then."""
-    return any(isinstance(block.neuron, ProgrammableLif) for block in network.blocks)
+    return any(isinstance(block.neuron, Programmable) for block in network.blocks)
 
 
 def weights(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[Finding]:
@@ -142,7 +143,7 @@ def neuron_words(network: BlockNetwork, block: Block, profile: Profile) -> Itera
 def programmable_neuron(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[Finding]:
     """What only a neuron program of its own can do, and how well that is known."""
     neuron = block.neuron
-    if not isinstance(neuron, ProgrammableLif):
+    if not isinstance(neuron, Programmable):
         return
     limit, needs = profile.limit("programmable_neurons"), neuron.beyond_standard()
     severity: Severity = "warning" if limit.allows(1) else "error"

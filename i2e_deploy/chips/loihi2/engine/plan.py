@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from i2e_deploy.chips.loihi2.engine.event_lists import H_OUT
-from i2e_deploy.chips.loihi2.program import ConvSynapse, CubaLif, Resonator
+from i2e_deploy.chips.loihi2.program import ConvSynapse, CubaLif, DenseSynapse, Resonator
 from i2e_deploy.chips.loihi2.programmable import ProgrammableLif
 from i2e_deploy.chips.loihi2.reference.counts import fan_out
 from i2e_deploy.chips.loihi2.reference.layers import Layer, Wire
@@ -29,11 +29,13 @@ class WirePlan:
     """One wire, ready for the kernels.
 
     Args:
-        kind: `direct`, `rows` (see `kernels.deliver`), `delayed` (see `kernels.deliver_delayed`), or `slow` (the
-            reference's own code, where 32 bits would not do).
-        arrays: of `deliver`: weight, places, table, shape, delay; of `deliver_delayed`: weight, delay.
+        kind: `direct`, `rows` (see `kernels.deliver`), `delayed` (see `kernels.deliver_delayed`), `channels` (see
+            `relay_kernel.deliver_channels`), or `slow` (the reference's own code, where 32 bits would not do).
+        arrays: of `deliver`: weight, places, table, shape, delay; of `deliver_delayed`: weight, delay; of
+            `deliver_channels`: taps, places, shape, delay.
         limit: largest message magnitude for which no sum leaves 24 bits (convolution), or 32 (dense, shifted).
         fan: int64 [N_source], channel-last: neurons that a message reaches.
+        wait: further steps that all of `rows` and `channels` take, where they have no `delay`.
     """
 
     wire: Wire
@@ -41,11 +43,12 @@ class WirePlan:
     arrays: tuple[Array, ...]
     limit: int
     fan: Array
+    wait: int = 0
 
     @cached_property
     def rows(self) -> int:
         """Rows of outputs that `deliver` computes for one step."""
-        return int(self.arrays[3][H_OUT])
+        return int(self.arrays[2][2] if self.kind == "channels" else self.arrays[3][H_OUT])
 
     @cached_property
     def work(self) -> float:
@@ -60,7 +63,12 @@ class WirePlan:
     @cached_property
     def delayed(self) -> bool:
         """What is sent in one step may arrive later than in the next one."""
-        return self.kind in ("slow", "delayed") or (self.kind == "rows" and len(self.arrays[-1]) > 0)
+        return self.wait > 0 or self.scatters
+
+    @cached_property
+    def scatters(self) -> bool:
+        """What is sent in one step arrives in several, so that steps cannot be worked on side by side."""
+        return self.kind in ("slow", "delayed") or (self.kind != "direct" and len(self.arrays[-1]) > 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,12 +157,16 @@ def _plan_wire(wire: Wire, layer: Layer, dtype: type) -> WirePlan:
     if synapse is None:
         return WirePlan(wire, "direct", (), 2**31, fan)
     bound = max(_bound(wire), 1)
+    wait, kept = _waits(synapse)
+    if wire.graded and isinstance(synapse, ConvSynapse) and _by_channel(synapse):
+        arrays = (*_channels(synapse, wire.source_shape, layer.shape), *kept)
+        return WirePlan(wire, "channels", arrays, 2**31, fan, wait)
     if isinstance(synapse, ConvSynapse):
         limit = (2**23 - 1) // bound
         geometry = _geometry(synapse, wire.source_shape, layer.shape)
         weight, delay = synapse.weight, np.zeros(0, np.int64)
         if synapse.delay is not None:
-            delay = np.tile(synapse.delay, layer.size // layer.shape[0])
+            delay = np.tile(kept[0], layer.size // layer.shape[0]) if len(kept[0]) else kept[0]
     else:
         limit = (2**31 - 1) // bound if wire.shift else 2**31  # Lava's int32 wraps too
         if wire.shift and (wire.shift < 0 or (synapse.weight % 2**wire.shift).any()):
@@ -164,17 +176,37 @@ def _plan_wire(wire: Wire, layer: Layer, dtype: type) -> WirePlan:
         if synapse.delay is not None:
             delays = synapse.delay[order][:, source]
             if (delays != delays[:, :1]).any():
-                arrays: tuple[Array, ...] = (
-                    np.ascontiguousarray(weight.T.astype(dtype)),
-                    np.ascontiguousarray(delays.T),
-                )
-                return WirePlan(wire, "delayed", arrays, limit, fan)
-            delay = np.ascontiguousarray(delays[:, 0])
+                both: tuple[Array, ...] = (np.ascontiguousarray(weight.T.astype(dtype)), np.ascontiguousarray(delays.T))
+                return WirePlan(wire, "delayed", both, limit, fan)
+            delay = np.ascontiguousarray(delays[:, 0]) if len(kept[0]) else kept[0]
         geometry = _Geometry((len(source), 1, 1), (len(order), 1, 1), (1, 1), (1, 1), (0, 0), (1, 1), 1)
         weight = weight[:, :, None, None]
     if abs(weight).max(initial=0) >= 2**15 or len(fan) * (weight.shape[0] + 64) >= 2**31:
         return WirePlan(wire, "slow", (), 0, fan)
-    return WirePlan(wire, "rows", (*_rows(geometry, weight, unary=not wire.graded), delay), limit, fan)
+    return WirePlan(wire, "rows", (*_rows(geometry, weight, unary=not wire.graded), delay), limit, fan, wait)
+
+
+def _by_channel(synapse: ConvSynapse) -> bool:
+    """Whether each channel goes to itself alone, with weights that 32 bits hold."""
+    return synapse.groups == len(synapse.weight) and synapse.weight.shape[1] == 1 and bool(np.any(synapse.weight))
+
+
+def _channels(synapse: ConvSynapse, source: tuple[int, ...], target: tuple[int, ...]) -> tuple[Array, ...]:
+    """taps, places and shape of `relay_kernel.deliver_channels`."""
+    weight = synapse.weight[:, 0]
+    rows, columns = np.nonzero(weight.any(0))
+    steps = [synapse.dilation[0] * rows - synapse.padding[0], synapse.dilation[1] * columns - synapse.padding[1]]
+    shape = np.array([*source[1:], *target[1:], target[0], *synapse.stride])
+    taps = np.ascontiguousarray(weight[:, rows, columns].T.astype(np.int32))
+    return taps, np.ascontiguousarray(np.stack(steps, axis=1).astype(np.int64)), shape
+
+
+def _waits(synapse: DenseSynapse | ConvSynapse) -> tuple[int, tuple[Array, ...]]:
+    """Steps that all weights wait, and else the delay of each: one array, empty where all wait alike."""
+    delay = synapse.delay
+    if delay is None or (delay == delay.flat[0]).all():
+        return 0 if delay is None else int(delay.flat[0]), (np.zeros(0, np.int64),)
+    return 0, (delay.astype(np.int64),)
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,13 @@ import numpy as np
 from i2e_deploy.chips.loihi2.engine import neuron_kernels
 from i2e_deploy.chips.loihi2.engine.plan import Array, LayerPlan, WirePlan
 from i2e_deploy.chips.loihi2.engine.programmable_kernel import options_of, programmable, shifted
+from i2e_deploy.chips.loihi2.engine.relay_kernel import relay
 from i2e_deploy.chips.loihi2.engine.workers import Workers, worthwhile
 from i2e_deploy.chips.loihi2.program import CubaLif, Delta, Resonator, Sigma, SigmaDelta
 from i2e_deploy.chips.loihi2.programmable import ProgrammableLif
 from i2e_deploy.chips.loihi2.reference.counts import LoihiCounts
 from i2e_deploy.chips.loihi2.reference.neurons import State, final, fresh, update
+from i2e_deploy.chips.loihi2.relay import Relay
 from i2e_deploy.chips.trace import States
 
 _SIGMA = ("sigma", "act", "residue")
@@ -58,6 +60,9 @@ class Population:
             levels = [self._kept(shifted(x)) for x in (neuron.threshold, neuron.reset_value, neuron.lowest)]
             step = self._kept(shifted(neuron.adaptation_step))
             return *self.state.values(), *keep, *levels, adapts, step, bias, options_of(neuron)
+        if isinstance(neuron, Relay):
+            bounds = (self._kept(neuron.lowest), self._kept(neuron.highest))
+            return *self.state.values(), *bounds, bias, neuron.shift, 2 ** (neuron.bits - 1) - 1
         if isinstance(neuron, Resonator):
             return ()
         shift, none = getattr(neuron, "spike_exp", 0) + 6, np.zeros((1, 1), np.int32)
@@ -100,6 +105,8 @@ class Population:
         elif isinstance(self.neuron, ProgrammableLif):
             for lo, hi in self._between_resets(start, stop, first):
                 self._run(programmable, current, lo, hi)
+        elif isinstance(self.neuron, Relay):
+            self._run(relay, current, start, stop)
         elif isinstance(self.neuron, Resonator):
             self._resonator(start, stop, first)
             self.spikes += int(np.count_nonzero(self.sent[:, start:stop]))
@@ -144,7 +151,7 @@ class Population:
                 self.spikes, self.synops, self._slow.saturations, self._slow.wraps, dict(self._slow.peaks)
             )
         wraps, saturations, spikes = (int(x) for x in np.sum(self._totals, axis=0)[:3])
-        names = self.neuron.variables if isinstance(self.neuron, (CubaLif, ProgrammableLif)) else _SIGMA
+        names = self.neuron.variables if isinstance(self.neuron, (CubaLif, ProgrammableLif, Relay)) else _SIGMA
         largest = dict(zip(names, np.max(self._totals, axis=0)[3:], strict=False))
         return LoihiCounts(spikes, self.synops, saturations, wraps, {name: int(largest[name]) for name in self.state})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from i2e_deploy.chips.loihi2.engine import kernels
+from i2e_deploy.chips.loihi2.engine import kernels, relay_kernel
 from i2e_deploy.chips.loihi2.engine.plan import Array, WirePlan, channel_last
 from i2e_deploy.chips.loihi2.engine.population import Population
 from i2e_deploy.chips.loihi2.engine.workers import worthwhile
@@ -27,14 +27,32 @@ def deliver(
         if fresh:
             cur[:, lag : lag + steps] = 0
         return _by_definition(wire, sent[:, first : first + steps, : len(wire.fan)], cur, lag, population.plan.order)
+    lag += wire.wait
+    if wire.kind == "channels":
+        return _by_channel(wire, sent, first, steps, population, lag, fresh)
     if wire.kind == "delayed":
         return int(kernels.deliver_delayed(sent, first, steps, cur, lag, *wire.arrays))
 
     jobs = len(sent) * steps
     rows, arguments = jobs * wire.rows, (sent, graded, first, steps, cur, lag, *wire.arrays, wire.limit, fresh)
-    if wire.delayed or not worthwhile(wire.work * jobs):
+    if wire.scatters or not worthwhile(wire.work * jobs):
         return int(kernels.deliver(*arguments, 0, rows))
     return population.workers.split(lambda lo, hi, _: kernels.deliver(*arguments, lo, hi), rows)
+
+
+def _by_channel(
+    wire: WirePlan, sent: Array, first: int, steps: int, population: Population, lag: int, fresh: bool
+) -> int:
+    """Values, each channel to itself."""
+    cur, rows = population.currents(wire.wire.imag), len(sent) * steps * wire.rows
+    if fresh:
+        cur[:, lag : lag + steps] = 0
+    arguments = (sent, first, steps, cur, lag, *wire.arrays)
+    if wire.scatters or not worthwhile(len(wire.fan) * len(sent) * steps):
+        relay_kernel.deliver_channels(*arguments, 0, rows)
+    else:
+        population.workers.split(lambda lo, hi, _: relay_kernel.deliver_channels(*arguments, lo, hi), rows)
+    return int(relay_kernel.reached(sent, first, steps, wire.fan))
 
 
 def _by_definition(wire: WirePlan, sent: Array, cur: Array, lag: int, order: Array) -> int:

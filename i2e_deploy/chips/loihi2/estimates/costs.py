@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from i2e_deploy.chips.costs import Costs, Figure
 from i2e_deploy.chips.loihi2.checks.partition import Cut, cut, demand_of
-from i2e_deploy.chips.loihi2.programmable import ProgrammableLif
 from i2e_deploy.chips.loihi2.reference.layers import Layer
+from i2e_deploy.chips.loihi2.relay import Programmable
 from i2e_deploy.chips.profile import CERTAINTIES, Estimate, Profile
 from i2e_deploy.chips.trace import Trace
 from i2e_deploy.text import listed
@@ -46,7 +46,7 @@ def costs(trace: Trace, layers: Sequence[Layer], profile: Profile) -> Costs:
 
 def _programs(layers: Sequence[Layer]) -> tuple[str, ...]:
     """What no public figure says of programmable neurons, where there are any."""
-    names = [layer.name for layer in layers if isinstance(layer.neuron, ProgrammableLif)]
+    names = [layer.name for layer in layers if isinstance(layer.neuron, Programmable)]
     if not names:
         return ()
     text = "what an update of a programmable neuron costs: no public figure says, it is counted as a standard neuron's"

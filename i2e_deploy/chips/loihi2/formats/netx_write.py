@@ -14,7 +14,7 @@ import numpy as np
 from i2e_deploy.chips.loihi2 import program as b
 from i2e_deploy.chips.loihi2.formats.netx_readout import deciding_of
 from i2e_deploy.chips.loihi2.neuron import Neuron
-from i2e_deploy.chips.loihi2.programmable import ProgrammableLif
+from i2e_deploy.chips.loihi2.relay import Programmable
 from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.files import replacing
 from i2e_deploy.hdf5_write import writing
@@ -31,7 +31,7 @@ def refuse_programmable(network: b.BlockNetwork) -> None:
     Raises:
         UnsupportedError: neurons that neither has; every layer is named with what its neurons do.
     """
-    found = [(block.name, block.neuron) for block in network.blocks if isinstance(block.neuron, ProgrammableLif)]
+    found = [(block.name, block.neuron) for block in network.blocks if isinstance(block.neuron, Programmable)]
     if found:
         layers = "; ".join(f"{name!r}: {', '.join(n.beyond_standard()) or 'what CubaLif does'}" for name, n in found)
         raise UnsupportedError(

@@ -65,13 +65,21 @@ def choose(
     lowers = (lowered, not lowered) if fires_at_threshold(plan) and plan.form.leaks else (lowered,)
     best: tuple[float, tuple[float, bool]] | None = None
     for factor in FACTORS if plan.form.threshold is not None else ROOM:
-        tried = scale * factor if plan.form.threshold is None else float(round(scale * factor))
+        tried = _near(plan, scale, factor)
         for low in lowers:
             distance = _distance(plan, block_at(plan, tried, low), tried, before, shape, target)
             if best is None or distance < best[0]:
                 best = distance, (tried, low)
     assert best is not None
     return best[1]
+
+
+def _near(plan: Prepared, scale: float, factor: float) -> float:
+    """A scale times a factor; where values are read one at which their weights stay even."""
+    if any(plan.grades):
+        unit = max(float(np.abs(m.weight).max()) for m, g in zip(plan.maps, plan.grades, strict=True) if g)
+        return max(2.0, 2 * round(scale * factor * unit / 2)) / unit
+    return scale * factor if plan.form.threshold is None else float(round(scale * factor))
 
 
 def _distance(

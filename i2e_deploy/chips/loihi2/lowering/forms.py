@@ -13,6 +13,7 @@ import numpy as np
 
 from i2e_deploy.chips.loihi2.lowering.maps import Floats
 from i2e_deploy.chips.loihi2.lowering.stages import Stage
+from i2e_deploy.chips.loihi2.lowering.values import VALUES
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network.neurons import IntegrateAndFire, LeakyIntegrateAndFire
 from i2e_deploy.network.op import Array
@@ -71,9 +72,13 @@ def form_of(stage: Stage) -> Form:
     if stage.neurons is None:  # adds up what leaves the network
         one = np.ones(size)
         return Form(one, one, stage.bias, one, 0 * one, None)
+    if isinstance(stage.neurons, VALUES):  # keep nothing from step to step
+        one = np.ones(size)
+        return Form(one, one, stage.bias, 0 * one, 0 * one, None)
     if isinstance(stage.neurons, IntegrateAndFire):
         form = _integrate_and_fire(stage.neurons, size)
     else:
+        assert isinstance(stage.neurons, LeakyIntegrateAndFire)
         form = _leaky(stage.neurons, stage)
     form = replace(form, bias=form.bias + form.gain * stage.bias)
     return form if form.threshold is None else _in_thresholds(form, stage)

@@ -10,10 +10,11 @@ import numpy as np
 from i2e_deploy.chips.check import Finding, Severity
 from i2e_deploy.chips.loihi2.lowering.calibrate import Target, held_at_the_end
 from i2e_deploy.chips.loihi2.lowering.maps import Floats
-from i2e_deploy.chips.loihi2.lowering.quantise import Prepared, fires_at_threshold, lost_of, rounded
+from i2e_deploy.chips.loihi2.lowering.quantise import Prepared, all_weights, fires_at_threshold, lost_of, rounded
 from i2e_deploy.chips.loihi2.lowering.stages import ALWAYS
 from i2e_deploy.chips.loihi2.program import Block, BlockNetwork, CubaLif, never_fires
 from i2e_deploy.chips.loihi2.programmable import ProgrammableLif
+from i2e_deploy.chips.loihi2.relay import Relay
 from i2e_deploy.text import record_repr
 
 #: From here on a figure is worth a warning: bits of weights, errors in %.
@@ -65,6 +66,8 @@ class Loss:
         forced: what was left out to use the standard neuron.
         spikes: on calibration frames; None: not measured, or the layer does not fire.
         state_error: root mean square of the potential at the end, in % of its own; None: likewise.
+        value_error: the same of values that are sent, over all steps.
+        cut: values that were clipped on these frames, because a message or a word does not hold them.
     """
 
     layer: str
@@ -84,16 +87,19 @@ class Loss:
     forced: tuple[str, ...] = ()
     spikes: Spikes | None = None
     state_error: float | None = None
+    value_error: float | None = None
+    cut: int = 0
 
     __repr__ = record_repr
 
 
 def loss_of(plan: Prepared, block: Block, scale: float) -> Loss:
     """What is known without frames."""
-    weights = np.concatenate([m.weight.reshape(-1) for m in plan.maps])
-    integers, form = rounded(weights, scale), plan.form
+    (weights, worth), form = all_weights(plan), plan.form
+    integers = rounded(weights, scale)
     wanted, bias = _biases(plan, block, scale)
-    power = float(np.square(weights).sum())
+    power = float(np.square(weights * worth).sum())
+    moved = float(np.square((integers / scale - weights) * worth).sum())
     threshold = 0.0
     neuron = block.neuron
     if form.threshold is not None and isinstance(neuron, (CubaLif, ProgrammableLif)):
@@ -103,11 +109,11 @@ def loss_of(plan: Prepared, block: Block, scale: float) -> Loss:
         threshold = float(np.abs(chosen / form.threshold - 1).max()) * 100
     return Loss(
         layer=block.name, scale=scale, bits=1 + float(np.log2(max(1, int(np.abs(integers).max()) / 2))),
-        weight_error=100 * float(np.sqrt(np.square(integers / scale - weights).sum() / power)) if power else 0.0,
+        weight_error=100 * float(np.sqrt(moved / power)) if power else 0.0,
         clipped=int((np.abs(integers / scale - weights) > 1.001 / scale).sum()),
         bias_error=100 * float(np.abs(bias / scale - wanted).max()),
         leak_error=max(_leak_error(form.kept), _leak_error(form.current_kept), _leak_error(form.adaptation_kept)),
-        threshold_error=threshold, reach=_reach(block), room=_room(plan, block),
+        threshold_error=threshold, reach=_reach(plan, block), room=_room(plan, block),
         vanished=int(((bias == 0) & (wanted != 0)).sum()), biases=int((wanted != 0).sum()),
         at_threshold=fires_at_threshold(plan) and form.leaks,
         needs=plan.needs, forced=plan.forced,
@@ -127,6 +133,12 @@ def measured(
     found = []
     for loss in losses:
         block, wanted = blocks[loss.layer], target.spikes[loss.layer]
+        if isinstance(block.neuron, Relay):
+            sent = trace.spikes[loss.layer].reshape(*trace.output.shape[:2], -1)[:, block.latency :][:, :steps]
+            values, power = sent * 2.0**block.neuron.shift / loss.scale, float(np.square(wanted).mean())
+            error = 100 * float(np.sqrt(np.square(values - wanted).mean() / power)) if power else 0.0
+            found.append(replace(loss, value_error=error, cut=trace.counts[loss.layer].saturations))
+            continue
         if never_fires(block):
             plan = by_name[loss.layer]
             ended = trace.states[loss.layer]["v"].reshape(len(wanted), -1) / (64 * loss.scale) + plan.form.origin
@@ -154,7 +166,8 @@ def measured_findings(losses: Sequence[Loss]) -> list[Finding]:
 
 def _findings(loss: Loss) -> list[Finding]:
     rows: list[tuple[str, str, bool, str]] = [
-        ("weight bits", f"{loss.bits:.1f}", loss.bits < FEW_BITS,
+        # One bit is enough for a weight of 2, by which a sum is read.
+        ("weight bits", f"{loss.bits:.1f}", loss.bits < FEW_BITS and loss.weight_error > 0.01,
          "its scale is set by the bias or bounds, not by the weights: lower those in training"),
         ("weight error", f"{loss.weight_error:.2g} %", loss.weight_error > LARGE_WEIGHT,
          "a few weights are much larger than the rest: choose scales on frames (--calibrate), or clip them"),
@@ -198,6 +211,14 @@ def _findings(loss: Loss) -> list[Finding]:
 
 
 def _measured(loss: Loss) -> list[Finding]:
+    if loss.value_error is not None:
+        bad = loss.value_error > MANY_SPIKES
+        found = [Finding("values differ from float", loss.layer, f"{loss.value_error:.2g} %", "", "",
+                         "warning" if bad else "ok", main_cause(loss) if bad else "")]  # fmt: skip
+        if loss.cut:
+            fix = "sums leave their messages: train with a loss on the size of what is added, or with fewer blocks"
+            found.append(Finding("values that were clipped", loss.layer, loss.cut, 0, "", "warning", fix))
+        return found
     if loss.state_error is not None:
         bad = loss.state_error > MANY_SPIKES
         severity: Severity = "warning" if bad else "ok"
@@ -239,19 +260,24 @@ def _each(block: Block, values: np.ndarray) -> np.ndarray:  # type: ignore[type-
 def _biases(plan: Prepared, block: Block, scale: float) -> tuple[Floats, Floats]:
     """Of the membrane and of the current, as floats in units of the voltage and as integers: [N] or [2 N]."""
     bias = np.zeros_like(plan.form.bias) if block.bias is None else _each(block, block.bias)
+    if isinstance(block.neuron, Relay):
+        bias = bias - (1 << block.neuron.shift >> 1)  # half a step of the message, for rounding
     currents = [m.weight[:, 0] for m, e in zip(plan.maps, plan.stage.edges, strict=True) if e.source == ALWAYS]
     wanted, found = [plan.form.bias, *currents], [bias, *(rounded(each, scale) for each in currents)]
     return np.concatenate(wanted), np.concatenate(found)
 
 
-def _reach(block: Block) -> int:
-    synapses = [connection.synapse for connection in block.connections if connection.synapse is not None]
+def _reach(plan: Prepared, block: Block) -> int:
+    """Of spikes; how large sums of values are, their messages say."""
+    grades = plan.grades or (0.0,) * len(block.connections)
+    ways = zip(block.connections, grades, strict=True)
+    synapses = [way.synapse for way, grade in ways if way.synapse is not None and not grade]
     return sum(int(np.abs(s.weight).reshape(len(s.weight), -1).sum(axis=1).max()) for s in synapses)
 
 
 def _room(plan: Prepared, block: Block) -> int | None:
     """See `Loss.room`: the voltage takes 64 times what arrives, in 24 bits."""
-    reach, keeps = _reach(block), float(plan.form.kept.max())
+    reach, keeps = _reach(plan, block), float(plan.form.kept.max())
     if not never_fires(block) or not reach or (keeps < 1 and reach / (1 - keeps) < WRAPS):
         return None
     return (WRAPS - 1) // reach

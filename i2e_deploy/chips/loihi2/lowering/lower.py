@@ -10,6 +10,7 @@ import numpy as np
 from i2e_deploy.chips.deciding import COUNT, Deciding
 from i2e_deploy.chips.loihi2.lowering.calibrate import Target, choose
 from i2e_deploy.chips.loihi2.lowering.losses import Loss, loss_of, measured
+from i2e_deploy.chips.loihi2.lowering.messages import with_bits, with_scales
 from i2e_deploy.chips.loihi2.lowering.quantise import (
     MESSAGE_BITS,
     Prepared,
@@ -20,8 +21,10 @@ from i2e_deploy.chips.loihi2.lowering.quantise import (
 )
 from i2e_deploy.chips.loihi2.lowering.schedule import LATENCY, late, schedule, steps_of
 from i2e_deploy.chips.loihi2.lowering.stages import ALWAYS, Stage, arrange
+from i2e_deploy.chips.loihi2.lowering.values import with_values
 from i2e_deploy.chips.loihi2.pooling import max_pool_block
 from i2e_deploy.chips.loihi2.program import SOURCE, Block, BlockNetwork, Connection, CubaLif, DenseSynapse, never_fires
+from i2e_deploy.chips.loihi2.relay import Relay
 from i2e_deploy.chips.options import PLAIN, LowerOptions
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import InputError, UnsupportedError
@@ -51,6 +54,7 @@ def lower(network: Network, options: LowerOptions = PLAIN) -> Lowered:
         UnsupportedError: names every layer that has no counterpart, with what to do.
         InputError: calibration frames that are none of the network's.
     """
+    network = with_values(network)
     target = None if options.calibration is None else Target.of(network, arrange(network), options.calibration)
     return _lowered(network, options.standard_neurons, target, target)
 
@@ -69,6 +73,7 @@ def beside(
     Raises:
         UnsupportedError, InputError: see `lower`.
     """
+    network = with_values(network)
     target = Target.of(network, arrange(network), frames)
     if integers is None:
         return _lowered(network, only_standard, None, target)
@@ -81,7 +86,7 @@ def _lowered(network: Network, only_standard: bool, wanted: Target | None, besid
     """Scales chosen to come close to `wanted`, losses measured beside `beside`; None: neither."""
     stages = arrange(network)
     late_by = schedule(stages)
-    plans = _plans(network, stages, late_by, only_standard)
+    plans = with_scales(_plans(network, stages, late_by, only_standard))
     blocks = [_always_on()] if any(e.source == ALWAYS for stage in stages for e in stage.edges) else []
     losses: list[Loss] = []
     given = network.input_shape
@@ -92,13 +97,13 @@ def _lowered(network: Network, only_standard: bool, wanted: Target | None, besid
             blocks.append(_pooled(stage, stages, late_by, before))
             continue
         scale, lowered = best_scale(plan), fires_at_threshold(plan) and not plan.form.leaks
-        if wanted is not None:
+        if wanted is not None and plan.scale is None:
             scale, lowered = choose(plan, (scale, lowered), before, shape, wanted)
         block = block_at(plan, scale, lowered)
         blocks.append(block)
         losses.append(loss_of(plan, block, scale))
     deciding = _deciding(stages[-1], blocks[-1])
-    found = BlockNetwork(shape, tuple(blocks), MESSAGE_BITS, notes=network.notes, deciding=deciding)
+    found = with_bits(BlockNetwork(shape, tuple(blocks), MESSAGE_BITS, notes=network.notes, deciding=deciding))
     _refuse_early_spikes(stages, found)
     return Lowered(found, tuple(losses if beside is None else measured(losses, plans, found, beside)))
 
@@ -202,6 +207,11 @@ def _deciding(stage: Stage, block: Block) -> Deciding:
     return Deciding(kind, lag=block.latency, layer=block.name, variable=block.neuron.membrane)  # type: ignore[arg-type]
 
 
+def _early(block: Block) -> bool:
+    """Whether its bias alone could make it send something before it starts."""
+    return block.neuron.reset is not None or (isinstance(block.neuron, Relay) and block.bias is not None)
+
+
 def _refuse_early_spikes(stages: tuple[Stage, ...], network: BlockNetwork) -> None:
     """Spikes of a bias alone before a block starts; harmless, but where a delay brings them past the next reset."""
     most = max(block.latency for block in network.blocks)
@@ -211,7 +221,7 @@ def _refuse_early_spikes(stages: tuple[Stage, ...], network: BlockNetwork) -> No
         or (isinstance(stage.neurons, LeakyIntegrateAndFire) and stage.neurons.old_current)
     }  # fmt: skip
     named = {block.name: block for block in network.blocks}
-    suspects = [named[s.name] for s in stages if s.layer in delayed and named[s.name].neuron.reset is not None]
+    suspects = [block for s in stages if s.layer in delayed and _early(block := named[s.name])]
     if not most or not suspects:
         return
     from i2e_deploy.chips.loihi2.engine.run import run  # numba, at first use

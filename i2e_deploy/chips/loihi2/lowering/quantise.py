@@ -7,6 +7,7 @@ what netx and Lava keep as it is; decays have 12 bits, a bias 13.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,9 +18,11 @@ from i2e_deploy.chips.loihi2.lowering.forms import Form, beyond_standard, form_o
 from i2e_deploy.chips.loihi2.lowering.maps import Floats, Map, scaled_rows
 from i2e_deploy.chips.loihi2.lowering.schedule import LATENCY, steps_of
 from i2e_deploy.chips.loihi2.lowering.stages import Edge, Stage
+from i2e_deploy.chips.loihi2.lowering.values import VALUES, Carried, Rectified
 from i2e_deploy.chips.loihi2.neuron import Ints, Reset
 from i2e_deploy.chips.loihi2.program import NEVER, Block, Connection, ConvSynapse, CubaLif, DenseSynapse
 from i2e_deploy.chips.loihi2.programmable import LARGEST, UNBOUNDED, ProgrammableLif
+from i2e_deploy.chips.loihi2.relay import WHOLE, Relay
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network.op import Shape
 from i2e_deploy.text import record_repr
@@ -51,6 +54,9 @@ class Prepared:
         needs: what only a programmable neuron does, in words.
         forced: what was asked to be left out, for the standard neuron.
         start: step t = 1, 2, ... before which nothing may have moved its voltage; None: nothing could.
+        grades: of its edges: steps of a message for one unit of the value that it carries, 0: spikes. The maps are for
+            one step of a message; empty: all are spikes.
+        scale, shift: of a population that sends values, see `messages`.
     """
 
     stage: Stage
@@ -62,6 +68,9 @@ class Prepared:
     needs: tuple[str, ...] = ()
     forced: tuple[str, ...] = ()
     start: int | None = None
+    grades: tuple[float, ...] = ()
+    scale: float | None = None
+    shift: int = 0
 
     __repr__ = record_repr
 
@@ -82,6 +91,8 @@ def prepare(
         UnsupportedError: no neuron of the chip is like that, or a delay is too long; the message begins with what.
     """
     form = form_of(stage)
+    if isinstance(stage.neurons, VALUES) and only_standard:
+        raise UnsupportedError("sends values, which no standard neuron does: use one network without such sums")
     needs: list[str] = [*beyond_standard(form), *_by_place(form, stage)]
     forced: tuple[str, ...] = ()
     if only_standard and needs:
@@ -114,9 +125,14 @@ def block_at(of: Prepared, scale: float, lower_threshold: bool = False) -> Block
         for source, weights, steps, edge in zip(of.sources, of.maps, of.steps, of.stage.edges, strict=True)
     )
     bias = np.rint(of.form.bias * scale).astype(np.int64).clip(-BIAS_HIGH, BIAS_HIGH)
-    neuron = _programmable(of, scale) if of.needs else _standard(of, scale, lower_threshold)
-    bits = MESSAGE_BITS if isinstance(neuron, ProgrammableLif) and neuron.sends_values else 0
-    if of.start is not None and of.start > 1:
+    neuron: CubaLif | ProgrammableLif | Relay
+    if isinstance(of.stage.neurons, VALUES):
+        neuron, bits = _carrying(of), 24
+        bias = bias + (1 << of.shift >> 1)  # the shift rounds down: to the nearest with half a step
+    else:
+        neuron = _programmable(of, scale) if of.needs else _standard(of, scale, lower_threshold)
+        bits = MESSAGE_BITS if isinstance(neuron, ProgrammableLif) and neuron.sends_values else 0
+    if of.start is not None and of.start > 1 and not isinstance(neuron, Relay):
         neuron = replace(neuron, reset=Reset(ONCE, of.start))
     return Block(
         of.stage.name, neuron, of.stage.shape, connections, compact(bias, of.stage.shape, 1) if bias.any() else None,
@@ -130,16 +146,19 @@ def fires_at_threshold(of: Prepared) -> bool:
 
 
 def scales(of: Prepared) -> list[float]:
-    """Scales within which nothing is clipped, the largest first; whole ones where there are thresholds."""
-    form, weights = of.form, np.concatenate([m.weight.reshape(-1) for m in of.maps])
-    words: list[tuple[Floats | None, float]] = [
-        (form.bias, BIAS_HIGH), (form.threshold, LARGEST), (form.value, LARGEST), (form.lowest, LARGEST),
-        (form.adaptation_step, LARGEST), (weights.clip(0), WEIGHT_HIGH), ((-weights).clip(0), -WEIGHT_LOW),
-    ]  # fmt: skip
-    most = min(
-        (limit / float(np.abs(x).max()) for x, limit in words if x is not None and np.abs(x).any()), default=LARGEST
-    )
-    largest = float(np.abs(weights).max())
+    """Scales within which nothing is clipped, the largest first; whole ones where there are thresholds.
+
+    Where values are read: those at which the largest weight of each of them is an even number.
+    """
+    if of.scale is not None:
+        return [of.scale]
+    if any(of.grades):
+        most = room_of(of)
+        units = [float(np.abs(m.weight).max()) for m, g in zip(of.maps, of.grades, strict=True) if g]
+        steps = {k / unit for unit in units if unit for k in range(2, WEIGHT_HIGH + 1, 2)}
+        return sorted((s for s in steps if s <= most * (1 + 1e-9)), reverse=True) or [min(steps)]
+    form, weights = of.form, _spike_weights(of)
+    most, largest = room_of(of), float(np.abs(weights).max(initial=0))
     found = [even / largest for even in range(256, 256 - 2 * SCALES - 1, -2)] if largest else [most]
     if form.threshold is not None:
         found = [float(round(scale)) for scale in found]
@@ -149,19 +168,53 @@ def scales(of: Prepared) -> list[float]:
     return sorted(set(found), reverse=True)
 
 
+def _spike_weights(of: Prepared) -> Floats:
+    """Weights of the edges that bring spikes, flat."""
+    grades = of.grades or (0.0,) * len(of.maps)
+    return np.concatenate([np.zeros(0), *(m.weight.reshape(-1) for m, g in zip(of.maps, grades, strict=True) if not g)])
+
+
+def room_of(of: Prepared) -> float:
+    """The largest scale at which weights of spikes, bias and thresholds fit their words."""
+    form, weights = of.form, _spike_weights(of)
+    words: list[tuple[Floats | None, float]] = [
+        (form.bias, BIAS_HIGH), (form.threshold, LARGEST), (form.value, LARGEST), (form.lowest, LARGEST),
+        (form.adaptation_step, LARGEST), (weights.clip(0), WEIGHT_HIGH), ((-weights).clip(0), -WEIGHT_LOW),
+    ]  # fmt: skip
+    return min(
+        (limit / float(np.abs(x).max()) for x, limit in words if x is not None and np.abs(x).any()), default=LARGEST
+    )
+
+
 def best_scale(of: Prepared) -> float:
     """The scale at which weights, bias and thresholds are rounded least; exact where one of `scales` is."""
-    weights = np.concatenate([m.weight.reshape(-1)[:: 1 + m.weight.size // SAMPLED] for m in of.maps])
-    weights = weights[weights != 0]
+    error, found = rounding(of), scales(of)
+    if of.grades and all(of.grades):  # more steps than its messages have say nothing more, and fill its words
+        found = found[::-1]
+    return min(found, key=error)
+
+
+def rounding(of: Prepared) -> Callable[[float], float]:
+    """How much weights, bias and thresholds are rounded at a scale."""
+    weights, worth = all_weights(of, SAMPLED)
+    weights, worth = weights[weights != 0], worth[weights != 0]
 
     def error(scale: float) -> float:
-        found = float(np.square(rounded(weights, scale) / scale - weights).mean()) if weights.size else 0.0
+        found = float(np.square((rounded(weights, scale) / scale - weights) * worth).mean()) if weights.size else 0.0
         for values in (of.form.bias, of.form.threshold):
             if values is not None:
                 found += float(np.square(np.rint(values * scale) / scale - values).mean())
-        return found
+        return float(f"{found:.6g}") if found > 1e-24 else 0.0  # the last bits of float64 decide nothing
 
-    return min(scales(of), key=error)
+    return error
+
+
+def all_weights(of: Prepared, most: int = 2**62) -> tuple[Floats, Floats]:
+    """Weights (of each edge about `most`), flat; and of each how many steps of a message are one unit, of spikes 1."""
+    grades = of.grades or (0.0,) * len(of.maps)
+    parts = [m.weight.reshape(-1)[:: 1 + m.weight.size // most] for m in of.maps]
+    worth = [np.full(part.size, grade or 1.0) for part, grade in zip(parts, grades, strict=True)]
+    return np.concatenate(parts), np.concatenate(worth)
 
 
 def rounded(weights: Floats, scale: float) -> Ints:
@@ -200,6 +253,14 @@ def _synapse(weights: Map, scale: float, wait: int, edge: Edge, shape: Shape) ->
     each = (wait + rows).reshape(shape[0], -1)[:, 0]
     delays = each if each.any() else None
     return ConvSynapse(integers, weights.stride, weights.padding, weights.dilation, weights.groups, delays)
+
+
+def _carrying(of: Prepared) -> Relay:
+    if isinstance(of.stage.neurons, Carried):
+        return Relay(of.shift)
+    assert isinstance(of.stage.neurons, Rectified)
+    highest = np.where(of.stage.neurons.open.reshape(-1) > 0, WHOLE, 0)
+    return Relay(of.shift, lowest=np.zeros(1, np.int64), highest=compact(highest, of.stage.shape))
 
 
 def _standard(of: Prepared, scale: float, lower: bool) -> CubaLif:

@@ -21,6 +21,7 @@ from i2e_deploy.chips.loihi2.lowering.maps import (
     image_out,
     split,
 )
+from i2e_deploy.chips.loihi2.lowering.values import VALUES, Carried, Rectified
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network.convolution import Conv1d, Conv2d
 from i2e_deploy.network.delay import Delay
@@ -32,9 +33,10 @@ from i2e_deploy.network.pooling import MaxPool2d, Pool2d
 from i2e_deploy.text import record_repr
 
 Steps = NDArray[np.int64]
-Neurons = IntegrateAndFire | LeakyIntegrateAndFire
+Neurons = IntegrateAndFire | LeakyIntegrateAndFire | Carried | Rectified
 #: A neuron that fires in every step, for what is added to currents, which have no bias on the chip.
 ALWAYS = "always on"
+POPULATIONS = (IntegrateAndFire, LeakyIntegrateAndFire, *VALUES)
 LINEAR = (Conv1d, Conv2d, Linear, Pool2d, Scale, Flatten, Reshape)
 
 
@@ -68,7 +70,8 @@ class Stage:
         shape: of the block.
         edges: with maps, at least one.
         bias: float64 [N], what arrives in every step beside the edges.
-        neurons: of the float network; None: an accumulator of values that leave the network, or max pooling.
+        neurons: of the float network, or what carries values; None: an accumulator of values that leave the network, or
+            max pooling.
         pool: of spikes; then there is one edge without a map.
     """
 
@@ -131,7 +134,7 @@ class _Walker:
 
     def is_source(self, name: str) -> bool:
         """Whether a population sends what this layer gives."""
-        return name == INPUT or isinstance(self.layers[name].op, (IntegrateAndFire, LeakyIntegrateAndFire, MaxPool2d))
+        return name == INPUT or isinstance(self.layers[name].op, (*POPULATIONS, MaxPool2d))
 
     def shaped(self, name: str) -> str:
         """The layer of which this one is but another shape; else itself."""
@@ -142,7 +145,7 @@ class _Walker:
     def stage(self, layer: Layer) -> Stage:
         """The stage of neurons, of max pooling, or of values that leave the network."""
         op, shape = layer.op, self.shapes[layer.name]
-        if isinstance(op, (IntegrateAndFire, LeakyIntegrateAndFire)):
+        if isinstance(op, POPULATIONS):
             start = layer.inputs[0]
             edges = self._mapped(self._edges(start, None, ()), start)
             bias = self._constant(start, ())
@@ -162,9 +165,8 @@ class _Walker:
     def _name(self, neurons: Layer) -> str:
         (given,) = neurons.inputs
         before = self.layers.get(given)
-        alone = (
-            before is not None and isinstance(before.op, (Conv1d, Conv2d, Linear)) and len(self.consumers[given]) == 1
-        )
+        weighs = before is not None and isinstance(before.op, (Conv1d, Conv2d, Linear))
+        alone = weighs and len(self.consumers[given]) == 1 and not isinstance(neurons.op, VALUES)
         return given if alone else neurons.name
 
     def _mapped(self, edges: list[Edge], start: str) -> tuple[Edge, ...]:

@@ -26,6 +26,7 @@ from i2e_deploy.chips.loihi2.program import (
 )
 from i2e_deploy.chips.loihi2.programmable import ProgrammableLif
 from i2e_deploy.chips.loihi2.reference.lava_weights import lava_bias, lava_decay, lava_dense
+from i2e_deploy.chips.loihi2.relay import Programmable, Relay
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network.op import Shape
 
@@ -104,7 +105,7 @@ def layers_of(network: BlockNetwork, semantics: str) -> tuple[Layer, ...]:
             for c, s, shift in zip(block.connections, synapses, shifts, strict=True)
         )
         neuron = block.neuron
-        if lava and isinstance(neuron, ProgrammableLif):
+        if lava and isinstance(neuron, Programmable):
             raise UnsupportedError(
                 f"layer {block.name!r}: no fixed_pt model of Lava 0.10 computes its neurons "
                 f"({', '.join(neuron.beyond_standard()) or 'programmable'}): run it with semantics 'chip'"
@@ -157,5 +158,7 @@ def _bias(block: Block, layer: Layer, lava: bool) -> Ints:
     if isinstance(block.neuron, (CubaLif, ProgrammableLif)):
         mantissa = lava_bias(block.bias) if lava else block.bias
         return layer.per_neuron(mantissa << 6)
+    if isinstance(block.neuron, Relay):
+        return layer.per_neuron(block.bias)
     exponent = block.neuron.spike_exp + 6 if isinstance(block.neuron, SigmaDelta) else 0
     return layer.per_neuron((block.bias << exponent).astype(np.int32).astype(np.int64))

@@ -1,8 +1,8 @@
 """The definition of Loihi 2 neurons: one function a kind, int64 [B, N], in the order in which the chip works.
 
-Equal bit for bit to the `fixed_pt` models of lava-nc 0.10.0; each function names its file. For `ProgrammableLif` there
-is no such model. Counts are what a designer
-must know: `wraps` and `saturations` of the 24-bit words, `peak` the largest magnitude before either.
+Equal bit for bit to the `fixed_pt` models of lava-nc 0.10.0; each function names its file. For `ProgrammableLif` and
+`Relay` there is no such model. Counts are what a designer must know: `wraps` and `saturations` of the 24-bit words,
+`peak` the largest magnitude before either.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from i2e_deploy.chips.loihi2.program import CubaLif, Delta, Resonator, Sigma, SigmaDelta
 from i2e_deploy.chips.loihi2.programmable import ProgrammableLif
 from i2e_deploy.chips.loihi2.reference.layers import Layer
+from i2e_deploy.chips.loihi2.relay import Relay
 from i2e_deploy.chips.trace import States
 
 Integers = NDArray[np.int64]
@@ -108,7 +109,7 @@ def update(layer: Layer, state: State, t: int, real: Integers, imag: Integers) -
     """One step: currents in, messages out (0 or 1, or signed values). `t` counts from 1."""
     functions: dict[type, Any] = {
         CubaLif: _cuba, ProgrammableLif: _programmable, Delta: _delta, SigmaDelta: _sigma_delta, Sigma: _sigma,
-        Resonator: _resonator,
+        Resonator: _resonator, Relay: _relay,
     }  # fmt: skip
     messages: Integers = functions[type(layer.neuron)](layer, layer.neuron, state, t, real, imag)
     return messages
@@ -186,6 +187,16 @@ def _programmable(layer: Layer, neuron: ProgrammableLif, state: State, t: int, a
     variables["v"], variables["pending"] = np.maximum(after, lowest), pending
     state.peak("pending", pending)
     return spikes
+
+
+def _relay(layer: Layer, neuron: Relay, state: State, t: int, a: Integers, _: Integers) -> Integers:
+    """No model of Lava, but a sum sent in every step as lava proc/sdn/models.py:31-57 does; bounds are our choice."""
+    v = _clipped(state, "v", wrap(a + layer.bias, 32))
+    v = np.maximum(np.minimum(v, layer.per_neuron(neuron.highest)), layer.per_neuron(neuron.lowest))
+    state.variables["v"], most = v, 2 ** (neuron.bits - 1) - 1
+    message = v >> neuron.shift
+    state.saturations += int((np.abs(message) > most).sum())
+    return message.clip(-most, most)
 
 
 def _spikes(neuron: ProgrammableLif, v: Integers, threshold: Integers) -> Integers:
