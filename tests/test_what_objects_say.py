@@ -87,6 +87,7 @@ def settings() -> list[Any]:
         i2e.chips.loihi2.Reset(1000, 1000),
         i2e.chips.loihi2.Resonator("izhikevich", -4096, -4096, 10**6),
         i2e.chips.get("loihi2"),
+        i2e.chips.Values((1e-9,) * 99, (1e9,) * 99, (NAME,) * 99, NAME),
         i2e.chips.Deciding("state-mean", 2**20, 1000, NAME, "v"),
         *i2e.conversion.saccades(),
         i2e.conversion.first_layer_energy(0.0956),
