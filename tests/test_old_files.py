@@ -38,7 +38,7 @@ EVIDENCE_RULES = frozenset({"records of a real chip", "open on silicon"})
 #: What is told beside it since then: how the output decides, and what a reader must know of the decisions.
 #: And how far two targets are apart, layer by layer; the code of a finding's rule.
 NEWER = frozenset(
-    "readout ties silent quiet remarks total layers order programmable_neurons chained code".split()  # noqa: SIM905
+    "readout ties silent quiet remarks total layers order programmable_neurons chained code classes".split()  # noqa: SIM905
 )
 #: Rules of a check that are younger than the files.
 NEWER_RULES = frozenset({"readout", "values above 1", "beyond message bits"})

@@ -31,6 +31,7 @@ from i2e_deploy.chips.options import MAX_STEP_US, Injection, Semantics
 from i2e_deploy.chips.registry import package_of
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.chips.values import Values, unpack_values
+from i2e_deploy.datasets.card import Card, card_of
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.events.array import Events
 from i2e_deploy.files import check_exists, read_tensors, replacing_folder, sha256, write_tensors
@@ -81,6 +82,15 @@ class Bundle:
             raise FileFormatError(f"{self.path / MANIFEST}: its values are damaged ({one_line(error)})") from error
 
     @property
+    def card(self) -> Card | None:
+        """Of the data that the network was trained on; None: nobody said it, as in bundles from before cards.
+
+        Raises:
+            FileFormatError: damaged, or of a newer version.
+        """
+        return card_of(self.manifest.get("card"), str(self.path / MANIFEST))
+
+    @property
     def cores(self) -> dict[str, int] | None:
         """The core of every layer, as it was placed; None where layers span several cores, or it is invalid."""
         try:
@@ -114,6 +124,7 @@ def write(
     overwrite: bool = False,
     lowered: tuple[CheckReport, Program] | None = None,
     step_us: int | None = None,
+    card: Card | None = None,
     values: Values | None = None,
 ) -> Bundle:
     """Check, lower and write a network as a bundle; the folder appears whole or not at all.
@@ -124,6 +135,7 @@ def write(
         lowered: the check and the program, where they are not `chip.check(network)` and `chip.lower(network)`.
         step_us: duration of a step, microseconds, on which golden vectors of events, load, latency and energy rest;
             None: not known.
+        card: of the data that the network was trained on, for `evaluate`; None: not known.
         values: what the outputs of a regression mean; None: they are classes.
 
     Raises:
@@ -152,6 +164,7 @@ def write(
         "semantics": semantics,
         **({} if step_us is None else {"step_us": injection.step_us}),
         **({"golden": golden.about()} if golden.about() else {}),
+        **({} if card is None else {"card": card.record()}),
         **({} if values is None else {"values": values.pack()}),
         "layers": list(program.layer_names),
         "program": graph,

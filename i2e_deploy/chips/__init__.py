@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from i2e_deploy.chips.deciding import parse_deciding as parse_deciding
     from i2e_deploy.chips.integers import AnyNetwork as AnyNetwork
     from i2e_deploy.chips.integers import IntegerNetwork as IntegerNetwork
+    from i2e_deploy.chips.models import read_card as read_card
     from i2e_deploy.chips.models import read_model as read_model
     from i2e_deploy.chips.models import write_model as write_model
     from i2e_deploy.chips.options import PLAIN as PLAIN
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from i2e_deploy.chips.options import Order as Order
     from i2e_deploy.chips.options import Semantics as Semantics
     from i2e_deploy.chips.options import Target as Target
+    from i2e_deploy.chips.plans import Plan as Plan
+    from i2e_deploy.chips.plans import PlannedLayer as PlannedLayer
     from i2e_deploy.chips.profile import Profile as Profile
     from i2e_deploy.chips.profile import load_profile as load_profile
     from i2e_deploy.chips.profile import profile_names as profile_names
@@ -59,8 +62,9 @@ else:
             "costs": "CoreLoad Costs Figure",
             "deciding": "Deciding parse_deciding",
             "integers": "AnyNetwork IntegerNetwork",
-            "models": "read_model write_model",
+            "models": "read_card read_model write_model",
             "options": "PLAIN Engine Injection LowerOptions Order Semantics Target",
+            "plans": "Plan PlannedLayer",
             "profile": "Profile load_profile profile_names",
             "registry": "chip_names get",
             "session": "Session",

@@ -10,6 +10,7 @@ A chip has an ability when it has the methods; it declares nothing, and nobody a
 | `CalibratesPower` | chip | `calibrate-power`, `--power-coefficients` |
 | `TakesIntegers` | chip | networks that are its integers from the start, and their files |
 | `ReadsWithOptions` | chip | `--read NAME=VALUE`: what these files leave open |
+| `OffersRecipes` | chip | `train --recipe`: networks that fit it, at any input size and number of classes |
 | `AnswersQuestions` | chip | `probe`, `--board-file`: what a board says of the points that public text leaves open |
 | `RunsRecordings` | program | recordings in their own order and at their own times |
 | `VariesOpenPoints` | program | `simulate --bound`: how far undocumented points move the output |
@@ -31,6 +32,7 @@ from i2e_deploy.chips.check import CheckReport, Finding
 from i2e_deploy.chips.connections import Connection, Population
 from i2e_deploy.chips.integers import AnyNetwork, IntegerNetwork
 from i2e_deploy.chips.options import PLAIN, Engine, Injection, LowerOptions
+from i2e_deploy.chips.plans import Plan
 from i2e_deploy.chips.trace import Integers, States, Trace
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.events.array import Events
@@ -251,6 +253,22 @@ class ReadsWithOptions(Protocol):
 
     def read_integers(self, path: Path, input_shape: tuple[int, ...] | None = None, **options: Any) -> IntegerNetwork:
         """See `TakesIntegers.read_integers`."""
+
+
+@runtime_checkable
+class OffersRecipes(Protocol):
+    """A chip that proposes networks by name, sized so that they fit."""
+
+    #: What each recipe is, in a line, by name; the first is what is taken where none is asked for.
+    recipes: ClassVar[Mapping[str, str]]
+
+    def plan(self, recipe: str, input_shape: tuple[int, int, int], classes: int) -> Plan:
+        """The recipe for inputs (C, H, W); a network of this shape passes `check`.
+
+        Raises:
+            InputError: no such recipe, or sizes below 1.
+            UnsupportedError: no network of this recipe fits for such inputs and classes.
+        """
 
 
 @runtime_checkable

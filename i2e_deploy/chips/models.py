@@ -9,8 +9,16 @@ from typing import Any
 from i2e_deploy.chips.abilities import ReadsWithOptions, TakesIntegers
 from i2e_deploy.chips.integers import AnyNetwork, IntegerNetwork
 from i2e_deploy.chips.registry import all_chips
+from i2e_deploy.datasets.card import Card, card_of
 from i2e_deploy.errors import FileFormatError, InputError
-from i2e_deploy.network.file import network_of, read_content, write_content, write_network
+from i2e_deploy.network.file import (
+    STEP_US,
+    network_of,
+    read_card_record,
+    read_content,
+    write_content,
+    write_network,
+)
 from i2e_deploy.network.graph import Network
 
 NETWORK, NIR = ".safetensors", ".nir"
@@ -57,13 +65,36 @@ def read_model(
     return network_of(path, tensors, content)
 
 
-def write_model(network: AnyNetwork, path: Path | str, notes: Mapping[str, str] | None = None) -> None:
-    """Write a network, whole or not at all; `notes` are strings to keep with it (seed, accuracy, ...)."""
+def write_model(
+    network: AnyNetwork, path: Path | str, notes: Mapping[str, str] | None = None, card: Card | None = None
+) -> None:
+    """Write a network, whole or not at all.
+
+    Args:
+        network: float, or a chip's integers.
+        path: the file.
+        notes: strings to keep with it (seed, accuracy, ...).
+        card: of the data that it was trained on; `read_card` gives it back, and `evaluate` goes by its names.
+    """
+    if card is not None and card.step_us is not None:
+        notes = {STEP_US: str(card.step_us), **(notes or {})}
+    record = None if card is None else card.record()
     if isinstance(network, Network):
-        write_network(network, path, notes)
+        write_network(network, path, notes, record)
         return
     tensors, data = _taker_of(network).pack_integers(network)
-    write_content(Path(path), tensors, {network.kind: data}, notes)
+    write_content(Path(path), tensors, {network.kind: data}, notes, record)
+
+
+def read_card(path: Path | str) -> Card | None:
+    """The card in a network file; None: a file without one, or of a kind that holds none.
+
+    Raises:
+        InputError: no such file.
+        FileFormatError: damaged, or a card of a newer version.
+    """
+    path = Path(path)
+    return card_of(read_card_record(path), str(path)) if path.suffix == NETWORK else None
 
 
 def parsed_options(given: Mapping[str, str], known: Mapping[str, Callable[[str], Any]], path: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from i2e_deploy.chips import AnyNetwork, Chip
     from i2e_deploy.chips.abilities import Fitted
     from i2e_deploy.chips.trace import Integers
+    from i2e_deploy.datasets.card import Card
     from i2e_deploy.events import Events
     from i2e_deploy.network import Network
 
@@ -82,22 +83,27 @@ class Applied:
         out.print(f"wrote {self.out}: {', then '.join(todo)}")
 
 
-def apply_to_file(chip: Chip, network: AnyNetwork, out: Path, given: Integers | Events | None, step_us: int) -> Applied:
+def apply_to_file(
+    chip: Chip, network: AnyNetwork, out: Path, given: Integers | Events | None, step_us: int,
+    card: Card | None = None,
+) -> Applied:  # fmt: skip
     """Make the smallest set of changes after which a network fits, and write the result, whole or not at all.
 
     Args:
         out: a `.safetensors` file, which keeps the changes as notes, or `.nir`; must not exist.
         given: frames, or a recording, typical of the use; see `FitsItself`.
         step_us: duration of a step of a recording.
+        card: of the data that the network was trained on, kept in the file.
 
     Raises:
         UnsupportedError: a chip that does not fit networks to itself.
         InputError: not the name of such a file.
         CheckFailed: no changes that help were found; nothing is written.
     """
+    from i2e_deploy.chips import write_model
     from i2e_deploy.chips.abilities import FitsItself, require
     from i2e_deploy.network import write_nir
-    from i2e_deploy.network.file import UNTRAINED, write_network
+    from i2e_deploy.network.file import UNTRAINED
 
     fits = require(chip, FitsItself, f"--apply {out}")
     if out.suffix not in SUFFIXES:
@@ -112,7 +118,7 @@ def apply_to_file(chip: Chip, network: AnyNetwork, out: Path, given: Integers | 
     if out.suffix == ".nir":
         write_nir(fitted.network, out)
     else:
-        write_network(fitted.network, out, {UNTRAINED: fitted.summary} if fitted.retrain else None)
+        write_model(fitted.network, out, {UNTRAINED: fitted.summary} if fitted.retrain else None, card)
     return Applied(fitted, out, moved)
 
 

@@ -83,7 +83,7 @@ def command(
         _beside(model, chip, input_shape, read, inputs, step_us, reading, single, told)
     from i2e_deploy.chips import LowerOptions, get
     from i2e_deploy.cli.applying import apply_to_file
-    from i2e_deploy.cli.common import own_program, print_json, read_network_of, working
+    from i2e_deploy.cli.common import card_of_model, own_program, print_json, read_network_of, working
     from i2e_deploy.cli.judging import choices, judged
 
     target, network, program, applied = get(chip[0]), read_network_of(model, input_shape, read), None, None
@@ -94,7 +94,7 @@ def command(
     if apply is not None:
         with working("looking for the smallest set of changes"):
             given = None if inputs is None else read_input(inputs, network.input_shape, reading)
-            applied = apply_to_file(target, network, apply, given, step_us)
+            applied = apply_to_file(target, network, apply, given, step_us, card_of_model(model))
         network, options = applied.fitted.network, LowerOptions(split=applied.fitted.split)
     elif not standard and (own := own_program(model, target, network)) is not None:
         program, options = own

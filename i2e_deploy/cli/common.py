@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from i2e_deploy.chips import AnyNetwork, Chip, LowerOptions, Program
     from i2e_deploy.chips.trace import Integers
+    from i2e_deploy.datasets.card import Card
 
 Advance = Callable[[int, str], None]
 
@@ -146,13 +147,30 @@ def read_program_of(model: Path, chip_name: str | None, input_shape: str = "", o
 @dataclass(frozen=True, eq=False)
 class Model:
     """A chip, a program for it, the network that it was made of; the core of every layer and the duration of a step,
-    microseconds, where a bundle or the notes of a network file say them."""
+    microseconds, where a bundle or the notes of a network file say them; the card of its data, where it
+    has one."""
 
     chip: Chip
     program: Program
     network: AnyNetwork
     cores: Mapping[str, int] | None = None
     step_us: int | None = None
+    card: Card | None = None
+
+
+def card_of_model(model: Path) -> Card | None:
+    """The card of a bundle or a network file; None: it holds none.
+
+    Raises:
+        InputError: no such file, or see `bundle.read`.
+    """
+    if model.is_dir():
+        from i2e_deploy.bundle import read
+
+        return read(model).card
+    from i2e_deploy.chips import read_card
+
+    return read_card(model)
 
 
 def read_model_of(
@@ -175,14 +193,18 @@ def read_model_of(
     chip = get(chip_name or DEFAULT_CHIP)
     if not model.is_dir() or input_shape or options:
         network = read_network_of(model, input_shape, options)
-        return Model(with_power(chip, power), chip.lower(network), network, step_us=noted_step(model))
+        return Model(
+            with_power(chip, power), chip.lower(network), network, None, noted_step(model), card_of_model(model)
+        )
     from i2e_deploy.bundle import read
 
     bundle = read(model)
     name = bundle.chip.profile.name
     if chip_name not in (None, name):
         raise InputError(f"{model} is a bundle for {name}, not {chip_name}: give --chip {name}, or export it again")
-    return Model(with_power(bundle.chip, power), bundle.program, bundle.network, bundle.cores, bundle.step_us)
+    return Model(
+        with_power(bundle.chip, power), bundle.program, bundle.network, bundle.cores, bundle.step_us, bundle.card
+    )
 
 
 def read_model_beside(model: Path, chip_name: str, input_shape: str = "", options: Sequence[str] = ()) -> Model:
@@ -192,7 +214,7 @@ def read_model_beside(model: Path, chip_name: str, input_shape: str = "", option
     chip, network = get(chip_name), read_network_of(model, input_shape, options)
     if model.is_dir() and own_program(model, chip, network) is not None:
         return read_model_of(model, chip_name)
-    return Model(chip, chip.lower(network), network, step_us=noted_step(model))
+    return Model(chip, chip.lower(network), network, None, noted_step(model), card_of_model(model))
 
 
 def noted_step(model: Path) -> int | None:

@@ -126,6 +126,8 @@ def _train(
     from i2e_deploy.chips import write_model
     from i2e_deploy.cli.training import train_and_show
     from i2e_deploy.datasets.picture import resize
+    from i2e_deploy.reporting.html import STEP_US
+    from i2e_deploy.training.digit_data import digit_card
     from i2e_deploy.training.recipes import read_trained, recipe_of
 
     seed, epochs, size = options
@@ -134,7 +136,7 @@ def _train(
     for result in train_and_show(recipe, (resize(digits.images[:size], SIZE), digits.labels[:size]), test_set, say):
         accuracy = result.test_accuracy
         notes = {"epoch": str(result.epoch), "test_accuracy": str(accuracy), "seed": str(seed)}
-        write_model(read_trained(recipe), path, notes)
+        write_model(read_trained(recipe), path, notes, digit_card(seed, size, STEP_US))
     return read_trained(recipe, test_set[0][:GOLDEN_SAMPLES]), accuracy
 
 
@@ -170,6 +172,7 @@ def _write(
 ) -> Path:  # fmt: skip
     """Write the bundle, verify it, and render its page."""
     from i2e_deploy import bundle
+    from i2e_deploy.chips import read_card
     from i2e_deploy.cli.common import working
     from i2e_deploy.reporting.html import STEP_US, write_report
 
@@ -186,6 +189,7 @@ def _write(
             overwrite=True,
             lowered=lowered,
             step_us=STEP_US,
+            card=read_card(folder.parent / "network.safetensors"),
         )
         verification = bundle.verify(written)
         verification.raise_if_different()

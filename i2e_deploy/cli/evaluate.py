@@ -27,9 +27,7 @@ ESTIMATED = 50
 
 Data = Annotated[
     str,
-    typer.Argument(
-        help="FRAMES.npz (frames; labels or targets), a recorded session, class folders, or speck://?seconds=10."
-    ),
+    typer.Argument(help="Class folders (events, pictures), .zip, shards, FRAMES.npz, a session, speck://?seconds=10."),
 ]
 StepUs = Annotated[
     int | None,
@@ -62,7 +60,10 @@ def command(
     input_shape: Annotated[str, typer.Option(help=SHAPE_HELP)] = "",
     read: Annotated[list[str], typer.Option("--read", help=READ_HELP)] = [],  # noqa: B006
     semantics: Annotated[str, typer.Option(help="timestep (exact to Sinabs) or event (DYNAP-CNN).")] = "timestep",
-    steps: Annotated[int, typer.Option(min=1, help="Time steps of a recording in class folders.")] = 8,
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Time steps of a recording or picture; default: the network's own, else 8."),
+    ] = None,
     limit: Annotated[int, typer.Option(min=0, help="At most so many samples; 0 = all.")] = 0,
     junit: Annotated[Path | None, typer.Option(help="Write JUnit XML here.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write a self-contained page here.")] = None,
@@ -87,7 +88,8 @@ def command(
 ) -> None:
     """Compare targets on data: accuracy, agreement, costs.
 
-    Class folders hold event files: data/<class>/<name>.bin and so on; classes count in sorted order. A recorded session
+    Class folders hold event files or pictures: data/<class>/<name>. A network that names its classes (`train`) is
+    judged by these names; else they count in sorted order. Pictures become events as those of its training. A session
     has no labels: then agreement and stability are reported. A board is asynchronous: compare it with the simulator
     in --semantics event, where recordings run in their own order and at their own times unless --order says otherwise.
     In a bundle the result is left as evaluation.json, for `i2e-deploy report`. Power, load of the
@@ -111,18 +113,16 @@ def command(
         )
         return
     from i2e_deploy.cli.common import console, print_json, read_model_of
+    from i2e_deploy.cli.samples import STEPS, samples_of
     from i2e_deploy.errors import InputError
     from i2e_deploy.files import replacing
     from i2e_deploy.reporting.evaluation import write_evaluation
     from i2e_deploy.reporting.junit import junit_xml
-    from i2e_deploy.runtime.eval_data import read_samples
     from i2e_deploy.runtime.scene import evaluate_scene, is_scene
 
     deployed = read_model_of(model, chip[0] if chip else None, input_shape, power, read)
     deployed = replace(deployed, program=decided(deployed.program, readout_kind))
     scene = is_scene(deployed.program, data)
-    if not Path(data).is_dir():
-        reading.refuse(f"{data} is no folder of them")
     if neurobench is not None:
         from i2e_deploy.chips.abilities import ShowsConnections, require
 
@@ -130,14 +130,14 @@ def command(
     if scene and chain:
         raise InputError("--chain: a scene is one sample on a board; give recordings or frames")
     if scene:
-        result, semantics = evaluate_scene(deployed.program, data, target, steps), "event"
+        reading.refuse(f"{data} is none")
+        result, semantics = evaluate_scene(deployed.program, data, target, steps or STEPS), "event"
     else:
-        say = console(stderr=True).print
-        shape = tuple(deployed.program.input_shape)
-        samples = read_samples(Path(data), shape, steps, limit, say, reading.read)
+        samples = samples_of(data, tuple(deployed.program.input_shape), deployed.card, steps, limit, reading)
         deployed = replace(deployed, program=read_each_step(deployed.program, samples))
         ordered, values = _ordered(samples, semantics, order), values_of(model, value_scale)
         result = _evaluate(deployed, ordered, target, semantics, order, step_us, chain, values)
+        result = replace(result, classes=() if deployed.card is None else deployed.card.classes)
     if html is not None:
         write_evaluation(result, html)
     if junit is not None:
@@ -164,22 +164,23 @@ def _refuse(failed: list[str]) -> None:
 
 
 def _beside(
-    model: Path, data: str, chips: list[str], target: list[str], read: tuple[str, list[str]], samples: tuple[int, int],
-    running: tuple[str, str, int | None], readout_kind: str, single: dict[str, bool], as_json: bool,
+    model: Path, data: str, chips: list[str], target: list[str], read: tuple[str, list[str]],
+    samples: tuple[int | None, int], running: tuple[str, str, int | None], readout_kind: str, single: dict[str, bool],
+    as_json: bool,
 ) -> dict[str, Evaluation]:  # fmt: skip
     """The evaluation on each chip, printed; a bundle gives the network, and its own chip's integers."""
     from i2e_deploy.cli.common import console, print_json, read_model_beside
+    from i2e_deploy.cli.samples import samples_of
     from i2e_deploy.cli.side_by_side import evaluations_beside, print_evaluations, refuse_beside
-    from i2e_deploy.runtime.eval_data import read_samples
 
     refuse_beside(chips, {**single, data: data.startswith("speck:")})
-    say, (semantics, order, step_us) = console(stderr=True).print, running
+    semantics, order, step_us = running
     results = {}
     for name in chips:
         deployed = read_model_beside(model, name, *read)
         deployed = replace(deployed, program=decided(deployed.program, readout_kind))
         shape = tuple(getattr(deployed.network, "input_shape", deployed.program.input_shape))
-        given = read_samples(Path(data), shape, *samples, say)
+        given = samples_of(data, shape, deployed.card, *samples)
         results[name] = _evaluate(deployed, _ordered(given, semantics, order), target, semantics, order, step_us, False)
     if as_json:
         print_json(evaluations_beside(results))

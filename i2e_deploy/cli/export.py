@@ -86,7 +86,15 @@ def command(
     from i2e_deploy import bundle
     from i2e_deploy.bundle.verification import silent_layers
     from i2e_deploy.chips import LowerOptions, get
-    from i2e_deploy.cli.common import console, noted_step, print_json, read_frames, read_network_of, working
+    from i2e_deploy.cli.common import (
+        card_of_model,
+        console,
+        noted_step,
+        print_json,
+        read_frames,
+        read_network_of,
+        working,
+    )
     from i2e_deploy.network.file import UNTRAINED, read_notes
 
     bundle.check_target(out, overwrite=False)
@@ -116,7 +124,7 @@ def command(
         provenance = bundle.Provenance(seeds=seeds, notes=notes)
         written = bundle.write(
             out, target, network, first_events(given, golden_events), provenance=provenance, semantics=semantics,
-            lowered=lowered, step_us=step_us, values=values_of(model, value_scale),
+            lowered=lowered, step_us=step_us, card=card_of_model(model), values=values_of(model, value_scale),
         )  # fmt: skip
     silent = silent_layers(written.golden, written.program)
     if silent:

@@ -1,4 +1,4 @@
-"""`i2e-deploy info`: what an event file holds."""
+"""`i2e-deploy info`: what an event file holds, or what data a model was trained on."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ if TYPE_CHECKING:
 
 @takes_recordings
 def command(
-    file: Annotated[Path, typer.Argument(help="An event file of any kind, see docs/event_files.md.")],
+    file: Annotated[Path, typer.Argument(help="An event file of any kind; or a bundle, or a network file.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     reading: Reading = NOTHING_SAID,
 ) -> None:
-    """Say what an event file holds.
+    """Say what an event file holds, or a model's card.
 
     Format, size, duration, rates, polarities, streams, damage. The whole file is read, in constant memory (with --sort:
     all of it in memory). Impossible events are left out and counted, as with --salvage elsewhere.
+
+    Of a bundle or a network file (.safetensors): the classes by name, steps and preprocessing of its data.
 
     Example: i2e-deploy info recording.aedat4
     """
@@ -32,6 +34,10 @@ def command(
     from i2e_deploy.events.formats import FORMATS
     from i2e_deploy.events.summary import summarize
 
+    if file.is_dir() or file.suffix == ".safetensors":
+        reading.refuse(f"{file} is a model")
+        _show_card(file, as_json)
+        return
     streams = [reading.stream] if reading.stream is not None else stream_names(file, reading.format) or [None]
     found: dict[str, Summary] = {}
     format_ = unit = ""
@@ -76,4 +82,26 @@ def _print(stream: str, summary: Summary, unit: str) -> None:
         table.add_row("damage", f"after {damage.events:,} events{where}: {damage.reason}; {left_out}", style="yellow")
     for note in summary.notes:
         table.add_row("note", note)
+    console(wrap=True).print(table)
+
+
+def _show_card(model: Path, as_json: bool) -> None:
+    """The card of a bundle or a network file."""
+    from i2e_deploy.cli.common import card_of_model, console, new_table, print_json
+
+    card = card_of_model(model)
+    if as_json:
+        print_json({"file": str(model), "card": None if card is None else card.record()})
+        return
+    if card is None:
+        console().print(f"{model} holds no card: nothing says what its outputs mean")
+        return
+    table = new_table("what", "value", title=f"{model}: the data it was trained on")
+    step = "not said" if card.step_us is None else f"{card.step_us:,} us"
+    rows = {"classes": ", ".join(card.classes) or "none: a regression", "input": "x".join(map(str, card.input_shape)),
+            "steps": f"{card.steps}, of {step}"}  # fmt: skip
+    for what, value in rows.items():
+        table.add_row(what, value)
+    for what, record in (("preprocessing", card.preprocessing), ("split", card.split)):
+        table.add_row(what, ", ".join(f"{key} {value}" for key, value in record.items()) or "not said")
     console(wrap=True).print(table)

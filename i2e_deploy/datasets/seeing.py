@@ -64,7 +64,7 @@ class Seeing:
         pixels = _pixels(sensor, height, width, self.copy)
         return simulate(image, self.ratio, sensor, rng, pixels, self.table(placed), self.saccade_us, motion_us)
 
-    def record(self, resize: Resize, binary: bool) -> dict[str, Any]:
+    def record(self, resize: Resize, channels: int, binary: bool) -> dict[str, Any]:
         """For a card: plain JSON values, see `datasets.Card`."""
         noisy = {} if self.sensor is None else {"sensor": asdict(self.sensor), "moving_eye": self.moving_eye}
         return {
@@ -74,6 +74,7 @@ class Seeing:
             "resample": resize.resample,
             "s_th0": str(self.ratio),
             "order": list(self.order),
+            "channels": channels,
             "binary": binary,
             **noisy,
         }

@@ -25,8 +25,11 @@ STEP_US = "step_us"
 VALUES = "values"
 
 
-def write_network(network: Network, path: Path | str, notes: Mapping[str, str] | None = None) -> None:
-    """Write `network`, whole or not at all; `notes` are strings to keep with it (seed, accuracy, ...)."""
+def write_network(
+    network: Network, path: Path | str, notes: Mapping[str, str] | None = None, card: Mapping[str, Any] | None = None
+) -> None:
+    """Write `network`, whole or not at all; `notes` are strings to keep with it (seed, accuracy, ...), `card` is the
+    record of `datasets.Card`, of the data that it was trained on."""
     tensors: dict[str, Array] = {}
     rows = []
     for layer in network.layers:
@@ -36,7 +39,7 @@ def write_network(network: Network, path: Path | str, notes: Mapping[str, str] |
     content: dict[str, Any] = {"input_shape": network.input_shape, "layers": rows}
     if network.notes:
         content["reading"] = pack_notes(network.notes)
-    write_content(Path(path), tensors, content, notes)
+    write_content(Path(path), tensors, content, notes, card)
 
 
 def read_network(path: Path | str) -> Network:
@@ -85,11 +88,12 @@ def unpack_notes(data: Any) -> tuple[Note, ...]:
 
 
 def write_content(
-    path: Path, tensors: Mapping[str, Any], content: Mapping[str, Any], notes: Mapping[str, str] | None
-) -> None:
-    """Write a network file of any content, whole or not at all."""
+    path: Path, tensors: Mapping[str, Any], content: Mapping[str, Any], notes: Mapping[str, str] | None,
+    card: Mapping[str, Any] | None = None,
+) -> None:  # fmt: skip
+    """Write a network file of any content, whole or not at all; see `write_network`."""
     data = {"format": FORMAT, "version": FORMAT_VERSION, "network": {**content, "notes": dict(notes or {})}}
-    write_tensors(path, tensors, data)
+    write_tensors(path, tensors, data if card is None else {**data, "card": dict(card)})
 
 
 def read_content(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -121,6 +125,15 @@ def read_notes(path: Path | str) -> dict[str, str]:
     graph = metadata.get("network")
     notes = graph.get("notes") if isinstance(graph, dict) else None
     return {str(key): str(value) for key, value in notes.items()} if isinstance(notes, dict) else {}
+
+
+def read_card_record(path: Path | str) -> Any:
+    """The record of a card that `write_network` kept; None for any other file.
+
+    Raises:
+        InputError: no such file, or see `files.read_tensors`.
+    """
+    return read_tensors(Path(path))[1].get("card")
 
 
 def _layer(row: Mapping[str, Any], tensors: Mapping[str, Any]) -> Layer:

@@ -195,6 +195,7 @@ class Evaluation:
         costs: what the program is expected to cost, where that was asked for.
         order: of the events, where they went in one by one; "" elsewhere.
         chained: samples ran one after the other, each from the states in which the last one ended.
+        classes: names by number, where the model names them.
     """
 
     results: tuple[TargetResult, ...]
@@ -205,6 +206,7 @@ class Evaluation:
     costs: Costs | None = None
     order: str = ""
     chained: bool = False
+    classes: tuple[str, ...] = ()
 
     @property
     def accuracy(self) -> float | None:
@@ -241,6 +243,7 @@ class Evaluation:
             "semantics": self.semantics,
             "order": self.order,
             "chained": self.chained,
+            "classes": list(self.classes),
             "sample_seconds": self.sample_seconds,
             "estimate": None if self.costs is None else self.costs.to_dict(),
             "targets": {result.target: result.to_dict() for result in self.results},

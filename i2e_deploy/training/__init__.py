@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from i2e_deploy.training.recipes import Recipe as Recipe
     from i2e_deploy.training.recipes import read_trained as read_trained
     from i2e_deploy.training.recipes import recipe_of as recipe_of
+    from i2e_deploy.training.sized import Offer as Offer
+    from i2e_deploy.training.sized import recipes_for as recipes_for
+    from i2e_deploy.training.sized import sized_network as sized_network
     from i2e_deploy.training.slayer import SlayerNetwork as SlayerNetwork
     from i2e_deploy.training.slayer import Timing as Timing
     from i2e_deploy.training.slayer_networks import RECIPES as RECIPES
@@ -43,6 +46,7 @@ else:
             "fused_iaf": "FusedIAF",
             "loop": "EpochResult SpikeCounts TrainConfig accuracy_of train",
             "recipes": "Recipe read_trained recipe_of",
+            "sized": "Offer recipes_for sized_network",
             "slayer": "SlayerNetwork Timing",
             "slayer_networks": "CubaNeurons RECIPES SlayerConfig SlayerKind build_slayer",
         },

@@ -7,13 +7,23 @@ import torch
 from numpy.typing import NDArray
 
 from i2e_deploy.conversion import RATIO, i2e_torch
+from i2e_deploy.datasets.card import Card
 from i2e_deploy.datasets.mnist5k import load_mnist5k
-from i2e_deploy.datasets.picture import resize
+from i2e_deploy.datasets.picture import Resize, resize
+from i2e_deploy.datasets.seeing import Seeing
 
 #: Side of the pictures in pixels.
 SIZE = 32
 
 Set = tuple[NDArray[np.uint8], NDArray[np.int64]]
+
+
+def digit_card(seed: int, train_size: int, step_us: int) -> Card:
+    """What `digit_sets` gives, for a network that is trained on it; a step is taken as `step_us` microseconds."""
+    seeing, resize = Seeing(RATIO["mnist"]), Resize(SIZE, "squash")
+    split = {"how": "drawn", "seed": seed, "train_samples": train_size}
+    made = seeing.record(resize, 2, binary=False)
+    return Card(tuple("0123456789"), (2, SIZE, SIZE), seeing.steps, step_us, made, split)
 
 
 def digit_sets(seed: int = 0, train_size: int = 4000, test_size: int = 1000) -> tuple[Set, Set]:

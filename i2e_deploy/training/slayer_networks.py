@@ -132,8 +132,7 @@ def _dense(config: SlayerConfig, block: Any) -> SlayerNetwork:
 
 def _sigma_delta(config: SlayerConfig, block: Any) -> SlayerNetwork:
     """Values on the grid of 1/64 in, of 1/64 per layer of weights out (docs/loihi2.md)."""
-    neuron = {"threshold": 0.1, "tau_grad": 0.1, "scale_grad": 1.0, "requires_grad": False,
-              "activation": torch.nn.functional.relu}  # fmt: skip
+    neuron = sigma_delta_neuron()
     sdnn, channels = block.sigma_delta, config.channels[0]
     blocks: list[nn.Module] = [
         sdnn.Input({**neuron, "threshold": 0.0}),
@@ -143,6 +142,12 @@ def _sigma_delta(config: SlayerConfig, block: Any) -> SlayerNetwork:
         sdnn.Output(neuron, 128, config.classes, weight_scale=2),
     ]
     return SlayerNetwork(blocks, Timing(late=3, input_scale=64, output_scale=64**3))
+
+
+def sigma_delta_neuron() -> dict[str, Any]:
+    """Of Sigma-Delta layers, as SLAYER's blocks take it."""
+    return {"threshold": 0.1, "tau_grad": 0.1, "scale_grad": 1.0, "requires_grad": False,
+            "activation": torch.nn.functional.relu}  # fmt: skip
 
 
 _BUILDERS: dict[str, Callable[[SlayerConfig, Any], SlayerNetwork]] = {

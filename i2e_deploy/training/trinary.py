@@ -8,7 +8,9 @@ al. 2016): so TrueNorth's integers are the network itself.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from math import sqrt
+from typing import Any
 
 import torch
 from sinabs.activation import Heaviside, SingleSpike
@@ -16,6 +18,7 @@ from sinabs.layers import IAFSqueeze
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from i2e_deploy.network import Network, from_sinabs
 from i2e_deploy.training import bptt
 
 #: Output neurons of a class: one alone sends at most a spike a step.
@@ -48,20 +51,27 @@ def build_trinary_digits(steps: int, generator: torch.Generator, classes: int = 
         (2, 16, 3, 2, 1, 1), (16, 48, 3, 2, 1, 2), (48, 96, 3, 2, 1, 4), (96, 120, 4, 1, 0, 12),
     ):  # fmt: skip
         convolution = nn.Conv2d(given, made, kernel, stride, padding, groups=groups, bias=False)
-        layers += [convolution, _neurons(steps, convolution)]
+        layers += [convolution, trinary_neurons(steps, convolution)]
     last = nn.Linear(120, classes * VOTERS, bias=False)
-    layers += [nn.Flatten(), last, _neurons(steps, last)]
+    layers += [nn.Flatten(), last, trinary_neurons(steps, last)]
     for layer in layers:
         if isinstance(layer, nn.Conv2d | nn.Linear):
             nn.init.normal_(layer.weight, 0, 1 / sqrt(layer.weight[0].numel()), generator=generator)
-            parametrize.register_parametrization(layer, "weight", Trinary())
-    return nn.Sequential(*layers)
+    return with_trinary_training(nn.Sequential(*layers))
 
 
 def spike_counts(network: nn.Module, frames: Tensor) -> Tensor:
     """Spikes of all steps and of a class's neurons: [B, T, C, H, W] -> float [B, classes]; see `bptt.spike_counts`."""
     counts = bptt.spike_counts(network, frames)
     return counts.reshape(len(counts), -1, VOTERS).sum(2)
+
+
+def with_trinary_training(network: nn.Sequential) -> nn.Sequential:
+    """The same network, in place: it computes with the trinary form of its weights, and trains them."""
+    for layer in network:
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            parametrize.register_parametrization(layer, "weight", Trinary())
+    return network
 
 
 def with_trinary_weights(network: nn.Module) -> nn.Module:
@@ -72,7 +82,8 @@ def with_trinary_weights(network: nn.Module) -> nn.Module:
     return network
 
 
-def _neurons(steps: int, layer: nn.Conv2d | nn.Linear) -> IAFSqueeze:
+def trinary_neurons(steps: int, layer: nn.Conv2d | nn.Linear) -> IAFSqueeze:
+    """Neurons after a layer: at most a spike a step, a threshold that grows with the root of the inputs."""
     inputs = layer.weight[0].numel()
     threshold = float(max(1, round(THRESHOLD * sqrt(inputs))))
     return IAFSqueeze(
@@ -82,3 +93,8 @@ def _neurons(steps: int, layer: nn.Conv2d | nn.Linear) -> IAFSqueeze:
         surrogate_grad_fn=Heaviside(window=threshold),
         min_v_mem=None,
     )
+
+
+def read(network: nn.Module, input_shape: tuple[int, ...], example: Any = None) -> Network:
+    """A trained network with its trinary weights; it may be trained on. See `from_sinabs`."""
+    return from_sinabs(with_trinary_weights(deepcopy(network)), input_shape, states="zero", example=example)

@@ -13,6 +13,7 @@ import numpy as np
 from i2e_deploy.chips.base import SPREAD, Chip, Program
 from i2e_deploy.chips.check import CheckReport, Slot
 from i2e_deploy.chips.costs import Costs
+from i2e_deploy.chips.dynapcnn.checks import recipes
 from i2e_deploy.chips.dynapcnn.checks.activity import activity_of, channel_spikes
 from i2e_deploy.chips.dynapcnn.checks.examine import Asked, examine, unreadable
 from i2e_deploy.chips.dynapcnn.checks.fit import Fitted, make_fit, with_proposal
@@ -25,6 +26,7 @@ from i2e_deploy.chips.dynapcnn.program import CoreNetwork
 from i2e_deploy.chips.dynapcnn.runnable import DynapcnnProgram
 from i2e_deploy.chips.integers import AnyNetwork, IntegerNetwork
 from i2e_deploy.chips.options import PLAIN, Injection, LowerOptions
+from i2e_deploy.chips.plans import Plan
 from i2e_deploy.chips.profile import load_profile
 from i2e_deploy.chips.rules import load_rules
 from i2e_deploy.chips.trace import Integers, Trace
@@ -50,6 +52,7 @@ class DynapcnnChip(Chip):
     """
 
     lower_options: ClassVar[frozenset[str]] = frozenset({"calibration", "split", "readout"})
+    recipes: ClassVar[Mapping[str, str]] = recipes.RECIPES
     probe_targets: ClassVar[tuple[str, ...]] = ("board", "board:NAME", "fake-board", "fake-board:SEED")
 
     def __init__(
@@ -178,6 +181,10 @@ class DynapcnnChip(Chip):
         cores = {slot.layer: slot.core for slot in placement}
         data = build_config(_cores(program), cores, self.profile.name)
         return {f"{self.profile.name}.json": json.dumps(data, separators=(",", ":")).encode()}
+
+    def plan(self, recipe: str, input_shape: tuple[int, int, int], classes: int) -> Plan:
+        """See `OffersRecipes`."""
+        return recipes.plan(self.profile, recipe, input_shape, classes)
 
     def program(self, tensors: Mapping[str, Integers], data: Mapping[str, Any]) -> DynapcnnProgram:
         """See `Chip.program`."""

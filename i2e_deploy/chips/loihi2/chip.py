@@ -15,6 +15,7 @@ from i2e_deploy.chips.checked import yes_or_no
 from i2e_deploy.chips.costs import Costs
 from i2e_deploy.chips.evidence import evidence_findings
 from i2e_deploy.chips.integers import AnyNetwork, IntegerNetwork
+from i2e_deploy.chips.loihi2.checks import recipes
 from i2e_deploy.chips.loihi2.checks.partition import Cut, place
 from i2e_deploy.chips.loihi2.checks.rules import RULES, time_shift
 from i2e_deploy.chips.loihi2.formats.program_file import from_tensors, to_tensors
@@ -24,6 +25,7 @@ from i2e_deploy.chips.loihi2.program import BlockNetwork
 from i2e_deploy.chips.loihi2.reference.layers import layers_of
 from i2e_deploy.chips.loihi2.runnable import LoihiProgram
 from i2e_deploy.chips.options import PLAIN, Injection, LowerOptions
+from i2e_deploy.chips.plans import Plan
 from i2e_deploy.chips.profile import Profile, load_profile
 from i2e_deploy.chips.rules import load_rules
 from i2e_deploy.chips.trace import Integers, Trace
@@ -52,6 +54,7 @@ class Loihi2Chip(Chip):
     }
     integer_kind: ClassVar[str] = BlockNetwork.kind
     lower_options: ClassVar[frozenset[str]] = frozenset({"calibration", "standard_neurons"})
+    recipes: ClassVar[Mapping[str, str]] = recipes.RECIPES
 
     def __init__(self, name: str) -> None:
         self.profile, self.rules = load_profile(name), load_rules(__package__)
@@ -134,6 +137,10 @@ class Loihi2Chip(Chip):
             except UnsupportedError:
                 return {}
             return {NATIVE: path.read_bytes()}
+
+    def plan(self, recipe: str, input_shape: tuple[int, int, int], classes: int) -> Plan:
+        """See `OffersRecipes`."""
+        return recipes.plan(self.profile, recipe, input_shape, classes)
 
     def program(self, tensors: Mapping[str, Integers], data: Mapping[str, Any]) -> LoihiProgram:
         """See `Chip.program`."""

@@ -12,9 +12,11 @@ from i2e_deploy.chips.check import CheckReport, Finding, Slot
 from i2e_deploy.chips.costs import Costs
 from i2e_deploy.chips.integers import AnyNetwork
 from i2e_deploy.chips.options import PLAIN, Injection, LowerOptions
+from i2e_deploy.chips.plans import Plan
 from i2e_deploy.chips.profile import load_profile
 from i2e_deploy.chips.rules import load_rules
 from i2e_deploy.chips.trace import Integers, Trace
+from i2e_deploy.chips.truenorth.checks.recipes import RECIPES
 from i2e_deploy.chips.truenorth.formats.program_file import MOST_CORES, from_tensors
 from i2e_deploy.chips.truenorth.program import CoreNetwork
 from i2e_deploy.chips.truenorth.runnable import TrueNorthProgram
@@ -34,6 +36,7 @@ class TrueNorthChip(Chip):
     """
 
     lower_options: ClassVar[frozenset[str]] = frozenset({"split", "standard_neurons"})
+    recipes: ClassVar[Mapping[str, str]] = RECIPES
 
     def __init__(self, name: str) -> None:
         self.profile, self.rules = load_profile(name, __package__), load_rules(__package__)
@@ -71,6 +74,12 @@ class TrueNorthChip(Chip):
             report = self.check(network, options)
             raise UnsupportedError("; ".join(map(str, report.errors)))
         return TrueNorthProgram(made)
+
+    def plan(self, recipe: str, input_shape: tuple[int, int, int], classes: int) -> Plan:
+        """See `OffersRecipes`; it takes some seconds, for the network is lowered."""
+        from i2e_deploy.chips.truenorth.checks.recipes import plan
+
+        return plan(self.profile.name, len(self.profile.cores), recipe, input_shape, classes)
 
     def program(self, tensors: Mapping[str, Integers], data: Mapping[str, Any]) -> TrueNorthProgram:
         """See `Chip.program`."""

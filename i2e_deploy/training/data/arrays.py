@@ -9,15 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.options import MAX_STEP_US
-from i2e_deploy.datasets.listing import ALL, Listing
+from i2e_deploy.datasets.listing import ALL, UNLABELLED, Listing
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.files import read_arrays
 from i2e_deploy.text import counted, said
 from i2e_deploy.training.data.making import Drawing, FromFrames
 from i2e_deploy.training.data.options import DataOptions
-from i2e_deploy.training.data.split import divide
-from i2e_deploy.training.data.targets import targets_of
-from i2e_deploy.training.samples import Batch, TrainingData
+from i2e_deploy.training.data.source import Source
+from i2e_deploy.training.samples import Batch
 
 #: Arrays of such a file beside `frames`.
 KNOWN = ("labels", "values", "classes", "split", "step_us")
@@ -55,7 +54,7 @@ class ArraySamples:
         return Batch(np.stack(made), self.targets[chosen])
 
 
-def open_arrays(path: Path, options: DataOptions) -> TrainingData:
+def open_arrays(path: Path, options: DataOptions) -> Source:
     """`frames` [N, T, C, H, W] with `labels` [N], or `values` [N, V] or [N, T, V]; see `open_data`.
 
     Beside them may be `classes` (names), `split` (`train` or `test` for each) and `step_us`.
@@ -66,10 +65,9 @@ def open_arrays(path: Path, options: DataOptions) -> TrainingData:
     arrays = read_arrays(path)
     frames = _frames(arrays, path)
     listing = _listing(arrays, path, len(frames))
-    targets, classes = _targets(arrays, listing, options, path)
-    parts = divide(listing, options)
+    values = _values(arrays, path)
     there, given, height, width = frames.shape[1:]
-    if options.size is not None and (options.size, options.size) != (height, width):
+    if options.sides not in (None, (height, width)):
         raise InputError(f"{path} has frames of {width} x {height} pixels: leave size out")
     steps = options.steps or there
     if steps > there:
@@ -80,9 +78,12 @@ def open_arrays(path: Path, options: DataOptions) -> TrainingData:
     if step_us is None:
         notes.append(f"{path.name} does not say how long a step is: say it with step_us")
     maker = FromFrames((steps, *shape), Drawing(options.augmentation, options.seed), options.binary)
-    train, test = (ArraySamples(frames, part, targets[part], maker) for part in (parts.train, parts.test))
-    made = {"kind": "frames", "binary": options.binary}
-    return TrainingData(train, test, classes, shape, steps, step_us, (*parts.notes, *notes), made, parts.record)
+    made = {"kind": "frames", "channels": options.channels, "binary": options.binary}
+
+    def part(numbers: NDArray[np.int64], targets: NDArray[Any]) -> ArraySamples:
+        return ArraySamples(frames, numbers, targets, maker)
+
+    return Source(listing, part, shape, steps, step_us, notes, made, None, values)
 
 
 def _frames(arrays: dict[str, Any], path: Path) -> NDArray[Any]:
@@ -95,8 +96,9 @@ def _frames(arrays: dict[str, Any], path: Path) -> NDArray[Any]:
 
 def _listing(arrays: dict[str, Any], path: Path, count: int) -> Listing:
     """Labels, classes and splits of the rows; of a regression one class for all."""
-    labels = arrays.get("labels", np.zeros(count, np.int64))
-    if labels.shape != (count,) or labels.dtype.kind not in "biu" or int(labels.min()) < 0:
+    labels = arrays.get("labels", np.full(count, UNLABELLED))
+    least = 0 if "labels" in arrays else UNLABELLED
+    if labels.shape != (count,) or labels.dtype.kind not in "biu" or int(labels.min()) < least:
         raise FileFormatError(
             f"{path}: labels are {labels.dtype} {list(labels.shape)}, expected numbers from 0 [{count}]"
         )
@@ -112,13 +114,10 @@ def _listing(arrays: dict[str, Any], path: Path, count: int) -> Listing:
     return Listing(tuple(str(row) for row in range(count)), labels.astype(np.int64), splits, classes)
 
 
-def _targets(
-    arrays: dict[str, Any], listing: Listing, options: DataOptions, path: Path
-) -> tuple[NDArray[Any], tuple[str, ...]]:
-    if options.values is not None or ("labels" in arrays and "values" not in arrays):
-        return targets_of(listing, options, str(path))
+def _values(arrays: dict[str, Any], path: Path) -> NDArray[np.float32] | None:
+    """Values of a regression; None where there are labels, or neither."""
     if "values" not in arrays:
-        raise FileFormatError(f"{path} has neither `labels` nor `values`: add one to learn from")
+        return None
     if "labels" in arrays:
         raise FileFormatError(f"{path} has `labels` and `values`: leave one out")
     values, (count, steps) = arrays["values"], arrays["frames"].shape[:2]
@@ -129,7 +128,7 @@ def _targets(
             f"{path}: values are {values.dtype} {list(values.shape)}: expected finite numbers [{count}, V] or "
             f"[{count}, {steps}, V]"
         )
-    return values.astype(np.float32), ()
+    return np.asarray(values, np.float32)
 
 
 def _words(array: NDArray[Any], path: Path) -> list[str]:

@@ -147,13 +147,13 @@ def _kind(
         notes = [f"{steps} steps of {width} x {height} pixels, as the samples have"]
         return _FramesMaker(from_frames), shape, steps, options.step_us, made, notes
     pixels = _pixels(first, f"{type(dataset).__name__} item 0")
-    size = options.size or min(*pixels.shape[:2], LARGEST)
+    size = options.side or min(*pixels.shape[:2], LARGEST)
     notes = [] if options.size else [f"pictures become {size} x {size} pixels, as the first has"]
     maker, said_of = picture_maker(options)
     seeing, resize = maker.seeing, Resize(size, options.fit, options.resample)
     return (
         _PictureMaker(maker, resize), (options.channels, size, size), seeing.steps, seeing.saccade_us,
-        seeing.record(resize, options.binary), [*notes, *said_of],
+        seeing.record(resize, options.channels, options.binary), [*notes, *said_of],
     )  # fmt: skip
 
 

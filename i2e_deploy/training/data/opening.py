@@ -12,6 +12,8 @@ from i2e_deploy.datasets.sources import open_parquet
 from i2e_deploy.errors import InputError
 from i2e_deploy.events.formats import SUFFIXES
 from i2e_deploy.training.data.options import DataOptions
+from i2e_deploy.training.data.source import Source, targets_of
+from i2e_deploy.training.data.split import divide
 from i2e_deploy.training.samples import TrainingData
 
 #: What a path may hold.
@@ -40,7 +42,22 @@ def open_data(data: Any, options: DataOptions | None = None) -> TrainingData:
         from i2e_deploy.training.data.objects import open_objects
 
         return open_objects(data, options)
-    path = Path(data)
+    source = open_kind(Path(data), options)
+    targets, classes = targets_of(source, options, str(data))
+    parts = divide(source.listing, options, source.files)
+    train, test = (source.part(numbers, targets[numbers]) for numbers in (parts.train, parts.test))
+    return TrainingData(
+        train, test, classes, source.input_shape, source.steps, source.step_us, (*parts.notes, *source.notes),
+        source.preprocessing, parts.record,
+    )  # fmt: skip
+
+
+def open_kind(path: Path, options: DataOptions) -> Source:
+    """What is at a path, opened as what it is, and not divided.
+
+    Raises:
+        InputError: see `kind_of`; or an option that data of this kind have no use for.
+    """
     kind = kind_of(path)
     _refuse(kind, path, options)
     if kind == "pictures":

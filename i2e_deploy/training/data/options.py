@@ -26,7 +26,7 @@ class DataOptions:
     """How a data set becomes samples.
 
     Args:
-        size: pixels a side of a square input; None: chosen from the data.
+        size: pixels a side of a square input, or (height, width) of one for recordings; None: chosen from the data.
         steps: T; of pictures 1 to 8; None: the data's own, else 8.
         step_us: length of a step in microseconds; None: the data's own, of pictures the 10 ms of a saccade.
         channels: 2 keeps the polarity as channel (0 = OFF), 1 merges both.
@@ -51,7 +51,7 @@ class DataOptions:
         InputError: a value out of range, or `labels` and `values` together.
     """
 
-    size: int | None = None
+    size: int | tuple[int, int] | None = None
     steps: int | None = None
     step_us: int | None = None
     channels: int = 2
@@ -76,7 +76,8 @@ class DataOptions:
 
     def __post_init__(self) -> None:
         as_ratio(self.ratio)
-        Resize(self.size, self.fit, self.resample)
+        for side in self.sides or (None,):
+            Resize(side, self.fit, self.resample)
         if isinstance(self.sensor, str) and self.sensor not in PRESETS:
             raise InputError(f"sensor is {self.sensor!r}: choose one of {', '.join(PRESETS)}")
         if self.moving_eye and self.sensor is None:
@@ -90,6 +91,23 @@ class DataOptions:
             raise InputError(f"test_share is {self.test_share}: give a share above 0 and below 1")
         if self.labels is not None and self.values is not None:
             raise InputError(f"labels {self.labels} and values {self.values}: give classes or values, not both")
+
+    @property
+    def sides(self) -> tuple[int, int] | None:
+        """(height, width) of the input where it is given."""
+        return (self.size, self.size) if isinstance(self.size, int) else self.size
+
+    @property
+    def side(self) -> int:
+        """Pixels a side of the square that pictures become; 0 where it is not given.
+
+        Raises:
+            InputError: it is no square.
+        """
+        height, width = self.sides or (0, 0)
+        if height != width:
+            raise InputError(f"size is {self.size}: pictures become squares; give one number")
+        return height
 
     @property
     def realism(self) -> Sensor | None:

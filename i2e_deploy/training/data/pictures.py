@@ -22,9 +22,8 @@ from i2e_deploy.text import counted, said
 from i2e_deploy.threads import on_threads, thread_count
 from i2e_deploy.training.data.making import Drawing, FromPicture, Made
 from i2e_deploy.training.data.options import LARGEST, STEPS, DataOptions
-from i2e_deploy.training.data.split import divide
-from i2e_deploy.training.data.targets import targets_of
-from i2e_deploy.training.samples import Batch, TrainingData
+from i2e_deploy.training.data.source import Source
+from i2e_deploy.training.samples import Batch
 
 #: Pictures whose size is looked at before a size is chosen, evenly spread over the names.
 LOOKED_AT = 200
@@ -71,7 +70,7 @@ class PictureSamples:
         return self._maker.make(decode_picture(data, self._resize, self.names[number]), number, draw)
 
 
-def open_pictures(path: str | Path, options: DataOptions) -> TrainingData:
+def open_pictures(path: str | Path, options: DataOptions) -> Source:
     """A folder tree, archive or Parquet files of pictures; see `open_data`."""
     place = str(Path(path).resolve())
     source = open_source(place)
@@ -79,22 +78,25 @@ def open_pictures(path: str | Path, options: DataOptions) -> TrainingData:
     if not names:
         raise InputError(f"{path}: no pictures there")
     listing = list_pictures(names, options)
-    targets, classes = targets_of(listing, options, str(path))
-    parts = divide(listing, options)
-    size, notes = (options.size, []) if options.size else choose_size(source, listing.names)
+    size, notes = (options.side, []) if options.size else choose_size(source, listing.names)
     maker, said_of = picture_maker(options)
     resize = Resize(size, options.fit, options.resample)
     notes += said_of
     notes += [f"left out, as they are not read: {count} {ending}" for ending, count in source.left_out().items()]
-    train, test = (
-        PictureSamples(place, tuple(listing.names[i] for i in part), targets[part], resize, maker, options.threads)
-        for part in (parts.train, parts.test)
-    )
+
+    def part(numbers: NDArray[np.int64], targets: NDArray[Any]) -> PictureSamples:
+        return PictureSamples(place, tuple(listing.names[i] for i in numbers), targets, resize, maker, options.threads)
+
     shape, seeing = (options.channels, size, size), maker.seeing
-    return TrainingData(
-        train, test, classes, shape, seeing.steps, seeing.saccade_us, (*parts.notes, *notes),
-        seeing.record(resize, options.binary), parts.record,
-    )  # fmt: skip
+    return Source(
+        listing,
+        part,
+        shape,
+        seeing.steps,
+        seeing.saccade_us,
+        notes,
+        seeing.record(resize, options.channels, options.binary),
+    )
 
 
 def picture_maker(options: DataOptions) -> tuple[FromPicture, list[str]]:

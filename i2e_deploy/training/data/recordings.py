@@ -21,9 +21,8 @@ from i2e_deploy.text import counted, said
 from i2e_deploy.threads import on_threads, thread_count
 from i2e_deploy.training.data.making import Drawing, FromEvents
 from i2e_deploy.training.data.options import LARGEST, STEPS, DataOptions
-from i2e_deploy.training.data.split import divide
-from i2e_deploy.training.data.targets import targets_of
-from i2e_deploy.training.samples import Batch, TrainingData
+from i2e_deploy.training.data.source import Source
+from i2e_deploy.training.samples import Batch
 
 #: Recordings that are looked at before sizes and steps are chosen, evenly spread over the names.
 LOOKED_AT = 200
@@ -52,6 +51,8 @@ class RecordingSamples:
         self._spec, self._maker, self._read, self._threads = spec, maker, read, threads
         self._held: dict[str, Events] = {}
         self._bytes = 0
+        #: What the reader assumed or left out, and of how many recordings so far.
+        self.notes = Counter[str]()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -85,6 +86,9 @@ class RecordingSamples:
             return held
         file, _, window = name.rpartition("#") if self._maker.step_us is not None else (name, "", "")
         recording = self._read(self._root / file)
+        self.notes.update(recording.notes)
+        if recording.damage is not None:
+            self.notes[f"damaged, {recording.damage.reason}; what could be read was taken"] += 1
         if recording.sensor_size != self._spec.sensor_size:
             raise InputError(
                 f"{self._root / file} is of a sensor {recording.sensor_size}, the others {self._spec.sensor_size}: "
@@ -102,7 +106,7 @@ class RecordingSamples:
         return events
 
 
-def open_recordings(path: str | Path, options: DataOptions) -> TrainingData:
+def open_recordings(path: str | Path, options: DataOptions) -> Source:
     """A folder tree of event files; see `open_data`."""
     root = Path(path).resolve()
     listing = list_recordings(root, options)
@@ -112,7 +116,6 @@ def open_recordings(path: str | Path, options: DataOptions) -> TrainingData:
         notes.append(f"{steps} steps")
     shape, said_size = frame_shape(sensor, options)
     notes += said_size
-    targets, classes = targets_of(listing, options, str(path))
     files, step_us = None, options.step_us
     if step_us is None:
         step_us = max(1, round(float(np.median(lasting)) / steps)) if lasting else None
@@ -120,24 +123,22 @@ def open_recordings(path: str | Path, options: DataOptions) -> TrainingData:
             notes.append(f"each recording in {steps} steps of equal time, {step_us / 1000:g} ms in the median")
     else:
         count = len(listing.names)
-        listing, of = windows_of(root, listing, options.read, steps * step_us)
-        targets, files = targets[of], [name.rpartition("#")[0] for name in listing.names]
+        listing = windows_of(root, listing, options.read, steps * step_us)
+        files = [name.rpartition("#")[0] for name in listing.names]
         notes.append(
             f"{counted(count, 'recording')} cut into {counted(len(listing.names), 'sample')} of {steps} steps of "
             f"{step_us / 1000:g} ms; the rest of each is left out"
         )
-    parts = divide(listing, options, files)
     maker = FromEvents(shape, steps, options.step_us, Drawing(options.augmentation, options.seed), options.binary)
     spec = FrameSpec(sensor, shape)
-    train, test = (
-        RecordingSamples(
-            root, tuple(listing.names[i] for i in part), targets[part], spec, maker, options.read, options.threads
-        )
-        for part in (parts.train, parts.test)
-    )
-    made = {"kind": "recordings", "sensor_size": list(sensor), "binary": options.binary,
+
+    def part(numbers: NDArray[np.int64], targets: NDArray[Any]) -> RecordingSamples:
+        names = tuple(listing.names[i] for i in numbers)
+        return RecordingSamples(root, names, targets, spec, maker, options.read, options.threads)
+
+    made = {"kind": "recordings", "sensor_size": list(sensor), "channels": options.channels, "binary": options.binary,
             "cut": "windows" if options.step_us else "whole"}  # fmt: skip
-    return TrainingData(train, test, classes, shape, steps, step_us, (*parts.notes, *notes), made, parts.record)
+    return Source(listing, part, shape, steps, step_us, notes, made, files)
 
 
 def list_recordings(root: Path, options: DataOptions) -> Listing:
@@ -159,8 +160,8 @@ def list_recordings(root: Path, options: DataOptions) -> Listing:
 
 def frame_shape(sensor: tuple[int, int], options: DataOptions) -> tuple[tuple[int, int, int], list[str]]:
     """(C, H, W) of the frames, and a note where it was chosen: the sensor's, shrunk to at most `LARGEST` pixels."""
-    if options.size:
-        return (options.channels, options.size, options.size), []
+    if options.sides is not None:
+        return (options.channels, *options.sides), []
     width, height = sensor
     longer = max(width, height)
     if longer <= LARGEST:
@@ -171,14 +172,8 @@ def frame_shape(sensor: tuple[int, int], options: DataOptions) -> tuple[tuple[in
     ]
 
 
-def windows_of(
-    root: Path, listing: Listing, read: Callable[[Path], Recording], length_us: int
-) -> tuple[Listing, NDArray[np.int64]]:
-    """Every recording cut into whole windows of so many microseconds, one at least.
-
-    Returns:
-        The windows, whose names end in `#n`, and the number of the recording of each.
-    """
+def windows_of(root: Path, listing: Listing, read: Callable[[Path], Recording], length_us: int) -> Listing:
+    """Every recording cut into whole windows of so many microseconds, one at least; the name of each ends in `#n`."""
     rows = []
     for index, name in enumerate(listing.names):
         events = read(root / name).events
@@ -186,7 +181,7 @@ def windows_of(
         rows += [(index, f"{name}#{window}") for window in range(max(1, lasting // length_us))]
     of = np.array([index for index, _ in rows], np.int64)
     splits = tuple(listing.splits[i] for i in of)
-    return Listing(tuple(name for _, name in rows), listing.labels[of], splits, listing.classes), of
+    return Listing(tuple(name for _, name in rows), listing.labels[of], splits, listing.classes)
 
 
 def _look(

@@ -17,9 +17,8 @@ from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.text import counted, said
 from i2e_deploy.training.data.making import Drawing, FromFrames
 from i2e_deploy.training.data.options import DataOptions
-from i2e_deploy.training.data.split import divide
-from i2e_deploy.training.data.targets import targets_of
-from i2e_deploy.training.samples import Batch, TrainingData
+from i2e_deploy.training.data.source import Source
+from i2e_deploy.training.samples import Batch
 
 #: Packed items that one part of a data set holds in memory, bytes.
 HELD_BYTES = 2**30
@@ -79,15 +78,13 @@ class ShardSamples:
         return rows
 
 
-def open_shards(path: str | Path, options: DataOptions) -> TrainingData:
+def open_shards(path: str | Path, options: DataOptions) -> Source:
     """A folder of shards, or one; see `open_data`."""
     shards = Shards(path)
     listing = list_shards(shards, str(path))
-    targets, classes = targets_of(listing, options, str(path))
-    parts = divide(listing, options)
     first, _ = shards.sample(0, 0, shards.read(0)[0])
     there, channels, height, width = first.shape
-    if options.size not in (None, height) or (options.size is not None and height != width):
+    if options.sides not in (None, (height, width)):
         raise InputError(
             f"{path} has samples of {width} x {height} pixels: leave size out, or convert the pictures anew"
         )
@@ -100,9 +97,12 @@ def open_shards(path: str | Path, options: DataOptions) -> TrainingData:
     if options.step_us is None:
         notes.append(f"a step is taken as {step_us / 1000:g} ms, the time of a saccade: shards name none")
     maker = FromFrames((steps, *shape), Drawing(options.augmentation, options.seed), options.binary)
-    train, test = (ShardSamples(shards, part, targets[part], maker) for part in (parts.train, parts.test))
-    made = {"kind": "shards", "binary": options.binary}
-    return TrainingData(train, test, classes, shape, steps, step_us, (*parts.notes, *notes), made, parts.record)
+    made = {"kind": "shards", "channels": options.channels, "binary": options.binary}
+
+    def part(numbers: NDArray[np.int64], targets: NDArray[Any]) -> ShardSamples:
+        return ShardSamples(shards, numbers, targets, maker)
+
+    return Source(listing, part, shape, steps, step_us, notes, made)
 
 
 def list_shards(shards: Shards, where: str) -> Listing:

@@ -75,7 +75,7 @@ def test_values_of_a_file_and_of_each_step(tmp_path: Path) -> None:
     ("arrays", "text"),
     [
         ({"frames": FRAMES[0]}, "expected `frames`"),
-        ({"frames": FRAMES}, "has neither `labels` nor `values`"),
+        ({"frames": FRAMES}, "20 of 20 samples are in no class"),
         ({"frames": FRAMES, "labels": LABELS[:3]}, "labels are int64 "),
         ({"frames": FRAMES, "labels": LABELS - 1}, "expected numbers from 0"),
         ({"frames": FRAMES, "labels": LABELS, "classes": np.array(["a"])}, "labels up to 1 for 1 name"),
@@ -88,7 +88,7 @@ def test_values_of_a_file_and_of_each_step(tmp_path: Path) -> None:
     ],
 )
 def test_arrays_that_do_not_fit_are_refused(tmp_path: Path, arrays: dict[str, Any], text: str) -> None:
-    with pytest.raises(FileFormatError, match=text):
+    with pytest.raises(InputError, match=text):
         open_data(saved(tmp_path / "a.npz", **arrays))
 
 
