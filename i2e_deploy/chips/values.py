@@ -99,6 +99,10 @@ def unpack_values(data: Any) -> Values:
     return Values(numbers[0], numbers[1], tuple(names), unit)
 
 
+def _numbers(scales: str, offsets: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    return tuple(map(float, scales.split(","))), tuple(map(float, offsets.split(",")))
+
+
 def parse_values(text: str) -> Values:
     """`SCALE[,SCALE...][;OFFSET[,OFFSET...]]`, e.g. `0.25` or `0.01,0.02;-1,0`; or the JSON of `Values.pack`.
 
@@ -109,7 +113,7 @@ def parse_values(text: str) -> Values:
         if text.lstrip().startswith("{"):
             return unpack_values(json.loads(text))
         scales, _, offsets = text.partition(";")
-        return Values(*(tuple(map(float, part.split(","))) for part in (scales, offsets or "0")))
+        return Values(*_numbers(scales, offsets or "0"))
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
