@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,25 +54,33 @@ def bundle() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+def as_another(python: str, *arguments: str) -> list[str]:
+    """A Python as user 10001 without home, network, rights and environment."""
+    paths = f"{ROOT}:{sysconfig.get_path('purelib')}"
+    return [
+        "unshare", "--net", "setpriv", "--reuid", "10001", "--regid", "10001", "--clear-groups", "--no-new-privs",
+        "--inh-caps=-all", "--bounding-set=-all", "env", "-i", "PATH=/usr/bin:/bin", f"PYTHONPATH={paths}",
+        "PYTHONDONTWRITEBYTECODE=1", python, *arguments,
+    ]  # fmt: skip
+
+
+def can_import(python: str) -> bool:
+    """Whether that user can, by a Python of this version."""
+    asked = f"import sys; assert sys.version_info[:2] == {sys.version_info[:2]}; import i2e_deploy, numba"
+    return subprocess.run(as_another(python, "-c", asked), capture_output=True, check=False, cwd="/").returncode == 0
+
+
 @pytest.mark.slow
 def test_another_user_without_home_and_network_verifies_a_bundle(bundle: Path) -> None:
     tools = [shutil.which(name) for name in ("unshare", "setpriv")]
     if os.geteuid() != 0 or None in tools:
         pytest.skip("needs root, unshare and setpriv, to give rights up")
     before = sorted(path.name for path in bundle.iterdir())
-    command = [
-        "unshare", "--net", "setpriv", "--reuid", "10001", "--regid", "10001", "--clear-groups", "--no-new-privs",
-        "--inh-caps=-all", "--bounding-set=-all", "env", "-i", "PATH=/usr/bin:/bin", f"PYTHONPATH={ROOT}",
-        "PYTHONDONTWRITEBYTECODE=1", sys.executable, "-c",
-        "import sys; from i2e_deploy.cli import main; main()", "verify", str(bundle), "--json",
-    ]  # fmt: skip
-    probe = subprocess.run([*command[: command.index("env")], "true"], capture_output=True, check=False)
-    if probe.returncode:
-        pytest.skip(f"this machine gives no namespaces: {probe.stderr.decode()[:80]}")
-    seen = subprocess.run([*command[: command.index(sys.executable)], sys.executable, "-c", "import i2e_deploy"],
-                          capture_output=True, check=False, cwd="/")  # fmt: skip
-    if seen.returncode:
-        pytest.skip(f"another user cannot read this installation: {seen.stderr.decode()[-80:]}")
+    python = next(filter(can_import, dict.fromkeys([sys.executable, "/usr/bin/python3"])), None)
+    if python is None:
+        pytest.skip("this machine gives no namespaces, or another user cannot read this installation")
+    run = "import sys; from i2e_deploy.cli import main; main()"
+    command = as_another(python, "-c", run, "verify", str(bundle), "--json")
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/", timeout=300)
     assert done.returncode == 0, done.stderr
     assert '"exact": true' in done.stdout
