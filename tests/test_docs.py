@@ -247,6 +247,19 @@ def test_neurobench_page() -> None:
     assert names["ours"]["Footprint"] == names["theirs"]["Footprint"]
 
 
+@pytest.mark.slow
+def test_snntorch_tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its blocks in order, then its commands on the bundle that they wrote."""
+    pytest.importorskip("snntorch")
+    monkeypatch.chdir(tmp_path)
+    page = "tutorials/snntorch_to_loihi2.md"
+    names = run(page, {})
+    assert names["report"].fits
+    assert names["result"].accuracy is not None
+    lines = [line for line in (ROOT / "docs" / page).read_text().splitlines() if line.startswith("i2e-deploy ")]
+    assert [run_command(shlex.split(line)[1:]) for line in lines] == [0, 0]
+
+
 def test_live_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("faery")
     from i2e_deploy.events import empty_events
