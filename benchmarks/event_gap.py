@@ -39,34 +39,41 @@ from i2e_deploy.chips.dynapcnn.engine.event.run import run_recordings
 from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.reference.injection import inject
 from i2e_deploy.network import from_sinabs
-from i2e_deploy.training.asynchronous import FinetuneConfig, finetune, fit
-from i2e_deploy.training.bptt import spike_counts
+from i2e_deploy.training import FitConfig, FrameSamples, Loss, Optimising, data_of, fit
 
 CHIP = DynapcnnChip("speck2f")
 #: Steps are cut into so many by the remedy "finer steps"; largest weight, in thresholds, of "clipped weights".
 FINER, CLIP = 4, 0.25
-RECORDINGS = FinetuneConfig(epochs=3, batch_size=40, learning_rate=3e-4)
-DIGITS = FinetuneConfig(epochs=1, batch_size=50, learning_rate=3e-4)
-Remedy = Callable[[Task, nn.Sequential, Chosen, FinetuneConfig], nn.Sequential]
+DIGIT_NAMES = tuple("0123456789")
+PLAIN = Optimising(learning_rate=3e-4, schedule="constant", warm_up=0, weight_decay=0)
+RECORDINGS = FitConfig(epochs=3, batch_size=40, loss=Loss(label_smoothing=0), optimising=PLAIN)
+DIGITS = replace(RECORDINGS, epochs=1, batch_size=50)
+Remedy = Callable[[Task, nn.Sequential, Chosen, FitConfig], nn.Sequential]
 Right = dict[str, NDArray[np.bool_]]
 
 
-def nothing(task: Task, network: nn.Sequential, chosen: Chosen, config: FinetuneConfig) -> nn.Sequential:
+def nothing(task: Task, network: nn.Sequential, chosen: Chosen, config: FitConfig) -> nn.Sequential:
     return network
 
 
-def time_steps(task: Task, network: nn.Sequential, chosen: Chosen, config: FinetuneConfig) -> nn.Sequential:
+def time_steps(task: Task, network: nn.Sequential, chosen: Chosen, config: FitConfig) -> nn.Sequential:
     """Ordinary training."""
-    frames, labels = task.frames[chosen], task.labels[chosen]
-    fit(network, labels, lambda batch: spike_counts(network, torch.from_numpy(frames[batch]).float()), config)
+    train(network, FrameSamples(task.frames[chosen], task.labels[chosen]), task, config)
     return network
 
 
-def clipped(task: Task, network: nn.Sequential, chosen: Chosen, config: FinetuneConfig) -> nn.Sequential:
-    return time_steps(task, network, chosen, replace(config, weight_limit=CLIP))
+def train(network: nn.Sequential, samples: FrameSamples, task: Task, config: FitConfig) -> None:
+    """Without tests on the way: one sample stands in for those."""
+    unused = FrameSamples(samples.frames[:1], samples.targets[:1])
+    for _ in fit(network, data_of(samples, unused, DIGIT_NAMES, task.step_us), config):
+        pass
 
 
-def single_spikes(task: Task, network: nn.Sequential, chosen: Chosen, config: FinetuneConfig) -> nn.Sequential:
+def clipped(task: Task, network: nn.Sequential, chosen: Chosen, config: FitConfig) -> nn.Sequential:
+    return time_steps(task, network, chosen, replace(config, optimising=replace(PLAIN, weight_limit=CLIP)))
+
+
+def single_spikes(task: Task, network: nn.Sequential, chosen: Chosen, config: FitConfig) -> nn.Sequential:
     """At most one spike a neuron and step, in training and afterwards."""
     for i, layer in enumerate(network):
         if isinstance(layer, IAFSqueeze):
@@ -77,7 +84,7 @@ def single_spikes(task: Task, network: nn.Sequential, chosen: Chosen, config: Fi
     return time_steps(task, network, chosen, config)
 
 
-def finer_steps(task: Task, network: nn.Sequential, chosen: Chosen, config: FinetuneConfig) -> nn.Sequential:
+def finer_steps(task: Task, network: nn.Sequential, chosen: Chosen, config: FitConfig) -> nn.Sequential:
     """Each step cut into several; recordings by time, pictures by the order of injection."""
     steps = FINER * task.frames.shape[1]
     if task.recordings is not None:
@@ -85,7 +92,7 @@ def finer_steps(task: Task, network: nn.Sequential, chosen: Chosen, config: Fine
     else:
         frames = np.stack([_cut(task.frames[i], task.step_us) for i in chosen])
     fine = with_weights(task.build(steps, torch.Generator()), [layer.weight for layer in weighted(network)])
-    fit(fine, task.labels[chosen], lambda batch: spike_counts(fine, torch.from_numpy(frames[batch]).float()), config)
+    train(fine, FrameSamples(frames, task.labels[chosen]), task, config)
     return with_weights(network, [layer.weight for layer in weighted(fine)])
 
 
@@ -97,14 +104,11 @@ def _cut(sample: Frames, step_us: int) -> Frames:
     return frames
 
 
-def events(
-    task: Task, network: nn.Sequential, chosen: Chosen, config: FinetuneConfig, order: Any = None
-) -> nn.Sequential:
+def events(task: Task, network: nn.Sequential, chosen: Chosen, config: FitConfig, order: Any = None) -> nn.Sequential:
     """Through the event semantics, in that order of injection; None: the recordings' own."""
-    data = task.frames[chosen], task.labels[chosen]
-    options = EventOptions(order=order or "spread", step_us=task.step_us)
     recordings = None if order or task.recordings is None else [task.recordings[i] for i in chosen]
-    finetune(network, data, CHIP, options, config, recordings=recordings)
+    through = replace(config, through="event", chip="speck2f", order=order or "spread", chip_samples=1)
+    train(network, FrameSamples(task.frames[chosen], task.labels[chosen], recordings), task, through)
     return network
 
 
@@ -149,7 +153,7 @@ class Change:
         return f"{self.accuracy:5.1f} ({self.difference:+.1f} +-{self.margin:.1f})"
 
 
-def measure(task: Task, fold: int, name: str, config: FinetuneConfig, keep: Path | None) -> Right:
+def measure(task: Task, fold: int, name: str, config: FitConfig, keep: Path | None) -> Right:
     """One remedy from one start."""
     chosen, tested = task.split(fold)
     start = [layer.weight.detach().clone() for layer in weighted(task.start(fold, keep))]
@@ -157,7 +161,7 @@ def measure(task: Task, fold: int, name: str, config: FinetuneConfig, keep: Path
     return evaluate(task, remedies(task)[name](task, network, chosen, config), tested)
 
 
-def report(task: Task, found: dict[str, list[Right]], config: FinetuneConfig) -> None:
+def report(task: Task, found: dict[str, list[Right]], config: FitConfig) -> None:
     """All starts pooled, and the column that matters by start."""
     pooled = {name: {c: np.concatenate([r[c] for r in rights]) for c in rights[0]} for name, rights in found.items()}
     control = pooled["control: time steps"]
@@ -178,7 +182,7 @@ def report(task: Task, found: dict[str, list[Right]], config: FinetuneConfig) ->
         print(f"{name:22s}" + " ".join(f"{100 * right[target].mean():5.1f}" for right in rights), flush=True)
 
 
-def run(task: Task, folds: int, config: FinetuneConfig, keep: Path | None) -> None:
+def run(task: Task, folds: int, config: FitConfig, keep: Path | None) -> None:
     """Every remedy from every start."""
     names = list(remedies(task))
     report(task, {name: [measure(task, fold, name, config, keep) for fold in range(folds)] for name in names}, config)

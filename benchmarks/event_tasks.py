@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from sinabs.activation import Heaviside
 from torch import nn
@@ -23,7 +22,8 @@ from i2e_deploy.events.array import Events
 from i2e_deploy.events.files import read_events
 from i2e_deploy.network import Network, from_sinabs
 from i2e_deploy.network.file import read_network, write_network
-from i2e_deploy.training import bptt, digits, loop
+from i2e_deploy.training import FitConfig, FrameSamples, Optimising, data_of, digits, fit
+from i2e_deploy.training.digit_data import GreyPictures, digit_data
 from i2e_deploy.training.fused_iaf import FusedIAF
 
 Frames = NDArray[np.uint8]
@@ -121,17 +121,10 @@ def build_nmnist(steps: int, generator: torch.Generator) -> nn.Sequential:
 
 def train_nmnist(network: nn.Sequential, frames: Frames, labels: NDArray[np.int64], seed: int) -> None:
     """Fifteen epochs of backpropagation through the time steps."""
-    epochs, batch, generator = 15, 40, torch.Generator().manual_seed(seed)
-    optimiser = torch.optim.AdamW(network.parameters(), 1e-2, weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1e-2, epochs * -(-len(frames) // batch))
-    for _ in range(epochs):
-        for chosen in torch.split(torch.randperm(len(frames), generator=generator), batch):
-            counts = bptt.spike_counts(network, torch.from_numpy(frames[chosen.numpy()]).float())
-            loss = F.cross_entropy(counts * 0.25, torch.from_numpy(labels[chosen.numpy()]), label_smoothing=0.05)
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            schedule.step()
+    config = FitConfig(epochs=15, batch_size=40, seed=seed, optimising=Optimising(warm_up=0.3))
+    data = data_of(FrameSamples(frames, labels), FrameSamples(frames[:1], labels[:1]), tuple("0123456789"))
+    for _ in fit(network, data, config):
+        pass
 
 
 def i2e_digits() -> Task:
@@ -142,9 +135,8 @@ def i2e_digits() -> Task:
     frames = to_frames(images)
 
     def train(network: nn.Sequential, chosen: Chosen, seed: int) -> None:
-        config = loop.TrainConfig(ratio=RATIO["mnist"], seed=seed)
-        pictures, unused = (images[chosen], labels[chosen]), (frames[:1], labels[:1])
-        for _ in loop.train(network, bptt.spike_counts, pictures, unused, config):
+        pictures, unused = GreyPictures(images[chosen], labels[chosen]), FrameSamples(frames[:1], labels[:1])
+        for _ in fit(network, digit_data(pictures, unused), FitConfig(seed=seed)):
             pass
 
     return Task("I2E-MNIST", frames, labels, None, 1000, digits.build_digit_network, train)

@@ -28,10 +28,9 @@ from i2e_deploy.chips.dynapcnn.checks.activity import channel_spikes
 from i2e_deploy.chips.dynapcnn.lowering.reshape import Change, apply_changes
 from i2e_deploy.conversion import RATIO, i2e_torch
 from i2e_deploy.network import Network, from_sinabs, to_sinabs
-from i2e_deploy.training.bptt import spike_counts
-from i2e_deploy.training.digit_data import Set, digit_sets
+from i2e_deploy.training import FitConfig, FrameSamples, Optimising, fit
+from i2e_deploy.training.digit_data import GreyPictures, Set, digit_data, digit_sets
 from i2e_deploy.training.fused_iaf import FusedIAF
-from i2e_deploy.training.loop import TrainConfig, train
 
 CHIP = DynapcnnChip("speck2f")
 SHAPE, STEPS = (2, 32, 32), 8
@@ -107,7 +106,8 @@ def module_of(network: Network) -> nn.Sequential:
 
 
 def trained(module: nn.Sequential, sets: tuple[Set, Set], epochs: int, rate: float) -> Network:
-    for _ in train(module, spike_counts, *sets, TrainConfig(epochs=epochs, learning_rate=rate)):
+    data = digit_data(GreyPictures(*sets[0]), FrameSamples(*sets[1]))
+    for _ in fit(module, data, FitConfig(epochs=epochs, optimising=Optimising(learning_rate=rate))):
         pass
     return from_sinabs(module, SHAPE)
 

@@ -28,15 +28,16 @@ from i2e_deploy.chips.loihi2.formats.netx_export import export_netx
 from i2e_deploy.chips.loihi2.runnable import LoihiProgram
 from i2e_deploy.chips.loihi2.targets.lava.run import run_lava
 from i2e_deploy.cli.common import progress_bar
-from i2e_deploy.training.digit_data import digit_sets
-from i2e_deploy.training.loop import accuracy_of, train
+from i2e_deploy.training import FrameSamples, Loss, fit
+from i2e_deploy.training.digit_data import GreyPictures, digit_data, digit_sets
+from i2e_deploy.training.judging import in_float
 from i2e_deploy.training.slayer import (
+    SLAYER,
     SlayerNetwork,
     aligned,
     float_weights,
     program_frames,
     slayer_output,
-    spike_counts,
 )
 from i2e_deploy.training.slayer_networks import RECIPES, build_slayer
 
@@ -61,10 +62,11 @@ def trained(name: str, folder: Path, data: Any, epochs: int | None) -> Trained:
     network = build_slayer(build)
     train_set, test_set = data
     batches = -(-len(train_set[0]) // config.batch_size) * config.epochs
+    samples = digit_data(GreyPictures(*train_set), FrameSamples(*test_set))
+    (folder / name).mkdir(parents=True, exist_ok=True)
     with progress_bar(name, batches) as advance:
-        for result in train(
-            network, spike_counts, train_set, test_set, config, lambda done, loss: advance(done, f"loss {loss:.3f}"),
-            folder / f"{name}.ckpt.safetensors",
+        for result in fit(
+            network, samples, config, folder / name, on_batch=lambda done, loss: advance(done, f"loss {loss:.3f}")
         ):  # fmt: skip
             print(f"{name}: {result}", file=sys.stderr, flush=True)
     blocks = from_slayer(network, input_shape=(2, 32, 32))
@@ -104,7 +106,8 @@ def on_lava(name: str, case: Trained, frames: Array, digits: int) -> tuple[Array
 def row(name: str, case: Trained, test: Any, lava_digits: int) -> str:
     frames, labels = test
     with float_weights(case.network):
-        off_grid = accuracy_of(case.network, spike_counts, frames, labels)
+        judged = in_float(case.network, SLAYER, Loss(), FrameSamples(frames, labels), np.arange(len(labels)))
+        off_grid = judged.figures["accuracy"]
 
     def right(output: Array, some: Array = labels) -> float:
         return float((output.sum(1).argmax(1) == some).mean())

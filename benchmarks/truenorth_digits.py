@@ -20,9 +20,9 @@ from i2e_deploy.chips import get, write_model
 from i2e_deploy.errors import MissingDependency
 from i2e_deploy.network import from_sinabs
 from i2e_deploy.runtime.float_target import run_float
-from i2e_deploy.training.digit_data import digit_sets
-from i2e_deploy.training.loop import TrainConfig, train
-from i2e_deploy.training.trinary import build_trinary_digits, spike_counts, with_trinary_weights
+from i2e_deploy.training import FitConfig, FrameSamples, fit
+from i2e_deploy.training.digit_data import GreyPictures, digit_data, digit_sets
+from i2e_deploy.training.trinary import TRINARY, build_trinary_digits, with_trinary_weights
 
 STEPS, SIZE = 8, 32
 
@@ -38,10 +38,11 @@ def main() -> None:
     train_set, (frames, labels) = digit_sets(given.seed, given.train_size)
     module = build_trinary_digits(STEPS, torch.Generator().manual_seed(given.seed))
     start = time.perf_counter()
-    config = TrainConfig(epochs=given.epochs, seed=given.seed)
-    for result in train(module, spike_counts, train_set, (frames, labels), config):
-        print(f"epoch {result.epoch:2d}: loss {result.loss:.3f}, training {result.train_accuracy:.1%}, "
-              f"test {result.test_accuracy:.2%}", flush=True)  # fmt: skip
+    data = digit_data(GreyPictures(*train_set), FrameSamples(frames, labels))
+    config = FitConfig(epochs=given.epochs, seed=given.seed)
+    for result in fit(module, data, config, running=TRINARY):
+        print(f"epoch {result.epoch:2d}: loss {result.loss:.3f}, training {result.train['accuracy']:.1%}, "
+              f"test {result.test['accuracy']:.2%}", flush=True)  # fmt: skip
     print(f"trained in {time.perf_counter() - start:.0f} s")
     example = torch.from_numpy(frames[:2]).float()
     network = from_sinabs(with_trinary_weights(module), (2, SIZE, SIZE), states="zero", example=example)

@@ -7,24 +7,24 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 import i2e_deploy as i2e
-from i2e_deploy.training import RECIPES, build_slayer, digit_sets, train
-from i2e_deploy.training.slayer import program_frames, slayer_output, spike_counts
+from i2e_deploy.training import RECIPES, build_slayer, digits_as_data, fit
+from i2e_deploy.training.slayer import program_frames, slayer_output
 
 
 def main(out: Path, recipe: str = "conv", pictures: int = 4000, epochs: int | None = None, lava: bool = True) -> None:
     """From pictures to a bundle for Loihi 2 in the folder `out`."""
     build, config = RECIPES[recipe]
-    config = replace(config, epochs=epochs or config.epochs)
-    train_set, (frames, labels) = digit_sets(seed=0, train_size=pictures, test_size=pictures)
+    config = replace(config, epochs=epochs or config.epochs, chip="loihi2")
+    data = digits_as_data(seed=0, train_size=pictures, test_size=pictures)
     model = build_slayer(build)
-    out.mkdir(parents=True, exist_ok=True)
-    checkpoint = out / f"{recipe}.safetensors"
-    for result in train(model, spike_counts, train_set, (frames, labels), config, checkpoint=checkpoint):
-        print(
-            f"epoch {result.epoch}: loss {result.loss:.3f}, "
-            f"accuracy {result.train_accuracy:.3f} (training, deformed) {result.test_accuracy:.3f} (test)"
-        )
+    (out / recipe).mkdir(parents=True, exist_ok=True)
+    for result in fit(model, data, config, out / recipe):
+        print(result)  # train: deformed pictures; test: in float; chip: some of these on the chip's integers
+    tested = data.test.batch(np.arange(len(data.test)), None)
+    frames, labels = tested.frames, tested.targets
 
     network = i2e.chips.loihi2.from_slayer(model, example=frames[:10])  # compared with model.forward, every message
     chip = i2e.chips.get("loihi2")

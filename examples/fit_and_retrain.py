@@ -10,11 +10,9 @@ from torch import nn
 
 import i2e_deploy as i2e
 from i2e_deploy.chips import LowerOptions
-from i2e_deploy.chips.dynapcnn import DynapcnnChip, EventOptions, Fitted
+from i2e_deploy.chips.dynapcnn import DynapcnnChip, Fitted
 from i2e_deploy.network import Network, from_sinabs, to_sinabs
-from i2e_deploy.training import FinetuneConfig, digit_sets, finetune
-from i2e_deploy.training.asynchronous import fit
-from i2e_deploy.training.bptt import spike_counts
+from i2e_deploy.training import FitConfig, FrameSamples, Optimising, TrainingData, data_of, digit_sets, fit
 
 #: Frames uint8 [N, T, C, H, W] and labels int64 [N].
 Set = tuple[NDArray[np.uint8], NDArray[np.int64]]
@@ -37,23 +35,26 @@ def oversized() -> nn.Sequential:
     )
 
 
-def trained(model: nn.Sequential, frames: NDArray[np.uint8], labels: NDArray[np.int64], epochs: int) -> Network:
+def trained(model: nn.Sequential, data: TrainingData, epochs: int) -> Network:
     """Stands for your training, in time steps."""
     with torch.no_grad():
         for layer in model:
             if isinstance(layer, nn.Conv2d | nn.Linear):
                 layer.weight *= 3
-    config = FinetuneConfig(epochs=epochs, batch_size=20, learning_rate=2e-3)
-    fit(model, labels, lambda chosen: spike_counts(model, torch.from_numpy(frames[chosen])), config)
-    return from_sinabs(model, SHAPE, frames[:2])
+    for result in fit(model, data, FitConfig(epochs=epochs, batch_size=20, optimising=Optimising(learning_rate=2e-3))):
+        print(result)
+    return from_sinabs(model, SHAPE, data.test.batch(np.arange(2), None).frames, states="zero")
 
 
-def retrained(fitted: Fitted, frames: NDArray[np.uint8], labels: NDArray[np.int64], epochs: int) -> Network:
+def retrained(fitted: Fitted, data: TrainingData, epochs: int) -> Network:
     """The changed network as a Sinabs module, trained through the chip's own events, and read back."""
     model = to_sinabs(fitted.network, STEPS)
     assert isinstance(model, nn.Sequential)
-    finetune(model, (frames, labels), CHIP, EventOptions(), FinetuneConfig(epochs=epochs, batch_size=20))
-    return from_sinabs(model, SHAPE, frames[:2])
+    gentle = Optimising(learning_rate=5e-4, schedule="constant", warm_up=0)
+    config = FitConfig(epochs=epochs, batch_size=20, optimising=gentle, chip="speck2f", through="event")
+    for result in fit(model, data, config):
+        print(result)
+    return from_sinabs(model, SHAPE, data.test.batch(np.arange(2), None).frames, states="zero")
 
 
 def right(network: Network, test: Set) -> float:
@@ -65,12 +66,13 @@ def main(out: Path = Path("retrained"), pictures: int = 600, tests: int = 200, e
     """Train what is too large, make it fit, train again for one epoch, and write a bundle."""
     (images, labels), test = digit_sets(0, pictures, tests)
     frames = i2e.conversion.convert(images[:, None], i2e.conversion.RATIO["mnist"])
-    network = trained(oversized(), frames, labels, epochs)
+    data = data_of(FrameSamples(frames, labels), FrameSamples(*test))
+    network = trained(oversized(), data, epochs)
     print("fits as trained:", CHIP.check(network).fits)
     fitted = CHIP.make_fit(network, frames[:20])  # the command: i2e-deploy check ... --apply
     for step in fitted.steps:
         print(f"{step.change.layer}: {step.change}: {step.how}; {step.weights[0]:,} to {step.weights[1]:,} weights")
-    again = retrained(fitted, frames, labels, epochs=1)
+    again = retrained(fitted, data, epochs=1)
     print("fits:", CHIP.check(again, LowerOptions(split=fitted.split)).fits)
     stages = {"as trained": network, "changed": fitted.network, "trained again": again}
     print("as events:", ", ".join(f"{name} {right(each, test):.1f} %" for name, each in stages.items()))

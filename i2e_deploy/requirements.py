@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from importlib import metadata
+from importlib.util import find_spec
+
+from i2e_deploy.errors import MissingDependency
 
 #: As pyproject.toml names the distribution.
 DISTRIBUTION = "i2e-deploy"
@@ -16,6 +20,21 @@ def install_command(*packages: str) -> str:
     does not name, or any where our own metadata are absent, is named alone.
     """
     return "pip install " + " ".join(_quoted(_declared().get(_normal(name), name)) for name in packages)
+
+
+def need(packages: Mapping[str, str], needed_for: str) -> None:
+    """Look for packages without importing them, so that a command says at once what it cannot do without.
+
+    Args:
+        packages: the package that brings it, by the name of a module.
+        needed_for: what the user asked for.
+
+    Raises:
+        MissingDependency: one is not installed.
+    """
+    for module, package in packages.items():
+        if find_spec(module) is None:
+            raise MissingDependency(package, needed_for, install_command(package))
 
 
 def _declared() -> dict[str, str]:

@@ -51,7 +51,7 @@ CHIP_ROOMS = (
     ("neuron", "peripherals", "pooling", "program", "programmable", "relay"),
     ("reference",),
     ("engine",),
-    ("lowering", "formats"),
+    ("lowering", "formats", "eye"),
     ("checks",),
     ("estimates",),
     ("targets",),

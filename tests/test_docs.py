@@ -124,6 +124,12 @@ def test_conversion_page() -> None:
     assert names["frames"].shape == (2, 8, 2, 20, 20)
 
 
+def test_recipes_page(capsys: pytest.CaptureFixture[str]) -> None:
+    names = run("recipes.md", {})
+    assert names["plan"].shapes[-1] == (10, 1, 1)
+    assert "large Sinabs" in capsys.readouterr().out
+
+
 def test_dynapcnn_page() -> None:
     camera, _, seeing, fake_board = blocks("dynapcnn.md")
     weight = np.ones((4, 1, 3, 3), np.float32)

@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 
 from i2e_deploy.cli.app import run
+from i2e_deploy.errors import InputError
+from i2e_deploy.files import read_tensors
 
 FOLDER = Path(__file__).parent / "old_files"
 SAID = sorted((FOLDER / "said").glob("*.json"))
@@ -258,26 +260,19 @@ def test_shards_are_gone_on_with_and_are_the_same_anew(tmp_path: Path, capsys: C
         assert tables[0].num_rows == shard["rows"]
 
 
-def test_a_training_goes_on(tmp_path: Path) -> None:
-    """After one of two epochs; old_files/README.md says what was trained. Its second epoch gave this loss."""
+def test_weights_of_an_old_training_are_read(tmp_path: Path) -> None:
+    """Of the first trainer, whose draws are no longer made: it cannot go on, and says so; its weights can."""
     import torch
     from torch import nn
 
-    from i2e_deploy.training.loop import TrainConfig, train
+    from i2e_deploy.training.checkpoint import Progress, load_weights, resume
 
-    random = np.random.default_rng(0)
-    pictures, labels = random.integers(0, 256, (8, 12, 12), dtype=np.uint8), np.arange(8) % 2
-    frames = random.integers(0, 2, (4, 8, 2, 12, 12), dtype=np.uint8)
-    checkpoint = tmp_path / "training.safetensors"
-    shutil.copy(FOLDER / "training.safetensors", checkpoint)
-
-    def counts(network: nn.Module, frames: torch.Tensor) -> torch.Tensor:
-        return torch.as_tensor(network(frames.float().sum(1)))
-
-    torch.manual_seed(5)  # what the network starts with does not matter: the checkpoint holds its weights
+    path = FOLDER / "training.safetensors"
     network = nn.Sequential(nn.AvgPool2d(4), nn.Flatten(), nn.Linear(18, 2))
-    config = TrainConfig(epochs=2, batch_size=4, learning_rate=0.1)
-    (result,) = train(network, counts, (pictures, labels), (frames, labels[:4]), config, checkpoint=checkpoint)
-    assert result.epoch == 2
-    assert result.loss == pytest.approx(0.8012143671512604, rel=1e-4)
-    assert (result.train_accuracy, result.test_accuracy) == (0.25, 0.5)
+    load_weights(network, path)
+    stored = read_tensors(path)[0]
+    assert np.array_equal(network.state_dict()["2.weight"].numpy(), stored["network.2.weight"])
+    assert np.abs(stored["network.2.weight"]).max() > 0
+    progress = Progress(network, torch.optim.AdamW(network.parameters()), {"seed": 0})
+    with pytest.raises(InputError, match=r"cannot go on: take its weights .* --init"):
+        resume(progress, path)

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from loihi_nets import draw_network
 from public_surface import is_class, members, public_modules
 from tiny_programs import tiny_program
@@ -110,16 +111,25 @@ def settings() -> list[Any]:
         i2e.network.Reshape((2, 3)),
         i2e.network.Scale(np.ones((), np.float32)),
         i2e.runtime.Samples(FRAMES, LABELS),
+        i2e.runtime.Spread("dask", 10**6, "tcp://" + NAME),
         i2e.network.Sensor((4, 4), ((0, 60), (2, 62)), True, True, True, True, "both", True),
         i2e.training.CubaNeurons(),
         i2e.training.Deformation(),
-        i2e.training.EpochResult(12, 1.23456789, 0.987654321, 0.987654321),
-        i2e.training.FinetuneConfig(),
+        i2e.training.EpochResult(12, 1.23456789, {"accuracy": 0.987654321}, {"accuracy": 0.987654321}),
+        i2e.training.FitConfig(),
+        i2e.training.Judgement(torch.zeros(2), np.zeros(9, np.int64), np.zeros(9, np.int64)),
+        i2e.training.Devices(),
+        i2e.training.FrameSamples(FRAMES, LABELS),
+        i2e.training.Loss(),
+        i2e.training.Mixing(),
+        i2e.training.Optimising(),
         i2e.training.Offer("loihi2", "sigma-delta-medium", "SLAYER, " * 30),
         i2e.training.SlayerConfig(),
         i2e.training.Timing(),
-        i2e.training.TrainConfig(),
         i2e.training.data.Augmentation(True, 4, 0.5),
+        i2e.datasets.Overlap(
+            ("a",), ("b",), np.zeros(1, np.int64), np.ones(1), np.ones(1), 0, 0.5, 1.0, np.zeros((3, 2)), ()
+        ),
     ]
 
 

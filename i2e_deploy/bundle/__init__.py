@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from i2e_deploy.bundle.evaluation import read_evaluation as read_evaluation
     from i2e_deploy.bundle.golden import Golden as Golden
     from i2e_deploy.bundle.golden import make_golden as make_golden
+    from i2e_deploy.bundle.job import evaluate_results as evaluate_results
+    from i2e_deploy.bundle.job import write_job as write_job
     from i2e_deploy.bundle.verification import Verification as Verification
     from i2e_deploy.bundle.verification import verify as verify
 else:
@@ -23,6 +25,7 @@ else:
             "bundle": "Bundle Provenance check_target read write",
             "evaluation": "leave_evaluation read_evaluation",
             "golden": "Golden make_golden",
+            "job": "evaluate_results write_job",
             "verification": "Verification verify",
         },
     )

@@ -7,6 +7,7 @@ A chip has an ability when it has the methods; it declares nothing, and nobody a
 | `FitsItself` | chip | `check --apply`: the smallest changes after which a network fits |
 | `PlacesByLoad` | chip | `check --input`, `export --input`: cores chosen by what each layer does on given input |
 | `ChecksStates` | chip | `check --input`: findings that only a run can show |
+| `SpreadsOverBoards` | chip | `check --board`: how many chips of a board a network takes, and what would make it fit |
 | `CalibratesPower` | chip | `calibrate-power`, `--power-coefficients` |
 | `TakesIntegers` | chip | networks that are its integers from the start, and their files |
 | `ReadsWithOptions` | chip | `--read NAME=VALUE`: what these files leave open |
@@ -14,6 +15,9 @@ A chip has an ability when it has the methods; it declares nothing, and nobody a
 | `AnswersQuestions` | chip | `probe`, `--board-file`: what a board says of the points that public text leaves open |
 | `RunsRecordings` | program | recordings in their own order and at their own times |
 | `VariesOpenPoints` | program | `simulate --bound`: how far undocumented points move the output |
+| `MakesJobs` | program | `export --job`, `evaluate --target results.zip`: samples for a board that is elsewhere |
+| `SeesPictures` | chip | `--eye`: I2E on the chip, pictures in, events straight into the network |
+| `TakesPictures` | program | pictures shown to such a program |
 | `ShowsConnections` | program | `evaluate --neurobench`: its weights, neurons and what reaches them, to be counted |
 | `HasCamera` | program | `live --target board`, `evaluate ... SCENE`: the chip's own camera feeds its cores |
 """
@@ -22,18 +26,25 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from i2e_deploy.chips.answers import BoardAnswers
 from i2e_deploy.chips.base import Chip, Program
 from i2e_deploy.chips.check import CheckReport, Finding
 from i2e_deploy.chips.connections import Connection, Population
+from i2e_deploy.chips.eye import Eye
 from i2e_deploy.chips.integers import AnyNetwork, IntegerNetwork
+from i2e_deploy.chips.jobs import Job, Returned
 from i2e_deploy.chips.options import PLAIN, Engine, Injection, LowerOptions
 from i2e_deploy.chips.plans import Plan
 from i2e_deploy.chips.trace import Integers, States, Trace
+from i2e_deploy.conversion.vectors import Kernels
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.events.array import Events
 from i2e_deploy.network.graph import Network
@@ -131,6 +142,18 @@ class ChecksStates(Protocol):
 
 
 @runtime_checkable
+class SpreadsOverBoards(Protocol):
+    """A chip of which boards have several, so that a network may be spread over them."""
+
+    def board_findings(self, program: Program, board: str) -> tuple[Finding, ...]:
+        """Chips and cores that a program takes on a board of the profile: an error where it has fewer.
+
+        Raises:
+            InputError: the profile has no board of that name.
+        """
+
+
+@runtime_checkable
 class CalibratesPower(Protocol):
     """A chip whose power is calibrated on one board."""
 
@@ -174,12 +197,13 @@ class AnswersQuestions(Protocol):
         """All of them, in the order in which they are asked."""
 
     def probe(
-        self, target: str, repeats: int, only: Sequence[str], progress: Callable[[int, str], None]
+        self, target: str, repeats: int | None, only: Sequence[str], progress: Callable[[int, str], None]
     ) -> BoardAnswers:
         """Ask.
 
         Args:
             target: one of `probe_targets`.
+            repeats: of each question, 3 to 1000; None: as many as make sense on that target.
             only: names of questions; none: all.
             progress: called with the number of questions done and the name of the next.
 
@@ -299,6 +323,84 @@ class VariesOpenPoints(Protocol):
 
 
 @runtime_checkable
+class MakesJobs(Protocol):
+    """A program that can be carried to a machine with a board on which this project is not."""
+
+    def job(
+        self, chip: str, given: Integers | Events, injection: Injection, cores: Mapping[str, int] | None = None
+    ) -> Job:
+        """What a script needs to run these samples on that chip.
+
+        Args:
+            chip: name of its profile.
+            given: frames [B, T, C, H, W], or one recording.
+            injection: order of the events of frames, and duration of a step.
+            cores: of every layer, as it was placed; None: the chip chooses.
+
+        Raises:
+            UnsupportedError: no script runs this program.
+        """
+
+    def trace_of_job(self, returned: Returned, given: Integers | Events, job: Job, injection: Injection) -> Trace:
+        """The trace of what came back of `job`, which was made of `given` and `injection`.
+
+        Raises:
+            FileFormatError: an array is missing, or is none that the script writes.
+        """
+
+
+@runtime_checkable
+class SeesPictures(Protocol):
+    """A chip that makes the events of pictures itself (I2E), for the networks that run on it."""
+
+    def with_eye(
+        self, program: Program, ratio: Fraction | float | str, kernels: Kernels | None = None, channels: int = 3
+    ) -> Program:
+        """The program with an eye before it: what it computes of pictures is what `program` computes of their events.
+
+        It has the ability `TakesPictures`.
+
+        Args:
+            program: takes frames (2, H, W).
+            ratio: S_th0, see `conversion.as_ratio`.
+            kernels: the moves of the eye, see `conversion.convert`; None: the canonical eight.
+            channels: 3: pictures are red, green and blue; 1: they are V, the largest of the three, by the host.
+
+        Raises:
+            InputError: the program takes no such frames, or has an eye; or a wrong ratio or kernels.
+            UnsupportedError: more steps than the chip can tell apart, or a network that does not stand still meanwhile.
+        """
+
+
+@runtime_checkable
+class TakesPictures(Protocol):
+    """A program with an eye: frames are pictures."""
+
+    @property
+    def eye(self) -> Eye:
+        """What it sees, and how."""
+
+    def frames_of(self, images: NDArray[np.uint8] | NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+        """Images as `conversion.convert` takes them, as frames [B, T, *input_shape] of this program.
+
+        Raises:
+            InputError: wrong shape, dtype or range of values, or pictures of another size.
+        """
+
+    def see(
+        self,
+        images: NDArray[np.uint8] | NDArray[np.floating[Any]],
+        semantics: str = "timestep",
+        engine: Engine = "fast",
+    ) -> Trace:
+        """A run from zero on images, until the last of what they cause has left: [B, T + `deciding.lag`, ...].
+
+        Raises:
+            InputError: see `frames_of` and `Program.run`.
+        """
+
+
+@runtime_checkable
 class ShowsConnections(Protocol):
     """A program that shows what its layers are made of, so that figures can count it."""
 
@@ -392,4 +494,6 @@ def require(thing: object, ability: type[A], wanted: str) -> A:
     if isinstance(thing, ability):
         return thing
     chip = thing.profile.name if isinstance(thing, Chip) else "the chip of this program"
-    raise UnsupportedError(f"{wanted}: {chip} does not offer that ({ability.__name__}); leave it out")
+    why = thing.why_not.get(ability.__name__, "") if isinstance(thing, Chip) else ""
+    because = f": {why}" if why else ""
+    raise UnsupportedError(f"{wanted}: {chip} does not offer that ({ability.__name__}){because}; leave it out")

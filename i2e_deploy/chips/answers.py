@@ -20,6 +20,8 @@ from i2e_deploy.text import counted, record_repr, said
 NONE, VARIES, NOT_ASKED = "none of these", "varies", "not asked"
 #: Repeats that must follow an alternative before it is an answer.
 FEWEST = 3
+#: Most repeats of a question.
+MOST_REPEATS = 1000
 #: An answer needs so many times the repeats of the alternative that comes next.
 MARGIN = 4
 #: Of so many rows one may be missing in an observation.

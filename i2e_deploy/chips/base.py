@@ -189,6 +189,8 @@ class Chip(ABC):
     profile: Profile
     #: Names of the fields of `LowerOptions` that this chip knows.
     lower_options: ClassVar[frozenset[str]] = frozenset()
+    #: By ability that this chip cannot have, why; for the error of who asks for it.
+    why_not: ClassVar[Mapping[str, str]] = {}
     #: What its findings mean, see `rules.load_rules`; without them findings have no codes.
     rules: tuple[Rule, ...] = ()
 

@@ -12,8 +12,10 @@ from typing import Annotated
 import typer
 
 from i2e_deploy.cli import (
+    audit,
     calibrate_power,
     check,
+    checkpoint,
     compare,
     convert,
     demo,
@@ -40,8 +42,8 @@ app = typer.Typer(name="i2e-deploy", add_completion=False, rich_markup_mode=None
 COMMANDS = {
     module.__name__.rpartition(".")[2].replace("_", "-"): module.command
     for module in (
-        demo, doctor, profiles, convert, info, train, check, explain, export, verify, simulate, evaluate, compare, live,
-        report, calibrate_power, probe,
+        demo, doctor, profiles, convert, info, train, checkpoint, check, explain, export, verify, simulate, evaluate,
+        compare, live, report, calibrate_power, probe, audit,
     )
 }  # fmt: skip
 for name, command in COMMANDS.items():

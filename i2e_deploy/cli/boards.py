@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from i2e_deploy.errors import InputError
 
 if TYPE_CHECKING:
     from i2e_deploy.chips import Chip
@@ -37,10 +40,22 @@ def as_answered(chip: Chip, path: Path | None) -> Chip:
     return answered
 
 
-def on_board(model: Model, path: Path | None) -> Model:
-    """A model, its chip and program as the board of that file answered; see `as_answered`."""
+def on_board(model: Model, path: Path | None, semantics: str, targets: Sequence[str] = ("simulator",)) -> Model:
+    """A model, its chip and program as the board of that file answered; see `as_answered`.
+
+    Raises:
+        InputError: a chip that runs events runs time steps here, or nothing is simulated.
+    """
     if path is None:
         return model
+    if "event" in model.program.semantics and semantics != "event":
+        raise InputError(
+            f"--board-file {path}: a board of {model.chip.profile.name} has no time steps; add --semantics event"
+        )
+    if not {"simulator", "reference"} & set(targets):
+        raise InputError(
+            f"--board-file {path}: it is for the simulator, and --target is {', '.join(targets)}; leave it out"
+        )
     from i2e_deploy.chips.abilities import AnswersQuestions, require
 
     chip = as_answered(model.chip, path)

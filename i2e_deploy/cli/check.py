@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from i2e_deploy.cli.boards import BoardFile, as_answered
+from i2e_deploy.cli.boards import told as told_of
 from i2e_deploy.cli.check_output import Output, output_of, print_check, with_codes
 from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP, STANDARD_HELP
+from i2e_deploy.cli.eye import Eye, eyed, read_given
 from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, read_input, takes_recordings
 
 if TYPE_CHECKING:
@@ -41,13 +44,22 @@ def command(
         typer.Option(help="DYNAP-CNN: make the smallest changes after which it fits, in this new .safetensors file."),
     ] = None,
     standard: Annotated[bool, typer.Option("--standard", help=STANDARD_HELP)] = False,
+    eye: Eye = "",
     against: Annotated[
         str, typer.Option(help="A .nir file's judge: sinabs, spikingjelly (with --input), or a file of recorded data.")
     ] = "",
+    board: Annotated[
+        str, typer.Option(help="Loihi 2: how many chips of this board it takes, e.g. 'Kapoho Point'.")
+    ] = "",
+    picture: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Draw the placement on cores in this .svg: by layer, memory and, with --input, load."),
+    ] = None,
     step_us: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(min=1, help="DYNAP-CNN, with --input: duration of a step; default: the network's own, else 1000."),
     ] = None,
+    board_file: BoardFile = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show the rules that pass too, by layer.")] = False,
     output_format: Annotated[
         str, typer.Option(help="text, json, github (annotations of a workflow) or junit (XML).")
@@ -69,6 +81,9 @@ def command(
     A .nir file does not say how its neurons reset: with --input the check shows what each reading gives. With --against
     another program that reads the file, or recorded data of one, is compared with what was read, layer by layer.
 
+    With --board the cores are counted by chips of that board: what fills them, what crosses between chips, what would
+    make the network fit.
+
     With --chip given again the chips stand side by side, and the command exits with 1 when one of them does not fit.
 
     Each finding has the code of its rule: `i2e-deploy explain CODE` says what is looked at, and what to do.
@@ -79,14 +94,25 @@ def command(
 
     told, step_us = output_of("json" if as_json else output_format, verbose), step_us or noted_step(model) or STEP_US
     if len(chip) > 1:
-        single = {"--split": split, "--apply": apply is not None, "--against": bool(against), "--standard": standard}
+        single = {
+            "--split": split,
+            "--apply": apply is not None,
+            "--against": bool(against),
+            "--standard": standard,
+            "--board-file": board_file is not None,
+            "--board": bool(board),
+            "--picture": picture is not None,
+            "--eye": bool(eye),
+        }
         _beside(model, chip, input_shape, read, inputs, step_us, reading, single, told)
     from i2e_deploy.chips import LowerOptions, get
     from i2e_deploy.cli.applying import apply_to_file
     from i2e_deploy.cli.common import card_of_model, own_program, print_json, read_network_of, working
     from i2e_deploy.cli.judging import choices, judged
+    from i2e_deploy.cli.placement import draw_placement, on_board
 
-    target, network, program, applied = get(chip[0]), read_network_of(model, input_shape, read), None, None
+    target = as_answered(get(chip[0]), board_file)
+    network, program, applied = read_network_of(model, input_shape, read), None, None
     if against:
         network = judged(model, network, against, inputs, read, step_us, reading)
     options = LowerOptions(split=split, standard_neurons=standard)
@@ -99,7 +125,11 @@ def command(
     elif not standard and (own := own_program(model, target, network)) is not None:
         program, options = own
     with working("checking"):
+        if eye and (program is not None or target.check(network, options).layers):
+            program = eyed(target, target.lower(network, options) if program is None else program, eye)
         report, costs = _check(target, network, program, options, inputs, step_us, reading)
+        report = on_board(report, target, network, program, options, board)
+        draw_placement(report, target, costs, picture)
         if model.suffix == ".nir" and inputs is not None and apply is None:
             report = replace(
                 report, findings=(*report.findings, *choices(model, network, inputs, read, step_us, reading))
@@ -107,7 +137,7 @@ def command(
     if told.form == "json":
         estimate = {"estimate": None if costs is None else costs.to_dict()}
         applied_too = {} if applied is None else {"applied": applied.to_dict()}
-        print_json(with_codes(report, target.rules) | estimate | applied_too)
+        print_json(with_codes(report, target.rules) | estimate | applied_too | told_of(target))
     elif told.form == "text":
         _tell(report, costs, applied, target, told.verbose)
     else:
@@ -157,7 +187,6 @@ def _check(
     """The check, with inputs also what a run on them shows and costs; `program`: integers that are made already."""
     from i2e_deploy.chips import Injection
     from i2e_deploy.chips.abilities import ChecksStates, PlacesByLoad
-    from i2e_deploy.cli.common import read_frames
 
     report, injection = chip.check(network, options, program), Injection(step_us=step_us)
     if inputs is None or not report.layers or (isinstance(chip, PlacesByLoad) and not report.fits):
@@ -168,7 +197,7 @@ def _check(
         report, trace = chip.check_under_load(network, program, given, options, injection)
         cores = {slot.layer: slot.core for slot in report.placement}
         return report, chip.costs(program, given, injection, trace, cores)
-    frames = read_frames(inputs, program.input_shape)
+    frames = read_given(inputs, program)
     if isinstance(chip, ChecksStates):
         report = replace(report, findings=(*report.findings, *chip.findings_on(network, frames, options, program)))
     return report, chip.costs(program, frames, injection)

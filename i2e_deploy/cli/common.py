@@ -254,13 +254,15 @@ def own_program(model: Path, chip: Chip, network: AnyNetwork) -> tuple[Program, 
     """
     from i2e_deploy.bundle import read
     from i2e_deploy.chips import LowerOptions
+    from i2e_deploy.chips.abilities import TakesPictures
 
     bundle = read(model) if model.is_dir() else None
     if bundle is None or bundle.chip.profile.name != chip.profile.name:
         return None
     for split in (False, True) if "split" in chip.lower_options else (False,):
         options = LowerOptions(split=split)
-        if chip.check(network, options).layers == bundle.program.layer_names:
+        layers, made = chip.check(network, options).layers, bundle.program.layer_names
+        if made == layers or (isinstance(bundle.program, TakesPictures) and made[-len(layers) :] == layers):
             return bundle.program, options
     raise InputError(f"the program of {model} is not made of the network beside it: export it again")
 

@@ -43,6 +43,7 @@ def command(
     workers: Annotated[int, typer.Option(help="Shards: processes; 0 = one a core.")] = 0,
     address: Annotated[str | None, typer.Option(help="Shards: a running Ray or Dask cluster.")] = None,
     shard_items: Annotated[int, typer.Option(help="Shards: pictures a file.")] = 1000,
+    labels: Annotated[Path | None, typer.Option(help="Shards: CSV of name,label; default: the folders.")] = None,
     against: Annotated[
         Path | None, typer.Option("--compare", help="Folder of event recordings to compare with.")
     ] = None,
@@ -95,6 +96,8 @@ def command(
     rows = max(1, min(shard_items, 100))
     resize = Resize(size, fit)  # type: ignore[arg-type]  # it checks
     settings = Settings(ratio, resize, steps=steps, shard_items=shard_items, row_group=rows, on_broken=broken)  # type: ignore[arg-type]
+    if labels is not None and (against is not None or out is None or out.suffix):
+        raise InputError(f"--labels {labels} is for shards: give --out a folder, or leave it out")
     if against is not None:
         _compare(open_source(str(images)), settings, against, plot, as_json)
     elif out is not None and out.suffix == ".npy":
@@ -106,7 +109,7 @@ def command(
     elif out is not None:
         if out.is_file():
             raise InputError(f"--out is {out}, a file: give a folder for shards, or a name with an ending")
-        _write_shards(images, out, settings, (executor, workers, address), as_json)  # type: ignore[arg-type]  # it checks
+        _write_shards(images, out, settings, (executor, workers, address), labels, as_json)  # type: ignore[arg-type]  # it checks
 
 
 def _picture_frames(source: ImageSource, name: str, settings: Settings) -> Any:
@@ -122,8 +125,9 @@ def _picture_frames(source: ImageSource, name: str, settings: Settings) -> Any:
 def _names(source: ImageSource) -> list[str]:
     """Names of the pictures; how many there are of kinds that are not read goes to standard error."""
     from i2e_deploy.cli.common import console
-    from i2e_deploy.datasets.picture import ENDINGS
+    from i2e_deploy.datasets.picture import ENDINGS, HEIF
     from i2e_deploy.errors import InputError
+    from i2e_deploy.requirements import install_command
 
     names, left_out = source.names(), source.left_out()
     said = ", ".join(f"{count} {ending}" for ending, count in left_out.items())
@@ -131,7 +135,9 @@ def _names(source: ImageSource) -> list[str]:
         also = f"; there are {said}" if said else ""
         raise InputError(f"no image found: files must end in {', '.join(ENDINGS)}{also}")
     if said:
-        console(stderr=True).print(f"left out, as they are not read: {said}; save them as PNG or JPEG", style="yellow")
+        way = f", or `{install_command('pi-heif')}` reads {HEIF[0]}" if set(HEIF) & set(left_out) else ""
+        text = f"left out, as they are not read: {said}; save them as PNG or JPEG{way}"
+        console(stderr=True).print(text, style="yellow")
     return names
 
 
@@ -188,7 +194,12 @@ def _write_events(images: Path, out: Path, settings: Settings, fps: float | None
 
 
 def _write_shards(
-    images: Path, out: Path, settings: Settings, how: tuple[Executor, int, str | None], as_json: bool
+    images: Path,
+    out: Path,
+    settings: Settings,
+    how: tuple[Executor, int, str | None],
+    labels: Path | None,
+    as_json: bool,
 ) -> None:
     """A data set as Parquet shards; goes on where an earlier run stopped."""
     import time
@@ -209,7 +220,14 @@ def _write_shards(
             advance(progress.done, f"{rate:,.0f}/s, {progress.skipped} broken")
 
         manifest = convert_dataset(
-            images, out, settings, executor=executor, workers=workers or usable_cores(), address=address, progress=show
+            images,
+            out,
+            settings,
+            executor=executor,
+            workers=workers or usable_cores(),
+            address=address,
+            progress=show,
+            labels=labels,
         )
     if as_json:
         print_json(manifest)

@@ -87,15 +87,11 @@ def command(
 
 def _prepare(out: Path) -> None:
     """Find what would stop the demo before it has worked for a minute."""
-    from importlib.util import find_spec
-
     from i2e_deploy.bundle import check_target
-    from i2e_deploy.errors import InputError, MissingDependency
-    from i2e_deploy.requirements import install_command
+    from i2e_deploy.errors import InputError
+    from i2e_deploy.requirements import need
 
-    for module, package in NEEDED.items():
-        if find_spec(module) is None:
-            raise MissingDependency(package, "the demo", install_command(package))
+    need(NEEDED, "the demo")
     if out.exists() and not out.is_dir():
         raise InputError(f"--out is {out}, a file: give the name of a folder")
     check_target(out / "bundle", overwrite=True)
@@ -124,17 +120,19 @@ def _train(
 ) -> tuple[AnyNetwork, float]:
     """The trained network, written to `path` after each epoch, and its float accuracy."""
     from i2e_deploy.chips import write_model
-    from i2e_deploy.cli.training import train_and_show
+    from i2e_deploy.cli.training import fit_and_show
     from i2e_deploy.datasets.picture import resize
     from i2e_deploy.reporting.html import STEP_US
-    from i2e_deploy.training.digit_data import digit_card
+    from i2e_deploy.training.arrays import FrameSamples
+    from i2e_deploy.training.digit_data import GreyPictures, digit_card, digit_data
     from i2e_deploy.training.recipes import read_trained, recipe_of
 
     seed, epochs, size = options
     recipe = recipe_of("sinabs", seed, epochs)
+    pictures = GreyPictures(resize(digits.images[:size], SIZE), digits.labels[:size])
     accuracy = 0.0
-    for result in train_and_show(recipe, (resize(digits.images[:size], SIZE), digits.labels[:size]), test_set, say):
-        accuracy = result.test_accuracy
+    for result in fit_and_show(recipe, digit_data(pictures, FrameSamples(*test_set)), say):
+        accuracy = result.test["accuracy"]
         notes = {"epoch": str(result.epoch), "test_accuracy": str(accuracy), "seed": str(seed)}
         write_model(read_trained(recipe), path, notes, digit_card(seed, size, STEP_US))
     return read_trained(recipe, test_set[0][:GOLDEN_SAMPLES]), accuracy

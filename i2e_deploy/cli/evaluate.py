@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from i2e_deploy.cli.boards import BoardFile, on_board, told
 from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP
 from i2e_deploy.cli.costs import COEFFICIENTS_HELP, print_costs
 from i2e_deploy.cli.deciding import ReadoutKind, decided
+from i2e_deploy.cli.eye import Eye, eyed, read_shown_samples, refuse_float, shown_of, unshown
+from i2e_deploy.cli.jobs import results_of_job
 from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, takes_recordings
 from i2e_deploy.cli.values import ValueScale, read_each_step, values_of
+from i2e_deploy.errors import InputError
 
 if TYPE_CHECKING:
     from i2e_deploy.chips.values import Values
     from i2e_deploy.cli.common import Model
-    from i2e_deploy.runtime import Agreement, Evaluation, Samples
+    from i2e_deploy.runtime import Agreement, Evaluation, Samples, Spread
 
 
 #: `--order` of recordings that run as they are.
@@ -27,7 +32,10 @@ ESTIMATED = 50
 
 Data = Annotated[
     str,
-    typer.Argument(help="Class folders (events, pictures), .zip, shards, FRAMES.npz, a session, speck://?seconds=10."),
+    typer.Argument(
+        help="Class folders (events, pictures), .zip, shards, FRAMES.npz, a session, speck://?seconds=10; "
+        "none for results.zip."
+    ),
 ]
 StepUs = Annotated[
     int | None,
@@ -51,7 +59,7 @@ Power = Annotated[Path | None, typer.Option("--power-coefficients", help=COEFFIC
 @takes_recordings
 def command(
     model: Annotated[Path, typer.Argument(help="A bundle folder or a network file (.safetensors, .nir, .net).")],
-    data: Data,
+    data: Data = "",
     target: Targets = ["simulator"],  # noqa: B006
     chip: Annotated[
         list[str],
@@ -81,8 +89,13 @@ def command(
     order: Order = "",
     chain: Chain = False,
     power: Power = None,
+    board_file: BoardFile = None,
     readout_kind: ReadoutKind = "",
     value_scale: ValueScale = "",
+    eye: Eye = "",
+    executor: Annotated[str, typer.Option(help="Samples over workers: process, ray or dask.")] = "process",
+    workers: Annotated[int, typer.Option(min=1, help="Processes that share the samples; 1: this one.")] = 1,
+    address: Annotated[str | None, typer.Option(help="A running Ray or Dask cluster.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     reading: Reading = NOTHING_SAID,
 ) -> None:
@@ -98,30 +111,41 @@ def command(
     speck://?seconds=10&window=20 with --target board lets the chip's own camera feed the chip for so long (windows in
     ms); --target simulator then runs the events that the camera sent out. Boards are unverified on silicon.
 
+    With --workers samples are shared by processes, with --executor ray or dask by a cluster: same result, other times.
+
     With --chip given again the chips stand side by side: every target on each of them.
+
+    --target results.zip is what came back of `export --job`: the golden inputs of the bundle, so no data are given.
 
     Example: i2e-deploy evaluate demo_output/bundle frames.npz --target simulator --target reference
     """
+    if any(name.endswith(".zip") for name in target):
+        result = results_of_job(model, data, target, chip)
+        _leave_pages(result, html, junit, min_accuracy, min_agreement, as_json, {})
+        _refuse(_failed(result, min_accuracy, min_agreement))
+        return
+    if not data:
+        raise InputError("give the data to evaluate on, such as FRAMES.npz; without them --target is a results.zip")
     if len(chip) > 1:
         single = {"--html": html is not None, "--junit": junit is not None, "--power-coefficients": power is not None,
-                  "--chain": chain, "--neurobench": neurobench is not None,
-                  "--value-scale": bool(value_scale)}  # fmt: skip
+                  "--chain": chain, "--board-file": board_file is not None,
+                  "--neurobench": neurobench is not None, "--value-scale": bool(value_scale),
+                  "--workers": workers > 1 or address is not None, "--eye": bool(eye)}  # fmt: skip
         each = _beside(model, data, chip, target, (input_shape, read), (steps, limit), (semantics, order, step_us),
                        readout_kind, single, as_json)  # fmt: skip
         _refuse(
             [f"{name}: {text}" for name, found in each.items() for text in _failed(found, min_accuracy, min_agreement)]
         )
         return
-    from i2e_deploy.cli.common import console, print_json, read_model_of
+    from i2e_deploy.cli.common import console, read_model_of
     from i2e_deploy.cli.samples import STEPS, samples_of
-    from i2e_deploy.errors import InputError
-    from i2e_deploy.files import replacing
-    from i2e_deploy.reporting.evaluation import write_evaluation
-    from i2e_deploy.reporting.junit import junit_xml
     from i2e_deploy.runtime.scene import evaluate_scene, is_scene
 
     deployed = read_model_of(model, chip[0] if chip else None, input_shape, power, read)
+    deployed = on_board(deployed, board_file, semantics, target)
     deployed = replace(deployed, program=decided(deployed.program, readout_kind))
+    deployed = replace(deployed, program=eyed(deployed.chip, deployed.program, eye))
+    shown = shown_of(deployed.program)
     scene = is_scene(deployed.program, data)
     if neurobench is not None:
         from i2e_deploy.chips.abilities import ShowsConnections, require
@@ -132,28 +156,48 @@ def command(
     if scene:
         reading.refuse(f"{data} is none")
         result, semantics = evaluate_scene(deployed.program, data, target, steps or STEPS), "event"
+    elif shown is not None:
+        refuse_float(shown, target)
+        reading.refuse("a program with an eye takes pictures")
+        pictures = read_shown_samples(Path(data), shown, deployed.card, limit)
+        result = _evaluate(replace(deployed, program=shown), pictures, target, semantics, order, step_us, chain)
+        result = replace(result, classes=() if deployed.card is None else deployed.card.classes)
     else:
         samples = samples_of(data, tuple(deployed.program.input_shape), deployed.card, steps, limit, reading)
         deployed = replace(deployed, program=read_each_step(deployed.program, samples))
         ordered, values = _ordered(samples, semantics, order), values_of(model, value_scale)
-        result = _evaluate(deployed, ordered, target, semantics, order, step_us, chain, values)
+        result = _evaluate(deployed, ordered, target, semantics, order, step_us, chain,
+                           _spread(executor, workers, address), values)  # fmt: skip
         result = replace(result, classes=() if deployed.card is None else deployed.card.classes)
+    if neurobench is not None:
+        from i2e_deploy.cli.neurobench import write_neurobench
+
+        write_neurobench(neurobench, result, deployed, model, None if scene or shown is not None else samples.frames)
+    _leave_pages(result, html, junit, min_accuracy, min_agreement, as_json, told(deployed.chip), max_rmse)
+    if keep and model.is_dir():
+        _leave(model, result, data if scene else Path(data).name, semantics, console(stderr=True))
+    _refuse(_failed(result, min_accuracy, min_agreement, max_rmse))
+
+
+def _leave_pages(
+    result: Evaluation, html: Path | None, junit: Path | None, min_accuracy: float, min_agreement: float | None,
+    as_json: bool, said: Mapping[str, Any], max_rmse: float | None = None,
+) -> None:  # fmt: skip
+    """Write the pages that were asked for, and print the result."""
+    from i2e_deploy.cli.common import console, print_json
+    from i2e_deploy.files import replacing
+    from i2e_deploy.reporting.evaluation import write_evaluation
+    from i2e_deploy.reporting.junit import junit_xml
+
     if html is not None:
         write_evaluation(result, html)
     if junit is not None:
         with replacing(junit) as temporary:
             temporary.write_text(junit_xml(result, min_accuracy, min_agreement, max_rmse), encoding="utf-8")
-    if neurobench is not None:
-        from i2e_deploy.cli.neurobench import write_neurobench
-
-        write_neurobench(neurobench, result, deployed, model, None if scene else samples.frames)
     if as_json:
-        print_json(result.to_dict())
+        print_json({**result.to_dict(), **said})
     else:
         _print(result, console())
-    if keep and model.is_dir():
-        _leave(model, result, data if scene else Path(data).name, semantics, console(stderr=True))
-    _refuse(_failed(result, min_accuracy, min_agreement, max_rmse))
 
 
 def _refuse(failed: list[str]) -> None:
@@ -191,8 +235,6 @@ def _beside(
 
 def _ordered(samples: Samples, semantics: str, order: str) -> Samples:
     """The samples, without recordings where they are to run as frames."""
-    from i2e_deploy.errors import InputError
-
     if order and semantics == "timestep":
         raise InputError(f"--order {order}: time steps have no order of events; give --semantics event")
     if order == RECORDED and not samples.recordings:
@@ -208,6 +250,7 @@ def _evaluate(
     order: str,
     step_us: int | None,
     chain: bool,
+    spread: Spread | None = None,
     values: Values | None = None,
 ) -> Evaluation:
     from i2e_deploy.chips import Injection
@@ -221,10 +264,21 @@ def _evaluate(
     with progress_bar("evaluating", len(samples.frames)) as advance:
         result = evaluate(
             model.program, samples.frames, samples.labels, target, semantics, progress=lambda n, _: advance(n, ""),
-            injection=injection, network=model.network, recordings=samples.recordings, chain=chain, values=values,
+            injection=injection, network=model.network, recordings=samples.recordings, chain=chain,
+            spread=spread, values=values,
         )  # fmt: skip
-    costs = model.chip.costs(model.program, samples.frames[:ESTIMATED], injection, cores=model.cores)
+    program, frames = unshown(model.program, samples.frames[:ESTIMATED])
+    costs = model.chip.costs(program, frames, injection, cores=model.cores)
     return replace(result, costs=costs)
+
+
+def _spread(executor: str, workers: int, address: str | None) -> Spread | None:
+    """None: the samples run here."""
+    from i2e_deploy.runtime import Spread
+
+    if executor == "process" and workers == 1 and address is None:
+        return None
+    return Spread(executor, workers, address)  # type: ignore[arg-type]  # it checks
 
 
 def _failed(

@@ -9,7 +9,9 @@ import typer
 
 from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP, STANDARD_HELP
 from i2e_deploy.cli.deciding import ReadoutKind, decided
+from i2e_deploy.cli.eye import Eye, eyed, golden_pictures
 from i2e_deploy.cli.golden_inputs import first_events, golden_inputs
+from i2e_deploy.cli.jobs import refuse_job_path, tell_of_job
 from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, takes_recordings
 from i2e_deploy.cli.values import ValueScale, values_of
 
@@ -58,6 +60,7 @@ def command(
     ] = None,
     readout_kind: ReadoutKind = "",
     value_scale: ValueScale = "",
+    eye: Eye = "",
     step_us: Annotated[
         int | None,
         typer.Option(
@@ -69,6 +72,9 @@ def command(
         int, typer.Option(min=1, max=10**6, help="Events of a recording that become golden vectors, at most.")
     ] = 1000,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the random events.")] = 0,
+    job: Annotated[
+        Path | None, typer.Option(help="Also write this .zip: script, events, expected spikes, for a board elsewhere.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     reading: Reading = NOTHING_SAID,
 ) -> None:
@@ -78,8 +84,10 @@ def command(
     Loihi 2; `check` says when --split would help.
     With --input, layers get cores by the load that it makes. A recording runs in its own order and at its own times
     with --semantics event, and is counted into steps otherwise. The duration of a step is kept in the bundle, for load,
-    latency and energy everywhere. A bundle is a folder: the chip's integers, its own files, golden vectors, a manifest
-    and a report.
+    latency and energy everywhere. With --job the golden inputs become a job for a machine with a board, on which this
+    program is not: `evaluate BUNDLE --target results.zip` reads what came back.
+
+    A bundle is a folder: the chip's integers, its own files, golden vectors, a manifest and a report.
 
     Example: i2e-deploy export demo_output/network.safetensors --chip speck2f --out my_bundle
     """
@@ -98,12 +106,13 @@ def command(
     from i2e_deploy.network.file import UNTRAINED, read_notes
 
     bundle.check_target(out, overwrite=False)
+    refuse_job_path(job)
     network, target = read_network_of(model, input_shape, read), get(chip)
     if model.is_dir():
         console(stderr=True).print(
             "the bundle's network is lowered anew: give --calibrate, --split, --readout, --readout-kind again"
         )
-    given, seeds = golden_inputs(network, inputs, seed, reading)
+    given, seeds = golden_inputs(network, None if eye else inputs, seed, reading)
     step_us = step_us or noted_step(model)
     if step_us is None and given.dtype.names is not None:
         step_us = STEP_US
@@ -115,12 +124,15 @@ def command(
         {"lowering": "compatible" if calibration is None else "calibrated"}
         | ({"split": True} if split else {})
         | ({"standard_neurons": True} if standard else {})
+        | ({"eye": eye} if eye else {})
     )
     if model.suffix == ".safetensors" and UNTRAINED in (about := read_notes(model)):
         notes[UNTRAINED] = about[UNTRAINED]
         console(stderr=True).print(f"{model} was changed and not trained since: {about[UNTRAINED]}")
     with working("lowering, then golden vectors from the slow reference"):
-        lowered = _lower(target, network, options, None if inputs is None else given, readout_kind, step_us)
+        lowered = _lower(target, network, options, None if inputs is None else given, readout_kind, step_us, eye)
+        if eye:
+            given, seeds = golden_pictures(lowered[1], inputs, seed)
         provenance = bundle.Provenance(seeds=seeds, notes=notes)
         written = bundle.write(
             out, target, network, first_events(given, golden_events), provenance=provenance, semantics=semantics,
@@ -133,6 +145,8 @@ def command(
             "give frames that the network responds to with --input"
         )
     report = _report(written)
+    if job is not None:
+        tell_of_job(bundle.write_job(written, job), job)
     if as_json:
         print_json({"bundle": str(out), "report": report, "silent": list(silent), "manifest": dict(written.manifest)})
     else:
@@ -159,6 +173,7 @@ def _lower(
     given: Integers | Events | None,
     readout_kind: str,
     step_us: int | None,
+    eye: str,
 ) -> tuple[CheckReport, Program]:
     """The check, which must pass, and the program; with inputs of the user's, cores are chosen by load."""
     from i2e_deploy.chips import Injection
@@ -169,10 +184,10 @@ def _lower(
     if options.calibration is None:  # else the integers are others than those that this check would look at
         report = chip.check(network, options)
         report.raise_if_unfit()
-    program = decided(chip.lower(network, options), readout_kind)
+    program = eyed(chip, decided(chip.lower(network, options), readout_kind), eye)
     if given is not None and isinstance(chip, PlacesByLoad):
         report, _ = chip.check_under_load(network, program, given, options, Injection(step_us=step_us or STEP_US))
-    elif report is None or options.given() or readout_kind:
+    elif report is None or options.given() or readout_kind or eye:
         report = chip.check(network, options, program)
     report.raise_if_unfit()
     return report, program

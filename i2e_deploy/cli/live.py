@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from i2e_deploy.cli.boards import BoardFile, on_board
 from i2e_deploy.cli.common import READ_HELP
 from i2e_deploy.cli.deciding import ReadoutKind, decided
 from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, takes_recordings
@@ -46,7 +47,7 @@ def command(
     policy: Annotated[
         str, typer.Option(help="When too slow: drop oldest, merge, or block the source (a file at full speed: block).")
     ] = "",
-    semantics: Annotated[str, typer.Option(help="timestep (exact to Sinabs).")] = "timestep",
+    semantics: Annotated[str, typer.Option(help="timestep (exact to Sinabs), or event (DYNAP-CNN).")] = "timestep",
     seconds: Annotated[float, typer.Option(min=0, help="Stop after so long; 0 = when the source ends.")] = 0,
     record: Annotated[Path | None, typer.Option(help="Record the session to this new file.")] = None,
     replay: Annotated[Path | None, typer.Option(help="Replay a recorded session and compare.")] = None,
@@ -54,6 +55,7 @@ def command(
     bind: Annotated[str, typer.Option(help="Address of the page.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page; 0 = a free one.")] = 0,
     allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Let --bind leave this machine.")] = False,
+    board_file: BoardFile = None,
     readout_kind: ReadoutKind = "",
     value_scale: ValueScale = "",
     rerun: Annotated[bool, typer.Option("--rerun", help="Log to Rerun too (package rerun-sdk).")] = False,
@@ -71,10 +73,11 @@ def command(
     """
     import json
 
-    from i2e_deploy.cli.common import console, read_program_of
+    from i2e_deploy.cli.common import console, read_model_of
     from i2e_deploy.runtime.replaying import replay as run_replay
 
-    program = decided(read_program_of(model, chip, options=read), readout_kind)
+    deployed = on_board(read_model_of(model, chip, options=read), board_file, semantics, [target])
+    program = decided(deployed.program, readout_kind)
     notes: Callable[[], tuple[str, ...]] = tuple
     if replay is not None:
         result = run_replay(replay, program)

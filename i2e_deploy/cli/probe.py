@@ -16,11 +16,16 @@ def command(
     out: Annotated[Path | None, typer.Option(help="Answers to write (.json), for --board-file.")] = None,
     target: Annotated[
         str,
-        typer.Option(help="board or board:NAME; without a board fake-board, or fake-board:SEED with drawn options."),
+        typer.Option(
+            help="board or board:NAME; without one fake-board, fake-board:SEED with drawn options, lava (Loihi 2)."
+        ),
     ] = "board",
     chip: Annotated[str, typer.Option(help="Name of the chip on the board, see `profiles`.")] = "speck2f",
     only: Annotated[list[str], typer.Option(help="Ask this question; again for each. Default: all.")] = [],  # noqa: B006
-    repeats: Annotated[int, typer.Option(min=1, max=1000, help="Times that each question is asked.")] = 10,
+    repeats: Annotated[
+        int | None,
+        typer.Option(min=3, max=1000, help="Times that each question is asked; default: the chip's own, 10 or 3."),
+    ] = None,
     list_them: Annotated[
         bool, typer.Option("--list", help="Show the questions and their alternatives, ask none.")
     ] = False,

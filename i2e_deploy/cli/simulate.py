@@ -11,6 +11,7 @@ from i2e_deploy.cli.boards import BoardFile, on_board, told
 from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP
 from i2e_deploy.cli.costs import COEFFICIENTS_HELP, print_costs
 from i2e_deploy.cli.deciding import ReadoutKind, decided
+from i2e_deploy.cli.eye import Eye, eyed, read_shown, refuse_float, shown_of
 from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, read_input, takes_recordings
 from i2e_deploy.errors import InputError
 
@@ -58,6 +59,7 @@ def command(
     power: Power = None,
     board_file: BoardFile = None,
     readout_kind: ReadoutKind = "",
+    eye: Eye = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     reading: Reading = NOTHING_SAID,
 ) -> None:
@@ -79,11 +81,11 @@ def command(
     from i2e_deploy.runtime.float_target import run_float
 
     _refuse(out, order, semantics, target, spread_of, power)
-    if board_file is not None and (semantics != "event" or target not in ("simulator", "reference")):
-        raise InputError(f"--board-file {board_file}: a board is simulated with --semantics event, and asks no target")
-    deployed = on_board(read_model_of(model, chip, input_shape, power, read), board_file)
-    given = read_input(inputs, deployed.program.input_shape, reading)
-    program = decided(deployed.program, readout_kind)
+    deployed = on_board(read_model_of(model, chip, input_shape, power, read), board_file, semantics, [target])
+    program = eyed(deployed.chip, decided(deployed.program, readout_kind), eye)
+    shown = shown_of(program)
+    refuse_float(shown, [target])
+    given = read_input(inputs, program.input_shape, reading) if shown is None else read_shown(inputs, shown)
     step_us = step_us or deployed.step_us or Injection().step_us
     injection = Injection(order, step_us)  # type: ignore[arg-type]  # it checks
     spread = costs = None
@@ -91,7 +93,7 @@ def command(
         if target == FLOAT:
             trace = run_float(deployed.network, program, program.in_steps(given, step_us))
         else:
-            trace = program.run_on(target, given, semantics, injection)
+            trace = (shown or program).run_on(target, given, semantics, injection)
         if spread_of:
             spread = require(program, VariesOpenPoints, "--bound").bound(given, injection)
         if target == "simulator":

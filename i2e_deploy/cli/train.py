@@ -1,4 +1,4 @@
-"""`i2e-deploy train`: a network on I2E digits, ready to deploy."""
+"""`i2e-deploy train`: a network on event frames, ready to deploy."""
 
 from __future__ import annotations
 
@@ -7,45 +7,108 @@ from typing import Annotated
 
 import typer
 
-#: Test samples on which the trained module's own forward is compared with what was read.
-COMPARED = 4
-
 
 def command(
+    data: Annotated[
+        Path | None,
+        typer.Argument(help="Folder tree or archive of pictures, shards, folder tree of recordings, or FRAMES.npz."),
+    ] = None,
     out: Annotated[
-        Path, typer.Option(help="Folder for the network and the checkpoint; an interrupted training there goes on.")
-    ],
+        Path, typer.Option(help="Folder for networks and checkpoints; an interrupted training there goes on.")
+    ] = Path("trained"),
+    chip: Annotated[
+        str | None, typer.Option(help="On whose integers every epoch is tested; default: the recipe's.")
+    ] = None,
     recipe: Annotated[
-        str, typer.Option(help="sinabs (for Speck), or with SLAYER for Loihi 2: conv, dense, recurrent, delays, ...")
-    ] = "sinabs",
+        str,
+        typer.Option(help="One of --list; of the digits also sinabs (default), conv, dense, recurrent, delays, ..."),
+    ] = "",
+    show: Annotated[bool, typer.Option("--list", help="Show the recipes, of --chip or of all chips, and end.")] = False,
+    network: Annotated[
+        str, typer.Option(help="FILE.py:FUNCTION that builds a network of your own. The file is run as a program.")
+    ] = "",
+    init: Annotated[
+        Path | None, typer.Option(help="Checkpoint whose weights are the start; other classes: a new last layer.")
+    ] = None,
+    freeze: Annotated[
+        list[str] | None, typer.Option(help="Parameters that stay as they are, by the beginning of their name; again.")
+    ] = None,
+    loss: Annotated[
+        str, typer.Option(help="cross_entropy, tet, membrane, or of values mse, mae; default: the recipe's.")
+    ] = "",
+    through: Annotated[
+        str, typer.Option(help="Forward on the chip's integers: timestep, event, chip, or the chip's name.")
+    ] = "",
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Passes over the training set; default: the recipe's.")
     ] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Samples a step, over all devices.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Peak of the schedule; default: the recipe's.")] = None,
+    clip: Annotated[float | None, typer.Option(help="Largest norm of the gradient; default: free.")] = None,
+    mixup: Annotated[float, typer.Option(min=0, help="Mix samples in pairs: parameter of the Beta distribution.")] = 0,
+    event_drop: Annotated[
+        float, typer.Option(min=0, max=1, help="Probability that a training sample loses events.")
+    ] = 0,
+    activity: Annotated[
+        float, typer.Option(min=0, help="Weight of activity beyond --spike-limit and --synop-limit.")
+    ] = 0,
+    spike_limit: Annotated[float, typer.Option(min=0, help="Spikes a neuron and step that are free.")] = 0,
+    synop_limit: Annotated[
+        float | None, typer.Option(help="Synaptic operations of a layer a step that are free.")
+    ] = None,
+    chip_samples: Annotated[
+        int, typer.Option(min=0, help="Test samples on the chip's integers after each epoch; 0: all.")
+    ] = 500,
+    devices: Annotated[str, typer.Option(help="auto, cpu, gpu, or several of one kind: cpu:2, gpu:4.")] = "auto",
+    precision: Annotated[str, typer.Option(help="float32, or bfloat16 for convolutions and products.")] = "float32",
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of split, weights, augmentation.")] = 0,
-    train_size: Annotated[int, typer.Option(min=50, max=4000, help="Training digits used.")] = 4000,
+    train_size: Annotated[int | None, typer.Option(min=1, help="At most so many training samples.")] = None,
+    test_size: Annotated[int | None, typer.Option(min=1, help="At most so many test samples.")] = None,
+    test_share: Annotated[float | None, typer.Option(help="Share that a drawn split keeps for testing.")] = None,
+    groups: Annotated[
+        str | None, typer.Option(help="Samples of one source stay together: regular expression, or CSV name,source.")
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(help="CSV name,label: classes in place of folders.")] = None,
+    values: Annotated[Path | None, typer.Option(help="CSV name,value[,value ...]: a regression.")] = None,
+    size: Annotated[int | None, typer.Option(min=1, help="Pixels a side of the input.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of a sample.")] = None,
+    step_us: Annotated[int | None, typer.Option(min=1, help="Length of a step, microseconds.")] = None,
+    ratio: Annotated[str | None, typer.Option(help="S_th0 of pictures.")] = None,
+    sensor: Annotated[str | None, typer.Option(help="Preset of a sensor for pictures, e.g. dvs128.")] = None,
+    moving_eye: Annotated[
+        bool, typer.Option("--moving-eye", help="With --sensor, the eye moves and does not jump.")
+    ] = False,
+    flip: Annotated[bool, typer.Option("--flip", help="Mirror half of the training samples.")] = False,
+    shift: Annotated[int, typer.Option(min=0, help="Move training samples by up to so many pixels.")] = 0,
+    restart: Annotated[bool, typer.Option("--restart", help="Begin anew where --out holds a training.")] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Curves for TensorBoard in the folder.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
 ) -> None:
-    """Train a spiking network on 5,000 digits as events.
+    """Train a spiking network on events, tested on a chip.
 
-    It writes network.safetensors, which `check` and `export` read.
+    DATA are pictures, which become events anew in each epoch, shards, recordings or frames; classes are the folders.
+    Without DATA: 5,000 handwritten digits. Every epoch reports accuracy in float and on the chip's integers. It writes
+    network.safetensors (last epoch) and network_best.safetensors, which `check` and `export` read, metrics.csv and
+    training.png. A file that --network names is run as a program, with your rights.
 
-    Example: i2e-deploy train --recipe conv --out trained
+    Example: i2e-deploy train photos/ --chip speck2f --out trained
     """
-    from dataclasses import asdict
+    from i2e_deploy.cli.train_job import TrainJob
 
-    from i2e_deploy.chips import write_model
-    from i2e_deploy.cli.common import console, print_json
-    from i2e_deploy.cli.training import train_and_show
-    from i2e_deploy.training.digit_data import digit_sets
-    from i2e_deploy.training.recipes import read_trained, recipe_of
+    if show:
+        from i2e_deploy.cli.recipes_list import print_recipes
 
-    chosen = recipe_of(recipe, seed, epochs)
-    out.mkdir(parents=True, exist_ok=True)
-    checkpoint, say = out / "checkpoint.safetensors", console(stderr=as_json)
-    train_set, test_set = digit_sets(seed, train_size)
-    results = [asdict(result) for result in train_and_show(chosen, train_set, test_set, say, checkpoint)]
-    network = out / "network.safetensors"
-    write_model(read_trained(chosen, test_set[0][:COMPARED]), network, {"recipe": recipe, "seed": str(seed)})
-    say.print(f"wrote {network}; next: i2e-deploy check {network} --chip {chosen.chip}")
-    if as_json:
-        print_json({"network": str(network), "checkpoint": str(checkpoint), "chip": chosen.chip, "epochs": results})
+        print_recipes(chip, as_json)
+        return
+    options = {
+        "most": train_size, "most_test": test_size, "test_share": test_share, "groups": groups, "labels": labels,
+        "values": values, "size": size, "steps": steps, "step_us": step_us, "ratio": ratio, "sensor": sensor,
+        "moving_eye": moving_eye or None, "flip": flip or None, "shift": shift or None,
+    }  # fmt: skip
+    TrainJob(
+        out=out, data=data, options=options, chip=chip, recipe=recipe, network=network, init=init,
+        freeze=tuple(freeze or ()), loss=loss, through=through, epochs=epochs, batch_size=batch_size,
+        learning_rate=learning_rate, clip=clip, mixup=mixup, event_drop=event_drop, activity=activity,
+        spike_limit=spike_limit, synop_limit=synop_limit, chip_samples=chip_samples, devices=devices,
+        precision=precision, seed=seed, restart=restart, tensorboard=tensorboard, as_json=as_json,
+    ).run()  # fmt: skip

@@ -11,25 +11,32 @@ from i2e_deploy.cli.common import progress_bar
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from i2e_deploy.training.digit_data import Set
-    from i2e_deploy.training.loop import EpochResult
+    from i2e_deploy.training.devices import Devices
     from i2e_deploy.training.recipes import Recipe
+    from i2e_deploy.training.results import EpochResult
+    from i2e_deploy.training.samples import TrainingData
 
 
-def train_and_show(
-    recipe: Recipe, train_set: Set, test_set: Set, say: Console, checkpoint: Path | None = None
+def fit_and_show(
+    recipe: Recipe,
+    data: TrainingData,
+    say: Console,
+    folder: Path | None = None,
+    devices: Devices | None = None,
+    restart: bool = False,
 ) -> Iterator[EpochResult]:
-    """Train the recipe's network in place; yields a result after each epoch, see `training.loop.train`."""
-    from i2e_deploy.training.loop import train
+    """Train the recipe's network in place; yields a result after each epoch, see `training.fit`."""
+    from i2e_deploy.training.batches import count
+    from i2e_deploy.training.devices import Devices
+    from i2e_deploy.training.loop import fit
+    from i2e_deploy.training.results import sentence
 
-    batches = -(-len(train_set[1]) // recipe.config.batch_size) * recipe.config.epochs
-    with progress_bar("training", batches) as advance:
-        for result in train(
-            recipe.network, recipe.spike_counts, train_set, test_set, recipe.config,
-            lambda done, loss: advance(done, f"loss {loss:.3f}"), checkpoint,
+    own, config = devices or Devices(), recipe.config
+    with progress_bar("training", count(len(data.train), config.batch_size) * config.epochs) as advance:
+        for result in fit(
+            recipe.network, data, config, folder, running=recipe.running, devices=own, restart=restart,
+            on_batch=lambda done, loss: advance(done, f"loss {loss:.3f}"),
         ):  # fmt: skip
-            say.print(
-                f"epoch {result.epoch:2d}: loss {result.loss:.3f}, training digits {100 * result.train_accuracy:.1f} % "
-                f"(deformed), test digits {100 * result.test_accuracy:.1f} %"
-            )
+            if own.rank == 0:
+                say.print(sentence(result))
             yield result

@@ -104,7 +104,13 @@ def kernel_table(kernels: Sequence[Saccade]) -> NDArray[np.int64]:
 
 
 def placement_tables(kernels: Sequence[Saccade]) -> list[NDArray[np.int64]]:
-    """For each kernel its placements as cells, int64 [n, 2]."""
+    """For each kernel its placements as cells, int64 [n, 2], not to be written to."""
+    return _placement_tables(tuple(kernels))
+
+
+@lru_cache(maxsize=16)
+def _placement_tables(kernels: tuple[Saccade, ...]) -> list[NDArray[np.int64]]:
+    """Made once: drawing for one image takes a twentieth of the time that making them does."""
     return [kernel_table(placements(kernel))[0] for kernel in kernels]
 
 

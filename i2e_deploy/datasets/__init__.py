@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from i2e_deploy.datasets.live_dataset import ImageDataset as ImageDataset
     from i2e_deploy.datasets.mnist5k import Digits as Digits
     from i2e_deploy.datasets.mnist5k import load_mnist5k as load_mnist5k
+    from i2e_deploy.datasets.overlap import Overlap as Overlap
+    from i2e_deploy.datasets.overlap import find_overlap as find_overlap
     from i2e_deploy.datasets.picture import Fit as Fit
     from i2e_deploy.datasets.picture import Resample as Resample
     from i2e_deploy.datasets.picture import Resize as Resize
@@ -42,6 +44,7 @@ else:
             "item": "decode_item encode_item",
             "live_dataset": "ImageDataset",
             "mnist5k": "Digits load_mnist5k",
+            "overlap": "Overlap find_overlap",
             "picture": "Fit Resample Resize decode_picture resize",
             "plan": "OnBroken Settings",
             "recording_gap": "compare_with_recordings",

@@ -81,6 +81,20 @@ def rows_of(table: Mapping[str, tuple[str, ...]], names: Sequence[str], path: Pa
     return found
 
 
+def classes_of(path: Path, names: Sequence[str]) -> dict[str, str]:
+    """The class that a table `name,label` gives each of the names.
+
+    Raises:
+        InputError: see `read_table` and `rows_of`; or a name without a class.
+    """
+    rows = rows_of(read_table(path, 1), names, path)
+    found = {name: label for name, (label,) in zip(names, rows, strict=True)}
+    without = [name for name, label in found.items() if not label]
+    if without:
+        raise FileFormatError(f"{path}: the class of {without[0]!r} is empty")
+    return found
+
+
 def values_of(table: Mapping[str, tuple[str, ...]], names: Sequence[str], path: Path) -> list[list[float]]:
     """The numbers that the table says of each of the names.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import warnings
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -18,6 +20,8 @@ from i2e_deploy.text import one_line
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "PPM", "GIF", "TIFF")
 #: Endings of file names that count as images.
 ENDINGS = (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".ppm", ".pgm", ".gif", ".tif", ".tiff")
+#: Endings of HEIF files, the pictures of phones; they count as images where the extra `heic` is installed.
+HEIF = (".heic", ".heif", ".hif")
 #: Endings of pictures that are not read: their number is said.
 UNREAD = (
     ".arw", ".avif", ".cr2", ".cr3", ".dng", ".eps", ".exr", ".heic", ".heif", ".hif", ".ico", ".j2k", ".jfif", ".jp2",
@@ -34,6 +38,12 @@ Fit = Literal["crop", "squash", "imagenet"]
 Resample = Literal["bicubic", "bilinear", "nearest"]
 FITS: tuple[Fit, ...] = get_args(Fit)
 RESAMPLES: tuple[Resample, ...] = get_args(Resample)
+
+
+@cache
+def endings() -> tuple[str, ...]:
+    """Endings of file names that count as images here."""
+    return (*ENDINGS, *HEIF) if find_spec("pi_heif") is not None else ENDINGS
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,7 @@ def decode_picture(data: bytes, resize: Resize, where: str = "image") -> NDArray
         # Pillow warns of pictures above its own limit and of odd metadata: the first is refused below.
         warnings.simplefilter("ignore")
         try:
-            picture = image_module.open(io.BytesIO(data), formats=FORMATS)
+            picture = image_module.open(io.BytesIO(data), formats=_formats(data))
             width, height = picture.size
             if width * height > MAX_PIXELS:
                 raise FileFormatError(f"{where}: {width} x {height} pixels, the limit is {MAX_PIXELS}")
@@ -105,7 +115,7 @@ def picture_size(data: bytes, where: str = "image") -> tuple[int, int]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            width, height = image_module.open(io.BytesIO(data), formats=FORMATS).size
+            width, height = image_module.open(io.BytesIO(data), formats=_formats(data)).size
         except Exception as error:  # as in `decode_picture`
             raise FileFormatError(f"{where}: is not a whole picture ({type(error).__name__})") from None
     return int(width), int(height)
@@ -133,6 +143,16 @@ def pillow() -> Any:
     except ImportError:
         raise MissingDependency("pillow", "reading image files", install_command("pillow")) from None
     return Image
+
+
+def _formats(data: bytes) -> tuple[str, ...]:
+    """Pillow's names of the formats that may be tried: HEIF alone where the bytes begin as one, and it is installed."""
+    if data[4:8] != b"ftyp" or find_spec("pi_heif") is None:
+        return FORMATS
+    import pi_heif
+
+    pi_heif.register_heif_opener()
+    return ("HEIF",)
 
 
 def _upright(picture: Any) -> Any:

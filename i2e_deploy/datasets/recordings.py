@@ -30,9 +30,10 @@ class RecordingFolder(Dataset[tuple[Tensor, int]]):
         read: a file to events; default `events.read_events`, by the ending of the name.
         suffixes: which files count.
         binary: 0 and 1 instead of counts, as I2E's own frames are.
+        classes: names by number, e.g. those of a card; default the folders, sorted.
 
     Raises:
-        InputError: no recordings there.
+        InputError: no recordings there, or a folder that `classes` does not name.
         FileFormatError: a broken one, when it is read.
     """
 
@@ -44,8 +45,9 @@ class RecordingFolder(Dataset[tuple[Tensor, int]]):
         read: Callable[[Path], Events] | None = None,
         suffixes: Sequence[str] = SUFFIXES,
         binary: bool = False,
+        classes: Sequence[str] | None = None,
     ) -> None:
-        self.classes, self.files = find_recordings(root, suffixes)
+        self.classes, self.files = find_recordings(root, suffixes, classes)
         self._spec, self._steps = _spec(sensor_size, binary), steps
         self._read = read or read_recording
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from i2e_deploy.datasets.executors import Executor, run_tasks
+from i2e_deploy.datasets.name_table import classes_of
 from i2e_deploy.datasets.plan import Plan, Settings, make_plan
 from i2e_deploy.datasets.shard import (
     PROGRESS,
@@ -55,6 +56,7 @@ def convert_dataset(
     workers: int = 1,
     address: str | None = None,
     progress: Callable[[Progress], None] | None = None,
+    labels: Path | None = None,
 ) -> dict[str, Any]:
     """Convert all images of `source` to Parquet shards in the folder `out`; go on where a killed run stopped.
 
@@ -70,6 +72,7 @@ def convert_dataset(
         workers: see `executors.run_tasks`.
         address: see `executors.run_tasks`.
         progress: called after each shard.
+        labels: CSV file `name,label` that gives the classes instead of folders.
 
     Returns:
         The manifest: plan, shards with rows, bytes and SHA-256, skipped images with reasons, and `left_out`, the
@@ -83,7 +86,7 @@ def convert_dataset(
     parquet_module("writing Parquet shards")
     folder, origin = Path(out), str(Path(source).resolve())
     images = open_source(origin)
-    plan = make_plan(images.names(), settings)
+    plan = make_plan(names := images.names(), settings, None if labels is None else classes_of(labels, names))
     folder.mkdir(parents=True, exist_ok=True)
     with _sole_writer(folder):
         how = executor, workers, address

@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from i2e_deploy.datasets.picture import ENDINGS, MAX_FILE_BYTES, UNREAD
+from i2e_deploy.datasets.picture import MAX_FILE_BYTES, UNREAD, endings
 from i2e_deploy.errors import FileFormatError, InputError, MissingDependency, UnsupportedError
 from i2e_deploy.requirements import install_command
 from i2e_deploy.text import one_line
@@ -76,7 +76,7 @@ def _open(path: str, _mtime: int, _size: int) -> ImageSource:
         return TarSource(place)
     if place.suffix in (".gz", ".tgz", ".bz2", ".xz", ".zst"):
         raise InputError(f"{path}: a compressed tar cannot be read out of order; unpack it to .tar first")
-    if place.suffix.lower() in ENDINGS:
+    if place.suffix.lower() in endings():
         return SingleSource(place)
     raise InputError(
         f"{path}: give a folder, .zip, .tar, .parquet or an image file; videos become event files (--out NAME.aedat4)"
@@ -303,13 +303,14 @@ def check_row_group(file: Any, group: int, path: Path) -> None:
 
 def _is_image(name: str) -> bool:
     base = name.rsplit("/", 1)[-1]
-    return base.lower().endswith(ENDINGS) and not base.startswith("._") and "__MACOSX/" not in name
+    return base.lower().endswith(endings()) and not base.startswith("._") and "__MACOSX/" not in name
 
 
 def _unread(names: Iterable[str]) -> dict[str, int]:
     """Number of pictures of each kind that is not read, by ending."""
-    endings = (os.path.splitext(name)[1].lower() for name in names if not name.rsplit("/", 1)[-1].startswith("._"))
-    return dict(sorted(Counter(ending for ending in endings if ending in UNREAD).items()))
+    found = (os.path.splitext(name)[1].lower() for name in names if not name.rsplit("/", 1)[-1].startswith("._"))
+    read = endings()
+    return dict(sorted(Counter(ending for ending in found if ending in UNREAD and ending not in read).items()))
 
 
 def _checked_names(names: Any, path: Path) -> list[str]:

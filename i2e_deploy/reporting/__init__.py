@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from i2e_deploy.reporting.html import write_report as write_report
     from i2e_deploy.reporting.junit import junit_xml as junit_xml
     from i2e_deploy.reporting.model_card import write_model_card as write_model_card
+    from i2e_deploy.reporting.placement_picture import placement_svg as placement_svg
 else:
     __getattr__, __dir__, __all__ = offer(
         __name__,
@@ -23,6 +24,7 @@ else:
             "gap_plot": "PlotKind save_gap_plot",
             "html": "write_report",
             "junit": "junit_xml",
+            "placement_picture": "placement_svg",
             "model_card": "write_model_card",
         },
     )

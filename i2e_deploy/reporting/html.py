@@ -17,6 +17,7 @@ from i2e_deploy.errors import FileFormatError, MissingDependency
 from i2e_deploy.files import replacing
 from i2e_deploy.reporting.diagram import network_diagram
 from i2e_deploy.reporting.evaluation import costs_context, page_environment
+from i2e_deploy.reporting.placement_picture import MANY, placed_layers, placement_svg
 from i2e_deploy.reporting.rightness import evaluated_cards, rightness
 from i2e_deploy.reporting.tables import kinds_of_memory, layers_of, placement_rows, rule_table
 from i2e_deploy.requirements import install_command
@@ -103,9 +104,19 @@ def _context(bundle: Bundle, costs: Mapping[str, Any] | None) -> dict[str, Any]:
         "layers": check["layers"],
         "notices": _notices(check["findings"], bundle.chip.rules),
         "placement": placement_rows(check["placement"]),
+        "many_cores": _many_cores(bundle, costs),
         "kinds": kinds_of_memory(slot["used"] for slot in check["placement"]),
         "program": bundle.program,
     }
+
+
+def _many_cores(bundle: Bundle, costs: Mapping[str, Any] | None) -> str:
+    """The picture of a placement on more cores than a table shows; empty where a table does."""
+    work = {name: row["synops"] for name, row in ((costs or {}).get("activity") or {}).items()}
+    layers = placed_layers(bundle.manifest["check"]["placement"], work)
+    if sum(layer.cores for layer in layers) <= MANY:
+        return ""
+    return placement_svg(layers, len(bundle.chip.profile.cores), "Placement on cores (estimate)")
 
 
 def _notices(findings: Sequence[Mapping[str, Any]], rules: Sequence[Rule]) -> list[tuple[str, str, str]]:
@@ -124,7 +135,7 @@ def _cards(
     manifest: Mapping[str, Any], evaluation: Mapping[str, Any], verified: Verification
 ) -> list[tuple[str, str, str]]:
     """Headline figures: (value, label, note)."""
-    used, cores = len(manifest["check"]["placement"]), ""
+    used, cores = sum(layer.cores for layer in placed_layers(manifest["check"]["placement"])), ""
     for finding in manifest["check"]["findings"]:
         if finding["rule"] == "cores":
             cores = f" of {finding['limit']}"

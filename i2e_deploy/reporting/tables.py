@@ -60,7 +60,9 @@ def placement_rows(placement: Sequence[Mapping[str, Any]]) -> list[PlacedRow]:
         for _, words in slots:
             for kind, used in words.items():
                 fullest[kind] = max(used, fullest.get(kind, used))
-        rows.append(PlacedRow(layer, f"{len(slots):,} cores, the fullest", fullest))
+        indices = [core for core, _ in slots]
+        cores = max(indices) - min(indices) + 1  # the first and the last of many equal ones stand for all
+        rows.append(PlacedRow(layer, f"{cores:,} cores, the fullest", fullest))
     return rows
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from i2e_deploy.runtime.replaying import session_windows as session_windows
     from i2e_deploy.runtime.scene import evaluate_scene as evaluate_scene
     from i2e_deploy.runtime.scene import is_scene as is_scene
+    from i2e_deploy.runtime.spread import Spread as Spread
 else:
     __getattr__, __dir__, __all__ = offer(
         __name__,
@@ -50,6 +51,7 @@ else:
             "eval_data": "Samples read_samples",
             "evaluation": "Evaluation TargetResult",
             "evaluator": "evaluate",
+            "spread": "Spread",
             "interval": "wilson",
             "live": "Live",
             "live_on_chip": "ChipLive chip_spec",

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from i2e_deploy.chips.abilities import TakesPictures
 from i2e_deploy.chips.base import Program
 from i2e_deploy.chips.deciding import Scores, scores_of
 from i2e_deploy.chips.options import Semantics
@@ -110,6 +111,8 @@ class Decider:
     """
 
     def __init__(self, program: Program, spec: LiveSpec) -> None:
+        if isinstance(program, TakesPictures):
+            raise InputError("a program with an eye takes pictures: give live events to the network without it")
         if tuple(spec.frame.shape) != tuple(program.input_shape):
             raise InputError(f"frames are {spec.frame.shape}, this program takes {tuple(program.input_shape)}")
         self._spec = spec

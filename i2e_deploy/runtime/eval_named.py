@@ -54,8 +54,8 @@ def read_named(
     source = open_kind(path, options)
     if source.input_shape != tuple(shape):
         raise InputError(f"{path} gives samples {list(source.input_shape)}, this program takes {list(shape)}")
-    labels = _labels(source.listing, card, path, tell)
-    chosen = _chosen(source.listing, labels, min(limit or MAX_SAMPLES, MAX_SAMPLES), tell)
+    labels = labels_of(source.listing, card, path, tell)
+    chosen = evenly_chosen(source.listing, labels, min(limit or MAX_SAMPLES, MAX_SAMPLES), tell)
     if (values := len(chosen) * source.steps * prod(shape)) > MAX_VALUES:
         raise InputError(
             f"{len(chosen)} samples of {source.steps} steps are {values} counts, at most {MAX_VALUES}: take fewer"
@@ -111,7 +111,7 @@ def _options(
         raise InputError(f"the preprocessing in the card cannot be used ({error}): {made}") from None
 
 
-def _labels(listing: Listing, card: Card | None, path: Path, tell: Callable[[str], None]) -> NDArray[np.int64]:
+def labels_of(listing: Listing, card: Card | None, path: Path, tell: Callable[[str], None]) -> NDArray[np.int64]:
     """The number of every sample's class as the network has it.
 
     Raises:
@@ -137,7 +137,9 @@ def _labels(listing: Listing, card: Card | None, path: Path, tell: Callable[[str
     return table[listing.labels]
 
 
-def _chosen(listing: Listing, labels: NDArray[np.int64], most: int, tell: Callable[[str], None]) -> NDArray[np.int64]:
+def evenly_chosen(
+    listing: Listing, labels: NDArray[np.int64], most: int, tell: Callable[[str], None]
+) -> NDArray[np.int64]:
     """Numbers of the samples: the test part where folders name parts; the first of each class, the second, ..."""
     numbers = np.arange(len(listing.names))
     there = set(listing.splits)

@@ -6,35 +6,28 @@ recorded live session) it gives agreement and stability.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import combinations
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.chips.base import SIMULATORS, SPREAD, Program
+from i2e_deploy.chips.base import SPREAD, Program
 from i2e_deploy.chips.integers import AnyNetwork
-from i2e_deploy.chips.options import FLOAT, Injection, Semantics, Target
-from i2e_deploy.chips.trace import Integers, Power, States, Trace
+from i2e_deploy.chips.options import Injection, Semantics, Target
+from i2e_deploy.chips.trace import Integers, Power, Trace
 from i2e_deploy.chips.values import Values
 from i2e_deploy.events.array import Events
-from i2e_deploy.runtime.agreement import Agreement, Parting, first_divergence, partings
-from i2e_deploy.runtime.asked import (
-    check_asked,
-    check_chain,
-    check_labels,
-    check_recordings,
-    check_values,
-    refuse_silence,
-)
+from i2e_deploy.runtime.agreement import Agreement, Parting, partings
+from i2e_deploy.runtime.asked import check_asked, check_chain, check_recordings, check_values, refuse_silence
 from i2e_deploy.runtime.comparison import Difference
 from i2e_deploy.runtime.evaluation import OWN_ORDER, Evaluation, TargetResult
-from i2e_deploy.runtime.float_target import run_float
+from i2e_deploy.runtime.gathering import Part, Task, divergence, gather, keep
 from i2e_deploy.runtime.regression import errors_of
+from i2e_deploy.runtime.spread import Spread, spread_over
 
 
 def evaluate(
@@ -49,6 +42,7 @@ def evaluate(
     network: AnyNetwork | None = None,
     recordings: Sequence[Events] = (),
     chain: bool = False,
+    spread: Spread | None = None,
     values: Values | None = None,
 ) -> Evaluation:
     """Run every sample on every target, batch by batch, each from a fresh state, or from where the last one ended.
@@ -67,13 +61,14 @@ def evaluate(
             its own they run in place of the frames, in their own order and at their own times, one by one (but for
             `float`). A step of theirs is as long as their last event and T of `frames` make it.
         chain: samples run one after the other and keep the states, as on a board that nobody resets.
+        spread: over processes or machines, which changes nothing but the times; None: here.
         values: what the outputs of a regression mean; None: they are classes.
 
     Raises:
         InputError: no samples, labels that do not fit, a target named twice, or with labels an output that is silent on
             every sample where spikes decide (`Program.deciding`).
-        UnsupportedError: a target that the program does not have, or that resets its states with `chain`; or `float`
-            without a float network.
+        UnsupportedError: a target that the program does not have, or that resets its states with `chain`; `float`
+            without a float network; or with `spread` a target that is not a simulation, or `chain`.
         MissingDependency: the software of a target is not installed.
     """
     check_asked(frames, labels, targets)
@@ -81,117 +76,43 @@ def evaluate(
     if chain:
         check_chain(targets)
         batch_size = 1
-    kept: dict[str, States | None] = dict.fromkeys(targets)
-    if "simulator" in targets:
-        program.run_on("simulator", frames[:1], semantics)  # compiled before the first batch is timed
-    if FLOAT in targets:
-        run_float(network, program, frames[:1])  # torch is imported before, likewise
     timed = bool(recordings) and semantics != "timestep"
     if timed:
         check_recordings(recordings, frames)
         batch_size = 1
-    parts: dict[str, list[_Part]] = {name: [] for name in targets}
-    divergences: dict[tuple[str, str], Difference] = {}
-    apart: dict[tuple[str, str], dict[str, Parting]] = {}
-    for start in range(0, len(frames), batch_size):
-        batch = frames[start : start + batch_size]
-        traces: dict[str, Trace] = {}
-        for name in targets:
-            began = time.perf_counter()
-            given = recordings[start] if timed and name != FLOAT else batch
-            step = _own_step(injection, given, frames.shape[1])
-            if chain:
-                trace = program.simulate(given, semantics, SIMULATORS[name], step, kept[name])
-                kept[name] = trace.states
-            else:
-                trace = _run(program, network, name, given, semantics, step)
-            traces[name] = trace
-            seconds = time.perf_counter() - began
-            check_labels(labels, trace, values)
-            parts[name].append(_keep(trace, seconds, values))
-        for pair in combinations(targets, 2):
-            found = None if pair in divergences else _divergence(program, traces, pair)
-            if found is not None:
-                divergences[pair] = replace(found, sample=found.sample + start)
-            layers = partings(program.layer_names, traces[pair[0]], traces[pair[1]])
-            so_far = apart.get(pair, {})
-            apart[pair] = {n: parting + so_far[n] if n in so_far else parting for n, parting in layers.items()}
-        if progress is not None:
-            progress(min(start + batch_size, len(frames)), len(frames))
-    results = tuple(_join(name, parts[name], labels) for name in targets)
+    task = Task(program, frames, labels, tuple(targets), semantics, batch_size, injection, network,
+                tuple(recordings) if timed else (), chain, values)  # fmt: skip
+    gathered = gather(task, progress) if spread is None else spread_over(task, spread, progress)
+    results = tuple(_join(name, gathered.parts[name], labels) for name in targets)
     for result in results if labels is not None else ():
         refuse_silence(result, program)
     sample_seconds = frames.shape[1] * injection.step_us * 1e-6
     order = "" if semantics == "timestep" else OWN_ORDER if timed else f"{injection.order}, in the steps of frames"
-    pairs = _pairs(results, divergences, apart)
+    pairs = _pairs(results, gathered.divergences, gathered.apart)
     return Evaluation(results, pairs, len(frames), semantics, sample_seconds, order=order, chained=chain)
 
 
-def _run(
-    program: Program, network: AnyNetwork | None, target: Target, given: Integers | Events, semantics: Semantics,
-    injection: Injection,
-) -> Trace:  # fmt: skip
-    if target == FLOAT:
-        return run_float(network, program, cast("Integers", given))
-    return program.run_on(target, given, semantics, injection)
-
-
-def _own_step(injection: Injection, given: Integers | Events, steps: int) -> Injection:
-    """Frames as they are asked for; a recording in `steps` steps of its own duration."""
-    if given.dtype.names is None:
-        return injection
-    return replace(injection, step_us=int(cast("Events", given)["t"][-1]) // steps + 1)
-
-
 def evaluate_traces(
-    program: Program, traces: Mapping[str, Trace], seconds: Mapping[str, float], sample_seconds: float
-) -> Evaluation:
-    """The same as `evaluate` of traces in `event` semantics that are there already, without labels.
+    program: Program, traces: Mapping[str, Trace], seconds: Mapping[str, float], sample_seconds: float,
+    semantics: Semantics = "event",
+) -> Evaluation:  # fmt: skip
+    """The same as `evaluate` of traces that are there already, without labels.
 
     Args:
         traces: by target, with the same samples.
         seconds: wall time of each run.
         sample_seconds: time that a sample's input takes.
     """
-    results = tuple(_join(name, [_keep(trace, seconds[name])], None) for name, trace in traces.items())
-    found = {pair: _divergence(program, traces, pair) for pair in combinations(traces, 2)}
+    results = tuple(_join(name, [keep(trace, seconds[name])], None) for name, trace in traces.items())
+    found = {pair: divergence(program, traces, pair) for pair in combinations(traces, 2)}
     apart = {(a, b): partings(program.layer_names, traces[a], traces[b]) for a, b in found}
     agreements = _pairs(
         results, {pair: difference for pair, difference in found.items() if difference is not None}, apart
     )
-    return Evaluation(results, agreements, results[0].samples, "event", sample_seconds)
+    return Evaluation(results, agreements, results[0].samples, semantics, sample_seconds)
 
 
-@dataclass(frozen=True, eq=False)
-class _Part:
-    """What is kept of one batch on one target."""
-
-    decisions: NDArray[np.int64]
-    classes: int
-    seconds: float
-    activity: dict[str, dict[str, int]]
-    unseen: tuple[str, ...]
-    power: Power | None
-    incidents: Mapping[str, int]
-    ties: int
-    silent: int
-    quiet: tuple[str, ...]
-    values: NDArray[np.float64] | None
-
-
-def _keep(trace: Trace, seconds: float, values: Values | None = None) -> _Part:
-    unseen, classes = tuple(trace.unseen.values()), trace.scores().shape[-1]
-    return _Part(
-        trace.decisions(), classes, seconds, trace.activity(), unseen, trace.power, trace.incidents, trace.ties(),
-        trace.silent(), trace.quiet_layers(), None if values is None else values.of(trace.scores()),
-    )  # fmt: skip
-
-
-def _divergence(program: Program, traces: Mapping[str, Trace], pair: tuple[str, str]) -> Difference | None:
-    return first_divergence(program.layer_names, traces[pair[0]], traces[pair[1]])
-
-
-def _join(name: str, parts: Sequence[_Part], labels: NDArray[Any] | None) -> TargetResult:
+def _join(name: str, parts: Sequence[Part], labels: NDArray[Any] | None) -> TargetResult:
     found = [part.values for part in parts if part.values is not None]
     values = np.concatenate(found) if found else None
     activity: dict[str, dict[str, int]] = {}

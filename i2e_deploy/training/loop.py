@@ -1,148 +1,300 @@
-"""Backpropagation through time on I2E frames of pictures: one loop for every kind of network."""
+"""The trainer: any network, any data, in floats or through a chip's integers, on one device or many."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from fractions import Fraction
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from i2e_deploy.conversion import I2E
-from i2e_deploy.training.augment import Deformation, deform
-from i2e_deploy.training.checkpoint import Progress, resume, save_checkpoint
+from i2e_deploy.chips import Chip, Injection, Program, get, write_model
+from i2e_deploy.errors import InputError
+from i2e_deploy.text import record_repr
+from i2e_deploy.training import batches, checkpoint, judging, optimising
+from i2e_deploy.training.activity import watched
+from i2e_deploy.training.config import FitConfig
+from i2e_deploy.training.devices import Devices
+from i2e_deploy.training.frameworks import running_of
+from i2e_deploy.training.metrics import class_sums, figures, is_better, value_sums
+from i2e_deploy.training.results import EpochResult, best_of, result_of, write_csv
+from i2e_deploy.training.running import Running
+from i2e_deploy.training.samples import TrainingData
+from i2e_deploy.training.through import Through, check_through, semantics_of
 
-#: A network and float frames [B, T, C, H, W] to what its outputs sum to over the steps: float [B, classes].
-SpikeCounts = Callable[[nn.Module, Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class TrainConfig:
-    """How to train.
-
-    Args:
-        epochs: passes over the training set.
-        batch_size: pictures a step.
-        learning_rate: the peak of the one-cycle schedule.
-        feedback_rate: learning rate of recurrent weights as a share of the others'. Adam's steps are as large, and
-            their effect adds up over time: at 1 the recurrent digits network ends at 53 % instead of above 90 %.
-        weight_decay: of AdamW.
-        label_smoothing: share of the target spread over all classes.
-        logit_scale: the summed output spikes are multiplied by it before the softmax.
-        ratio: S_th0 of the conversion.
-        deformation: of the training pictures.
-        seed: everything random is drawn from it.
-    """
-
-    epochs: int = 12
-    batch_size: int = 50
-    learning_rate: float = 1e-2
-    feedback_rate: float = 0.02
-    weight_decay: float = 0.02
-    label_smoothing: float = 0.05
-    logit_scale: float = 0.25
-    ratio: Fraction = Fraction(1, 10)
-    deformation: Deformation = field(default_factory=Deformation)
-    seed: int = 0
+#: Files of a training in its folder: where it goes on, the weights of the best epoch, the last and the best network as
+#: the chip takes it, and a line an epoch.
+CHECKPOINT, BEST = "checkpoint.safetensors", "best.safetensors"
+NETWORK, BEST_NETWORK, METRICS = "network.safetensors", "network_best.safetensors", "metrics.csv"
+FILES = (CHECKPOINT, BEST, NETWORK, BEST_NETWORK, METRICS)
+#: Test samples on which the trained module's own forward is compared with what was read, at the start.
+COMPARED = 4
+OnBatch = Callable[[int, float], None]
 
 
-@dataclass(frozen=True)
-class EpochResult:
-    """After an epoch: mean training loss, and accuracies from 0 to 1 (training pictures are deformed)."""
-
-    epoch: int
-    loss: float
-    train_accuracy: float
-    test_accuracy: float
-
-
-def train(
+def fit(
     network: nn.Module,
-    spike_counts: SpikeCounts,
-    train_set: tuple[NDArray[np.uint8], NDArray[np.int64]],
-    test_set: tuple[NDArray[np.uint8], NDArray[np.int64]],
-    config: TrainConfig,
-    on_batch: Callable[[int, float], None] | None = None,
-    checkpoint: Path | None = None,
+    data: TrainingData,
+    config: FitConfig | None = None,
+    folder: Path | None = None,
+    *,
+    running: Running | None = None,
+    devices: Devices | None = None,
+    restart: bool = False,
+    on_batch: OnBatch | None = None,
 ) -> Iterator[EpochResult]:
     """Train `network` in place and yield a result after each epoch.
 
+    A network that the chip cannot take is refused before the first batch. With a folder, a training that was killed at
+    any moment goes on after its last whole epoch and gives the same bits as one that never was; the epochs that it has
+    done are not yielded again (`checkpoint.read_history`).
+
     Args:
-        network: whatever `spike_counts` runs.
-        spike_counts: of `training.bptt` (Sinabs) or `training.slayer`.
-        train_set: pictures uint8 [N, H, W] and labels [N]; converted anew in each epoch with random
-            placements of the saccades.
-        test_set: frames uint8 [M, T, 2, H, W] and labels [M].
-        on_batch: called with (batches done in all, loss).
-        checkpoint: a file, replaced whole after each epoch. Where it exists, training goes on from it and gives the
-            same bits as one that was never interrupted; the epochs it has done are not yielded again.
+        network: neurons of Sinabs, SLAYER, snnTorch or SpikingJelly; or whatever `running` runs.
+        data: what it learns from.
+        config: how; None: `FitConfig()`.
+        folder: for `checkpoint.safetensors`, `best.safetensors` (weights), `metrics.csv`, and with a chip
+            `network.safetensors` and `network_best.safetensors`; each is replaced whole after an epoch. None: nothing
+            is kept.
+        running: how the network is run and read; None: by its framework, see `running_of`.
+        devices: see `devices.open_devices`; None: a CPU. All processes yield the same results.
+        restart: begin anew where the folder holds a training.
+        on_batch: called with (batches done in all, loss), after the step.
 
     Raises:
-        InputError: the checkpoint is of another network or configuration, or no checkpoint.
+        InputError: the folder holds another training, settings that do not fit the data, or a semantics that the chip
+            does not have.
+        UnsupportedError: the chip has no counterpart for the network.
     """
-    images, labels = (torch.from_numpy(array) for array in train_set)
-    generator = torch.Generator().manual_seed(config.seed)
-    convert = I2E(config.ratio, generator=generator).train()
-    batches = -(-len(images) // config.batch_size)
-    groups = parameter_groups(network, config)
-    optimiser = torch.optim.AdamW(groups, config.learning_rate, weight_decay=config.weight_decay)
-    steps = config.epochs * batches
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, [group["lr"] for group in groups],
-        steps + (steps == 4),  # with 4 its rise ends at step 0: a division by zero
-        pct_start=0.25, cycle_momentum=False,
-        div_factor=10, final_div_factor=100,
-    )  # fmt: skip
-    progress = Progress(network, optimiser, schedule, generator, f"{config}, {len(images)} pictures")
-    done = resume(progress, checkpoint) if checkpoint is not None and checkpoint.exists() else 0
-    for epoch in range(done, config.epochs):
-        network.train()
-        loss_sum, right = 0.0, 0
-        order = torch.randperm(len(images), generator=generator)
-        for i, chosen in enumerate(torch.split(order, config.batch_size)):
-            frames = convert(deform(images[chosen], config.deformation, generator)[:, None])
-            counts = spike_counts(network, frames)
-            loss = F.cross_entropy(counts * config.logit_scale, labels[chosen], label_smoothing=config.label_smoothing)
-            optimiser.zero_grad()
+    chosen = config or FitConfig()
+    job = _Job(network, running or running_of(network), data, chosen, folder, devices or Devices())
+    job.check()
+    for epoch in range(job.start(restart), chosen.epochs):
+        yield job.epoch(epoch, on_batch)
+
+
+@dataclass(eq=False)
+class _Job:
+    """One training: what does not change, and the results so far."""
+
+    network: nn.Module
+    running: Running
+    data: TrainingData
+    config: FitConfig
+    folder: Path | None
+    devices: Devices
+    results: list[EpochResult] = field(default_factory=list)
+    chip: Chip | None = None
+    semantics: str = ""
+    through: Through | None = None
+    outputs: int = 0
+
+    __repr__ = record_repr
+
+    def __post_init__(self) -> None:
+        self.network.to(self.devices.device)
+        self.frozen = optimising.freeze(self.network, self.config.optimising.freeze)
+        self.optimiser = optimising.make_optimiser(self.network, self.config.optimising)
+        self.per_epoch = batches.count(len(self.data.train), self.config.batch_size)
+        plain = Injection(self.config.order)
+        timed = plain if self.data.step_us is None else replace(plain, step_us=self.data.step_us)
+        self.entering = judging.Entering(timed, own_steps=self.data.preprocessing.get("cut") == "whole")
+
+    def check(self) -> None:
+        """Find what would stop the training later."""
+        if self.config.loss.regression != (not self.data.classes):
+            wanted = "values" if self.config.loss.regression else "classes"
+            have = f"{len(self.data.classes)} classes" if self.data.classes else "values"
+            raise InputError(
+                f"loss {self.config.loss.kind} learns {wanted}, and the data have {have}: choose another loss"
+            )
+        self.outputs = self._check_outputs()
+        if not self.config.chip:
+            return
+        self.chip = get(self.config.chip)
+        example = self.data.test.batch(judging.evenly(self.data.test, COMPARED), None).frames
+        program = self._program(example)
+        asked = self.config.through or self.config.semantics
+        self.semantics = semantics_of(self.chip, program, self.config.semantics or asked)
+        if self.config.through:
+            check_through(self.network, self.running, program)
+            inside = semantics_of(self.chip, program, self.config.through)
+            self.through = Through(self.chip, inside, self.running, self.entering)
+
+    @torch.no_grad()
+    def _check_outputs(self) -> int:
+        """How many there are; InputError unless there is one a class, or a value."""
+        batch = self.data.train.batch(judging.evenly(self.data.train, 1), None)
+        frames = torch.from_numpy(batch.frames).to(self.devices.device)
+        outputs = judging.run(self.network, self.running, self.config.loss, frames).shape[-1]
+        wanted = len(self.data.classes) or batch.targets.shape[-1]
+        if outputs != wanted:
+            what = "classes" if self.data.classes else "values a sample"
+            raise InputError(f"the network has {outputs} outputs and the data {wanted} {what}: build it with as many")
+        return int(outputs)
+
+    def _program(self, example: Any = None) -> Program:
+        assert self.chip is not None
+        self.network.cpu()
+        found = self.chip.lower(self.running.read(self.network, self.data.input_shape, example, self.chip))
+        self.network.to(self.devices.device)
+        return judging.deciding(found, self.running, self.config.loss, self.outputs)
+
+    def start(self, restart: bool) -> int:
+        """Go on from what the folder holds; the number of epochs done."""
+        if self.folder is None:
+            return 0
+        path = self.folder / CHECKPOINT
+        if self.devices.rank == 0:
+            for name in FILES:  # what a killed process was writing
+                for left in self.folder.glob(f".{name}.*.tmp"):
+                    left.unlink(missing_ok=True)
+        if restart and self.devices.rank == 0:
+            for name in FILES:
+                (self.folder / name).unlink(missing_ok=True)
+        self.devices.wait()
+        if path.exists():
+            self.results = [result_of(row) for row in checkpoint.resume(self.progress(), path)]
+            self._write_metrics()
+        return len(self.results)
+
+    def progress(self) -> checkpoint.Progress:
+        """What a checkpoint holds."""
+        data = self.data
+        about = {
+            "data.train": len(data.train), "data.test": len(data.test), "data.classes": list(data.classes),
+            "data.input_shape": list(data.input_shape), "data.steps": data.steps,
+            "network": type(self.network).__name__,
+        }  # fmt: skip
+        return checkpoint.Progress(self.network, self.optimiser, {**self.config.flat(), **about})
+
+    def epoch(self, number: int, on_batch: OnBatch | None) -> EpochResult:
+        """Train and test once, from epoch 0 on, and keep what came of it."""
+        began = time.perf_counter()
+        with torch.random.fork_rng(devices=[]):  # dropout, and whatever else a module draws
+            torch.manual_seed(batches.draw_of(self.config.seed, number) + self.devices.rank)
+            loss, train, rate = self._train(number, on_batch)
+        trained = time.perf_counter() - began
+        self.devices.average_statistics(self.network)
+        test, chip = self._judge()
+        best = best_of(self.results)
+        better = is_better(chip or test, None if best is None else best.judged)
+        speed = len(self.data.train) / trained
+        result = EpochResult(
+            number + 1, loss, train, test, chip, better, rate, time.perf_counter() - began, speed
+        )  # fmt: skip
+        self.results.append(result)
+        self._keep(result)
+        return result
+
+    def _train(self, epoch: int, on_batch: OnBatch | None) -> tuple[float, dict[str, float], float]:
+        """Mean loss, figures of the training samples, and the last learning rate."""
+        self.network.train()
+        for module in self.frozen:
+            module.eval()
+        config, rank = self.config, self.devices.rank
+        lost, sums, rate = torch.zeros(1, dtype=torch.float64), [], 0.0
+        own = batches.parts(
+            self.data.train, config.batch_size, config.seed, epoch, config.mixing, rank, self.devices.ranks
+        )
+        for part in own:
+            outputs, loss, targets = self.forward(part)
+            self.optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            schedule.step()
+            self.devices.add_gradients(self.network)
+            now = epoch * self.per_epoch + part.number
+            steps = self.per_epoch * config.epochs
+            rate = optimising.step(self.network, self.optimiser, config.optimising, now, steps)
             loss_now = float(loss.detach())
-            loss_sum += loss_now * len(chosen)
-            right += int((counts.argmax(1) == labels[chosen]).sum())
+            lost += loss_now * part.whole
+            kept = torch.from_numpy(part.weights) > 0
+            sums.append(self._sums(outputs.detach().cpu()[kept], targets.cpu()[kept]))
             if on_batch is not None:
-                on_batch(epoch * batches + i + 1, loss_now)
-        if checkpoint is not None:
-            save_checkpoint(progress, epoch + 1, checkpoint)
-        accuracy = accuracy_of(network, spike_counts, *test_set)
-        yield EpochResult(epoch + 1, loss_sum / len(images), right / len(images), accuracy)
+                on_batch(now + 1, loss_now)
+        total = self.devices.total(torch.stack(sums).sum(0))
+        return float(self.devices.total(lost)) / len(self.data.train), figures(total), rate
+
+    def forward(self, part: batches.Part) -> tuple[Tensor, Tensor, Tensor]:
+        """Outputs [B, T, N], this device's part of the batch's mean loss, and targets."""
+        device, config, mixed = self.devices.device, self.config, part.mixed
+        frames = torch.from_numpy(mixed.batch.frames).to(device).float()
+        targets = torch.from_numpy(mixed.batch.targets).to(device)
+        weights = torch.from_numpy(part.weights).to(device) / part.whole
+        trace = None if self.through is None else self.through.trace(self.network, mixed.batch)
+        watching = watched(self.network, self.running, frames.shape[1], len(frames)) if config.loss.activity else None
+        with watching or nullcontext() as activity, self.devices.precise(config.precision):
+            if self.through is None or trace is None:
+                outputs = judging.run(self.network, self.running, config.loss, frames)
+            else:
+                outputs = self.through.outputs(self.network, mixed.batch, trace, frames)
+        outputs = outputs.float()
+        each = config.loss.of_samples(outputs, targets)
+        if mixed.share is not None:
+            share = torch.from_numpy(mixed.share).to(device)
+            others = torch.from_numpy(mixed.others).to(device)
+            each = share * each + (1 - share) * config.loss.of_samples(outputs, others)
+        loss = (each * weights).sum()
+        if activity is not None:
+            loss = loss + weights.sum() * config.loss.of_activity(activity.spikes, activity.synops)
+        return outputs, loss, targets
+
+    def _sums(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        predicted = self.config.loss.predicted(outputs, targets.shape[1] if targets.ndim == 3 else None)
+        if self.config.loss.regression:
+            return value_sums(predicted, targets)
+        return class_sums(predicted.argmax(1), targets)
+
+    def _judge(self) -> tuple[dict[str, float], dict[str, float]]:
+        """Figures of the test samples in float, and of some of them on the chip; each process does its share."""
+        devices, test, loss = self.devices, self.data.test, self.config.loss
+        numbers = judging.evenly(test, 0)[devices.rank :: devices.ranks]
+        own = judging.in_float(self.network, self.running, loss, test, numbers, devices.device)
+        found = figures(devices.total(own.sums))
+        if self.chip is None:
+            return found, {}
+        some = judging.evenly(test, self.config.chip_samples)[devices.rank :: devices.ranks]
+        program = self._program()
+        judged = judging.on_chip(
+            self.network, self.running, loss, test, some, program, self.semantics, self.entering
+        )  # fmt: skip
+        return found, figures(devices.total(judged.sums))
+
+    def _keep(self, result: EpochResult) -> None:
+        """Write the files; a training that is killed before the checkpoint stands does the epoch again."""
+        if self.folder is not None and self.devices.rank == 0:
+            notes = {name: str(value) for name, value in result.row().items() if "second" not in name}
+            notes["seed"] = str(self.config.seed)
+            if self.chip is not None:
+                self.network.cpu()
+                read = self.running.read(self.network, self.data.input_shape, None, self.chip)
+                self.network.to(self.devices.device)
+                for name in (NETWORK, BEST_NETWORK)[: 1 + result.best]:
+                    write_model(read, self.folder / name, notes, self.data.card)
+            if result.best:
+                checkpoint.save_weights(self.network, self.folder / BEST, notes)
+            rows = [each.row() for each in self.results]
+            checkpoint.save_checkpoint(self.progress(), rows, self.folder / CHECKPOINT)
+            self._write_metrics()
+        self.devices.wait()
+
+    def _write_metrics(self) -> None:
+        if self.folder is not None and self.devices.rank == 0:
+            write_csv(self.folder / METRICS, self.results)
 
 
-@torch.no_grad()
-def accuracy_of(
-    network: nn.Module, spike_counts: SpikeCounts, frames: NDArray[np.uint8], labels: NDArray[np.int64],
-    batch_size: int = 100,
-) -> float:  # fmt: skip
-    """Share of samples whose most active output is the label (the lowest on a tie), 0 to 1; in evaluation mode."""
-    network.eval()
-    right = 0
-    for first in range(0, len(frames), batch_size):
-        part = slice(first, first + batch_size)
-        decisions = spike_counts(network, torch.from_numpy(frames[part])).argmax(1).numpy()
-        right += int((decisions == labels[part]).sum())
-    return right / len(frames)
+def on_all(network: nn.Module, running: Running, data: TrainingData, config: FitConfig) -> judging.Judgement:
+    """A trained network on all test samples, on the integers of the chip that `config` names.
 
-
-def parameter_groups(network: nn.Module, config: TrainConfig) -> list[dict[str, Any]]:
-    """Parameters and their peak learning rates for the optimiser, recurrent weights (SLAYER's) apart."""
-    named = list(network.named_parameters())
-    feedback = [parameter for name, parameter in named if "recurrent_synapse" in name]
-    others = [parameter for name, parameter in named if "recurrent_synapse" not in name]
-    groups: list[dict[str, Any]] = [{"params": others, "lr": config.learning_rate}]
-    return [*groups, {"params": feedback, "lr": config.learning_rate * config.feedback_rate}] if feedback else groups
+    Raises:
+        InputError, UnsupportedError: see `fit`.
+    """
+    job = _Job(network, running, data, config, None, Devices())
+    job.check()
+    everything = judging.evenly(data.test, 0)
+    return judging.on_chip(
+        network, running, config.loss, data.test, everything, job._program(), job.semantics, job.entering
+    )

@@ -1,21 +1,22 @@
-"""What can be trained by name: a network, how it is run, and how it is trained."""
+"""What can be trained by name: a network, how it is run, and how it is trained; for digits, and for any data."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
 from i2e_deploy.chips import AnyNetwork, get
-from i2e_deploy.chips.abilities import TakesIntegers, require
 from i2e_deploy.errors import InputError
 from i2e_deploy.text import record_repr
-from i2e_deploy.training.digit_data import SIZE
-from i2e_deploy.training.loop import SpikeCounts, TrainConfig
+from i2e_deploy.training.config import FitConfig
+from i2e_deploy.training.digit_data import SIZE, STEPS
+from i2e_deploy.training.frameworks import running_of
+from i2e_deploy.training.running import Running
+from i2e_deploy.training.samples import TrainingData
+from i2e_deploy.training.sized import sized_network
 
 #: The chips that the recipes are shaped for, by name.
 SINABS_CHIP, SLAYER_CHIP = "speck2f", "loihi2"
@@ -23,13 +24,12 @@ SINABS_CHIP, SLAYER_CHIP = "speck2f", "loihi2"
 
 @dataclass(frozen=True, eq=False)
 class Recipe:
-    """An untrained network, how to train it, the chip it is for, and how it is read once it is trained."""
+    """An untrained network, how it runs, how to train it, and the chip that it is for."""
 
     network: nn.Module
-    spike_counts: SpikeCounts
-    config: TrainConfig
+    running: Running
+    config: FitConfig
     chip: str
-    read: Callable[[nn.Module, tuple[int, ...], Any], AnyNetwork]
 
     __repr__ = record_repr
 
@@ -44,22 +44,41 @@ def recipe_of(name: str, seed: int, epochs: int | None = None) -> Recipe:
     from i2e_deploy.training import slayer, slayer_networks
 
     if name == "sinabs":
-        from i2e_deploy.network import from_sinabs
-        from i2e_deploy.training import bptt
+        from i2e_deploy.training.bptt import SINABS
         from i2e_deploy.training.digits import build_digit_network
 
-        network = build_digit_network(slayer_networks.STEPS, torch.Generator().manual_seed(seed))
-        # Training starts each batch from zero: what the last one left in the module is no start.
-        start_at_zero = partial(from_sinabs, states="zero")
-        found = Recipe(network, bptt.spike_counts, TrainConfig(), SINABS_CHIP, start_at_zero)
+        network = build_digit_network(STEPS, torch.Generator().manual_seed(seed))
+        found = Recipe(network, SINABS, FitConfig(chip=SINABS_CHIP), SINABS_CHIP)
     elif name in slayer_networks.RECIPES:
         build, config = slayer_networks.RECIPES[name]
         trained = slayer_networks.build_slayer(replace(build, seed=seed))
-        read = require(get(SLAYER_CHIP), TakesIntegers, name).from_module
-        found = Recipe(trained, slayer.spike_counts, config, SLAYER_CHIP, read)
+        found = Recipe(trained, slayer.SLAYER, replace(config, chip=SLAYER_CHIP), SLAYER_CHIP)
     else:
         raise InputError(f"recipe {name!r}: choose one of sinabs, {', '.join(slayer_networks.RECIPES)}")
     return replace(found, config=replace(found.config, seed=seed, epochs=epochs or found.config.epochs))
+
+
+def sized_recipe(chip: str, name: str, data: TrainingData, seed: int) -> Recipe:
+    """A recipe of `recipes_for(chip)` for these data, with the settings of the digits' recipe of its kind.
+
+    Raises:
+        UnsupportedError: the chip offers no recipes, or none of this name for such samples.
+        InputError: no such chip or recipe, or the data are values.
+        MissingDependency: Sinabs or lava-dl is not installed.
+    """
+    if not data.classes:
+        raise InputError(f"recipe {name}: it decides between classes, and the data are values: give a --network")
+    plan, network = sized_network(chip, name, data.input_shape, len(data.classes), data.steps, seed)
+    running, base = running_of(network), FitConfig()
+    if plan.neurons == "trinary":
+        from i2e_deploy.training.trinary import running_with
+
+        running = running_with(plan.voters)
+    elif plan.neurons in ("cuba", "sigma_delta"):
+        from i2e_deploy.training.slayer_networks import RECIPES
+
+        base = RECIPES["conv" if plan.neurons == "cuba" else "sigma_delta"][1]
+    return Recipe(network, running, replace(base, chip=chip, seed=seed), chip)
 
 
 def read_trained(recipe: Recipe, example: Any = None) -> AnyNetwork:
@@ -72,4 +91,4 @@ def read_trained(recipe: Recipe, example: Any = None) -> AnyNetwork:
     Raises:
         UnsupportedError: it was read wrongly, see `from_sinabs`.
     """
-    return recipe.read(recipe.network, (2, SIZE, SIZE), example)
+    return recipe.running.read(recipe.network, (2, SIZE, SIZE), example, get(recipe.chip))

@@ -5,7 +5,7 @@ SLAYER's tensors have time last: [B, C, H, W, T] in, [B, classes, T] out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +15,11 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from i2e_deploy.chips import AnyNetwork, Chip
+from i2e_deploy.chips.abilities import TakesIntegers, require
+from i2e_deploy.errors import UnsupportedError
+from i2e_deploy.training.running import Running
 
 #: What persists between forward passes of SLAYER's neurons and recurrent blocks (slayer/block/base.py:1457).
 _STATES = ("current_state", "voltage_state", "spike_state")
@@ -55,10 +60,42 @@ class SlayerNetwork(nn.Sequential):
         return output
 
 
+def outputs(network: nn.Module, frames: Tensor) -> Tensor:
+    """Output spikes (Sigma-Delta: values) of each step: [B, T, C, H, W] -> float [B, T + silence, N]."""
+    return _own(network).spikes(frames).flatten(1, -2).transpose(1, 2)
+
+
 def spike_counts(network: nn.Module, frames: Tensor) -> Tensor:
     """Output spikes (Sigma-Delta: output values) summed over the steps: [B, T, C, H, W] -> float [B, classes]."""
-    assert isinstance(network, SlayerNetwork)
-    return network.spikes(frames).sum(-1)
+    return outputs(network, frames).sum(1)
+
+
+def neurons(network: nn.Module) -> Sequence[nn.Module]:
+    """The neurons of its blocks, in network order."""
+    return [part for part in network.modules() if ".slayer.neuron." in type(part).__module__]
+
+
+def _own(network: nn.Module) -> SlayerNetwork:
+    """A network that says its timing; any other module of SLAYER's blocks runs without silence."""
+    if isinstance(network, SlayerNetwork):
+        return network
+    raise UnsupportedError(
+        f"{type(network).__name__} does not say how its steps meet those of its program: put its blocks into a "
+        "training.SlayerNetwork, with their training.Timing"
+    )
+
+
+def _read(network: nn.Module, input_shape: tuple[int, ...], example: Any, chip: Chip) -> AnyNetwork:
+    return require(chip, TakesIntegers, "a SLAYER network").from_module(network, input_shape, example)
+
+
+def _program_frames(network: nn.Module, frames: NDArray[Any]) -> NDArray[Any]:
+    return program_frames(_own(network), frames)
+
+
+def _program_output(network: nn.Module, output: NDArray[Any]) -> NDArray[np.float64]:
+    own = _own(network)
+    return np.asarray(aligned(own, output) / own.timing.output_scale, np.float64)
 
 
 @torch.no_grad()
@@ -100,3 +137,6 @@ def float_weights(network: nn.Module) -> Iterator[None]:
     finally:
         for part, hook in zip(synapses, hooks, strict=True):
             part.pre_hook_fx = hook
+
+
+SLAYER = Running("SLAYER", outputs, _read, neurons, _program_frames, _program_output)

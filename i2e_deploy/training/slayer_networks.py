@@ -12,15 +12,17 @@ from torch import nn
 
 from i2e_deploy.errors import InputError
 from i2e_deploy.lava_shim import import_lava
-from i2e_deploy.training.digit_data import SIZE
+from i2e_deploy.training.config import FitConfig
+from i2e_deploy.training.digit_data import SIZE, STEPS
 from i2e_deploy.training.fused_cuba import fuse
-from i2e_deploy.training.loop import TrainConfig
+from i2e_deploy.training.losses import Loss
+from i2e_deploy.training.optimising import Optimising
 from i2e_deploy.training.slayer import SlayerNetwork, Timing
 
 #: See `SlayerConfig`.
 SlayerKind = Literal["conv", "dense", "recurrent", "sigma_delta"]
-#: Steps of the frames, and longest delay before training, in steps.
-STEPS, MAX_DELAY = 8, 4.0
+#: Longest delay before training, in steps.
+MAX_DELAY = 4.0
 
 
 @dataclass(frozen=True)
@@ -155,13 +157,14 @@ _BUILDERS: dict[str, Callable[[SlayerConfig, Any], SlayerNetwork]] = {
 }  # fmt: skip
 
 _CONV, _DENSE = CubaNeurons(4.0, 0.75, slope=1.0), CubaNeurons(8.0, 0.75, slope=2.0)
-_TRAIN = TrainConfig(epochs=12, learning_rate=0.02, logit_scale=1.0)
+_TRAIN = FitConfig(epochs=12, loss=Loss(scale=1.0), optimising=Optimising(learning_rate=0.02))
+_VALUES = replace(_TRAIN, loss=Loss(scale=0.5), optimising=Optimising(learning_rate=3e-3))
 #: By name: what to build, and how to train it.
-RECIPES: dict[str, tuple[SlayerConfig, TrainConfig]] = {
+RECIPES: dict[str, tuple[SlayerConfig, FitConfig]] = {
     "conv": (SlayerConfig("conv", neurons=_CONV), _TRAIN),
     "dense": (SlayerConfig("dense", neurons=_DENSE), replace(_TRAIN, epochs=30)),
     "recurrent": (SlayerConfig("recurrent", hidden=128, neurons=_DENSE), _TRAIN),
     "delays": (SlayerConfig("dense", hidden=128, neurons=_DENSE, delays=True), _TRAIN),
     "channel_decays": (SlayerConfig("dense", hidden=128, neurons=replace(_DENSE, own_decays=True)), _TRAIN),
-    "sigma_delta": (SlayerConfig("sigma_delta"), replace(_TRAIN, learning_rate=3e-3, logit_scale=0.5)),
+    "sigma_delta": (SlayerConfig("sigma_delta"), _VALUES),
 }

@@ -9,6 +9,8 @@ al. 2016): so TrueNorth's integers are the network itself.
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import replace
+from functools import partial
 from math import sqrt
 from typing import Any
 
@@ -18,8 +20,10 @@ from sinabs.layers import IAFSqueeze
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from i2e_deploy.chips import AnyNetwork, Chip
 from i2e_deploy.network import Network, from_sinabs
 from i2e_deploy.training import bptt
+from i2e_deploy.training.running import Running
 
 #: Output neurons of a class: one alone sends at most a spike a step.
 VOTERS = 10
@@ -60,10 +64,10 @@ def build_trinary_digits(steps: int, generator: torch.Generator, classes: int = 
     return with_trinary_training(nn.Sequential(*layers))
 
 
-def spike_counts(network: nn.Module, frames: Tensor) -> Tensor:
-    """Spikes of all steps and of a class's neurons: [B, T, C, H, W] -> float [B, classes]; see `bptt.spike_counts`."""
-    counts = bptt.spike_counts(network, frames)
-    return counts.reshape(len(counts), -1, VOTERS).sum(2)
+def outputs(network: nn.Module, frames: Tensor, voters: int = VOTERS) -> Tensor:
+    """Spikes of each step, those of a class's neurons together: [B, T, C, H, W] -> float [B, T, classes]."""
+    found = bptt.outputs(network, frames)
+    return found.reshape(*found.shape[:2], -1, voters).sum(3)
 
 
 def with_trinary_training(network: nn.Sequential) -> nn.Sequential:
@@ -98,3 +102,16 @@ def trinary_neurons(steps: int, layer: nn.Conv2d | nn.Linear) -> IAFSqueeze:
 def read(network: nn.Module, input_shape: tuple[int, ...], example: Any = None) -> Network:
     """A trained network with its trinary weights; it may be trained on. See `from_sinabs`."""
     return from_sinabs(with_trinary_weights(deepcopy(network)), input_shape, states="zero", example=example)
+
+
+def _read(network: nn.Module, input_shape: tuple[int, ...], example: Any, chip: Chip) -> AnyNetwork:
+    return read(network, input_shape, example)
+
+
+def running_with(voters: int) -> Running:
+    """How trinary networks run: as Sinabs', with so many output neurons a class."""
+    own = partial(outputs, voters=voters)
+    return replace(bptt.SINABS, name="trinary Sinabs", outputs=own, read=_read, membranes=None, voters=voters)
+
+
+TRINARY = running_with(VOTERS)

@@ -13,6 +13,7 @@ from i2e_deploy.chips import get
 from i2e_deploy.chips.answers_file import read_answers
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram, EventOptions
 from i2e_deploy.chips.dynapcnn.probing.drawn import draw
+from i2e_deploy.chips.dynapcnn.reference.event_options import UNSETTLED
 from i2e_deploy.chips.models import read_model
 from i2e_deploy.cli.app import run
 
@@ -22,7 +23,8 @@ SEED = 7  # its board sweeps backwards, touches zero weights and wraps
 @pytest.fixture
 def board_file(tmp_path: Path, capsys: Captured) -> Path:
     path = tmp_path / "my_board.json"
-    assert run(["probe", "--target", f"fake-board:{SEED}", "--repeats", "3", "--out", str(path)]) == 0
+    only = [word for name in UNSETTLED for word in ("--only", name)]
+    assert run(["probe", "--target", f"fake-board:{SEED}", "--repeats", "3", "--out", str(path), *only]) == 0
     capsys.readouterr()
     return path
 
@@ -87,7 +89,34 @@ def test_a_board_file_of_another_chip_or_for_time_steps_is_refused(
     network_file: Path, frames_file: Path, board_file: Path, tmp_path: Path, capsys: Captured
 ) -> None:
     model = ["simulate", network_file, "--input", frames_file, "--out", tmp_path / "t.npz", "--board-file", board_file]
-    assert "with --semantics event" in refused(capsys, *model, "--chip", "speck2f")
+    assert "add --semantics event" in refused(capsys, *model, "--chip", "speck2f")
+    board = ["--target", "board", "--semantics", "event", "--chip", "speck2f"]
+    assert "it is for the simulator, and --target is board" in refused(capsys, *model, *board)
     line = refused(capsys, *model, "--chip", "speck2e", "--semantics", "event")
     assert "the answers are of a board with speck2f, not speck2e" in line
     assert not (tmp_path / "t.npz").exists()
+
+
+def test_other_commands_take_a_board_file(
+    network_file: Path, frames_file: Path, board_file: Path, tmp_path: Path, capsys: Captured
+) -> None:
+    frames = np.load(frames_file)
+    np.savez(tmp_path / "data.npz", frames=frames, labels=np.zeros(len(frames), np.int64))
+    evaluate = ["evaluate", str(network_file), str(tmp_path / "data.npz"), "--board-file", str(board_file), "--json"]
+    assert run([*evaluate, "--semantics", "event", "--chip", "speck2f"]) == 0
+    assert any("sweep=reverse" in line for line in json.loads(capsys.readouterr().out)["board"])
+    assert "add --semantics event" in refused(capsys, *evaluate)
+    check = ["check", str(network_file), "--chip", "speck2f", "--input", str(frames_file), "--json"]
+    assert run([*check, "--board-file", str(board_file)]) in (0, 1)
+    assert any("sweep=reverse" in line for line in json.loads(capsys.readouterr().out)["board"])
+    live = [
+        "live",
+        str(network_file),
+        "--source",
+        "fake://5x5?seconds=0.05&realtime=0",
+        "--board-file",
+        str(board_file),
+    ]
+    assert "add --semantics event" in refused(capsys, *live)
+    assert run([*live, "--semantics", "event", "--chip", "speck2f"]) == 0
+    assert "sweep=reverse" in capsys.readouterr().err

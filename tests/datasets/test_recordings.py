@@ -52,6 +52,10 @@ def test_recordings_by_class(tmp_path: Path) -> None:
     assert label == 1
     binary, _ = RecordingFolder(tmp_path, SIZE, steps=4, binary=True)[2]
     np.testing.assert_array_equal(binary, frames.clamp(max=1))
+    named = RecordingFolder(tmp_path, SIZE, classes=("zebra", "b", "a"))
+    assert [label for _, label in named.files] == [1, 2, 2]
+    with pytest.raises(InputError, match="has classes that are not named: b; named are a"):
+        RecordingFolder(tmp_path, SIZE, classes=("a",))
     with pytest.raises(InputError, match="limit is 3"):
         RecordingFolder(tmp_path, (4, 5))[0]
     with pytest.raises(InputError, match="no recordings"):

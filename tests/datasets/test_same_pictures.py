@@ -14,7 +14,7 @@ import pytest
 from pictures import picture_bytes, write_tree
 
 from i2e_deploy.cli.app import run
-from i2e_deploy.datasets.picture import Resize, decode_picture
+from i2e_deploy.datasets.picture import ENDINGS, Resize, decode_picture
 from i2e_deploy.datasets.plan import Settings, make_plan
 from i2e_deploy.datasets.scale import convert_dataset
 from i2e_deploy.datasets.sources import open_source
@@ -141,8 +141,11 @@ def test_pictures_are_turned_as_their_exif_says(kind: str, orientation: int, tmp
 
 
 @pytest.mark.parametrize("archive", [False, True])
-def test_kinds_that_are_not_read_are_counted(archive: bool, tmp_path: Path, capsys: Any) -> None:
+def test_kinds_that_are_not_read_are_counted(
+    archive: bool, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tree = write_tree(tmp_path / "images", 4)
+    monkeypatch.setattr("i2e_deploy.datasets.sources.endings", lambda: ENDINGS)
     for name in ("a.HEIC", "b.heic", "c.avif", "notes.txt", "._d.heic"):
         (tree / "train" / name).write_bytes(b"x")
     source = tree

@@ -253,3 +253,22 @@ def test_unknown_executor_and_missing_package(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingDependency, match="ray"):
         list(run_tasks(len, [[1]], "ray"))
+
+
+def test_labels_of_a_table_are_the_classes(tmp_path: Path) -> None:
+    tree = write_tree(tmp_path / "tree", 20)
+    lines = [f"{number:04d}.png,{['red', 'green', 'blue'][number % 3]}" for number in range(20)]
+    (tmp_path / "labels.csv").write_text("name,label\n" + "\n".join(lines))
+    settings = Settings("0.07", Resize(8), shard_items=6, row_group=3)
+    manifest = convert_dataset(tree, tmp_path / "out", settings, labels=tmp_path / "labels.csv")
+    assert manifest["plan"]["classes"] == ["blue", "green", "red"]
+    for path in sorted((tmp_path / "out").glob("*.parquet")):
+        table = parquet.read_table(path)
+        for name, label in zip(table["file_path"].to_pylist(), table["label"].to_pylist(), strict=True):
+            number = int(Path(name).stem)
+            assert ["blue", "green", "red"][label] == ["red", "green", "blue"][number % 3]
+    with pytest.raises(InputError, match="holds a conversion with other"):
+        convert_dataset(tree, tmp_path / "out", settings)
+    (tmp_path / "labels.csv").write_text("0000.png,red\n")
+    with pytest.raises(InputError, match="says nothing of 19 of 20 samples"):
+        convert_dataset(tree, tmp_path / "new", settings, labels=tmp_path / "labels.csv")

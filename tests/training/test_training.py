@@ -11,97 +11,56 @@ import torch
 from children import needs_lava
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from training_data import same, weights_of
 
 from i2e_deploy.chips.loihi2 import from_slayer
 from i2e_deploy.chips.loihi2.runnable import LoihiProgram
 from i2e_deploy.cli.app import run
-from i2e_deploy.errors import FileFormatError, InputError
+from i2e_deploy.errors import InputError
 from i2e_deploy.lava_shim import import_lava
-from i2e_deploy.training.checkpoint import load_weights
-from i2e_deploy.training.digit_data import digit_sets
+from i2e_deploy.training import FitConfig, Optimising, digits_as_data, fit, recipe_of
 from i2e_deploy.training.fused_cuba import fuse
-from i2e_deploy.training.loop import TrainConfig, train
-from i2e_deploy.training.recipes import recipe_of
-from i2e_deploy.training.slayer import (
-    SlayerNetwork,
-    aligned,
-    float_weights,
-    program_frames,
-    slayer_output,
-    spike_counts,
-)
+from i2e_deploy.training.slayer import SlayerNetwork, aligned, float_weights, program_frames, slayer_output
 from i2e_deploy.training.slayer_networks import RECIPES, CubaNeurons, SlayerConfig, build_slayer
 
-CONFIG = TrainConfig(epochs=3, batch_size=10, learning_rate=0.02, logit_scale=1.0)
-
-
-def weights_of(network: torch.nn.Module) -> list[torch.Tensor]:
-    return [value.detach().clone() for value in network.parameters()]
+CONFIG = FitConfig(epochs=3, batch_size=10, optimising=Optimising(learning_rate=0.02))
 
 
 @pytest.mark.parametrize(
     "name", ["sinabs", pytest.param("channel_decays", marks=needs_lava), pytest.param("recurrent", marks=needs_lava)]
 )
 def test_an_interrupted_training_goes_on_to_the_same_bits(name: str, tmp_path: Path) -> None:
-    (images, labels), test_set = digit_sets(0, 20, 10)
+    data = digits_as_data(0, 20, 10)
     networks, results = [], []
-    for path in (None, tmp_path / "checkpoint.safetensors"):
+    for folder in (None, tmp_path):
         found = []
-        for attempt in range(1 if path is None else 2):
+        for attempt in range(1 if folder is None else 2):
             recipe = recipe_of(name, seed=1)
-            for result in train(recipe.network, recipe.spike_counts, (images, labels), test_set, CONFIG, None, path):
+            for result in fit(recipe.network, data, replace(CONFIG, chip=recipe.chip), folder, running=recipe.running):
                 found.append(result)
-                if path is not None and attempt == 0:
+                if folder is not None and attempt == 0:
                     break  # the process ends here
         networks.append(recipe.network)
         results.append(found)
     assert results[0] == results[1]
     assert [result.epoch for result in results[1]] == [1, 2, 3]
-    assert all(map(torch.equal, weights_of(networks[0]), weights_of(networks[1])))
-    untrained = weights_of(recipe_of(name, seed=1).network)
-    assert not all(map(torch.equal, untrained, weights_of(networks[0])))
-
-
-@pytest.mark.parametrize("batches", range(1, 7))
-def test_the_shortest_trainings(batches: int) -> None:
-    """torch's one-cycle schedule divides by zero where its rise would end at step 0: with four batches."""
-    recipe = recipe_of("sinabs", seed=1)
-    (images, labels), test_set = digit_sets(0, 20, 10)
-    config = replace(CONFIG, epochs=1, batch_size=2)
-    taken = slice(0, 2 * batches)
-    results = list(train(recipe.network, recipe.spike_counts, (images[taken], labels[taken]), test_set, config))
-    assert len(results) == 1
-    assert np.isfinite(results[0].loss)
-
-
-def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
-    train_set, test_set = digit_sets(0, 10, 10)
-    recipe, path = recipe_of("sinabs", seed=1), tmp_path / "checkpoint.safetensors"
-    arguments = (recipe.network, recipe.spike_counts, train_set, test_set)
-    list(train(*arguments, replace(CONFIG, epochs=1), checkpoint=path))
-    assert list(train(*arguments, replace(CONFIG, epochs=1), checkpoint=path)) == []  # nothing is left to do
-    with pytest.raises(InputError, match="another training"):
-        list(train(*arguments, replace(CONFIG, seed=5), checkpoint=path))
-    with pytest.raises(InputError, match="another network"):
-        load_weights(torch.nn.Linear(2, 2), path)
-    path.write_bytes(path.read_bytes()[:-7])
-    with pytest.raises(FileFormatError, match="whole"):
-        list(train(*arguments, replace(CONFIG, epochs=1), checkpoint=path))
+    assert same(weights_of(networks[0]), weights_of(networks[1]))
+    assert not same(weights_of(networks[0]), weights_of(recipe_of(name, seed=1).network))
 
 
 @needs_lava
 @pytest.mark.parametrize("name", RECIPES)
 def test_every_recipe_learns_and_computes_what_its_program_computes(name: str) -> None:
-    """Agreement: exact, every output of every step, after one batch of training."""
+    """Agreement: exact, every output of every step, after one epoch of training."""
     build, config = RECIPES[name]
-    (images, labels), (frames, right) = digit_sets(0, 30, 10)
-    network = build_slayer(build)
+    data, network = digits_as_data(0, 30, 10), build_slayer(build)
     before = weights_of(network)
-    list(train(network, spike_counts, (images, labels), (frames, right), replace(config, epochs=1)))
-    moved = [not torch.equal(a, b) for a, b in zip(before, weights_of(network), strict=True)]
+    list(fit(network, data, replace(config, epochs=1, batch_size=15)))
+    moved = [not np.array_equal(a, b) for a, b in zip(before, weights_of(network), strict=True)]
     kinds = {n.rpartition(".")[2] for (n, _), m in zip(network.named_parameters(), moved, strict=True) if m}
     assert kinds >= {"weight"} | ({"delay"} if name == "delays" else set())
     assert name != "channel_decays" or kinds >= {"current_decay", "voltage_decay"}
+    frames = data.test.batch(np.arange(10), None).frames
     slayer = slayer_output(network, frames)
     trace = LoihiProgram(from_slayer(network, (2, 32, 32))).run(program_frames(network, frames))
     assert np.array_equal(aligned(network, trace.output), slayer)
@@ -167,7 +126,7 @@ def test_train_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "epoch  1" in capsys.readouterr().out
     network = (out / "network.safetensors").read_bytes()
     assert run(arguments) == 0  # nothing is left to do, and the same is written
-    assert "epoch" not in capsys.readouterr().out
+    assert "epoch  1" not in capsys.readouterr().out
     assert (out / "network.safetensors").read_bytes() == network
     assert run(["check", str(out / "network.safetensors"), "--chip", "loihi2"]) == 0
     assert run(["train", "--recipe", "none", "--out", str(out)]) == 2

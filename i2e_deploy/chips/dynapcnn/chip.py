@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from i2e_deploy.chips.abilities import Asked as Question
     from i2e_deploy.chips.answers import BoardAnswers
     from i2e_deploy.chips.dynapcnn.estimates.power import Coefficients
+    from i2e_deploy.chips.dynapcnn.probing.use import Used
 
 
 class DynapcnnChip(Chip):
@@ -52,6 +53,11 @@ class DynapcnnChip(Chip):
     """
 
     lower_options: ClassVar[frozenset[str]] = frozenset({"calibration", "split", "readout"})
+    why_not: ClassVar[Mapping[str, str]] = {
+        "SeesPictures": "its events carry no value and its thresholds are constants, so that the largest and the "
+        "smallest grey level of a picture, and so the threshold, are out of reach; see docs/eye.md; convert the "
+        "pictures on the host"
+    }
     recipes: ClassVar[Mapping[str, str]] = recipes.RECIPES
     probe_targets: ClassVar[tuple[str, ...]] = ("board", "board:NAME", "fake-board", "fake-board:SEED")
 
@@ -60,8 +66,13 @@ class DynapcnnChip(Chip):
     ) -> None:
         self.profile, self.coefficients, self.answers = load_profile(name), coefficients, answers
         self.rules = load_rules(__package__)
-        if answers is not None and answers.chip != name:
+        if answers is None:
+            return
+        if answers.chip != name:
             raise InputError(f"the answers are of a board with {answers.chip}, not {name}: probe a board of it")
+        used = self._used(answers)
+        self.profile = used.profile(self.profile)
+        self.coefficients = coefficients or used.power()
 
     def check(self, network: AnyNetwork, options: LowerOptions = PLAIN, program: Program | None = None) -> CheckReport:
         """See `Chip.check`."""
@@ -76,8 +87,8 @@ class DynapcnnChip(Chip):
         injection: Injection = SPREAD,
     ) -> tuple[CheckReport, Trace]:
         """See `PlacesByLoad`: as the asynchronous chip would run it, so that rules know the load of each core."""
-        cores = _cores(program)
-        trace = program.simulate(given, "event", injection=injection)
+        cores = self.settle(program)
+        trace = cores.simulate(given, "event", injection=injection)
         return self.check_asked(network, Asked(options.split, cores, activity_of(trace, injection.step_us))), trace
 
     def lower(self, network: AnyNetwork, options: LowerOptions = PLAIN) -> DynapcnnProgram:
@@ -128,14 +139,14 @@ class DynapcnnChip(Chip):
     def probe(
         self,
         target: str,
-        repeats: int = 10,
+        repeats: int | None = None,
         only: Sequence[str] = (),
         progress: Callable[[int, str], None] = lambda *_: None,
     ) -> BoardAnswers:
         """See `AnswersQuestions`; `fake-board:SEED` is a fake board with hidden options drawn by that seed."""
-        from i2e_deploy.chips.dynapcnn.probing.probe import probe_target
+        from i2e_deploy.chips.dynapcnn.probing.probe import REPEATS, probe_target
 
-        return probe_target(self.profile.name, target, repeats, only, progress)
+        return probe_target(self.profile.name, target, REPEATS if repeats is None else repeats, only, progress)
 
     def as_answered(self, answers: BoardAnswers) -> DynapcnnChip:
         """See `AnswersQuestions`."""
@@ -146,17 +157,18 @@ class DynapcnnChip(Chip):
         runs = program if isinstance(program, DynapcnnProgram) else DynapcnnProgram.of(_cores(program))
         if self.answers is None:
             return runs
-        from i2e_deploy.chips.dynapcnn.probing.use import use
-
-        return replace(runs, settled=use(self.answers).options)
+        used = self._used(self.answers)
+        return replace(DynapcnnProgram.of(used.program(runs)), settled=used.options)
 
     def told(self) -> tuple[str, ...]:
         """See `AnswersQuestions`."""
-        if self.answers is None:
-            return ()
+        return () if self.answers is None else self._used(self.answers).told()
+
+    @staticmethod
+    def _used(answers: BoardAnswers) -> Used:
         from i2e_deploy.chips.dynapcnn.probing.use import use
 
-        return use(self.answers).told
+        return use(answers)
 
     def costs(
         self,

@@ -14,6 +14,7 @@ from i2e_deploy.chips.dynapcnn.estimates import connections as counted
 from i2e_deploy.chips.dynapcnn.formats.program_file import to_tensors
 from i2e_deploy.chips.dynapcnn.program import CoreNetwork
 from i2e_deploy.chips.frames import check_array, check_frames
+from i2e_deploy.chips.jobs import Job, Returned
 from i2e_deploy.chips.options import Engine, Injection, Semantics, Target
 from i2e_deploy.chips.session import RunSession, Session
 from i2e_deploy.chips.trace import Integers, States, Trace
@@ -141,9 +142,7 @@ class DynapcnnProgram(CoreNetwork, Program):
 
         The chip is asynchronous, whatever `semantics` says; a recording runs at its own times, as in `run_events`.
         """
-        from i2e_deploy.chips.dynapcnn.targets.board.options import BoardOptions
-
-        return self.run_on_board(given, BoardOptions(name=name or None, events=self.options_of(injection)))
+        return self.run_on_board(given, self._board_options(injection, name or None))
 
     def run_on_board(self, given: Integers | Events, options: BoardOptions) -> Trace:
         """Run on a board, with all that can be said of it; see `targets.board.run.run_board`."""
@@ -165,6 +164,25 @@ class DynapcnnProgram(CoreNetwork, Program):
         if semantics != "timestep" or self.counts_events or self.sensor is not None or self.readout is not None:
             return RunSession(self.run, semantics)
         return TimestepSession(self)
+
+    def job(
+        self, chip: str, given: Integers | Events, injection: Injection, cores: Mapping[str, int] | None = None
+    ) -> Job:
+        """See `MakesJobs.job` and `targets.board.job`."""
+        from i2e_deploy.chips.dynapcnn.targets.board.job import make_job
+
+        return make_job(self, chip, given, self._board_options(injection), cores)
+
+    def trace_of_job(self, returned: Returned, given: Integers | Events, job: Job, injection: Injection) -> Trace:
+        """See `MakesJobs.trace_of_job`."""
+        from i2e_deploy.chips.dynapcnn.targets.board.job import job_trace
+
+        return job_trace(self, returned, job, self._board_options(injection))
+
+    def _board_options(self, injection: Injection, name: str | None = None) -> BoardOptions:
+        from i2e_deploy.chips.dynapcnn.targets.board.options import BoardOptions
+
+        return BoardOptions(name=name, events=self.options_of(injection))
 
     def bound(self, given: Integers | Events, options: Injection) -> Bound:
         """How far what public text leaves open moves the output; see `estimates.bound`."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -14,8 +15,10 @@ from i2e_deploy.chips.check import CheckReport, Finding, Severity, Slot, note_fi
 from i2e_deploy.chips.checked import yes_or_no
 from i2e_deploy.chips.costs import Costs
 from i2e_deploy.chips.evidence import evidence_findings
+from i2e_deploy.chips.eye import eye_for
 from i2e_deploy.chips.integers import AnyNetwork, IntegerNetwork
 from i2e_deploy.chips.loihi2.checks import recipes
+from i2e_deploy.chips.loihi2.checks.boards import board_findings
 from i2e_deploy.chips.loihi2.checks.partition import Cut, place
 from i2e_deploy.chips.loihi2.checks.rules import RULES, time_shift
 from i2e_deploy.chips.loihi2.formats.program_file import from_tensors, to_tensors
@@ -23,15 +26,20 @@ from i2e_deploy.chips.loihi2.lowering.losses import findings_of, measured_findin
 from i2e_deploy.chips.loihi2.lowering.lower import Lowered, beside, lower
 from i2e_deploy.chips.loihi2.program import BlockNetwork
 from i2e_deploy.chips.loihi2.reference.layers import layers_of
-from i2e_deploy.chips.loihi2.runnable import LoihiProgram
+from i2e_deploy.chips.loihi2.runnable import EyeProgram, LoihiProgram, program_of
 from i2e_deploy.chips.options import PLAIN, Injection, LowerOptions
 from i2e_deploy.chips.plans import Plan
 from i2e_deploy.chips.profile import Profile, load_profile
 from i2e_deploy.chips.rules import load_rules
 from i2e_deploy.chips.trace import Integers, Trace
-from i2e_deploy.errors import UnsupportedError
+from i2e_deploy.conversion.vectors import Kernels
+from i2e_deploy.errors import InputError, UnsupportedError
 from i2e_deploy.events.array import Events
 from i2e_deploy.network.graph import Network
+
+if TYPE_CHECKING:
+    from i2e_deploy.chips.abilities import Asked as Question
+    from i2e_deploy.chips.answers import BoardAnswers
 
 #: Name of the netx file in a bundle.
 NATIVE = "program.net"
@@ -56,8 +64,12 @@ class Loihi2Chip(Chip):
     lower_options: ClassVar[frozenset[str]] = frozenset({"calibration", "standard_neurons"})
     recipes: ClassVar[Mapping[str, str]] = recipes.RECIPES
 
-    def __init__(self, name: str) -> None:
-        self.profile, self.rules = load_profile(name), load_rules(__package__)
+    probe_targets: ClassVar[tuple[str, ...]] = ("board", "lava")
+
+    def __init__(self, name: str, answers: BoardAnswers | None = None) -> None:
+        self.profile, self.rules, self.answers = load_profile(name), load_rules(__package__), answers
+        if answers is not None and answers.chip != name:
+            raise InputError(f"the answers are of a board with {answers.chip}, not {name}: probe a board of it")
 
     def check(self, network: AnyNetwork, options: LowerOptions = PLAIN, program: Program | None = None) -> CheckReport:
         """See `Chip.check`: of a float network also what each layer lost, see `lowering.losses`."""
@@ -90,7 +102,16 @@ class Loihi2Chip(Chip):
     def lower(self, network: AnyNetwork, options: LowerOptions = PLAIN) -> LoihiProgram:
         """See `Chip.lower` and `lowering.lower`. Blocks are integers already: their numbers are the program's."""
         self.refuse_unknown(options)
-        return LoihiProgram(_lowered(network, options).network)
+        return program_of(_lowered(network, options).network)
+
+    def with_eye(
+        self, program: Program, ratio: Fraction | float | str, kernels: Kernels | None = None, channels: int = 3
+    ) -> EyeProgram:
+        """See `SeesPictures.with_eye`."""
+        from i2e_deploy.chips.loihi2.eye.attach import with_eye
+
+        network = _own(program).network
+        return EyeProgram(with_eye(network, eye_for(network.input_shape, ratio, kernels, channels)))
 
     def findings_on(
         self, network: AnyNetwork, frames: Integers, options: LowerOptions = PLAIN, program: Program | None = None
@@ -98,12 +119,53 @@ class Loihi2Chip(Chip):
         """See `ChecksStates`: headroom of the states, and what differs on Lava, in SLAYER, or from the float run."""
         from i2e_deploy.chips.loihi2.checks.calibration import calibration_findings
 
+        if isinstance(program, EyeProgram):  # frames are pictures: what the float network makes of them says nothing
+            late = np.zeros((len(frames), program.deciding.lag, *frames.shape[2:]), frames.dtype)
+            whole = np.concatenate([frames, late], axis=1)
+            return calibration_findings(program.network, whole, self.profile)
         if not isinstance(network, Network):
             return calibration_findings(_blocks(network), frames, self.profile)
         lowered = beside(network, frames, options.standard_neurons)
         if isinstance(program, LoihiProgram) and not _same(lowered.network, program.network):
             lowered = beside(network, frames, options.standard_neurons, program.network)
         return (*measured_findings(lowered.losses), *calibration_findings(lowered.network, frames, self.profile))
+
+    def board_findings(self, program: Program, board: str) -> tuple[Finding, ...]:
+        """See `SpreadsOverBoards` and `checks.boards`."""
+        return tuple(board_findings(layers_of(_own(program).network, "chip"), self.profile, board))
+
+    def questions(self) -> Sequence[Question]:
+        """See `AnswersQuestions`."""
+        from i2e_deploy.chips.loihi2.probing.questions import questions
+
+        return questions()
+
+    def probe(
+        self,
+        target: str,
+        repeats: int | None = None,
+        only: Sequence[str] = (),
+        progress: Callable[[int, str], None] = lambda *_: None,
+    ) -> BoardAnswers:
+        """See `AnswersQuestions`; through Lava a repeat takes seconds, and its CPU models never differ: three each."""
+        from i2e_deploy.chips.answers import FEWEST
+        from i2e_deploy.chips.loihi2.probing.probe import probe
+
+        return probe(self.profile.name, target, FEWEST if repeats is None else repeats, only, progress)
+
+    def as_answered(self, answers: BoardAnswers) -> Loihi2Chip:
+        """See `AnswersQuestions`."""
+        return Loihi2Chip(self.profile.name, answers)
+
+    def settle(self, program: Program) -> LoihiProgram:
+        """See `AnswersQuestions`; the simulation has no options, so the program stays as it is."""
+        return _own(program)
+
+    def told(self) -> tuple[str, ...]:
+        """See `AnswersQuestions`."""
+        from i2e_deploy.chips.loihi2.probing.probe import told
+
+        return () if self.answers is None else tuple(told(self.answers))
 
     def costs(
         self,
@@ -144,7 +206,7 @@ class Loihi2Chip(Chip):
 
     def program(self, tensors: Mapping[str, Integers], data: Mapping[str, Any]) -> LoihiProgram:
         """See `Chip.program`."""
-        return LoihiProgram(from_tensors(tensors, data))
+        return program_of(from_tensors(tensors, data))
 
     def read_integers(self, path: Path, input_shape: tuple[int, ...] | None = None, **options: Any) -> BlockNetwork:
         """See `TakesIntegers`: a netx file; options are those of `read_netx`."""

@@ -12,6 +12,7 @@ from math import prod
 from typing import Any, ClassVar, Literal
 
 from i2e_deploy.chips.deciding import COUNT, Deciding
+from i2e_deploy.chips.eye import Eye
 from i2e_deploy.chips.integers import IntegerNetwork
 from i2e_deploy.chips.loihi2.neuron import Ints, Limits, Neuron, Reset, pack_reset, unpack_reset
 from i2e_deploy.chips.loihi2.programmable import ProgrammableLif
@@ -193,6 +194,7 @@ class BlockNetwork(IntegerNetwork):
             `x * weight + bias`. Never applied here: neither Lava nor the chip does it.
         notes: see `Note`.
         deciding: how the output is read.
+        eye: the first blocks are this eye, and frames are pictures, see `eye.see`; None: frames are the network's.
 
     Raises:
         InputError: a name twice, an unknown source, shapes that do not fit, neurons that send values in a block whose
@@ -208,6 +210,7 @@ class BlockNetwork(IntegerNetwork):
     input_transform: tuple[int, int] | None = None
     notes: tuple[Note, ...] = ()
     deciding: Deciding = COUNT
+    eye: Eye | None = None
 
     def __post_init__(self) -> None:
         if not self.blocks:

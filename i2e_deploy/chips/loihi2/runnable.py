@@ -7,16 +7,20 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from i2e_deploy.chips.base import Program
 from i2e_deploy.chips.connections import Connection, Population
 from i2e_deploy.chips.deciding import Deciding
+from i2e_deploy.chips.eye import Eye
 from i2e_deploy.chips.loihi2.estimates import connections as counted
+from i2e_deploy.chips.loihi2.eye.shown import frames_of
 from i2e_deploy.chips.loihi2.formats.program_file import to_tensors
 from i2e_deploy.chips.loihi2.program import BlockNetwork
 from i2e_deploy.chips.options import Engine, Injection
 from i2e_deploy.chips.session import Session
 from i2e_deploy.chips.trace import Integers, States, Trace
+from i2e_deploy.errors import InputError
 from i2e_deploy.events.array import Events
 from i2e_deploy.text import LayerLine
 
@@ -121,3 +125,54 @@ class LoihiProgram(Program):
     def to_tensors(self) -> tuple[dict[str, Integers], dict[str, Any]]:
         """See `Program.to_tensors`."""
         return to_tensors(self.network)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class EyeProgram(LoihiProgram):
+    """A program that makes the events of pictures itself; see `TakesPictures` and `loihi2.eye`.
+
+    Raises:
+        InputError: the network has no eye.
+    """
+
+    def __post_init__(self) -> None:
+        if self.network.eye is None:
+            raise InputError("the network has no eye: give it one (Loihi2Chip.with_eye)")
+
+    @property
+    def eye(self) -> Eye:
+        """See `TakesPictures.eye`."""
+        assert self.network.eye is not None
+        return self.network.eye
+
+    def in_steps(self, given: Integers | Events, step_us: int) -> Integers:
+        """See `Program.in_steps`; a recording is refused."""
+        if given.dtype.names is not None:
+            raise InputError("a program with an eye takes pictures, not recordings: give these to one without")
+        return super().in_steps(given, step_us)
+
+    def frames_of(self, images: NDArray[np.uint8] | NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+        """See `TakesPictures.frames_of`."""
+        return frames_of(self.eye, images)
+
+    def see(
+        self,
+        images: NDArray[np.uint8] | NDArray[np.floating[Any]],
+        semantics: str = "timestep",
+        engine: Engine = "fast",
+    ) -> Trace:
+        """See `TakesPictures.see`."""
+        from i2e_deploy.chips.loihi2.engine.run import run
+
+        frames, deciding = self.frames_of(images), self.deciding
+        later = np.zeros((len(frames), deciding.lag, *frames.shape[2:]), frames.dtype)
+        whole = run(self.network, np.concatenate([frames, later], axis=1), semantics, engine)
+        if deciding.kind == "state-mean":
+            return replace(whole, read=self.run(frames, semantics, engine).read)
+        state = whole.states[deciding.layer][deciding.variable] if deciding.of_state else None
+        return replace(whole, read=whole.output[:, deciding.lag :] if state is None else state)
+
+
+def program_of(network: BlockNetwork) -> LoihiProgram:
+    """The program of integer blocks, with an eye or without."""
+    return LoihiProgram(network) if network.eye is None else EyeProgram(network)

@@ -30,7 +30,7 @@ def to_sinabs(network: Network, steps: int, neurons: Any = None, **options: Any)
         options: for every neuron layer, e.g. `surrogate_grad_fn=`.
 
     Returns:
-        An `nn.Sequential` where each layer feeds the next, as `training.asynchronous.finetune` takes it; else a module
+        An `nn.Sequential` where each layer feeds the next, as `training.fit` takes it; else a module
         that gives what leaves the network, a tuple where that is several tensors. Layers keep their names where a
         module may have them: dots become underscores, and what torch or another layer has gets one more at its end.
 

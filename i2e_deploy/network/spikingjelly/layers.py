@@ -32,7 +32,8 @@ LEAVES = tuple(
 #: Looked into: they run what they hold.
 CONTAINERS = (
     "Flatten", "SeqToANNContainer", "MultiStepContainer", "StepModeContainer", "LinearRecurrentContainer",
-    "ElementWiseRecurrentContainer", "SpikingVGG", "SpikingResNet", "SEWResNet", "MSResNet", "BasicBlock", "Bottleneck",
+    "ElementWiseRecurrentContainer", "SpikingVGG", "SpikingResNet", "SEWResNet", "MSResNet", "MaxResNet", "_MSBlock",
+    "_MaxResNetBlock", "_MaxResNetMaxBlock", "BasicBlock", "Bottleneck",
     "MNISTNet", "FashionMNISTNet", "NMNISTNet", "CIFAR10Net", "CIFAR10DVSNet", "DVSGestureNet",
 )  # fmt: skip
 

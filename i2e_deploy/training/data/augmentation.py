@@ -104,13 +104,10 @@ def moved_events(
 
 def deformed(pixels: NDArray[np.uint8], ranges: Deformation, rng: np.random.Generator) -> NDArray[np.uint8]:
     """uint8 [H, W, C] to uint8 [H, W, 1]: the greatest colour of each pixel, which is all that I2E sees, deformed."""
-    import torch
-
     from i2e_deploy.training.augment import deform
 
-    generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
-    value = torch.from_numpy(np.ascontiguousarray(pixels[..., :3].max(axis=2)))
-    made: NDArray[np.uint8] = deform(value[None], ranges, generator)[0].numpy()
+    grey: NDArray[np.uint8] = pixels[None, ..., :3].max(axis=3)
+    made: NDArray[np.uint8] = deform(grey, ranges, [rng])[0]
     return made[..., None]
 
 

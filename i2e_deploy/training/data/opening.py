@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
 
-from i2e_deploy.datasets.picture import ENDINGS
+from i2e_deploy.datasets.picture import endings
 from i2e_deploy.datasets.sources import open_parquet
 from i2e_deploy.errors import InputError
 from i2e_deploy.events.formats import SUFFIXES
@@ -98,7 +98,7 @@ def kind_of(path: Path) -> Kind:
     found = Counter(
         Path(file).suffix.lower() for _, _, files in os.walk(path) for file in files if not file.startswith(".")
     )
-    pictures = sum(found[ending] for ending in ENDINGS)
+    pictures = sum(found[ending] for ending in endings())
     sure = sum(found[ending] for ending in SUFFIXES if ending not in _TABLES)
     if pictures and sure:
         raise InputError(f"{path} holds {pictures} pictures and {sure} recordings: give a folder of one kind")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from i2e_deploy.conversion.stream import SACCADE_US
 from i2e_deploy.conversion.threshold import as_ratio
 from i2e_deploy.datasets.listing import Listing, list_names
-from i2e_deploy.datasets.name_table import read_table, rows_of
+from i2e_deploy.datasets.name_table import classes_of
 from i2e_deploy.datasets.picture import Resize, decode_picture, picture_size
 from i2e_deploy.datasets.seeing import Seeing
 from i2e_deploy.datasets.sources import ImageSource, open_source
@@ -116,8 +116,7 @@ def list_pictures(names: list[str], options: DataOptions) -> Listing:
     """Pictures with the classes of their last folders, or of a table."""
     if options.labels is None:
         return list_names(names, "last")
-    rows = rows_of(read_table(options.labels, 1), names, options.labels)
-    return list_names(names, "last", {name: label for name, (label,) in zip(names, rows, strict=True)})
+    return list_names(names, "last", classes_of(options.labels, names))
 
 
 def choose_size(source: ImageSource, names: tuple[str, ...]) -> tuple[int, list[str]]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.datasets.listing import Listing, list_names
-from i2e_deploy.datasets.name_table import read_table, rows_of
+from i2e_deploy.datasets.name_table import classes_of
 from i2e_deploy.errors import InputError
 from i2e_deploy.events.array import Events
 from i2e_deploy.events.files import Recording
@@ -154,8 +154,7 @@ def list_recordings(root: Path, options: DataOptions) -> Listing:
         raise InputError(f"{root}: no recordings; expected <class>/<name> ending in {', '.join(SUFFIXES)}")
     if options.labels is None:
         return list_names(names, "first")
-    rows = rows_of(read_table(options.labels, 1), names, options.labels)
-    return list_names(names, "first", {name: label for name, (label,) in zip(names, rows, strict=True)})
+    return list_names(names, "first", classes_of(options.labels, names))
 
 
 def frame_shape(sensor: tuple[int, int], options: DataOptions) -> tuple[tuple[int, int, int], list[str]]:

@@ -107,9 +107,9 @@ def congestion(
         done = {INPUT: start}
         for layer in program.layers:
             arrivals = merge(program, layer, known, options)
-            work = _work(layer, arrivals, len(stimuli))
+            work = work_by_stimulus(layer, arrivals, len(stimuli))
             arrival = np.asarray(np.max([done[source.layer] for source in layer.sources], axis=0), np.float64)
-            done[layer.name] = _finish(arrival, work.astype(np.float64) * (1e6 / rates[layer.name]))
+            done[layer.name] = queue_ends(arrival, work.astype(np.float64) * (1e6 / rates[layer.name]))
             busy, total = work > 0, int(work.sum())
             cores[layer.name] += Work(
                 total,
@@ -129,7 +129,7 @@ def _delays(values: NDArray[np.float64]) -> Delays:
     return Delays(len(values), float(values.sum()), float(values.max(initial=0.0)))
 
 
-def _work(layer: CoreLayer, arrivals: Spikes, stimuli: int) -> NDArray[np.int64]:
+def work_by_stimulus(layer: CoreLayer, arrivals: Spikes, stimuli: int) -> NDArray[np.int64]:
     """Synaptic operations by stimulus: int64 [stimuli]."""
     _, height, width = layer.input_shape
     inside = (arrivals["c"] != TICK) & (arrivals["y"] < height) & (arrivals["x"] < width)
@@ -138,7 +138,7 @@ def _work(layer: CoreLayer, arrivals: Spikes, stimuli: int) -> NDArray[np.int64]
     return np.bincount(events["cause"], reached, minlength=stimuli).astype(np.int64)
 
 
-def _finish(arrival: NDArray[np.float64], service: NDArray[np.float64]) -> NDArray[np.float64]:
+def queue_ends(arrival: NDArray[np.float64], service: NDArray[np.float64]) -> NDArray[np.float64]:
     """End of work of a queue in order: finish[i] = max(finish[i - 1], arrival[i]) + service[i]."""
     done = np.cumsum(service)
     return np.asarray(done + np.maximum.accumulate(arrival - (done - service)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from i2e_deploy.chips.answers import Observation
 from i2e_deploy.chips.dynapcnn.probing.arithmetic import FIRST
 from i2e_deploy.chips.dynapcnn.probing.question import Question, Sent, Way, core, network
@@ -9,7 +11,7 @@ from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions, Leak
 
 #: Slots of the question for the phase: a period is ten of them, and its 100 ms the longest that the clock has, so that
 #: the milliseconds that a host needs to switch it on matter least.
-TENTH_US, TENTHS = 10_000, 10
+TENTH_US, TENTHS, PERIODS = 10_000, 10, 6
 PHASES: tuple[Tick, ...] = ("start", "middle", "end")
 FIRES: tuple[LeakFires, ...] = ("yes", "no")
 
@@ -34,16 +36,19 @@ def leak_fires() -> Question:
 
 
 def tick() -> Question:
-    """Events of -1 hold two neurons at a bound of -1, until a bias of 102 takes them over a threshold of 100: they fire
-    at the tick or at the event after it, so the first spike says in which tenth of a period the clock ticks."""
+    """Events of -1 hold two neurons at a bound of -1, until a bias of 102 takes them over a threshold of 100.
+
+    They fire at the tick or at the event after it, so the first spike says in which tenth of a period the clock ticks.
+    They do so in every period; neurons that need more than one tick do not.
+    """
     program = network(core("waits", [[-1], [-1]], 100, min_v=-1, bias=(102, 102)))
     ways: dict[str, tuple[Way, ...]] = {
         phase: tuple(Way(EventOptions(leak_fires=fires, tick=phase)) for fires in FIRES) for phase in PHASES
     }
-    events = tuple((0, 0, 0) for _ in range(2 * TENTHS))
+    events = tuple((0, 0, 0) for _ in range(PERIODS * TENTHS))
     return Question(
         "tick", "when in its period the slow clock ticks, counted from when the host switched it on", ways, program,
-        (FIRST,), events, ("waits",), gap_us=TENTH_US, ticks=(TENTHS, 2), look=_third_of_a_period, settles="tick",
+        (FIRST,), events, ("waits",), gap_us=TENTH_US, ticks=(TENTHS, PERIODS), look=_third_of_a_period, settles="tick",
     )  # fmt: skip
 
 
@@ -56,10 +61,11 @@ def _before_the_events(question: Question, spikes: Sent) -> Observation:
 
 
 def _third_of_a_period(question: Question, spikes: Sent) -> Observation:
-    """By neuron: whether its first spike comes near the start of a period, in its middle, or near its end."""
+    """By neuron: whether its first spike comes near the start of a period, in its middle, or near its end; and whether
+    there is one a period, though the last tick may come after the end."""
     found = spikes[question.watched[0]]
-    rows: dict[int, int] = {}
+    rows, counts = dict[int, int](), Counter(int(c) for c in found["c"])
     for t, c in sorted(found[["t", "c"]].tolist()):
         tenth = int(t) // question.gap_us
         rows.setdefault(int(c), 0 if tenth < TENTHS // 4 else 1 if tenth < 3 * TENTHS // 4 + 1 else 2)
-    return tuple(sorted(rows.items()))
+    return tuple(sorted((c, third, int(PERIODS - 1 <= counts[c] <= PERIODS + 1)) for c, third in rows.items()))

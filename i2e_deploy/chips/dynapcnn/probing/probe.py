@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import lru_cache
 
-from i2e_deploy.chips.answers import Answer, BoardAnswers
+from i2e_deploy.chips.answers import FEWEST, MOST_REPEATS, BoardAnswers
 from i2e_deploy.chips.dynapcnn.probing.arithmetic import arithmetic_questions
 from i2e_deploy.chips.dynapcnn.probing.ask import Asker
+from i2e_deploy.chips.dynapcnn.probing.blocks import block_questions
 from i2e_deploy.chips.dynapcnn.probing.clock import clock_questions
 from i2e_deploy.chips.dynapcnn.probing.drawn import fake_board
 from i2e_deploy.chips.dynapcnn.probing.question import Question
+from i2e_deploy.chips.dynapcnn.probing.rates import FIGURES, measure
+from i2e_deploy.chips.dynapcnn.probing.states import state_questions
 from i2e_deploy.chips.dynapcnn.targets.board.link import Board, open_board
 from i2e_deploy.chips.dynapcnn.targets.board.options import BoardOptions
 from i2e_deploy.errors import InputError
@@ -20,7 +24,6 @@ from i2e_deploy.version import __version__
 
 #: Repeats of each question.
 REPEATS = 10
-MOST_REPEATS = 1000
 #: Called with the number of questions done and the name of the next.
 Progress = Callable[[int, str], None]
 
@@ -28,20 +31,20 @@ Progress = Callable[[int, str], None]
 @lru_cache(maxsize=1)
 def questions() -> tuple[Question, ...]:
     """All questions with alternatives, in the order in which they are asked."""
-    return (*arithmetic_questions(), *clock_questions())
+    return (*arithmetic_questions(), *clock_questions(), *state_questions(), *block_questions())
 
 
 def chosen(only: Sequence[str]) -> tuple[Question, ...]:
     """Those of these names; all, where none is given.
 
     Raises:
-        InputError: no such question.
+        InputError: no such question or figure.
     """
     known = questions()
-    strangers = sorted(set(only) - {question.name for question in known})
+    names = [*(question.name for question in known), *FIGURES]
+    strangers = sorted(set(only) - set(names))
     if strangers:
-        names = ", ".join(question.name for question in known)
-        raise InputError(f"no question {strangers[0]!r}: choose of {names}")
+        raise InputError(f"no question {strangers[0]!r}: choose of {', '.join(names)}")
     return tuple(question for question in known if not only or question.name in only)
 
 
@@ -65,16 +68,21 @@ def probe_board(
         InputError: a board of another chip, no such question, or repeats out of range.
         SourceLost: the board went away, or stopped answering.
     """
-    if not 1 <= repeats <= MOST_REPEATS:
-        raise InputError(f"{repeats} repeats: give 1 to {MOST_REPEATS}")
+    if not FEWEST <= repeats <= MOST_REPEATS:
+        raise InputError(f"{repeats} repeats: give {FEWEST} to {MOST_REPEATS}")
     asked, answers = chosen(only), []
     with _opened(chip, options) as board:
         asker, began = Asker(board, options), board.clock.monotonic()
         for i, question in enumerate(asked):
             progress(i, question.name)
             answers.append(asker.answer(question, repeats))
-        progress(len(asked), "")
-        return _told(chip, board, target, asker, answers, board.clock.monotonic() - began)
+        measured = []
+        for i, name in enumerate(name for name in FIGURES if not only or name in only):
+            progress(len(asked) + i, name)
+            measured += list(measure(asker, repeats, [name]))
+        seconds = round(board.clock.monotonic() - began, 3)
+        return replace(_told(chip, board, target), answers=tuple(answers), measured=tuple(measured), seconds=seconds,
+                       events=asker.events)  # fmt: skip
 
 
 def probe_target(
@@ -106,10 +114,9 @@ def _opened(chip: str, options: BoardOptions) -> Iterator[Board]:
         board.close()
 
 
-def _told(
-    chip: str, board: Board, target: str, asker: Asker, answers: Sequence[Answer], seconds: float
-) -> BoardAnswers:
+def _told(chip: str, board: Board, target: str) -> BoardAnswers:
+    """Who was asked, when and by what."""
     samna = str(getattr(board.samna, "__version__", "of unknown version"))[:40]
     day = datetime.now(timezone.utc).date().isoformat()
     software = f"i2e-deploy {__version__}, samna {samna if samna.isprintable() else 'of unknown version'}"
-    return BoardAnswers(chip, board.name, target, day, software, tuple(answers), (), round(seconds, 3), asker.events)
+    return BoardAnswers(chip, board.name, target, day, software, ())

@@ -17,10 +17,13 @@ from functools import cached_property
 import numpy as np
 
 from i2e_deploy.chips.answers import Observation
+from i2e_deploy.chips.dynapcnn.engine.event.run import front_end
+from i2e_deploy.chips.dynapcnn.peripherals import CLASSES, SPACING
 from i2e_deploy.chips.dynapcnn.program import CoreLayer, CoreNetwork, Source
 from i2e_deploy.chips.dynapcnn.reference.event import CoreState, fresh_states, run_event_reference
 from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.reference.injection import phase_us
+from i2e_deploy.chips.dynapcnn.reference.readout import read_out
 from i2e_deploy.chips.dynapcnn.reference.spikes import SPIKE, STIMULUS, TICK, Spikes, Stimuli
 from i2e_deploy.chips.dynapcnn.reference.timestep import run_reference
 from i2e_deploy.network import INPUT
@@ -38,16 +41,18 @@ class Way:
     Args:
         options: of the event semantics.
         program: stands for the question's own, where the alternative is no option; None: the same.
-        fired: spikes that the first layer's decimator had counted before the first one.
+        fired: a layer, and the spikes that its decimator had counted before the first one.
         chained: the run starts from the states in which an equal one ended, and not from fresh ones.
         steps: in time steps, one event a step, and not as events.
+        lost: layers, fed by the input alone, that the first event does not reach.
     """
 
     options: EventOptions = field(default_factory=EventOptions)
     program: CoreNetwork | None = None
-    fired: int = 0
+    fired: tuple[str, int] = ("", 0)
     chained: bool = False
     steps: bool = False
+    lost: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +72,9 @@ class Question:
         ticks: (slots a tick, ticks): the slow clock, where the program has a bias; None: it stays off.
         look: makes an observation of spikes; default the neurons that fired in each slot, `by_slot`.
         settles: option of `EventOptions` that the answer sets; empty: none.
+        pins: what the pins of the readout show is seen too, as spikes of a layer `pins` whose feature is the class.
+        sends_again: the board's stream may send a first event twice, see `SampleStream`.
+        fresh: the board is configured again before every repeat.
         beside: option that must have the same value as the answer, where the question settles none, e.g. of a parallel
             core what its core of the other kind says.
     """
@@ -82,6 +90,9 @@ class Question:
     ticks: tuple[int, int] | None = None
     look: Callable[[Question, Sent], Observation] | None = None
     settles: str = ""
+    pins: bool = False
+    sends_again: bool = True
+    fresh: bool = False
     beside: str = ""
 
     @property
@@ -138,14 +149,33 @@ def sent(question: Question, way: Way) -> dict[str, Spikes]:
     program = question.program if way.program is None else way.program
     if way.steps:
         return _in_steps(question, program)
-    first = program.layers[0].name
-    states = fresh_states(program)
-    states[first] = CoreState(states[first].v_mem, way.fired)
-    stimuli = question.stimuli(way.options if program.has_bias else None)
+    layer, fired = way.fired
+    states = {name: CoreState(s.v_mem, fired if name == layer else 0) for name, s in fresh_states(program).items()}
+    options = replace(way.options, step_us=question.clock_us or way.options.step_us)
+    given = question.stimuli(options if program.has_bias else None)
+    stimuli, _ = front_end(program, given, options, "reference")
     if way.chained:
-        states = dict(run_event_reference(program, stimuli, way.options, states).states)
-    run = run_event_reference(program, stimuli, way.options, states)
-    return {name: run.spikes[name] for name in question.watched}
+        states = dict(run_event_reference(program, stimuli, options, states).states)
+    spikes = dict(run_event_reference(program, stimuli, options, states).spikes)
+    for name in way.lost:
+        only = tuple(each for each in program.layers if each.name == name)
+        alone = replace(program, layers=only, outputs=(Source(name),))
+        spikes[name] = run_event_reference(alone, stimuli[1:], options).spikes[name]
+    found = {name: spikes[name] for name in question.watched}
+    return found | ({"pins": pins_of(question, program, found)} if question.pins else {})
+
+
+def pins_of(question: Question, program: CoreNetwork, spikes: Sent) -> Spikes:
+    """What the pins show at every tick, by the reference of the readout: SPIKE with the class as feature."""
+    assert program.readout is not None
+    assert question.ticks is not None
+    sent_by_core, period = spikes[question.watched[0]], question.clock_us or 1
+    counts = np.zeros((question.ticks[1], CLASSES), np.int64)
+    for t, c in sent_by_core[["t", "c"]].tolist():
+        counts[t // period, c // SPACING] += 1
+    trace = read_out(program.readout, counts[None])
+    rows = [(tick * period, -1, int(trace.winner[0, tick]), 0, 0) for tick in np.flatnonzero(trace.interrupt[0])]
+    return np.array(rows, SPIKE).reshape(len(rows))
 
 
 def _in_steps(question: Question, program: CoreNetwork) -> dict[str, Spikes]:
@@ -186,6 +216,7 @@ def core(
     bias: Sequence[int] | None = None,
     decimation: int = 1,
     initial: Sequence[int] | None = None,
+    to_zero: bool = False,
 ) -> CoreLayer:
     """A core of a question: weights int8 [C_out, C_in] (one pixel) or [C_out, C_in, k, k]; `shape` is its input's."""
     array = np.asarray(weight, np.int8)
@@ -195,7 +226,7 @@ def core(
     start = None if initial is None else np.asarray(initial, np.int16).reshape(-1, 1, 1) + np.zeros(out, np.int16)
     return CoreLayer(
         name, sources, kernel, None if bias is None else np.asarray(bias, np.int16), (1, 1), (padding, padding),
-        threshold, min_v, None, "subtract", shape, (out[0], out[1], out[2]), decimation, start,
+        threshold, min_v, None, "zero" if to_zero else "subtract", shape, (out[0], out[1], out[2]), decimation, start,
     )  # fmt: skip
 
 

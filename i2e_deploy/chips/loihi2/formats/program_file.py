@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from i2e_deploy.chips.checked import checked_array, checked_integer
 from i2e_deploy.chips.deciding import COUNT, unpack_deciding
+from i2e_deploy.chips.eye import unpack_eye
 from i2e_deploy.chips.loihi2 import program as b
 from i2e_deploy.chips.loihi2.neuron import Neuron, kind_of
 from i2e_deploy.errors import FileFormatError, InputError
@@ -56,6 +57,8 @@ def to_tensors(network: b.BlockNetwork) -> tuple[dict[str, NDArray[Any]], dict[s
     }
     if network.deciding != COUNT:
         data["deciding"] = network.deciding.pack()
+    if network.eye is not None:
+        data["eye"] = network.eye.pack()
     return {name: np.ascontiguousarray(array) for name, array in tensors.items()}, data
 
 
@@ -74,6 +77,7 @@ def from_tensors(tensors: Mapping[str, NDArray[Any]], data: Mapping[str, Any]) -
             None if transform is None else (checked_integer(transform[0]), checked_integer(transform[1])),
             unpack_notes(data["notes"]),
             unpack_deciding(data.get("deciding")),
+            unpack_eye(data.get("eye")),
         )
     except InputError as error:
         raise FileFormatError(f"not a network of integer blocks: {error}") from error

@@ -39,10 +39,12 @@ def test_a_lost_event_or_spike_looks_like_no_other_alternative(question: Questio
         full = question.observe(sent(question, way))
         assert meant_by(full, question.predicted) == name
         spikes = sent(question, way)
-        for layer, rows in spikes.items():
+        for layer, rows in ({} if question.pins else spikes).items():  # the pins are no spikes
             for i in range(len(rows)):
                 seen = question.observe(spikes | {layer: np.delete(rows, i)})
                 assert meant_by(seen, question.predicted) in (name, None), f"{name} without spike {i} of {layer}"
+        if question.name == "first_event":
+            continue  # a lost event is what it asks about: its repeats tell chance from rule
         for slot in (i for i, event in enumerate(question.events) if event is not None):
             without = replace(question, events=(*question.events[:slot], None, *question.events[slot + 1 :]))
             seen = without.observe(sent(without, way))
@@ -53,7 +55,7 @@ def test_a_lost_event_or_spike_looks_like_no_other_alternative(question: Questio
 def test_predictions_are_those_of_the_fast_engine(question: Question) -> None:
     """The board's stand-in computes with the engine; a question must not rest on where the two could differ."""
     for _, way in ways(question):
-        if way.steps or way.chained or way.fired:
+        if way.steps or way.chained or way.fired[0] or way.lost or question.pins or question.program.sensor is not None:
             continue
         program = question.program if way.program is None else way.program
         stimuli = question.stimuli(way.options if program.has_bias else None)

@@ -21,7 +21,7 @@ from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.reference.readout import read_out
 from i2e_deploy.chips.dynapcnn.targets.board import BoardOptions
 from i2e_deploy.chips.dynapcnn.targets.board.camera import ChipCamera, watch
-from i2e_deploy.chips.dynapcnn.targets.board.fake import Faults, fake_samna
+from i2e_deploy.chips.dynapcnn.targets.board.fake import Character, Faults, fake_samna
 from i2e_deploy.chips.dynapcnn.targets.board.fake.camera import FakeCamera
 from i2e_deploy.chips.dynapcnn.targets.board.link import WRAP
 from i2e_deploy.chips.dynapcnn.targets.board.on_camera import on_camera
@@ -196,7 +196,7 @@ def test_a_stream_is_read_as_it_comes() -> None:
 def test_the_fake_camera_reads_its_settings_back() -> None:
     """An empty configuration: no destination, nothing passes."""
     with fake_samna() as samna:
-        camera = FakeCamera(samna.speck2f.configuration.SpeckConfiguration(), np.zeros(1, EVENT_DTYPE), 5)
+        camera = FakeCamera(samna.speck2f.configuration.SpeckConfiguration(), np.zeros(1, EVENT_DTYPE), 5, Character())
     events = camera.due(6)
     assert events["t"].tolist() == [5]
     assert len(camera.due(7)) == 0

@@ -48,15 +48,14 @@ def run_board(program: CoreNetwork, given: Integers | Events, options: BoardOpti
     board = open_board("the board target", options.name, options.call_s)
     try:
         cores = place_on(board, program)
-        bare = replace(program, input_shape=program.shapes()[INPUT], sensor=None, event_filter=None, readout=None)
-        configure(board, bare, cores, watched)
+        configure(board, bare_of(program), cores, watched)
         board.clock.sleep(options.settle_s)
         layers = {cores[layer.name]: layer for layer in program.layers}
-        inputs = tuple(cores[name] for name in _input_layers(program))
+        inputs = tuple(cores[name] for name in input_layers(program))
         stream = SampleStream(board, layers, inputs, options, clock_hz)
         received, rails, steps = [], [], 0
         for sample, (stimuli, steps) in enumerate(core_inputs(program, given, options.events, ticks=False)):
-            events, end_us = _to_send(program, stimuli, cores, options), options.lead_us + steps * step_us
+            events, end_us = to_send(program, stimuli, cores, options), options.lead_us + steps * step_us
             spikes, readings = stream.run(events, end_us, f"in sample {sample}")
             received.append(spikes)
             rails += readings
@@ -66,11 +65,17 @@ def run_board(program: CoreNetwork, given: Integers | Events, options: BoardOpti
         board.close()
 
 
-def _input_layers(program: CoreNetwork) -> list[str]:
+def bare_of(program: CoreNetwork) -> CoreNetwork:
+    """The program without what the host does for what it sends: pre-processing, event filter, readout."""
+    return replace(program, input_shape=program.shapes()[INPUT], sensor=None, event_filter=None, readout=None)
+
+
+def input_layers(program: CoreNetwork) -> list[str]:
+    """Names of the layers that take input."""
     return [layer.name for layer in program.layers if any(source.layer == INPUT for source in layer.sources)]
 
 
-def _to_send(program: CoreNetwork, stimuli: Stimuli, cores: dict[str, int], options: BoardOptions) -> CoreEvents:
+def to_send(program: CoreNetwork, stimuli: Stimuli, cores: dict[str, int], options: BoardOptions) -> CoreEvents:
     """Events of one sample, one for each core that takes input."""
     caused = as_spikes(stimuli)
     parts = []

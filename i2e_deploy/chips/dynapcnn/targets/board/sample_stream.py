@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from i2e_deploy.chips.dynapcnn.lowering.stages import words
 from i2e_deploy.chips.dynapcnn.program import CoreLayer
@@ -31,6 +32,8 @@ from i2e_deploy.errors import SourceLost, UnsupportedError
 
 #: Around a wrap the host's clock and the board's may differ so far: 100 ppm of 71 minutes.
 GUARD_US = 500_000
+#: In the place of a core: the event goes into the pre-processing, as one of the chip's own pixels.
+PIXELS = -1
 #: Events handed to samna at once.
 CHUNK = 2048
 #: Neurons of each core that are read back after a reset.
@@ -57,6 +60,7 @@ class SampleStream:
         layers: the layer on every core that is used.
         inputs: cores that take input, in the order in which an event is sent to them.
         clock_hz: rate of the slow clock, for layers with a bias; None: it stays off.
+        sends_again: a first event that the board loses after a reset is sent twice.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class SampleStream:
         inputs: tuple[int, ...],
         options: BoardOptions,
         clock_hz: int | None = None,
+        sends_again: bool = True,
     ) -> None:
         self.incidents: Counter[str] = Counter()
         self._board, self._options, self._clock, self._ticks = board, options, board.clock, clock_hz is not None
@@ -86,7 +91,7 @@ class SampleStream:
         self._checked = [(core, a) for core, layer in layers.items() for a in evenly_spaced(addresses(layer))]
         self._reads_back = self._read(self._checked[:1], needed=False) is not None
         self._untried = True
-        self._loses_first = self._try_first_event()
+        self._loses_first = self._try_first_event() if sends_again else set()
 
     def run(self, events: CoreEvents, end_us: int, where: str) -> tuple[CoreEvents, list[Rail]]:
         """Send one sample from the initial states of the program.
@@ -131,6 +136,10 @@ class SampleStream:
         rails = readings.stop()
         self.incidents[NO_POWER] += bool(self._options.power_hz and not rails)
         return self._arrivals.take_spikes(), rails
+
+    def take_pins(self) -> NDArray[np.void]:
+        """What the readout's pins showed since the last call: PINS, times from the start of the stop watch."""
+        return self._arrivals.take_pins()
 
     def _start(self) -> None:
         self._call(self._watch.reset)
@@ -251,6 +260,10 @@ class SampleStream:
         return self._arrivals.poll(self._elapsed_us(), self._where)
 
     def _spike(self, t: int, core: int, c: int, y: int, x: int) -> Any:
+        if core == PIXELS:
+            pixel = self._event.DvsEvent()
+            pixel.timestamp, pixel.p, pixel.y, pixel.x = t, bool(c), y, x
+            return pixel
         event = self._event.Spike()
         event.layer, event.feature, event.y, event.x, event.timestamp = core, c, y, x, t
         return event

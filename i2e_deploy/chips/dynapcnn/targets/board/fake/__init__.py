@@ -8,6 +8,7 @@ fake's own (`FakeClock`), so nothing waits. It does what public documentation sa
 `session` lists it; that a board does the same was never seen by us.
 """
 
+from i2e_deploy.chips.dynapcnn.targets.board.fake.character import Character as Character
 from i2e_deploy.chips.dynapcnn.targets.board.fake.faults import Faults as Faults
 from i2e_deploy.chips.dynapcnn.targets.board.fake.instruments import FakeClock as FakeClock
 from i2e_deploy.chips.dynapcnn.targets.board.fake.samna import FakeSamna as FakeSamna

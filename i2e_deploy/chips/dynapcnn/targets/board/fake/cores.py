@@ -18,7 +18,9 @@ from i2e_deploy.chips.dynapcnn.peripherals import DESTINATION
 from i2e_deploy.chips.dynapcnn.program import CoreLayer, CoreNetwork, Source
 from i2e_deploy.chips.dynapcnn.reference.event import CoreState
 from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
-from i2e_deploy.chips.dynapcnn.reference.spikes import STIMULUS, TICK, Stimuli
+from i2e_deploy.chips.dynapcnn.reference.spikes import STIMULUS, TICK, Spikes, Stimuli
+from i2e_deploy.chips.dynapcnn.targets.board.fake.character import Character
+from i2e_deploy.chips.dynapcnn.targets.board.fake.timing import Timing
 from i2e_deploy.network import INPUT
 
 #: (time, core, c, y, x) of a spike that leaves the chip.
@@ -28,12 +30,16 @@ Out = tuple[int, int, int, int, int]
 class FakeChip:
     """Cores with their states, and stimuli that wait to be run together."""
 
-    def __init__(self, configuration: Any, options: EventOptions) -> None:
-        self.layers = _layers(configuration)
+    def __init__(self, configuration: Any, options: EventOptions, character: Character) -> None:
+        self.layers = {core: _made(layer, character) for core, layer in _layers(configuration).items()}
         self.monitored = {core for core in self.layers if configuration.cnn_layers[core].monitor_enable}
-        self._options = options
+        self._options, self._character, self._timing = options, character, Timing(character, options)
+        self.spent_j = 0.0
         self._states = {
-            core: CoreState(np.zeros(layer.output_shape, np.int16) if layer.initial is None else layer.initial.copy())
+            core: CoreState(
+                np.zeros(layer.output_shape, np.int16) if layer.initial is None else layer.initial.copy(),
+                layer.decimation - 1 if character.passes == "first" else 0,
+            )
             for core, layer in self.layers.items()
         }
         self._engines: dict[frozenset[int], EventEngine] = {}
@@ -69,6 +75,10 @@ class FakeChip:
             found += self._run(targets, np.array(rows, STIMULUS))
         return found
 
+    def rest(self) -> None:
+        """All cores are idle."""
+        self._timing = Timing(self._character, self._options)
+
     def read(self, core: int, address: int) -> int:
         """State of a neuron; 0 where none is."""
         self.run()
@@ -88,13 +98,30 @@ class FakeChip:
         cores = {layer.name: int(layer.name) for layer in engine.program.layers}
         done = engine.run(stimuli, {name: self._states[core] for name, core in cores.items()})
         self._states |= {core: done.states[name] for name, core in cores.items()}
+        for counts in done.counts.values():
+            self.spent_j += self._character.synop_j * counts.synops + self._character.spike_j * counts.spikes
         rows = [
             (cause, core, (t, core, c, y, x))
             for name, core in cores.items()
             if core in self.monitored
             for t, cause, c, y, x in done.spikes[name].tolist()
         ]
+        if self._character.takes_time:
+            return self._late(engine.program, stimuli, done.spikes, rows)
         return [row for _, _, row in sorted(rows, key=lambda row: row[0])]
+
+    def _late(
+        self, program: CoreNetwork, stimuli: Stimuli, spikes: Mapping[str, Spikes], rows: list[tuple[int, int, Out]]
+    ) -> list[Out]:
+        """The spikes as they leave: when the cores are done with their causes, one after the other."""
+        done = self._timing.done(program, stimuli, spikes)
+        ready = sorted(((float(done[str(core)][cause]), row) for cause, core, row in rows), key=lambda each: each[0])
+        left = self._timing.leave([time for time, _ in ready])
+        return [(t, *row[1:]) for t, (_, row) in zip(left, ready, strict=True) if t is not None]
+
+
+def _made(layer: CoreLayer, character: Character) -> CoreLayer:
+    return layer if character.twist is None else character.twist(layer)
 
 
 def _layers(configuration: Any) -> dict[int, CoreLayer]:

@@ -6,8 +6,12 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
+from i2e_deploy.chips.dynapcnn.reference.spikes import Stimuli
 from i2e_deploy.chips.dynapcnn.targets.board.fake.camera import FakeCamera, FakeReadout
+from i2e_deploy.chips.dynapcnn.targets.board.fake.character import Character
 from i2e_deploy.chips.dynapcnn.targets.board.fake.cores import FakeChip, Out
 from i2e_deploy.chips.dynapcnn.targets.board.fake.faults import Faults
 from i2e_deploy.chips.dynapcnn.targets.board.fake.instruments import FakeClock, IoModule, PowerMonitor, StopWatch
@@ -20,7 +24,7 @@ from i2e_deploy.chips.dynapcnn.targets.board.fake.objects import (
     Spike,
     WriteNeuronValue,
 )
-from i2e_deploy.events.array import Events
+from i2e_deploy.events.array import EVENT_DTYPE, Events
 
 WRAP = 2**32
 
@@ -36,11 +40,12 @@ class FakeDevice:
         watts: Sequence[float],
         sensor: Events,
         hang: Callable[[], None],
+        character: Character,
     ) -> None:
         self.clock, self.held_until, self.open = clock, 0, True
         self.watch, self._power = StopWatch(self), PowerMonitor(self, watts)
         self._io = IoModule(self, faults.clock_phase)
-        self._faults, self._options, self._sensor = faults, options, sensor
+        self._faults, self._options, self._sensor, self._character = faults, options, sensor, character
         self._calls: Counter[str] = Counter()
         self._hang = hang
         self._chip: FakeChip | None = None
@@ -76,6 +81,11 @@ class FakeDevice:
         """Of the model: where events come out."""
         return self
 
+    @property
+    def spent_j(self) -> float:
+        """Energy of all that the chip did since it was configured, above rest."""
+        return 0.0 if self._chip is None else self._chip.spent_j
+
     def maybe_hang(self, name: str) -> None:
         """Where `Faults.hangs_in` says so, wait until the fake samna is taken away."""
         self._calls[name] += 1
@@ -91,9 +101,9 @@ class FakeDevice:
         """All states are those of the configuration afterwards."""
         self.maybe_hang("apply_configuration")
         self.alive()
-        self.configuration, self._chip = configuration, FakeChip(configuration, self._options)
-        self._camera = FakeCamera(configuration, self._sensor, self.watch.now())
-        self._readout = FakeReadout(configuration)
+        self.configuration, self._chip = configuration, FakeChip(configuration, self._options, self._character)
+        self._camera = FakeCamera(configuration, self._sensor, self.watch.now(), self._character)
+        self._readout = FakeReadout(configuration, self._character)
         self._states_written()
 
     def sense(self, events: Events) -> None:
@@ -129,6 +139,12 @@ class FakeDevice:
             found.append(self._out.popleft()[1])
         return [] if self._events > self._faults.silent_after else found
 
+    def restart(self) -> None:
+        """The stop watch begins again: nothing is held up any more."""
+        self.held_until = 0
+        if self._chip is not None:
+            self._chip.rest()
+
     def advance(self) -> None:
         """Let everything happen that is due by now, in the order of the queue."""
         self.alive()
@@ -137,13 +153,13 @@ class FakeDevice:
         now = self.watch.now()
         while self._queue:
             arrived, event = self._queue[0]
-            if isinstance(event, Spike):
+            if isinstance(event, Spike | DvsEvent):
                 due = self._due(event.timestamp, arrived)
                 if due > now:
                     break
                 self.held_until = due
                 self._ticks(due)
-                self._inject(due, event)
+                self._take(due, event)
             else:
                 self._emit(self._chip.run())
                 self._memory(event)
@@ -151,6 +167,15 @@ class FakeDevice:
         self._ticks(now)
         self._see(now + 1)
         self._emit(self._chip.run())
+
+    def _take(self, t: int, event: Spike | DvsEvent) -> None:
+        """An event from the host: to a core, or into the pre-processing."""
+        if isinstance(event, Spike):
+            self._inject(t, event)
+            return
+        assert self._camera is not None
+        pixel = np.array([(t, event.x, event.y, event.p)], EVENT_DTYPE)
+        self._reach(self._camera.core_inputs(pixel, self._io.zero_us, self._io.period_us, from_host=True))
 
     def _due(self, stamp: int, arrived: int) -> int:
         """When the stop watch, of 32 bits, shows at least `stamp` to the event at the head of the queue."""
@@ -181,7 +206,12 @@ class FakeDevice:
         self.alive()
         if self._camera.shown:
             self.sense(events)
-        stimuli = self._camera.core_inputs(events, self._io.since_us, self._io.period_us)
+        self._reach(self._camera.core_inputs(events, self._io.zero_us, self._io.period_us))
+
+    def _reach(self, stimuli: Stimuli) -> None:
+        """Events after the pre-processing go to the cores; those that are lost after a reset do not."""
+        assert self._chip is not None
+        assert self._camera is not None
         while self._fresh and len(stimuli) and self._camera.targets:
             t, c, y, x = stimuli[0].tolist()
             for core in sorted(self._camera.targets):
@@ -213,8 +243,8 @@ class FakeDevice:
         self._fresh = {"none": set[int](), "chip": {-1}, "core": set(self._chip.layers)}[self._faults.loses_first]
 
     def _emit(self, spikes: list[Out]) -> None:
-        at = self.clock.now + self._faults.delay_s
         for t, core, c, y, x in spikes:
+            at = self.clock.now + self._faults.delay_s + max(0.0, (t - self.watch.now()) * 1e-6)
             self._spikes += 1
             if core == self._readout.core:
                 self._readout.count(c)

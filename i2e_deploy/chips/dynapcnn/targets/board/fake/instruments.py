@@ -7,6 +7,9 @@ from typing import Protocol
 
 from i2e_deploy.chips.dynapcnn.targets.board.fake.objects import Measurement
 
+#: Channel of the rail that feeds the cores.
+LOGIC = 2
+
 
 class FakeClock:
     """Time that passes only when somebody sleeps."""
@@ -26,15 +29,15 @@ class FakeClock:
 class Host(Protocol):
     """The board that the instruments stand on: `FakeDevice`."""
 
-    #: Microseconds of the stop watch up to which the queue has been worked through.
-    held_until: int
-
     @property
     def clock(self) -> FakeClock: ...  # noqa: D102
     @property
     def watch(self) -> StopWatch: ...  # noqa: D102
     def alive(self) -> None: ...  # noqa: D102
     def advance(self) -> None: ...  # noqa: D102
+    def restart(self) -> None: ...  # noqa: D102
+    @property
+    def spent_j(self) -> float: ...  # noqa: D102
 
 
 class StopWatch:
@@ -62,7 +65,7 @@ class StopWatch:
         """Back to zero."""
         self._device.advance()
         self._held, self._since = 0, self._device.clock.now
-        self._device.held_until = 0
+        self._device.restart()
 
 
 class IoModule:
@@ -71,6 +74,12 @@ class IoModule:
     def __init__(self, device: Host, phase: float) -> None:
         self._device, self._phase, self.period_us, self.since_us = device, phase, 100_000, 0
         self.next_us: int | None = None
+        self._counted = self._before = 0
+
+    @property
+    def zero_us(self) -> int:
+        """Where on the stop watch the count of ticks would be 0, had the clock always run."""
+        return self.since_us - self._before * self.period_us
 
     def set_slow_clk_rate(self, hz: int) -> None:
         """Ticks a second."""
@@ -82,22 +91,24 @@ class IoModule:
         self._device.advance()
         self.since_us = self._device.watch.now() + int(self._phase * self.period_us)
         self.next_us = self.since_us if on else None
+        self._before = self._counted
 
     def ticks(self, until_us: int) -> list[int]:
         """Ticks that are due, microseconds of the stop watch."""
         due: list[int] = []
         while self.next_us is not None and self.next_us <= until_us:
             due.append(self.next_us)
+            self._counted += 1
             self.next_us += self.period_us
         return due
 
 
 class PowerMonitor:
-    """Five rails of constant power. Its own node, too."""
+    """Five rails of constant power, and on the third what the chip spends above that. Its own node, too."""
 
     def __init__(self, device: Host, watts: Sequence[float]) -> None:
         self._device, self._watts, self._hz = device, watts, 0.0
-        self._since, self._readings = 0.0, 0
+        self._since, self._readings, self._spent_j, self._above_w = 0.0, 0, 0.0, 0.0
 
     def get_source_node(self) -> PowerMonitor:
         """Where readings come from."""
@@ -107,14 +118,18 @@ class PowerMonitor:
         """So many readings of each rail a second."""
         self._device.alive()
         self._hz, self._since, self._readings = hz, self._device.clock.now, 0
+        self._spent_j = self._device.spent_j
 
     def stop_auto_power_measurement(self) -> None:
         """No more readings; what was read can be taken still."""
         self._device.alive()
-        self._readings, self._hz = int((self._device.clock.now - self._since) * self._hz), 0.0
+        passed = self._device.clock.now - self._since
+        self._above_w = (self._device.spent_j - self._spent_j) / passed if passed > 0 else 0.0
+        self._readings, self._hz = int(passed * self._hz), 0.0
 
     def get_events(self) -> list[Measurement]:
         """Readings since the start; their time stamps come in bursts, as others report of the real one."""
         self._device.alive()
         count, self._readings = self._readings, 0
-        return [Measurement(channel, watts, 0) for _ in range(count) for channel, watts in enumerate(self._watts)]
+        watts = [each + (self._above_w if channel == LOGIC else 0.0) for channel, each in enumerate(self._watts)]
+        return [Measurement(channel, each, 0) for _ in range(count) for channel, each in enumerate(watts)]

