@@ -91,6 +91,7 @@ def settings() -> list[Any]:
         i2e.chips.get("loihi2"),
         i2e.chips.Plan(NAME, "sigma_delta", (1000, 1000, 1000), 10**6, (i2e.chips.PlannedLayer(2, 8, 5),) * 60),
         i2e.chips.PlannedLayer(1000, 1000, 16, 8, (7, 7), 1000),
+        i2e.chips.Values((1e-9,) * 99, (1e9,) * 99, (NAME,) * 99, NAME),
         i2e.chips.Deciding("state-mean", 2**20, 1000, NAME, "v"),
         *i2e.conversion.saccades(),
         i2e.conversion.first_layer_energy(0.0956),
