@@ -227,6 +227,23 @@ def test_ci_tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         exec(code, {})
 
 
+def test_regression_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    weight = np.random.default_rng(0).normal(0.1, 0.4, (2, 2, 4, 4)).astype(np.float32)
+    network = chain((2, 4, 4), {"conv": Conv2d(weight), "n": IntegrateAndFire(1.0, -1.0)})
+    frames = (np.random.default_rng(1).random((6, 5, 2, 4, 4)) < 0.4).astype(np.uint8)
+    names = {"i2e": i2e, "frames": frames, "angles": np.zeros((6, 2)), "network": network}
+    write, rest = blocks("guides/regression.md")
+    exec(write, names)
+    names["chip"] = i2e.chips.get("speck2f")
+    exec(rest.replace('("steering",)', '("x", "y")'), names)
+    found: Any = names["result"]
+    assert found.results[0].errors.rmse > 0
+    lines = [line for line in (ROOT / "docs/guides/regression.md").read_text().splitlines() if line.startswith("i2e-")]
+    evaluate = [shlex.split(line.replace("my_bundle", "steering"))[1:] for line in lines[:2]]
+    assert [run_command(words) for words in evaluate] == [0, 1]
+
+
 def test_neurobench_page() -> None:
     pytest.importorskip("neurobench")
     pytest.importorskip("snntorch")
@@ -234,6 +251,19 @@ def test_neurobench_page() -> None:
     program = tiny_program()
     names = run("guides/neurobench.md", {"program": program, "frames": frames, "labels": np.zeros(3, np.int64)})
     assert names["ours"]["Footprint"] == names["theirs"]["Footprint"]
+
+
+@pytest.mark.slow
+def test_snntorch_tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its blocks in order, then its commands on the bundle that they wrote."""
+    pytest.importorskip("snntorch")
+    monkeypatch.chdir(tmp_path)
+    page = "tutorials/snntorch_to_loihi2.md"
+    names = run(page, {})
+    assert names["report"].fits
+    assert names["result"].accuracy is not None
+    lines = [line for line in (ROOT / "docs" / page).read_text().splitlines() if line.startswith("i2e-deploy ")]
+    assert [run_command(shlex.split(line)[1:]) for line in lines] == [0, 0]
 
 
 def test_live_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

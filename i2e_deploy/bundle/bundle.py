@@ -30,11 +30,12 @@ from i2e_deploy.chips.base import SPREAD
 from i2e_deploy.chips.options import MAX_STEP_US, Injection, Semantics
 from i2e_deploy.chips.registry import package_of
 from i2e_deploy.chips.trace import Integers
+from i2e_deploy.chips.values import Values, unpack_values
 from i2e_deploy.datasets.card import Card, card_of
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.events.array import Events
 from i2e_deploy.files import check_exists, read_tensors, replacing_folder, sha256, write_tensors
-from i2e_deploy.text import counted, record_repr, said
+from i2e_deploy.text import counted, one_line, record_repr, said
 
 FORMAT = "i2e-deploy-bundle"
 FORMAT_VERSION = 2
@@ -67,6 +68,18 @@ class Bundle:
         """Duration of a step, microseconds, as it was exported; None: nobody said it."""
         said = self.manifest.get("step_us")
         return said if type(said) is int and 1 <= said <= MAX_STEP_US else None
+
+    @property
+    def values(self) -> Values | None:
+        """What the outputs of a regression mean; None: they are classes.
+
+        Raises:
+            FileFormatError: the manifest holds something else.
+        """
+        try:
+            return None if (held := self.manifest.get("values")) is None else unpack_values(held)
+        except (InputError, KeyError, TypeError, ValueError) as error:
+            raise FileFormatError(f"{self.path / MANIFEST}: its values are damaged ({one_line(error)})") from error
 
     @property
     def card(self) -> Card | None:
@@ -112,6 +125,7 @@ def write(
     lowered: tuple[CheckReport, Program] | None = None,
     step_us: int | None = None,
     card: Card | None = None,
+    values: Values | None = None,
 ) -> Bundle:
     """Check, lower and write a network as a bundle; the folder appears whole or not at all.
 
@@ -122,6 +136,7 @@ def write(
         step_us: duration of a step, microseconds, on which golden vectors of events, load, latency and energy rest;
             None: not known.
         card: of the data that the network was trained on, for `evaluate`; None: not known.
+        values: what the outputs of a regression mean; None: they are classes.
 
     Raises:
         CheckFailed: the network does not fit the chip.
@@ -150,6 +165,7 @@ def write(
         **({} if step_us is None else {"step_us": injection.step_us}),
         **({"golden": golden.about()} if golden.about() else {}),
         **({} if card is None else {"card": card.record()}),
+        **({} if values is None else {"values": values.pack()}),
         "layers": list(program.layer_names),
         "program": graph,
         "check": report.to_dict(),

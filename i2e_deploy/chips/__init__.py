@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from i2e_deploy.chips.trace import Power as Power
     from i2e_deploy.chips.trace import States as States
     from i2e_deploy.chips.trace import Trace as Trace
+    from i2e_deploy.chips.values import Values as Values
 else:
     __getattr__, __dir__, __all__ = offer(
         __name__,
@@ -68,5 +69,6 @@ else:
             "registry": "chip_names get",
             "session": "Session",
             "trace": "Integers LayerCounts Power States Trace",
+            "values": "Values",
         },
     )

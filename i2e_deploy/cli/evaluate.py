@@ -16,9 +16,11 @@ from i2e_deploy.cli.deciding import ReadoutKind, decided
 from i2e_deploy.cli.eye import Eye, eyed, read_shown_samples, refuse_float, shown_of, unshown
 from i2e_deploy.cli.jobs import results_of_job
 from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, takes_recordings
+from i2e_deploy.cli.values import ValueScale, read_each_step, values_of
 from i2e_deploy.errors import InputError
 
 if TYPE_CHECKING:
+    from i2e_deploy.chips.values import Values
     from i2e_deploy.cli.common import Model
     from i2e_deploy.runtime import Agreement, Evaluation, Samples, Spread
 
@@ -78,6 +80,7 @@ def command(
     ] = None,
     keep: Annotated[bool, typer.Option(help="Leave the result in the bundle, for its report.")] = True,
     min_accuracy: Annotated[float, typer.Option(min=0, max=1, help="Fail below this share of right decisions.")] = 0,
+    max_rmse: Annotated[float | None, typer.Option(min=0, help="Fail above this error of values.")] = None,
     min_agreement: Annotated[
         float | None,
         typer.Option(min=0, max=1, help="Fail below this share of equal decisions; default: 1, but for float."),
@@ -88,6 +91,7 @@ def command(
     power: Power = None,
     board_file: BoardFile = None,
     readout_kind: ReadoutKind = "",
+    value_scale: ValueScale = "",
     eye: Eye = "",
     executor: Annotated[str, typer.Option(help="Samples over workers: process, ray or dask.")] = "process",
     workers: Annotated[int, typer.Option(min=1, help="Processes that share the samples; 1: this one.")] = 1,
@@ -125,7 +129,7 @@ def command(
     if len(chip) > 1:
         single = {"--html": html is not None, "--junit": junit is not None, "--power-coefficients": power is not None,
                   "--chain": chain, "--board-file": board_file is not None,
-                  "--neurobench": neurobench is not None,
+                  "--neurobench": neurobench is not None, "--value-scale": bool(value_scale),
                   "--workers": workers > 1 or address is not None, "--eye": bool(eye)}  # fmt: skip
         each = _beside(model, data, chip, target, (input_shape, read), (steps, limit), (semantics, order, step_us),
                        readout_kind, single, as_json)  # fmt: skip
@@ -160,22 +164,24 @@ def command(
         result = replace(result, classes=() if deployed.card is None else deployed.card.classes)
     else:
         samples = samples_of(data, tuple(deployed.program.input_shape), deployed.card, steps, limit, reading)
-        result = _evaluate(deployed, _ordered(samples, semantics, order), target, semantics, order, step_us, chain,
-                           _spread(executor, workers, address))  # fmt: skip
+        deployed = replace(deployed, program=read_each_step(deployed.program, samples))
+        ordered, values = _ordered(samples, semantics, order), values_of(model, value_scale)
+        result = _evaluate(deployed, ordered, target, semantics, order, step_us, chain,
+                           _spread(executor, workers, address), values)  # fmt: skip
         result = replace(result, classes=() if deployed.card is None else deployed.card.classes)
     if neurobench is not None:
         from i2e_deploy.cli.neurobench import write_neurobench
 
         write_neurobench(neurobench, result, deployed, model, None if scene or shown is not None else samples.frames)
-    _leave_pages(result, html, junit, min_accuracy, min_agreement, as_json, told(deployed.chip))
+    _leave_pages(result, html, junit, min_accuracy, min_agreement, as_json, told(deployed.chip), max_rmse)
     if keep and model.is_dir():
         _leave(model, result, data if scene else Path(data).name, semantics, console(stderr=True))
-    _refuse(_failed(result, min_accuracy, min_agreement))
+    _refuse(_failed(result, min_accuracy, min_agreement, max_rmse))
 
 
 def _leave_pages(
     result: Evaluation, html: Path | None, junit: Path | None, min_accuracy: float, min_agreement: float | None,
-    as_json: bool, said: Mapping[str, Any],
+    as_json: bool, said: Mapping[str, Any], max_rmse: float | None = None,
 ) -> None:  # fmt: skip
     """Write the pages that were asked for, and print the result."""
     from i2e_deploy.cli.common import console, print_json
@@ -187,7 +193,7 @@ def _leave_pages(
         write_evaluation(result, html)
     if junit is not None:
         with replacing(junit) as temporary:
-            temporary.write_text(junit_xml(result, min_accuracy, min_agreement), encoding="utf-8")
+            temporary.write_text(junit_xml(result, min_accuracy, min_agreement, max_rmse), encoding="utf-8")
     if as_json:
         print_json({**result.to_dict(), **said})
     else:
@@ -245,6 +251,7 @@ def _evaluate(
     step_us: int | None,
     chain: bool,
     spread: Spread | None = None,
+    values: Values | None = None,
 ) -> Evaluation:
     from i2e_deploy.chips import Injection
     from i2e_deploy.cli.common import console, progress_bar
@@ -258,7 +265,7 @@ def _evaluate(
         result = evaluate(
             model.program, samples.frames, samples.labels, target, semantics, progress=lambda n, _: advance(n, ""),
             injection=injection, network=model.network, recordings=samples.recordings, chain=chain,
-            spread=spread,
+            spread=spread, values=values,
         )  # fmt: skip
     program, frames = unshown(model.program, samples.frames[:ESTIMATED])
     costs = model.chip.costs(program, frames, injection, cores=model.cores)
@@ -274,7 +281,9 @@ def _spread(executor: str, workers: int, address: str | None) -> Spread | None:
     return Spread(executor, workers, address)  # type: ignore[arg-type]  # it checks
 
 
-def _failed(result: Evaluation, min_accuracy: float, min_agreement: float | None) -> list[str]:
+def _failed(
+    result: Evaluation, min_accuracy: float, min_agreement: float | None, max_rmse: float | None = None
+) -> list[str]:
     """What is below what was asked for."""
     from i2e_deploy.runtime.agreement import least_agreement
 
@@ -282,6 +291,11 @@ def _failed(result: Evaluation, min_accuracy: float, min_agreement: float | None
         f"{name}: accuracy {row['accuracy']:.4f} is below {min_accuracy}"
         for name, row in result.to_dict()["targets"].items()
         if row["accuracy"] is not None and row["accuracy"] < min_accuracy
+    ]
+    failed += [
+        f"{row.target}: RMSE {row.errors.rmse:.6g} is above {max_rmse:g}"
+        for row in result.results
+        if row.errors is not None and max_rmse is not None and row.errors.rmse > max_rmse
     ]
     failed += [
         f"{a.first} and {a.second} agree on {a.same} of {a.total} decisions, fewer than {share:g} of them"
@@ -321,17 +335,16 @@ def _print(result: Evaluation, out: Any) -> None:
     from rich.table import Column
 
     from i2e_deploy.cli.common import new_table
-    from i2e_deploy.reporting.tables import layers_of
+    from i2e_deploy.reporting.tables import layers_of, quality_head, quality_of
 
     data = result.to_dict()
-    figures = ("accuracy", "95 % interval", "stability", "p50 ms/sample", "p99", "power")
+    head = quality_head(data)
+    figures = (*head, "stability", "p50 ms/sample", "p99", "power")
     table = new_table("target", *(Column(name, justify="right") for name in figures))
     for name, row in data["targets"].items():
-        accuracy = "no labels" if row["accuracy"] is None else f"{100 * row['accuracy']:.2f} %"
-        interval = "" if row["interval95"] is None else " to ".join(f"{100 * v:.2f}" for v in row["interval95"])
         power = "none" if row["power_mw"] is None else f"{row['power_mw']:.2f} mW"
         latency = row["latency_ms"]
-        table.add_row(name, accuracy, interval, f"{row['stability']:.3f}", f"{latency['p50']:.3f}",
+        table.add_row(name, *quality_of(row, head), f"{row['stability']:.3f}", f"{latency['p50']:.3f}",
                       f"{latency['p99']:.3f}", power)  # fmt: skip
     out.print(table)
     counts = [f"{name}: {what}" for name in data["targets"] for what in ("spikes", "synops")]

@@ -13,6 +13,7 @@ from i2e_deploy.cli.eye import Eye, eyed, golden_pictures
 from i2e_deploy.cli.golden_inputs import first_events, golden_inputs
 from i2e_deploy.cli.jobs import refuse_job_path, tell_of_job
 from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, takes_recordings
+from i2e_deploy.cli.values import ValueScale, values_of
 
 if TYPE_CHECKING:
     from i2e_deploy.bundle import Bundle
@@ -58,6 +59,7 @@ def command(
         typer.Option(min=0, max=2**16 - 1, help="Use the chip's own readout, with this threshold (spikes a tick)."),
     ] = None,
     readout_kind: ReadoutKind = "",
+    value_scale: ValueScale = "",
     eye: Eye = "",
     step_us: Annotated[
         int | None,
@@ -134,7 +136,7 @@ def command(
         provenance = bundle.Provenance(seeds=seeds, notes=notes)
         written = bundle.write(
             out, target, network, first_events(given, golden_events), provenance=provenance, semantics=semantics,
-            lowered=lowered, step_us=step_us, card=card_of_model(model),
+            lowered=lowered, step_us=step_us, card=card_of_model(model), values=values_of(model, value_scale),
         )  # fmt: skip
     silent = silent_layers(written.golden, written.program)
     if silent:

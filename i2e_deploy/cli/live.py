@@ -13,11 +13,13 @@ from i2e_deploy.cli.boards import BoardFile, on_board
 from i2e_deploy.cli.common import READ_HELP
 from i2e_deploy.cli.deciding import ReadoutKind, decided
 from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, takes_recordings
+from i2e_deploy.cli.values import ValueScale, values_of
 
 if TYPE_CHECKING:
     from i2e_deploy.chips import Program
+    from i2e_deploy.chips.values import Values
     from i2e_deploy.events.sources import Source
-    from i2e_deploy.runtime.decider import LiveSpec
+    from i2e_deploy.runtime.decider import Decision, LiveSpec
     from i2e_deploy.runtime.live import Live
     from i2e_deploy.runtime.live_on_chip import ChipLive
 
@@ -55,6 +57,7 @@ def command(
     allow_remote: Annotated[bool, typer.Option("--allow-remote", help="Let --bind leave this machine.")] = False,
     board_file: BoardFile = None,
     readout_kind: ReadoutKind = "",
+    value_scale: ValueScale = "",
     rerun: Annotated[bool, typer.Option("--rerun", help="Log to Rerun too (package rerun-sdk).")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print each decision, then the totals, as JSON lines.")
@@ -92,7 +95,8 @@ def command(
     else:
         options = (window, steps, stride, by_count, crop, binary, state, policy, semantics)
         live, source, notes = _on_host(program, reading.into(source), record, options)
-    stats = _run(live, source, seconds, (view, bind, port, allow_remote), rerun, as_json)
+    values = values_of(model, value_scale)
+    stats = _run(live, source, seconds, (view, bind, port, allow_remote), rerun, as_json, values)
     for note in notes():
         console(stderr=True).print(f"{source}: {note}")
     if as_json:
@@ -197,13 +201,21 @@ def _session(opened: Source, program: Program, spec: LiveSpec, uri: str, record:
 
 
 def _run(
-    live: Live | ChipLive, title: str, seconds: float, view: tuple[bool, str, int, bool], rerun: bool, as_json: bool
+    live: Live | ChipLive,
+    title: str,
+    seconds: float,
+    view: tuple[bool, str, int, bool],
+    rerun: bool,
+    as_json: bool,
+    values: Values | None = None,
 ) -> Any:
     """Run to the end, the time limit or Ctrl-C; returns the counters."""
     import json
     import threading
     import time
     from contextlib import ExitStack
+
+    import numpy as np
 
     from i2e_deploy.cli.common import console
 
@@ -213,7 +225,7 @@ def _run(
         if view[0]:
             from i2e_deploy.runtime.view import ViewServer, ViewState
 
-            page = ViewState(live.spec.frame.sensor_size, title)
+            page = ViewState(live.spec.frame.sensor_size, title, values=values)
             server = stack.enter_context(ViewServer(page, live.stats, *view[1:]))
             live.watch = page.watch
             watchers.append(page.decided)
@@ -235,9 +247,10 @@ def _run(
                     watcher(decision)
                 elapsed = time.monotonic() - start
                 if as_json:
-                    print(json.dumps({**decision.exact(), "latency": decision.latency}), flush=True)
+                    told = {} if values is None else {"values": values.of(np.array(decision.scores)).tolist()}
+                    print(json.dumps({**decision.exact(), **told, "latency": decision.latency}), flush=True)
                 elif elapsed >= said:
-                    _line(live.stats(), decision.choice, say)
+                    _line(live.stats(), _told(decision, values), say)
                     said = elapsed + 1
         except KeyboardInterrupt:
             say.print("stopped")
@@ -264,10 +277,21 @@ def _terminate_as_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _line(stats: Any, choice: int, say: Any) -> None:
+def _told(decision: Decision, values: Values | None) -> str:
+    """The class, or the values in their unit."""
+    import numpy as np
+
+    if values is None:
+        return f"decision {decision.choice}"
+    found = values.of(np.array(decision.scores))
+    unit = f" {values.unit}" if values.unit else ""
+    return "  ".join(f"{values.name(i)} {value:.4g}{unit}" for i, value in enumerate(found))
+
+
+def _line(stats: Any, told: str, say: Any) -> None:
     latency = stats["latency"]
     say.print(
-        f"{stats['seconds']:8.1f} s  decision {choice}  {stats['decisions']:,} decisions  {stats['events']:,} events  "
+        f"{stats['seconds']:8.1f} s  {told}  {stats['decisions']:,} decisions  {stats['events']:,} events  "
         f"p50 {latency['p50_ms']:.2f} ms  p99 {latency['p99_ms']:.2f} ms  dropped {stats['dropped_windows']}"
     )
 

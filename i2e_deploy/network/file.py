@@ -21,6 +21,8 @@ FORMAT_VERSION = 1
 UNTRAINED = "changed, and not trained since"
 #: Key of a note: duration of a step, microseconds, that the network was trained for.
 STEP_US = "step_us"
+#: Note of what the outputs of a regression mean: JSON of `chips.values.Values.pack`.
+VALUES = "values"
 
 
 def write_network(

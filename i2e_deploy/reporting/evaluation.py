@@ -9,7 +9,8 @@ from typing import Any
 
 from i2e_deploy.errors import MissingDependency
 from i2e_deploy.files import replacing
-from i2e_deploy.reporting.tables import layers_of, scaled
+from i2e_deploy.reporting.rightness import rightness
+from i2e_deploy.reporting.tables import layers_of, quality_head, quality_of, scaled
 from i2e_deploy.requirements import install_command
 from i2e_deploy.runtime.evaluation import Evaluation
 
@@ -35,7 +36,7 @@ def page_environment() -> Any:
         raise MissingDependency("jinja2", "the HTML report", install_command("jinja2", "matplotlib")) from error
     loader = PackageLoader("i2e_deploy.reporting", ".")
     environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["scaled"] = scaled
+    environment.filters |= {"scaled": scaled, "quality_head": quality_head, "quality_of": quality_of}
     return environment
 
 
@@ -59,7 +60,7 @@ def write_evaluation(evaluation: Evaluation, path: Path | str) -> None:
     page = (
         page_environment()
         .get_template("evaluation.html.j2")
-        .render(data=data, layers=layers_of(data), **costs_context(data["estimate"]))
+        .render(data=data, layers=layers_of(data), rightness=rightness(data), **costs_context(data["estimate"]))
     )
     with replacing(Path(path)) as temporary:
         temporary.write_text(page, encoding="utf-8")

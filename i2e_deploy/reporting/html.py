@@ -15,8 +15,10 @@ from i2e_deploy.chips.options import Injection
 from i2e_deploy.chips.rules import Rule, code_of
 from i2e_deploy.errors import FileFormatError, MissingDependency
 from i2e_deploy.files import replacing
+from i2e_deploy.reporting.diagram import network_diagram
 from i2e_deploy.reporting.evaluation import costs_context, page_environment
 from i2e_deploy.reporting.placement_picture import MANY, placed_layers, placement_svg
+from i2e_deploy.reporting.rightness import evaluated_cards, rightness
 from i2e_deploy.reporting.tables import kinds_of_memory, layers_of, placement_rows, rule_table
 from i2e_deploy.requirements import install_command
 from i2e_deploy.text import listed
@@ -55,6 +57,10 @@ def write_report(bundle: Bundle, path: Path | str | None = None, step_us: int | 
         told = environment.get_template("costs.html.j2").render(**costs_context(costs))
         where = bundle.path / MANIFEST
         context = {**_context(bundle, costs), "targets": targets, "found": found, "costs": costs and told}
+        if found is not None:
+            where = bundle.path / EVALUATION
+            context["cards"] = [*evaluated_cards(found["result"]), *context["cards"]]
+            context["rightness"] = rightness(found["result"])
         page = environment.get_template("report.html.j2").render(**context).encode()
     except (LookupError, TypeError, AttributeError, ArithmeticError, ValueError, TemplateError) as error:
         if isinstance(error, FileFormatError):
@@ -92,6 +98,7 @@ def _context(bundle: Bundle, costs: Mapping[str, Any] | None) -> dict[str, Any]:
         "costs_made_up": (costs or {}).get("made_up", ""),
         "overloaded": [row["layer"] for row in (costs or {}).get("loads", ()) if row["load"] > 1],
         "cards": _cards(manifest, evaluation, verification),
+        "diagram": network_diagram(bundle.program.input_shape, bundle.program.layer_lines(), check["placement"]),
         "figures": _figures(bundle, evaluation, costs),
         "rules": rule_table(check["findings"], check["layers"]),
         "layers": check["layers"],

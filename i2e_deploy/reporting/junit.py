@@ -12,13 +12,16 @@ from i2e_deploy.runtime.agreement import least_agreement
 from i2e_deploy.runtime.evaluation import Evaluation
 
 
-def junit_xml(evaluation: Evaluation, min_accuracy: float = 0.0, min_agreement: float | None = None) -> str:
-    """One test a target (its accuracy) and one a pair (its agreement), failed where below the limits.
+def junit_xml(
+    evaluation: Evaluation, min_accuracy: float = 0.0, min_agreement: float | None = None, max_rmse: float | None = None
+) -> str:
+    """One test a target (its accuracy, or error of values) and one a pair (its agreement), failed beyond the limits.
 
     Args:
         evaluation: with or without labels; without, targets have no accuracy to fail on.
         min_accuracy: least share of right decisions, 0 to 1.
         min_agreement: least share of equal decisions, 0 to 1; None: see `least_agreement`.
+        max_rmse: largest error of values; None: any.
     """
     suite = ElementTree.Element("testsuite", name="i2e-deploy evaluate")
     data, failures = evaluation.to_dict(), 0
@@ -28,6 +31,12 @@ def junit_xml(evaluation: Evaluation, min_accuracy: float = 0.0, min_agreement: 
             low, high = result["interval95"]
             text = f"accuracy {result['accuracy']:.4f}, 95 % interval {low:.4f} to {high:.4f}, limit {min_accuracy}"
             failures += _outcome(case, "\n".join([text, *_measured(result)]), result["accuracy"] < min_accuracy)
+        elif (values := result["values"]) is not None:
+            low, high = values["interval95"].get("rmse", (values["rmse"], values["rmse"]))
+            text = f"RMSE {values['rmse']:.6g}, 95 % interval {low:.6g} to {high:.6g}, limit {max_rmse}; "
+            text += f"MAE {values['mae']:.6g}, R2 {values['r2']}"
+            failed = max_rmse is not None and values["rmse"] > max_rmse
+            failures += _outcome(case, "\n".join([text, *_measured(result)]), failed)
         elif measured := _measured(result):
             failures += _outcome(case, "\n".join(measured), False)
     for pair in data["agreement"]:

@@ -57,7 +57,7 @@ def model_card(bundle: Bundle, license: str = UNKNOWN) -> str:  # noqa: A002
         "tags": ["neuromorphic", "spiking-neural-network", "event-camera", profile.name],
     }
     if found is not None and (results := _results(found)):
-        metadata["pipeline_tag"] = "image-classification"
+        metadata["pipeline_tag"] = results[0]["task"]["type"]
         metadata["model-index"] = [{"name": name, "results": results}]
     body = [
         f"# {cell(name)}: a spiking network as integers for {cell(profile.title)}",
@@ -85,21 +85,21 @@ def check_license(license: str) -> None:  # noqa: A002
 
 def _results(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     """An entry of `model-index` for the first target with labels, with a metric a target."""
-    metrics = [
-        {
-            "type": "accuracy",
-            "value": row["accuracy"],
-            "name": f"accuracy on {plain(target)}, {plain(found['semantics'])}",
-        }
-        for target, row in found["result"]["targets"].items()
-        if row.get("accuracy") is not None
-    ]
+    how, metrics, task = plain(found["semantics"]), [], "image-classification"
+    for target, row in found["result"]["targets"].items():
+        where = f"on {plain(target)}, {how}"
+        if row.get("accuracy") is not None:
+            metrics.append({"type": "accuracy", "value": row["accuracy"], "name": f"accuracy {where}"})
+        for name in ("rmse", "mae", "r2") if row.get("values") else ():
+            task, value = "other", row["values"][name]
+            if value is not None:
+                metrics.append({"type": name, "value": value, "name": f"{name.upper()} {where}"})
     if not metrics:
         return []
     data = plain(found["data"])
     return [
         {
-            "task": {"type": "image-classification"},
+            "task": {"type": task},
             "dataset": {"type": "".join(c if c.isalnum() else "-" for c in data).lower() or "own", "name": data},
             "metrics": metrics,
         }
@@ -141,6 +141,9 @@ def _goodness(found: Mapping[str, Any]) -> str:
 
 def quality(row: Mapping[str, Any]) -> list[tuple[str, str]]:
     """How right a target is (`TargetResult.to_dict`), as name and text."""
+    if (values := row.get("values")) is not None:
+        names = {"rmse": "RMSE", "mae": "MAE", "r2": "R2", "smape": "sMAPE"}
+        return [(text, f"{values[name]:.6g}") for name, text in names.items() if values[name] is not None]
     if row.get("accuracy") is None:
         return []
     low, high = row["interval95"]

@@ -83,3 +83,26 @@ def layers_of(evaluation: Mapping[str, Any]) -> list[str]:
     """Layers that any target of an evaluation (`Evaluation.to_dict`) reports, those of the fullest target first."""
     reported = [target["per_sample"] for target in evaluation["targets"].values()]
     return list(dict.fromkeys(layer for row in sorted(reported, key=len, reverse=True) for layer in row))
+
+
+#: Columns that say how right a target is, of classes and of values.
+CLASSES, VALUES = ("accuracy", "95 % interval"), ("RMSE", "95 % interval", "MAE", "R2")
+
+
+def quality_head(evaluation: Mapping[str, Any]) -> tuple[str, ...]:
+    """The columns for an evaluation (`Evaluation.to_dict`)."""
+    return VALUES if any(row.get("values") for row in evaluation["targets"].values()) else CLASSES
+
+
+def quality_of(row: Mapping[str, Any], head: Sequence[str]) -> list[str]:
+    """The cells of a target (`TargetResult.to_dict`) under these columns."""
+    if tuple(head) == CLASSES:
+        accuracy = "no labels" if row["accuracy"] is None else f"{100 * row['accuracy']:.2f} %"
+        pair = row["interval95"]
+        return [accuracy, "" if pair is None else f"{100 * pair[0]:.2f} to {100 * pair[1]:.2f}"]
+    if (values := row.get("values")) is None:
+        return ["no targets", *[""] * (len(head) - 1)]
+    pair = values["interval95"].get("rmse")
+    r2 = "" if values["r2"] is None else f"{values['r2']:.4f}"
+    return [f"{values['rmse']:.4g}", "" if pair is None else f"{pair[0]:.4g} to {pair[1]:.4g}",
+            f"{values['mae']:.4g}", r2]  # fmt: skip

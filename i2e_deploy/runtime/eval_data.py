@@ -7,7 +7,7 @@ from collections.abc import Callable
 from itertools import islice
 from math import prod
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,14 +34,14 @@ class Samples(NamedTuple):
 
     Args:
         frames: integers [N, T, C, H, W].
-        labels: int64 [N]; None: there are none.
+        labels: int64 [N], one a decision of each step [N, T], or values float64 [N, V] or [N, T, V]; None: none.
         recordings: the same samples as events, first event at 0, in pixels of the network's input; () where only frames
             are there.
         step_us: duration of a step as the data have it, the median of the recordings; None: they do not say.
     """
 
     frames: Integers
-    labels: NDArray[np.int64] | None
+    labels: NDArray[Any] | None
     recordings: tuple[Events, ...] = ()
     step_us: int | None = None
 
@@ -57,7 +57,8 @@ def read_samples(
     """Frames and labels (None for a session), and of event files the events.
 
     Args:
-        path: `.npz` with `frames` and `labels`; a recorded session; or a folder with a folder of event files a class.
+        path: `.npz` with `frames`, and `labels`, or `targets` that are values; a recorded session; or a folder with a
+            folder of event files a class.
         shape: (C, H, W) of the program's input.
         steps: T for event files: each is cut into that many steps of equal time.
         limit: at most so many samples; 0 = all.
@@ -91,10 +92,28 @@ def _read_npz(path: Path, most: int) -> Samples:
             f"{path} holds {', '.join(arrays)}: expected `frames` [N, T, C, H, W] and `labels` [N], whole numbers"
         )
     labels = arrays["labels"][:most].astype(np.int64) if "labels" in arrays else None
+    if "targets" in arrays:
+        labels = _values(arrays["targets"][:most], path, labels)
     step = arrays.get("step_us", np.zeros(0, np.int64)).reshape(-1)
     if len(step) and (step.dtype.kind not in "iu" or not 1 <= step[0] <= MAX_STEP_US):
         raise FileFormatError(f"{path} has step_us {step[0]}: expected whole microseconds, 1 to {MAX_STEP_US}")
     return Samples(arrays["frames"][:most], labels, step_us=int(step[0]) if len(step) else None)
+
+
+def _values(targets: NDArray[Any], path: Path, labels: NDArray[Any] | None) -> NDArray[np.float64]:
+    """Values of a regression, [N] as [N, 1].
+
+    Raises:
+        FileFormatError: no numbers, another shape, or labels beside them.
+    """
+    if targets.dtype.kind not in "biuf" or targets.ndim not in (1, 2, 3) or not targets.size or labels is not None:
+        beside = " beside `labels`" if labels is not None else ""
+        raise FileFormatError(
+            f"{path} has `targets` {targets.dtype} {list(targets.shape)}{beside}: expected numbers [N, V], or "
+            "[N, T, V] with a value in each step, and no labels"
+        )
+    wide = np.asarray(targets, np.float64)
+    return wide[:, None] if wide.ndim == 1 else wide
 
 
 def _read_folder(

@@ -13,6 +13,7 @@ from i2e_deploy.chips.costs import Costs
 from i2e_deploy.chips.trace import Power
 from i2e_deploy.runtime.agreement import Agreement
 from i2e_deploy.runtime.interval import wilson
+from i2e_deploy.runtime.regression import Errors
 from i2e_deploy.runtime.vacuous import vacuous
 from i2e_deploy.text import aligned, counted, said
 
@@ -20,6 +21,8 @@ from i2e_deploy.text import aligned, counted, said
 OWN_ORDER = "as recorded"
 #: What a table says of samples that did not start afresh.
 CHAINED = "states kept from sample to sample"
+#: Classes of a confusion that is told with the result, at most.
+MOST_CLASSES = 100
 #: Counts of updates whose result the chip's state words do not hold.
 OUT_OF_WORD = ("saturations", "wraps")
 
@@ -32,7 +35,7 @@ class TargetResult:
         target: its name.
         decisions: int64 [N], or a decision a step [N, T].
         classes: that compete.
-        labels: int64 [N], or None for samples without.
+        labels: int64 [N], with a decision a step also [N, T]; of values float64, in their shape; None: samples without.
         activity: totals per layer of what the target counts, see `Trace.activity`.
         milliseconds: float64 [batches], wall time a sample, batch by batch.
         seconds: wall time of all runs.
@@ -42,12 +45,14 @@ class TargetResult:
         ties: decisions between classes with equal scores: the lowest number was taken.
         silent: samples on which no output fired, where spikes decide.
         quiet: layers in which nothing fired on any sample, see `Trace.quiet_layers`.
+        values: float64 [N, V], or values a step [N, T, V], where the outputs are values and no classes.
+        errors: of the values.
     """
 
     target: str
     decisions: NDArray[np.int64]
     classes: int
-    labels: NDArray[np.int64] | None
+    labels: NDArray[Any] | None
     activity: dict[str, dict[str, int]]
     milliseconds: NDArray[np.float64]
     seconds: float
@@ -57,6 +62,8 @@ class TargetResult:
     ties: int = 0
     silent: int = 0
     quiet: tuple[str, ...] = ()
+    values: NDArray[np.float64] | None = None
+    errors: Errors | None = None
 
     def __repr__(self) -> str:
         return said(self, self.verdict, counted(self.samples, "sample"))
@@ -64,6 +71,8 @@ class TargetResult:
     @property
     def verdict(self) -> str:
         """Its name, and its accuracy where there are labels, for people."""
+        if self.errors is not None:
+            return f"{self.target} RMSE {self.errors.rmse:.4g}"
         return self.target if self.accuracy is None else f"{self.target} {100 * self.accuracy:.2f} % right"
 
     @property
@@ -78,9 +87,11 @@ class TargetResult:
 
     @property
     def wanted(self) -> NDArray[np.int64] | None:
-        """The label of every decision, in the shape of `decisions`; None without labels."""
-        if self.labels is None:
+        """The label of every decision, in the shape of `decisions`; None without labels, and of values."""
+        if self.labels is None or self.values is not None:
             return None
+        if self.labels.ndim == self.decisions.ndim:
+            return self.labels
         return np.broadcast_to(self.labels.reshape(-1, *[1] * (self.decisions.ndim - 1)), self.decisions.shape)
 
     @property
@@ -110,11 +121,16 @@ class TargetResult:
     @property
     def measures(self) -> dict[str, float]:
         """How right it is, under NeuroBench's names; empty without labels."""
+        if self.errors is not None:
+            return self.errors.measures
         return {} if self.accuracy is None else {"ClassificationAccuracy": self.accuracy}
 
     @property
     def stability(self) -> float:
-        """Share of decisions that are the one before: 1 = never changes (for streams)."""
+        """Share of decisions that are the one before: 1 = never changes (for streams); of values likewise."""
+        if self.values is not None:
+            rows = self.values.reshape(-1, self.values.shape[-1])
+            return float((rows[1:] == rows[:-1]).all(axis=1).mean()) if len(rows) > 1 else 1.0
         row = self.decisions.reshape(-1)
         if len(row) < 2:
             return 1.0
@@ -140,12 +156,18 @@ class TargetResult:
             for layer, counts in self.activity.items()
         }
 
+    def _confusion_told(self) -> list[list[int]] | None:
+        """The confusion where a page can show it."""
+        return None if self.confusion is None or self.classes > MOST_CLASSES else self.confusion.tolist()
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON; counts are per sample."""
         return {
             "correct": self.correct,
             "accuracy": self.accuracy,
             "interval95": None if self.interval is None else list(self.interval),
+            "values": None if self.errors is None else self.errors.to_dict(),
+            "confusion": self._confusion_told(),
             "stability": self.stability,
             "latency_ms": {f"p{q}": float(np.percentile(self.milliseconds, q)) for q in (50, 99)},
             "power_mw": None if self.power is None else 1e3 * self.power.total_w,
@@ -202,12 +224,11 @@ class Evaluation:
         return said(self, counted(self.total, "sample"), f"semantics {self.semantics}", *verdicts)
 
     def __str__(self) -> str:
-        rows = [("target", "accuracy", "95 % interval", "stability", "ms a sample")]
+        head = ("RMSE", "95 % interval") if self.results[0].values is not None else ("accuracy", "95 % interval")
+        rows = [("target", *head, "stability", "ms a sample")]
         for result in self.results:
-            accuracy = "no labels" if result.accuracy is None else f"{100 * result.accuracy:.2f} %"
-            interval = "" if result.interval is None else " to ".join(f"{100 * v:.2f}" for v in result.interval)
             median = f"{np.percentile(result.milliseconds, 50):.3f}"
-            rows.append((result.target, accuracy, interval, f"{result.stability:.3f}", median))
+            rows.append((result.target, *_quality(result), f"{result.stability:.3f}", median))
         notes = [f"{r.target}: {what}: {count}" for r in self.results for what, count in r.incidents.items()]
         notes += [f"{r.target}: {remark}" for r in self.results for remark in r.remarks]
         table = aligned(rows, right=range(1, 5))
@@ -228,3 +249,13 @@ class Evaluation:
             "targets": {result.target: result.to_dict() for result in self.results},
             "agreement": [agreement.to_dict() for agreement in self.agreements],
         }
+
+
+def _quality(result: TargetResult) -> tuple[str, str]:
+    """How right it is, and the interval of that."""
+    if (errors := result.errors) is not None:
+        low, high = errors.intervals.get("rmse", (np.nan, np.nan))
+        return f"{errors.rmse:.4g}", f"{low:.4g} to {high:.4g}" if np.isfinite(low) else ""
+    if result.accuracy is None or result.interval is None:
+        return "no labels", ""
+    return f"{100 * result.accuracy:.2f} %", " to ".join(f"{100 * v:.2f}" for v in result.interval)

@@ -10,27 +10,30 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from i2e_deploy.chips.base import SIMULATORS, SPREAD, Program
+from i2e_deploy.chips.base import SPREAD, Program
 from i2e_deploy.chips.integers import AnyNetwork
 from i2e_deploy.chips.options import Injection, Semantics, Target
 from i2e_deploy.chips.trace import Integers, Power, Trace
-from i2e_deploy.errors import InputError, UnsupportedError
+from i2e_deploy.chips.values import Values
 from i2e_deploy.events.array import Events
 from i2e_deploy.runtime.agreement import Agreement, Parting, partings
+from i2e_deploy.runtime.asked import check_asked, check_chain, check_recordings, check_values, refuse_silence
 from i2e_deploy.runtime.comparison import Difference
 from i2e_deploy.runtime.evaluation import OWN_ORDER, Evaluation, TargetResult
 from i2e_deploy.runtime.gathering import Part, Task, divergence, gather, keep
+from i2e_deploy.runtime.regression import errors_of
 from i2e_deploy.runtime.spread import Spread, spread_over
 
 
 def evaluate(
     program: Program,
     frames: Integers,
-    labels: NDArray[np.int64] | None = None,
+    labels: NDArray[Any] | None = None,
     targets: Sequence[Target] = ("simulator",),
     semantics: Semantics = "timestep",
     batch_size: int = 50,
@@ -40,12 +43,14 @@ def evaluate(
     recordings: Sequence[Events] = (),
     chain: bool = False,
     spread: Spread | None = None,
+    values: Values | None = None,
 ) -> Evaluation:
     """Run every sample on every target, batch by batch, each from a fresh state, or from where the last one ended.
 
     Args:
         frames: integers [N, T, C, H, W].
-        labels: int64 [N], below the number of output neurons; None for a stream without.
+        labels: int64 [N], below the number of output neurons, where each step decides also [N, T]; of a regression
+            floats [N, V], where each step gives values [N, T, V]; None for a stream without.
         targets: of `Program.targets`, or `float`; the first is what the others are compared with first.
         semantics: of the simulator, see `Program.run`.
         batch_size: samples that run together.
@@ -57,6 +62,7 @@ def evaluate(
             `float`). A step of theirs is as long as their last event and T of `frames` make it.
         chain: samples run one after the other and keep the states, as on a board that nobody resets.
         spread: over processes or machines, which changes nothing but the times; None: here.
+        values: what the outputs of a regression mean; None: they are classes.
 
     Raises:
         InputError: no samples, labels that do not fit, a target named twice, or with labels an output that is silent on
@@ -65,50 +71,25 @@ def evaluate(
             without a float network; or with `spread` a target that is not a simulation, or `chain`.
         MissingDependency: the software of a target is not installed.
     """
-    _check_asked(frames, labels, targets)
+    check_asked(frames, labels, targets)
+    check_values(program, labels, targets, values)
     if chain:
-        _check_chain(targets)
+        check_chain(targets)
         batch_size = 1
     timed = bool(recordings) and semantics != "timestep"
     if timed:
-        _check_recordings(recordings, frames)
+        check_recordings(recordings, frames)
         batch_size = 1
     task = Task(program, frames, labels, tuple(targets), semantics, batch_size, injection, network,
-                tuple(recordings) if timed else (), chain)  # fmt: skip
+                tuple(recordings) if timed else (), chain, values)  # fmt: skip
     gathered = gather(task, progress) if spread is None else spread_over(task, spread, progress)
     results = tuple(_join(name, gathered.parts[name], labels) for name in targets)
     for result in results if labels is not None else ():
-        _refuse_silence(result, program)
+        refuse_silence(result, program)
     sample_seconds = frames.shape[1] * injection.step_us * 1e-6
     order = "" if semantics == "timestep" else OWN_ORDER if timed else f"{injection.order}, in the steps of frames"
     pairs = _pairs(results, gathered.divergences, gathered.apart)
     return Evaluation(results, pairs, len(frames), semantics, sample_seconds, order=order, chained=chain)
-
-
-def _check_asked(frames: Integers, labels: NDArray[np.int64] | None, targets: Sequence[Target]) -> None:
-    if not len(frames) or (labels is not None and len(labels) != len(frames)):
-        raise InputError(f"{len(frames)} samples and {0 if labels is None else len(labels)} labels: give one a sample")
-    if not targets or len(set(targets)) != len(targets):
-        raise InputError(f"targets {list(targets)}: name at least one, each once")
-
-
-def _check_chain(targets: Sequence[Target]) -> None:
-    """Raise UnsupportedError unless every target can go on from states."""
-    for name in targets:
-        if name not in SIMULATORS:
-            raise UnsupportedError(
-                f"target {name!r} starts every sample afresh: states are kept from sample to sample on "
-                f"{' and '.join(SIMULATORS)} alone; leave out the target, or the chain"
-            )
-
-
-def _check_recordings(recordings: Sequence[Events], frames: Integers) -> None:
-    """Raise InputError unless there is a recording with events for every sample."""
-    if len(recordings) != len(frames):
-        raise InputError(f"{len(recordings)} recordings of {len(frames)} samples: give one a sample, or none")
-    empty = next((i for i, events in enumerate(recordings) if not len(events)), None)
-    if empty is not None:
-        raise InputError(f"recording {empty} has no event on the pixels of the network: leave it out")
 
 
 def evaluate_traces(
@@ -131,17 +112,9 @@ def evaluate_traces(
     return Evaluation(results, agreements, results[0].samples, semantics, sample_seconds)
 
 
-def _refuse_silence(result: TargetResult, program: Program) -> None:
-    """Raise InputError where every decision is class 0 because nothing fired."""
-    if result.silent == result.samples:
-        raise InputError(
-            f"no output fires on {result.target} in any of {result.samples} samples, so spikes decide nothing: if "
-            f"layer {program.layer_names[-1]!r} is not meant to fire, read its state with --readout-kind state "
-            "(Program.decided_by); else look at the thresholds and at the frames"
-        )
-
-
-def _join(name: str, parts: Sequence[Part], labels: NDArray[np.int64] | None) -> TargetResult:
+def _join(name: str, parts: Sequence[Part], labels: NDArray[Any] | None) -> TargetResult:
+    found = [part.values for part in parts if part.values is not None]
+    values = np.concatenate(found) if found else None
     activity: dict[str, dict[str, int]] = {}
     incidents: Counter[str] = Counter()
     power: Power | None = None
@@ -166,7 +139,16 @@ def _join(name: str, parts: Sequence[Part], labels: NDArray[np.int64] | None) ->
         ties=sum(part.ties for part in parts),
         silent=sum(part.silent for part in parts),
         quiet=tuple(name for name in parts[0].quiet if all(name in part.quiet for part in parts)),
+        values=values,
+        errors=None if values is None or labels is None else errors_of(values, np.asarray(labels, np.float64)),
     )
+
+
+def _same(a: TargetResult, b: TargetResult) -> int:
+    """How often both decide alike; of values, how often all of them are equal."""
+    if a.values is not None and b.values is not None:
+        return int((a.values == b.values).all(axis=-1).sum())
+    return int((a.decisions == b.decisions).sum())
 
 
 def _counted(found: Difference | None, layers: Mapping[str, Parting]) -> Difference | None:
@@ -184,7 +166,7 @@ def _pairs(
         Agreement(
             first=a.target,
             second=b.target,
-            same=int((a.decisions == b.decisions).sum()),
+            same=_same(a, b),
             total=a.decisions.size,
             divergence=_counted(divergences.get((a.target, b.target)), apart.get((a.target, b.target), {})),
             unseen=tuple(dict.fromkeys((*a.unseen, *b.unseen))),

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,10 @@ from i2e_deploy.chips.base import SIMULATORS, Program
 from i2e_deploy.chips.integers import AnyNetwork
 from i2e_deploy.chips.options import FLOAT, Injection, Semantics, Target
 from i2e_deploy.chips.trace import Integers, Power, States, Trace
-from i2e_deploy.errors import InputError
+from i2e_deploy.chips.values import Values
 from i2e_deploy.events.array import Events
 from i2e_deploy.runtime.agreement import Parting, first_divergence, partings
+from i2e_deploy.runtime.asked import check_labels
 from i2e_deploy.runtime.comparison import Difference
 from i2e_deploy.runtime.float_target import run_float
 from i2e_deploy.text import record_repr
@@ -37,6 +38,7 @@ class Part:
     ties: int
     silent: int
     quiet: tuple[str, ...]
+    values: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +47,7 @@ class Task:
 
     program: Program
     frames: Integers
-    labels: NDArray[np.int64] | None
+    labels: NDArray[Any] | None
     targets: tuple[Target, ...]
     semantics: Semantics
     batch_size: int
@@ -53,6 +55,7 @@ class Task:
     network: AnyNetwork | None
     recordings: tuple[Events, ...]
     chain: bool = False
+    values: Values | None = None
 
     __repr__ = record_repr
 
@@ -98,8 +101,8 @@ def gather(task: Task, progress: Callable[[int, int], None] | None = None) -> Ga
                 trace = _run(program, task.network, name, given, semantics, step)
             traces[name] = trace
             seconds = time.perf_counter() - began
-            _check_labels(task.labels, trace)
-            parts[name].append(keep(trace, seconds))
+            check_labels(task.labels, trace, task.values)
+            parts[name].append(keep(trace, seconds, task.values))
         for pair in combinations(targets, 2):
             found = None if pair in divergences else divergence(program, traces, pair)
             if found is not None:
@@ -132,18 +135,12 @@ def together(layers: Mapping[str, Parting], so_far: Mapping[str, Parting]) -> di
     return {name: parting + so_far[name] if name in so_far else parting for name, parting in layers.items()}
 
 
-def _check_labels(labels: NDArray[np.int64] | None, trace: Trace) -> None:
-    classes = trace.scores().shape[-1]
-    if labels is not None and (labels.min() < 0 or labels.max() >= classes):
-        raise InputError(f"labels run from {labels.min()} to {labels.max()}: the network has {classes} classes")
-
-
-def keep(trace: Trace, seconds: float) -> Part:
+def keep(trace: Trace, seconds: float, values: Values | None = None) -> Part:
     """What an evaluation keeps of a batch's trace."""
     unseen, classes = tuple(trace.unseen.values()), trace.scores().shape[-1]
     return Part(
         trace.decisions(), classes, seconds, trace.activity(), unseen, trace.power, trace.incidents, trace.ties(),
-        trace.silent(), trace.quiet_layers(),
+        trace.silent(), trace.quiet_layers(), None if values is None else values.of(trace.scores()),
     )  # fmt: skip
 
 

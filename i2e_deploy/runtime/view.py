@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
+from i2e_deploy.chips.values import Values
 from i2e_deploy.errors import InputError, MissingDependency
 from i2e_deploy.events.array import Events
 from i2e_deploy.events.frames import FrameSpec, to_frames
@@ -38,7 +39,9 @@ _PAGE = Path(__file__).with_name("view.html")
 class ViewState:
     """What the page shows; fed from the session's threads, read by the server's."""
 
-    def __init__(self, sensor_size: tuple[int, int], title: str, classes: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, sensor_size: tuple[int, int], title: str, classes: tuple[str, ...] = (), values: Values | None = None
+    ) -> None:
         scale = max(1, -(-max(sensor_size) // MOST_PIXELS))
         width, height = (-(-side // scale) for side in sensor_size)
         self._spec = FrameSpec(sensor_size, (2, height, width))
@@ -47,7 +50,7 @@ class ViewState:
         self._lock = threading.Lock()
         self._decision: Decision | None = None
         self._decided, self._joined = 0, 0
-        self.title, self.classes = title, classes
+        self.title, self.classes, self.values = title, classes, values
 
     def watch(self, packet: Events) -> None:
         """Add a packet to the picture of each page."""
@@ -84,9 +87,17 @@ class ViewState:
             "size": picture.shape[1:],
             "events": events,
             "decisions": self._decided,
+            "values": None if decision is None else self._values(decision),
             "decision": None if decision is None else {**decision.exact(), "latency": decision.latency},
         }
         return numbers, np.minimum(picture, 255).astype(np.uint8).tobytes()
+
+    def _values(self, decision: Decision) -> list[dict[str, Any]] | None:
+        """Of a regression each output's name and value; None: the outputs are classes."""
+        if self.values is None:
+            return None
+        found, unit = self.values.of(np.array(decision.scores)), self.values.unit
+        return [{"name": self.values.name(i), "value": float(value), "unit": unit} for i, value in enumerate(found)]
 
 
 class ViewServer:

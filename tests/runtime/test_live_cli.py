@@ -141,3 +141,15 @@ def test_seconds_end_a_session_whose_source_is_silent(model: str, capsys: Any) -
     end = json.loads(capsys.readouterr().out.splitlines()[-1])["end"]
     assert end["decisions"] == 0
     assert 0.4 < end["seconds"] < 30
+
+
+def test_live_tells_values_of_a_regression(model: str, tmp_path: Path, capsys: Any) -> None:
+    """Each is what its scores are worth; the page has their names and unit."""
+    record = json.dumps({"scale": [0.5], "offset": [1.0], "names": ["a", "b", "c", "d"], "unit": "rad"})
+    given = ["live", model, "--source", CAMERA, "--policy", "block", "--value-scale", record]
+    assert run([*given, "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"windows"')]
+    assert len(lines) >= 10
+    assert all(line["values"] == [1 + 0.5 * score for score in line["scores"]] for line in lines)
+    assert run(given) == 0
+    assert re.search(r"a [\d.]+ rad  b [\d.]+ rad", capsys.readouterr().out)

@@ -18,6 +18,7 @@ from chromium import Page
 from event_strategies import random_events
 from tiny_programs import tiny_program
 
+from i2e_deploy.chips.values import Values
 from i2e_deploy.errors import InputError
 from i2e_deploy.events.frames import FrameSpec
 from i2e_deploy.events.sources import open_source
@@ -72,6 +73,26 @@ def test_shown_in_a_browser_without_requests_to_elsewhere(served: Any, tmp_path:
         assert not page.errors
     finally:
         page.close()
+
+
+def test_values_have_names_and_a_unit_in_the_browser(tmp_path: Path) -> None:
+    uri = "fake://128x96?rate=3e5"
+    page = ViewState((128, 96), uri, values=Values((-0.01,), (0.25,), ("steering", "speed"), "rad"))
+    live = Live(open_source(uri), tiny_program(classes=2), SPEC, watch=page.watch)
+    with ViewServer(page, live.stats) as server, live:
+        thread = threading.Thread(target=lambda: deque(map(page.decided, live), maxlen=0))
+        thread.start()
+        browser = Page(server.url, tmp_path / "profile")
+        try:
+            browser.wait("document.getElementById('choice').textContent.endsWith(' rad')")
+            names = browser.ask("[...document.querySelectorAll('#scores .name')].map(e => e.textContent).join()")
+            assert names == "steering,speed"
+            browser.screenshot(Path(os.environ.get("I2E_DEPLOY_SCREENSHOTS", tmp_path)) / "live_values.png")
+            assert not browser.errors
+        finally:
+            browser.close()
+            live.stop()
+            thread.join()
 
 
 def fetch(url: str, **headers: str) -> int:
