@@ -31,7 +31,7 @@ bench-check: install
 # The tests that hold us against other frameworks, and NIR's with the current nir and nirtorch: `make test` has the
 # pinned ones, and leaves out what is not there.
 ORACLE_TESTS := tests/network tests/test_docs.py tests/chips/loihi2/test_programmable_oracles.py tests/test_examples.py \
-	tests/runtime/test_neurobench.py
+	tests/runtime/test_neurobench.py tests/training/test_frameworks.py tests/training/test_ms_resnet.py tests/chips/loihi2/test_families.py
 ORACLES := nir==1.0.8 nirtorch==2.6 snntorch==1.0.0 spikingjelly==2.0.0 norse==1.1.0 rockpool==3.1.0 loguru \
 	neurobench==2.3.0
 oracles: install
@@ -49,7 +49,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or later is needed: PYTHON=python3.11 make ..." if sys.version_info < (3, 10) else 0)'
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q -c constraints.txt -e '.[sinabs,data,video,live,report,ros,dev]' asteval datasets distributed setuptools
+	$(BIN)/pip install -q -c constraints.txt -e '.[sinabs,data,heic,video,live,report,ros,train,dev]' asteval datasets distributed setuptools
 	$(BIN)/pip install -q --no-deps --ignore-requires-python $(LAVA)
 	@touch $@
 

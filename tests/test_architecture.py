@@ -57,6 +57,7 @@ CHIP_ROOMS = (
     ("targets",),
     ("probing",),
     ("runnable",),
+    ("records",),
     ("chip",),
     ("__init__",),
 )

@@ -75,6 +75,7 @@ def settings() -> list[Any]:
         i2e.chips.dynapcnn.EventFilter("hot_pixel", (15, 15), 65535),
         i2e.chips.dynapcnn.EventOptions("interleaved", 10**9, 2**32 - 1),
         i2e.chips.dynapcnn.Faults(),
+        i2e.chips.dynapcnn.Character(),
         i2e.chips.dynapcnn.Readout(65535),
         i2e.chips.dynapcnn.Source(NAME, (4, 4), 1000),
         i2e.chips.dynapcnn.CoreNetwork(PROGRAM.input_shape, PROGRAM.layers * 30, PROGRAM.outputs),
@@ -149,7 +150,8 @@ def results(folder: Path) -> list[Any]:
         reader, blocks, i2e.chips.loihi2.LoihiProgram(blocks), deep_network(), *deep_network().layers,
         deep_network().run(np.zeros((1, 1, *deep_network().input_shape))),
         i2e.network.Note("", "read as it is"), i2e.chips.Deciding(),
-        i2e.runtime.beside_chip(FRAMES, FRAMES), *counted, *counted[0].connections, *counted[0].populations,
+        i2e.runtime.beside_chip(FRAMES, FRAMES), i2e.runtime.replay_record("leak"),
+        *counted, *counted[0].connections, *counted[0].populations,
     ]  # fmt: skip
 
 

@@ -16,6 +16,7 @@ A chip has an ability when it has the methods; it declares nothing, and nobody a
 | `RunsRecordings` | program | recordings in their own order and at their own times |
 | `VariesOpenPoints` | program | `simulate --bound`: how far undocumented points move the output |
 | `MakesJobs` | program | `export --job`, `evaluate --target results.zip`: samples for a board that is elsewhere |
+| `ReplaysRecords` | chip | `compare --record NAME`: what a real chip gave, beside ours |
 | `SeesPictures` | chip | `--eye`: I2E on the chip, pictures in, events straight into the network |
 | `TakesPictures` | program | pictures shown to such a program |
 | `ShowsConnections` | program | `evaluate --neurobench`: its weights, neurons and what reaches them, to be counted |
@@ -43,6 +44,7 @@ from i2e_deploy.chips.integers import AnyNetwork, IntegerNetwork
 from i2e_deploy.chips.jobs import Job, Returned
 from i2e_deploy.chips.options import PLAIN, Engine, Injection, LowerOptions
 from i2e_deploy.chips.plans import Plan
+from i2e_deploy.chips.recorded import Recorded
 from i2e_deploy.chips.trace import Integers, States, Trace
 from i2e_deploy.conversion.vectors import Kernels
 from i2e_deploy.errors import UnsupportedError
@@ -346,6 +348,28 @@ class MakesJobs(Protocol):
 
         Raises:
             FileFormatError: an array is missing, or is none that the script writes.
+        """
+
+
+@runtime_checkable
+class ReplaysRecords(Protocol):
+    """A chip with public records of silicon whose network and input can be run again."""
+
+    #: Names of those records, as the profile has them.
+    replayable: ClassVar[tuple[str, ...]]
+    #: The semantics of the chip itself.
+    own_semantics: ClassVar[str]
+
+    def replay_record(self, name: str, records: Path | None, data: Path | None, semantics: str) -> tuple[Recorded, ...]:
+        """What the chip gave, and what we compute in that semantics.
+
+        Args:
+            name: one of `replayable`.
+            records, data: folders of the records, and of the recordings that went in; None: not named.
+
+        Raises:
+            InputError: a file is not there, or an unknown semantics.
+            FileFormatError: a file is not of the record.
         """
 
 

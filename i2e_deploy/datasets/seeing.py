@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from i2e_deploy.conversion.engine import convert
 from i2e_deploy.conversion.sensor import Pixels, Sensor, make_pixels, simulate
 from i2e_deploy.conversion.stream import SACCADE_US
-from i2e_deploy.conversion.vectors import DEFAULT_ORDER, draw_kernels, kernel_table, saccades
+from i2e_deploy.conversion.vectors import DEFAULT_ORDER, Saccade, draw_kernels, kernel_table, saccades
 from i2e_deploy.datasets.picture import Resize
 from i2e_deploy.events.array import Events
 
@@ -42,7 +42,7 @@ class Seeing:
 
     def table(self, rng: np.random.Generator | None) -> NDArray[np.int64]:
         """Cells of the saccades, int64 [1, T, 2]; each placed at random with `rng`, else the canonical ones."""
-        kernels = saccades(self.order, self.steps)
+        kernels = _kernels(self.order, self.steps)
         return kernel_table(kernels) if rng is None else draw_kernels(kernels, 1, rng)
 
     def frames(self, image: NDArray[np.uint8], rng: np.random.Generator | None) -> NDArray[np.uint8]:
@@ -78,6 +78,11 @@ class Seeing:
             "binary": binary,
             **noisy,
         }
+
+
+@lru_cache(maxsize=8)
+def _kernels(order: tuple[str, ...], steps: int) -> tuple[Saccade, ...]:
+    return saccades(order, steps)
 
 
 @lru_cache(maxsize=8)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from i2e_deploy.runtime.neurobench_results import neurobench_report as neurobench_report
     from i2e_deploy.runtime.recording import Recorder as Recorder
     from i2e_deploy.runtime.recording import read_session as read_session
+    from i2e_deploy.runtime.records import RecordReplay as RecordReplay
+    from i2e_deploy.runtime.records import replay_record as replay_record
     from i2e_deploy.runtime.replaying import Replay as Replay
     from i2e_deploy.runtime.replaying import replay as replay
     from i2e_deploy.runtime.replaying import session_header as session_header
@@ -59,6 +61,7 @@ else:
             "neurobench_harness": "neurobench_model",
             "neurobench_results": "neurobench_report",
             "recording": "Recorder read_session",
+            "records": "RecordReplay replay_record",
             "replaying": "Replay replay session_header session_windows",
             "scene": "evaluate_scene is_scene",
         },

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from i2e_deploy.chips.dynapcnn.reference.readout import read_out as read_out
     from i2e_deploy.chips.dynapcnn.runnable import DynapcnnProgram as DynapcnnProgram
     from i2e_deploy.chips.dynapcnn.targets.board.camera import watch as watch
+    from i2e_deploy.chips.dynapcnn.targets.board.fake import Character as Character
     from i2e_deploy.chips.dynapcnn.targets.board.fake import Faults as Faults
     from i2e_deploy.chips.dynapcnn.targets.board.fake import fake_samna as fake_samna
     from i2e_deploy.chips.dynapcnn.targets.board.on_camera import on_camera as on_camera
@@ -40,7 +41,7 @@ else:
             "reference.readout": "read_out",
             "runnable": "DynapcnnProgram",
             "targets.board.camera": "watch",
-            "targets.board.fake": "Faults fake_samna",
+            "targets.board.fake": "Character Faults fake_samna",
             "targets.board.on_camera": "on_camera",
             "targets.board.options": "BoardOptions",
         },

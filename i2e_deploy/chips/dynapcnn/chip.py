@@ -28,6 +28,7 @@ from i2e_deploy.chips.integers import AnyNetwork, IntegerNetwork
 from i2e_deploy.chips.options import PLAIN, Injection, LowerOptions
 from i2e_deploy.chips.plans import Plan
 from i2e_deploy.chips.profile import load_profile
+from i2e_deploy.chips.recorded import Recorded
 from i2e_deploy.chips.rules import load_rules
 from i2e_deploy.chips.trace import Integers, Trace
 from i2e_deploy.errors import InputError, UnsupportedError
@@ -60,6 +61,9 @@ class DynapcnnChip(Chip):
     }
     recipes: ClassVar[Mapping[str, str]] = recipes.RECIPES
     probe_targets: ClassVar[tuple[str, ...]] = ("board", "board:NAME", "fake-board", "fake-board:SEED")
+
+    replayable: ClassVar[tuple[str, ...]] = ("first-layer", "four-layers", "leak")
+    own_semantics: ClassVar[str] = "event"
 
     def __init__(
         self, name: str, coefficients: Coefficients | None = None, answers: BoardAnswers | None = None
@@ -113,6 +117,12 @@ class DynapcnnChip(Chip):
         """
         spikes = None if frames is None else channel_spikes(self.lower(network), frames)
         return make_fit(_float(network), self.profile, spikes)
+
+    def replay_record(self, name: str, records: Path | None, data: Path | None, semantics: str) -> tuple[Recorded, ...]:
+        """See `ReplaysRecords` and `records`."""
+        from i2e_deploy.chips.dynapcnn.records import REPLAYS
+
+        return REPLAYS[name](records, data, semantics)
 
     def calibrated(self, path: Path) -> DynapcnnChip:
         """See `CalibratesPower` and `power_file`."""

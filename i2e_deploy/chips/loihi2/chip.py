@@ -30,6 +30,7 @@ from i2e_deploy.chips.loihi2.runnable import EyeProgram, LoihiProgram, program_o
 from i2e_deploy.chips.options import PLAIN, Injection, LowerOptions
 from i2e_deploy.chips.plans import Plan
 from i2e_deploy.chips.profile import Profile, load_profile
+from i2e_deploy.chips.recorded import Recorded
 from i2e_deploy.chips.rules import load_rules
 from i2e_deploy.chips.trace import Integers, Trace
 from i2e_deploy.conversion.vectors import Kernels
@@ -64,12 +65,20 @@ class Loihi2Chip(Chip):
     lower_options: ClassVar[frozenset[str]] = frozenset({"calibration", "standard_neurons"})
     recipes: ClassVar[Mapping[str, str]] = recipes.RECIPES
 
+    replayable: ClassVar[tuple[str, ...]] = ("lif-neuron",)
+    own_semantics: ClassVar[str] = "chip"
     probe_targets: ClassVar[tuple[str, ...]] = ("board", "lava")
 
     def __init__(self, name: str, answers: BoardAnswers | None = None) -> None:
         self.profile, self.rules, self.answers = load_profile(name), load_rules(__package__), answers
         if answers is not None and answers.chip != name:
             raise InputError(f"the answers are of a board with {answers.chip}, not {name}: probe a board of it")
+
+    def replay_record(self, name: str, records: Path | None, data: Path | None, semantics: str) -> tuple[Recorded, ...]:
+        """See `ReplaysRecords` and `records`."""
+        from i2e_deploy.chips.loihi2.records import REPLAYS
+
+        return REPLAYS[name](records, data, semantics)
 
     def check(self, network: AnyNetwork, options: LowerOptions = PLAIN, program: Program | None = None) -> CheckReport:
         """See `Chip.check`: of a float network also what each layer lost, see `lowering.losses`."""

@@ -67,6 +67,8 @@ def draw_move(ranges: Augmentation, rng: np.random.Generator) -> Move:
 
 def moved_picture(pixels: NDArray[np.uint8], move: Move) -> NDArray[np.uint8]:
     """uint8 [H, W, C], mirrored and shifted; the edge is repeated."""
+    if not (move.flip or move.right or move.down):
+        return pixels
     height, width = pixels.shape[:2]
     rows = np.clip(np.arange(height) - move.down, 0, height - 1)
     columns = np.clip(np.arange(width) - move.right, 0, width - 1)

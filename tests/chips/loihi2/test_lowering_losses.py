@@ -143,7 +143,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "a potential between layers": (lambda: row(WEIGHT, leaky(threshold=None), WEIGHT, leaky()), "does not fire"),
     "max pooling of sums with windows that share no place inside": (lambda: chain((1, 4, 4), {
         "c": Conv2d(np.ones((1, 1, 1, 1), np.float32)), "m": MaxPool2d((2, 2), (2, 2), (1, 1)), "n": leaky()}),
-        r"at most \(kernel - 1\) / 2"),
+        "no place of a window is inside the image everywhere"),
     "max pooling of the input": (lambda: chain((1, 4, 4), {"m": MaxPool2d((2, 2), (2, 2)), "f": Flatten(),
                                  "b": WEIGHT, "n": leaky()}), "average pooling"),
     "max pooling of several spikes": (lambda: chain((1, 4, 4), {"n": leaky(max_spikes=None), "m": POOL,

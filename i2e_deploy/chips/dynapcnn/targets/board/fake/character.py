@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from i2e_deploy.chips.dynapcnn.program import CoreLayer
+from i2e_deploy.text import record_repr
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Character:
     synop_j: float = 0.0
     spike_j: float = 0.0
     twist: Callable[[CoreLayer], CoreLayer] | None = None
+
+    __repr__ = record_repr
 
     @property
     def takes_time(self) -> bool:
