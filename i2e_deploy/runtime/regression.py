@@ -69,11 +69,11 @@ def errors_of(predicted: Floats, wanted: Floats) -> Errors:
     if not np.isfinite(wanted).all():
         raise InputError("targets hold values that are not finite: leave these samples out")
     sums = _sums(predicted, wanted)
-    figures = _figures(sums.sum(axis=0))
+    mae, rmse, r2 = (float(figure) for figure in _figures(sums.sum(axis=0)))
     with np.errstate(invalid="ignore", divide="ignore"):
         smape = 200 * np.mean(np.abs(predicted - wanted) / (np.abs(predicted) + np.abs(wanted)))
     drawn = _bootstrap(sums) if len(predicted) > 1 else {}
-    return Errors(*figures, 200.0 if np.isnan(smape) else float(smape), drawn)
+    return Errors(mae, rmse, r2, 200.0 if np.isnan(smape) else float(smape), drawn)
 
 
 def _sums(predicted: Floats, wanted: Floats) -> Floats:
@@ -86,13 +86,13 @@ def _sums(predicted: Floats, wanted: Floats) -> Floats:
     return np.stack([part.sum(axis=1) for part in parts], axis=1)
 
 
-def _figures(sums: Floats) -> tuple[float, float, float]:
-    """MAE, RMSE and R2 of sums [5, V]."""
-    count, absolute, squared, total, squares = sums
+def _figures(sums: Floats) -> tuple[Floats, Floats, Floats]:
+    """MAE, RMSE and R2 of sums [..., 5, V]."""
+    count, absolute, squared, total, squares = np.moveaxis(sums, -2, 0)
     with np.errstate(invalid="ignore", divide="ignore"):
         spread = squares - total**2 / count
         r2 = np.where(spread > 0, 1 - squared / spread, np.nan)
-    return float((absolute / count).mean()), float(np.sqrt((squared / count).mean())), float(r2.mean())
+    return (absolute / count).mean(axis=-1), np.sqrt((squared / count).mean(axis=-1)), r2.mean(axis=-1)
 
 
 def _bootstrap(sums: Floats) -> dict[str, tuple[float, float]]:
@@ -102,9 +102,9 @@ def _bootstrap(sums: Floats) -> dict[str, tuple[float, float]]:
     block = max(1, BLOCK // samples)
     for start in range(0, DRAWS, block):
         weights = generator.multinomial(samples, np.full(samples, 1 / samples), min(block, DRAWS - start))
-        found += [_figures(row.reshape(sums.shape[1:])) for row in weights @ flat]
+        found.append(_figures((weights @ flat).reshape(-1, *sums.shape[1:])))
     intervals = {}
-    for name, column in zip(("mae", "rmse", "r2"), np.array(found).T, strict=True):
+    for name, column in zip(("mae", "rmse", "r2"), np.concatenate(found, axis=1), strict=True):
         finite = column[np.isfinite(column)]  # R2 has none where all wanted values of a draw are the same
         if len(finite):
             low, high = np.percentile(finite, (2.5, 97.5))
