@@ -1,6 +1,6 @@
 """Pictures a second of a training step beside plain Sinabs, snnTorch and SpikingJelly on the demo's network.
 
-    PYTHONPATH=FRAMEWORKS python benchmarks/training.py [--turns 7] [--threads 1 2] > benchmarks/results/training.txt
+    PYTHONPATH=FRAMEWORKS python benchmarks/training.py [--turns 7] [--threads 1 2 ...] > benchmarks/results/training.txt
 
 FRAMEWORKS is a folder with snntorch 1.0.0 and spikingjelly 2.0.0 (`make oracles`); one that is not there is left out.
 All train the same four convolutions and linear layer with the same weights, on the same 50 event frames of digits
@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from rows import NotRun, Row, machine
+from rows import machine
 from sinabs.activation import Heaviside
 from sinabs.layers import IAFSqueeze
 from torch import Tensor, nn
@@ -160,7 +160,7 @@ def seconds(trainees: dict[str, Trainee], frames: Tensor, labels: Tensor, turns:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, default=7)
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--threads", type=int, nargs="+", default=[1])
     given = parser.parse_args()
     print(", ".join([machine(), *(f"{name} {version(name)}" for name in ("sinabs", *PEERS) if find_spec(name))]))
     frames, labels = batch()
@@ -177,22 +177,6 @@ def main() -> None:
             ratio = middle / float(np.median(times["i2e_deploy"]))
             print(f"{name:22}{1e3 * min(found_times):9.1f}{1e3 * middle:12.1f}{BATCH / middle:19.0f}{ratio:22.2f} x")
     print("\nGPU (fused neurons against Sinabs and SpikingJelly's CuPy and Triton back ends): unmeasured")
-
-
-def short() -> Iterator[Row | NotRun]:
-    """Ratios to each framework that is there, one thread."""
-    frames, labels = batch()
-    trainees = {name: Trainee(build) for name, build in found().items()}
-    compare(trainees, frames)
-    torch.set_num_threads(1)
-    times = {name: float(np.median(each)) for name, each in seconds(trainees, frames, labels, 5).items()}
-    for name in BUILDERS:
-        if name == "i2e_deploy":
-            continue
-        if name in times:
-            yield Row(f"training step beside {name}, 1 thread", times[name] / times["i2e_deploy"])
-        else:
-            yield NotRun(f"{name} is not installed")
 
 
 if __name__ == "__main__":
