@@ -1,6 +1,6 @@
 """Pictures a second of a training step beside plain Sinabs, snnTorch and SpikingJelly on the demo's network.
 
-    PYTHONPATH=FRAMEWORKS python benchmarks/training.py [--turns 7] [--threads 1 2 ...] > benchmarks/results/training.txt
+    PYTHONPATH=FRAMEWORKS python benchmarks/training.py [--turns 7] [--threads 1 2] > benchmarks/results/training.txt
 
 FRAMEWORKS is a folder with snntorch 1.0.0 and spikingjelly 2.0.0 (`make oracles`); one that is not there is left out.
 All train the same four convolutions and linear layer with the same weights, on the same 50 event frames of digits
