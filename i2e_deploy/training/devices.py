@@ -122,5 +122,7 @@ def open_devices(kind: str = "auto", number: int = 1) -> Devices:
 
 def _nodes() -> int:
     """Machines, as `torchrun` says it."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:  # Fabric's own processes have the first of the two alone
+        return 1
     world, local = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     return max(1, world // local)
