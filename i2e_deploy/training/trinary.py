@@ -8,7 +8,6 @@ al. 2016): so TrueNorth's integers are the network itself.
 
 from __future__ import annotations
 
-from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from math import sqrt
@@ -100,8 +99,11 @@ def trinary_neurons(steps: int, layer: nn.Conv2d | nn.Linear) -> IAFSqueeze:
 
 
 def read(network: nn.Module, input_shape: tuple[int, ...], example: Any = None) -> Network:
-    """A trained network with its trinary weights; it may be trained on. See `from_sinabs`."""
-    return from_sinabs(with_trinary_weights(deepcopy(network)), input_shape, states="zero", example=example)
+    """A network with its trinary weights, as its next pass would use them; it may be trained on. See `from_sinabs`.
+
+    A copy would share its class, from which torch takes the parametrised weight of both.
+    """
+    return from_sinabs(network, input_shape, states="zero", example=example)
 
 
 def _read(network: nn.Module, input_shape: tuple[int, ...], example: Any, chip: Chip) -> AnyNetwork:

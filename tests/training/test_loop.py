@@ -31,6 +31,8 @@ from i2e_deploy.training import FitConfig, GreyPictures, Loss, Mixing, Optimisin
 from i2e_deploy.training.batches import parts
 from i2e_deploy.training.bptt import SINABS, spike_counts
 from i2e_deploy.training.checkpoint import load_weights
+from i2e_deploy.training.digit_data import digits_as_data
+from i2e_deploy.training.recipes import sized_recipe
 from i2e_deploy.training.results import result_of
 from i2e_deploy.training.starting import network_of, take_weights
 
@@ -307,6 +309,16 @@ def test_weights_of_another_number_of_classes_keep_all_but_the_last_layer(tmp_pa
     assert take_weights(other, tmp_path / "best.safetensors") == ["3.weight"]
     assert np.array_equal(weights_of(other)[0], weights_of(first)[0])
     assert np.array_equal(weights_of(other)[1], before[1])
+
+
+def test_a_trinary_network_is_trained_for_crossbars_and_is_its_integers() -> None:
+    """Agreement: exact, so that float and chip have the same figures; weights stay real and trainable between."""
+    data = digits_as_data(0, 40, 30)
+    recipe = sized_recipe("truenorth", "small", data, 0)
+    config = replace(recipe.config, epochs=2, batch_size=10, chip_samples=0)
+    results = list(fit(recipe.network, data, config, running=recipe.running))
+    assert [result.chip for result in results] == [result.test for result in results]
+    assert results[0].loss != results[1].loss
 
 
 @pytest.mark.slow
