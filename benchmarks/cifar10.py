@@ -35,10 +35,12 @@ def main() -> None:
     parser.add_argument("--recipe", default="large")
     parser.add_argument("--size", type=int, default=48, help="pixels a side")
     parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--rate", type=float, default=2e-3, help="peak of the learning rate")
     parser.add_argument("--train", type=int, help="training pictures; default: all")
     parser.add_argument("--test", type=int, help="test pictures; default: all")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     shift = max(1, given.size // 8)  # 4 of 32 pixels
     options = DataOptions(size=given.size, ratio=RATIO, augmentation=Augmentation(flip=True, shift=shift),
@@ -48,8 +50,9 @@ def main() -> None:
     weights = sum(p.numel() for p in recipe.network.parameters() if p.dim() > 1)
     print(machine())
     counts = f"{len(data.train):,} training and {len(data.test):,} test pictures at {given.size} pixels"
-    print(f"{given.chip}, recipe {given.recipe}, {weights:,} weights; {counts}, seed {given.seed}")
-    config = replace(recipe.config, epochs=given.epochs, chip_samples=200)
+    print(f"{given.chip}, recipe {given.recipe}, {weights:,} weights; {counts}, rate {given.rate:g}, seed {given.seed}")
+    optimising = replace(recipe.config.optimising, learning_rate=given.rate)
+    config = replace(recipe.config, epochs=given.epochs, chip_samples=200, optimising=optimising)
     begin = time.perf_counter()
     for result in fit(recipe.network, data, config, given.out, running=recipe.running):
         figures = f"test in float {result.test['accuracy']:.1%}, 200 on the integers {result.chip['accuracy']:.1%}"

@@ -20,6 +20,9 @@ from i2e_deploy.training.sized import sized_network
 
 #: The chips that the recipes are shaped for, by name.
 SINABS_CHIP, SLAYER_CHIP = "speck2f", "loihi2"
+#: Beyond so many layers a peak of 1e-2 silences integrate-and-fire networks for good, and this one trains them
+#: (`benchmarks/cifar10.py`, six layers: a loss of ln 10 from the first epoch on, and 27 % after three).
+SHALLOW, DEEP_RATE = 5, 2e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +81,8 @@ def sized_recipe(chip: str, name: str, data: TrainingData, seed: int) -> Recipe:
         from i2e_deploy.training.slayer_networks import RECIPES
 
         base = RECIPES["conv" if plan.neurons == "cuba" else "sigma_delta"][1]
+    elif len(plan.layers) > SHALLOW:
+        base = replace(base, optimising=replace(base.optimising, learning_rate=DEEP_RATE))
     return Recipe(network, running, replace(base, chip=chip, seed=seed), chip)
 
 
