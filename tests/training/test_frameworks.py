@@ -11,9 +11,16 @@ from torch import Tensor, nn
 from training_data import SIDE, STEPS, bar_data, bars
 
 from i2e_deploy.errors import UnsupportedError
-from i2e_deploy.training import FitConfig, Optimising, fit, running_of
+from i2e_deploy.training import FitConfig, Loss, Optimising, fit, running_of
 
-CONFIG = FitConfig(epochs=5, batch_size=8, chip="loihi2", chip_samples=20, optimising=Optimising(learning_rate=0.01))
+CONFIG = FitConfig(
+    epochs=12,
+    batch_size=8,
+    chip="loihi2",
+    chip_samples=20,
+    loss=Loss(scale=1.0),
+    optimising=Optimising(learning_rate=0.02),
+)
 
 
 def spikingjelly_network(mode: str) -> nn.Module:
@@ -23,10 +30,10 @@ def spikingjelly_network(mode: str) -> nn.Module:
     step = {"step_mode": mode}
     network = nn.Sequential(
         layer.Conv2d(2, 6, 3, stride=2, padding=1, bias=False, **step),
-        neuron.LIFNode(tau=2.0, surrogate_function=surrogate.ATan(), detach_reset=True, **step),
+        neuron.LIFNode(tau=2.0, decay_input=False, surrogate_function=surrogate.ATan(), **step),
         layer.Flatten(**step),
         layer.Linear(6 * (SIDE // 2) ** 2, 2, bias=False, **step),
-        neuron.LIFNode(tau=2.0, surrogate_function=surrogate.ATan(), detach_reset=True, **step),
+        neuron.LIFNode(tau=2.0, decay_input=False, surrogate_function=surrogate.ATan(), **step),
     )
     functional.reset_net(network)
     return _louder(network)
@@ -36,7 +43,7 @@ def _louder(network: nn.Module) -> nn.Module:
     with torch.no_grad():
         for parameter in network.parameters():
             if parameter.ndim > 1:
-                parameter.mul_(8)
+                parameter.mul_(6).add_(0.05)
     return network
 
 
