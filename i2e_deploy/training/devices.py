@@ -133,7 +133,8 @@ def _stay_on_this_machine() -> None:
 
 
 def _nodes() -> int:
-    """Machines, as `torchrun` says it; Lightning's own children know no `LOCAL_WORLD_SIZE`, and are on one."""
-    if "LOCAL_WORLD_SIZE" not in os.environ:
+    """Machines, as `torchrun` says it."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:  # Fabric's own processes have the first of the two alone
         return 1
-    return max(1, int(os.environ.get("WORLD_SIZE", "1")) // int(os.environ["LOCAL_WORLD_SIZE"]))
+    world, local = (int(os.environ.get(name, "1")) for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+    return max(1, world // local)
