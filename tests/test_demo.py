@@ -40,7 +40,7 @@ def test_the_demo_learns_and_its_bundle_verifies(demo: Path) -> None:
 
 @pytest.mark.slow
 def test_the_demo_runs_again_over_its_own_output(demo: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(["demo", "--out", str(demo), "--epochs", "1", "--train-size", "100", "--json"]) == 0
+    assert run(["demo", "--out", str(demo), "--epochs", "1", "--train-size", "500", "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert {"float_accuracy", "chip_accuracy", "event_rate", "seconds"} <= set(printed)
     assert printed["exact"] is True
@@ -53,7 +53,7 @@ def test_the_report_is_one_file_that_asks_nothing_of_the_network(demo: Path) -> 
     assert not re.search(r"<(script|link|iframe|img)\b", page)
     assert not re.findall(r"(?:src|href)\s*=\s*[\"'](?!#|data:image/png;base64,)", page)
     assert not re.search(r"@import|url\((?!#)", page)
-    assert page.count("<svg") == 6
+    assert page.count("<svg") == 7
     for words in ("not run on a chip", "Does it fit?", "of 1000 right", "Synaptic", "sha256"):
         assert words.lower() in page.lower()
 

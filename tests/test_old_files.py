@@ -41,7 +41,7 @@ EVIDENCE_RULES = frozenset({"records of a real chip", "open on silicon"})
 #: And how far two targets are apart, layer by layer; the code of a finding's rule.
 NEWER = frozenset(
     "readout ties silent quiet remarks total layers order programmable_neurons chained code classes".split()  # noqa: SIM905
-)
+) | frozenset({"confusion", "values"})
 #: Rules of a check that are younger than the files.
 NEWER_RULES = frozenset({"readout", "values above 1", "beyond message bits"})
 

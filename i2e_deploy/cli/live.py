@@ -96,7 +96,8 @@ def command(
         options = (window, steps, stride, by_count, crop, binary, state, policy, semantics)
         live, source, notes = _on_host(program, reading.into(source), record, options)
     values = values_of(model, value_scale)
-    stats = _run(live, source, seconds, (view, bind, port, allow_remote), rerun, as_json, values)
+    stats = _run(live, source, seconds, (view, bind, port, allow_remote), rerun, as_json, values,
+                 () if deployed.card is None else deployed.card.classes)  # fmt: skip
     for note in notes():
         console(stderr=True).print(f"{source}: {note}")
     if as_json:
@@ -208,6 +209,7 @@ def _run(
     rerun: bool,
     as_json: bool,
     values: Values | None = None,
+    classes: tuple[str, ...] = (),
 ) -> Any:
     """Run to the end, the time limit or Ctrl-C; returns the counters."""
     import json
@@ -225,7 +227,7 @@ def _run(
         if view[0]:
             from i2e_deploy.runtime.view import ViewServer, ViewState
 
-            page = ViewState(live.spec.frame.sensor_size, title, values=values)
+            page = ViewState(live.spec.frame.sensor_size, title, classes, values)
             server = stack.enter_context(ViewServer(page, live.stats, *view[1:]))
             live.watch = page.watch
             watchers.append(page.decided)

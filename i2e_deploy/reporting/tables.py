@@ -60,8 +60,10 @@ def placement_rows(placement: Sequence[Mapping[str, Any]]) -> list[PlacedRow]:
         for _, words in slots:
             for kind, used in words.items():
                 fullest[kind] = max(used, fullest.get(kind, used))
-        indices = [core for core, _ in slots]
-        cores = max(indices) - min(indices) + 1  # the first and the last of many equal ones stand for all
+        own = {core for core, _ in slots}
+        others = {core for name, each in layers.items() if name != layer for core, _ in each} - own
+        # The first and the last of many equal ones stand for all between them that are of no other layer.
+        cores = max(own) - min(own) + 1 - sum(min(own) < core < max(own) for core in others)
         rows.append(PlacedRow(layer, f"{cores:,} cores, the fullest", fullest))
     return rows
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -13,7 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from i2e_deploy.chips import Chip, Injection, Program, get, write_model
+from i2e_deploy.chips.values import Values
 from i2e_deploy.errors import InputError
+from i2e_deploy.network.file import VALUES
 from i2e_deploy.text import record_repr
 from i2e_deploy.training import batches, checkpoint, judging, optimising
 from i2e_deploy.training.activity import watched
@@ -272,6 +275,9 @@ class _Job:
                 self.network.cpu()
                 read = self.running.read(self.network, self.data.input_shape, None, self.chip)
                 self.network.to(self.devices.device)
+                if self.config.loss.regression and self.chip.lower(read).deciding.of_spikes:
+                    # A spike is worth as much on the chip; a state or a message is in the chip's units.
+                    notes[VALUES] = json.dumps(Values((self.config.loss.scale,)).pack())
                 for name in (NETWORK, BEST_NETWORK)[: 1 + result.best]:
                     write_model(read, self.folder / name, notes, self.data.card)
             if result.best:

@@ -116,7 +116,9 @@ def test_evaluate_and_the_report(folder: Path, capsys: Captured) -> None:
     assert "golden inputs (the first inputs of the bundle), run as the asynchronous chip would: 3 samples" in golden
     assert "all that a core can do" in golden  # the picture
     assert "Work per layer" in golden
-    assert golden.count("<svg") == 3  # spikes and operations a layer, load of the cores, spikes of a sample
+    assert (
+        golden.count("<svg") == 4
+    )  # the network on its cores, spikes and operations a layer, load of the cores, spikes of a sample
     profile = get("speck2f").profile
     for told in (*(record.compared for record in profile.records), *(point.text for point in profile.open_points)):
         assert told in html.unescape(golden)

@@ -180,12 +180,14 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("steps", [False, True])
 @pytest.mark.parametrize("kind", ["mse", "mae"])
-def test_a_regression_reports_its_errors(steps: bool, kind: Any) -> None:
+def test_a_regression_reports_its_errors(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], steps: bool, kind: Any
+) -> None:
     network = small_network()
     data = data_of(values(bars(40, 1), steps), values(bars(20, 2), steps))
     assert data.classes == ()
     config = replace(CONFIG, epochs=2, loss=Loss(kind, scale=0.2), chip_samples=0)
-    results = list(fit(network, data, config))
+    results = list(fit(network, data, config, tmp_path))
     tested = data.test.batch(np.arange(20), None)
     program = get("speck2f").lower(from_sinabs(network, (2, SIDE, SIDE), states="zero"))
     output = 0.2 * program.run(tested.frames).output.astype(np.float64)
@@ -194,6 +196,11 @@ def test_a_regression_reports_its_errors(steps: bool, kind: Any) -> None:
     assert results[-1].chip["rmse"] == pytest.approx(np.sqrt(np.square(error).mean()), abs=1e-6)
     assert results[-1].chip["r2"] < 1
     assert set(results[-1].test) == {"mae", "rmse", "r2"}
+    np.savez(tmp_path / "test.npz", frames=tested.frames, targets=tested.targets)
+    command = ["evaluate", str(tmp_path / "network.safetensors"), str(tmp_path / "test.npz"), "--chip", "speck2f"]
+    assert run([*command, "--json"]) == 0  # what a spike is worth is in the file
+    told = json.loads(capsys.readouterr().out)
+    assert told["targets"]["simulator"]["values"]["rmse"] == pytest.approx(results[-1].chip["rmse"], abs=1e-6)
 
 
 @given(st.integers(1, 40), st.integers(1, 12), st.integers(1, 4), st.integers(0, 9))

@@ -13,6 +13,7 @@ from i2e_deploy.chips.base import Program
 from i2e_deploy.chips.connections import Connection, Population
 from i2e_deploy.chips.deciding import Deciding
 from i2e_deploy.chips.eye import Eye
+from i2e_deploy.chips.jobs import Job, Returned
 from i2e_deploy.chips.loihi2.estimates import connections as counted
 from i2e_deploy.chips.loihi2.eye.shown import frames_of
 from i2e_deploy.chips.loihi2.formats.program_file import to_tensors
@@ -109,6 +110,23 @@ class LoihiProgram(Program):
         later = run_lava(self.network, longer, semantics_named(semantics), hardware=kind == "board")
         state = later.states[deciding.layer][deciding.variable] if deciding.of_state else None
         return replace(trace, read=later.output[:, deciding.lag :] if state is None else state)
+
+    def job(
+        self, chip: str, given: Integers | Events, injection: Injection, cores: Mapping[str, int] | None = None
+    ) -> Job:
+        """See `MakesJobs.job` and `targets.lava.job`; Intel's compiler places the layers."""
+        from i2e_deploy.chips.loihi2.engine.inputs import flat_frames
+        from i2e_deploy.chips.loihi2.targets.lava.job import make_job
+
+        return make_job(self.network, flat_frames(self.in_steps(given, injection.step_us), self.network))
+
+    def trace_of_job(self, returned: Returned, given: Integers | Events, job: Job, injection: Injection) -> Trace:
+        """See `MakesJobs.trace_of_job`."""
+        from i2e_deploy.chips.loihi2.engine.inputs import flat_frames
+        from i2e_deploy.chips.loihi2.targets.lava.job import job_trace
+
+        frames = flat_frames(self.in_steps(given, injection.step_us), self.network)
+        return job_trace(self.network, returned, frames)
 
     def connections(self) -> tuple[Connection, ...]:
         """See `ShowsConnections.connections`."""

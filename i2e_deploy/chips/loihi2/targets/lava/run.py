@@ -67,12 +67,13 @@ def run_lava(
         else:
             mended = export_netx(network, folder / "program.net")
         np.save(folder / "frames.npy", frames.astype(np.int32))
-        (folder / "options.json").write_text(json.dumps(_options(mended.network, hardware)), encoding="utf-8")
+        (folder / "options.json").write_text(json.dumps(options_of(mended.network, hardware)), encoding="utf-8")
         _run_child(folder, time_limit)
         return _trace(network, mended, folder, frames, semantics)
 
 
-def _options(network: BlockNetwork, hardware: bool) -> dict[str, object]:
+def options_of(network: BlockNetwork, hardware: bool) -> dict[str, object]:
+    """What a run of a netx file needs to know beside it, JSON-able."""
     resets = [b.neuron.reset for b in network.blocks]
     spike_exp = {getattr(b.neuron, "spike_exp", None) for b in network.blocks} - {None}
     return {
