@@ -79,7 +79,7 @@ def test_relative_links_lead_somewhere() -> None:
 
 
 #: Endings of files of a bundle: `network.safetensors` is no name in the package `network`.
-IN_A_BUNDLE = (".safetensors", ".json", ".html", ".png")
+IN_A_BUNDLE = (".safetensors", ".json", ".html")
 
 
 def test_files_and_modules_that_the_pages_name_are_there() -> None:

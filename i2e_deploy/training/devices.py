@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -114,22 +113,11 @@ def open_devices(kind: str = "auto", number: int = 1) -> Devices:
     from lightning_fabric import Fabric
 
     local = int(os.environ.get("LOCAL_WORLD_SIZE", number))
-    if nodes == 1:
-        _stay_on_this_machine()
     fabric = Fabric(
         accelerator="gpu" if gpu else "cpu", strategy="ddp", devices=local, num_nodes=nodes
     )  # fmt: skip
     fabric.launch()
     return Devices(fabric.device, fabric.global_rank, fabric.world_size, fabric)
-
-
-def _stay_on_this_machine() -> None:
-    """Let gloo talk over loopback unless the user says otherwise: by itself it takes the address of the host's name,
-    where a firewall or a container may let nothing through, and waits for ever."""
-    names = {name for _, name in socket.if_nameindex()}
-    for name in ("lo", "lo0"):
-        if name in names:
-            os.environ.setdefault("GLOO_SOCKET_IFNAME", name)
 
 
 def _nodes() -> int:
