@@ -135,7 +135,6 @@ def _spec(
     shape: Any = tuple(program.input_shape)
     step = by_count or _step_us(window, steps)
     stream = StreamSpec(steps, step, "events" if by_count else "us", stride or None)
-    policy = policy or ("block" if getattr(source, "unpaced", False) else "drop")
     return LiveSpec(stream, FrameSpec(source.sensor_size, shape, _part(crop), binary), semantics, state, policy)
 
 

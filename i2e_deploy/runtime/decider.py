@@ -38,6 +38,7 @@ class LiveSpec:
         semantics: of the program.
         state: `"reset"` = each window from a fresh state; `"keep"` = on from where the last window ended.
         policy: when the network is too slow: `"block"` the source, `"drop"` the oldest window, `"merge"` the newest.
+            None = `"block"` for a source that gives its events as fast as they are read (a file), else `"drop"`.
         backlog: windows that may wait.
         patience: seconds to look for a lost source before giving up; 0 = at once.
 
@@ -49,14 +50,14 @@ class LiveSpec:
     frame: FrameSpec
     semantics: Semantics = "timestep"
     state: StateMode = "reset"
-    policy: Policy = "drop"
+    policy: Policy | None = None
     backlog: int = 4
     patience: float = 60.0
 
     __repr__ = record_repr
 
     def __post_init__(self) -> None:
-        if self.policy not in POLICIES:
+        if self.policy is not None and self.policy not in POLICIES:
             raise InputError(f"policy {self.policy!r}: choose one of {', '.join(POLICIES)}")
         if self.state not in ("reset", "keep"):
             raise InputError(f"state {self.state!r}: choose 'reset' or 'keep'")

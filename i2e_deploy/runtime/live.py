@@ -65,7 +65,8 @@ class Live:
     ) -> None:
         self.spec, self.counts = spec, LiveCounts()
         self.windower = Windower(spec.stream, spec.frame)
-        self.backlog = Backlog(spec.backlog, spec.policy, spec.frame.binary)
+        policy = spec.policy or ("block" if getattr(source, "unpaced", False) else "drop")
+        self.backlog = Backlog(spec.backlog, policy, spec.frame.binary)
         self._decider = Decider(program, spec)
         self._source, self._reopen, self._recorder = source, reopen, recorder
         self.watch = watch

@@ -103,6 +103,15 @@ def test_a_slow_network_is_never_silent(policy: Policy) -> None:
         assert sum(d.events for d in decisions) == made * 2000
 
 
+def test_a_source_that_can_wait_waits_unless_told_otherwise() -> None:
+    live = Live(open_source(CAMERA + "&seconds=0.4&realtime=0"), Slow(0.01), replace(SPEC, policy=None, backlog=2))
+    with live:
+        covered = [i for decision in live for i in decision.windows]
+    assert covered == list(range(live.windower._index))
+    assert live.stats()["dropped_windows"] == 0
+    assert Live(open_source(CAMERA + "&seconds=0.4"), PROGRAM, replace(SPEC, policy=None)).backlog.policy == "drop"
+
+
 FAULTS = "&seconds=0.6&realtime=0&faults=garbage@0.1,back@0.2:30,burst@0.3:2e6,silence@0.5:0.05"
 
 
