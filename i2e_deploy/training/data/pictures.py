@@ -27,6 +27,8 @@ from i2e_deploy.training.samples import Batch
 
 #: Pictures whose size is looked at before a size is chosen, evenly spread over the names.
 LOOKED_AT = 200
+#: Pictures of a part are kept as pixels once they are decoded, where all of them take no more bytes than this.
+HELD_BYTES = 1 << 29
 
 
 class PictureSamples:
@@ -47,6 +49,8 @@ class PictureSamples:
     ) -> None:  # fmt: skip
         self._source, self.names, self.targets = source, names, targets
         self._resize, self._maker, self._threads = resize, maker, threads
+        self._holds = resize.size is not None and 3 * resize.size**2 * len(names) <= HELD_BYTES
+        self._held: dict[int, NDArray[np.uint8]] = {}
 
     def __len__(self) -> int:
         return len(self.names)
@@ -61,13 +65,16 @@ class PictureSamples:
             FileFormatError: a picture is damaged or gone.
         """
         source = open_source(self._source)
-        files = [(int(number), source.read(self.names[number])) for number in chosen]
+        files = [(i, None if i in self._held else source.read(self.names[i])) for i in map(int, chosen)]
         made = on_threads(lambda file: self._sample(*file, draw), files, self._threads or thread_count())
         events = [own for _, own in made if own is not None]
         return Batch(np.stack([frames for frames, _ in made]), self.targets[chosen], events or None)
 
-    def _sample(self, number: int, data: bytes, draw: int | None) -> Made:
-        return self._maker.make(decode_picture(data, self._resize, self.names[number]), number, draw)
+    def _sample(self, number: int, data: bytes | None, draw: int | None) -> Made:
+        pixels = self._held[number] if data is None else decode_picture(data, self._resize, self.names[number])
+        if self._holds:
+            self._held[number] = pixels
+        return self._maker.make(pixels, number, draw)
 
 
 def open_pictures(path: str | Path, options: DataOptions) -> Source:
