@@ -60,7 +60,7 @@ def held_out(data: TrainingData, count: int, seed: int) -> TrainingData:
 
 def options(given: Any, **more: Any) -> DataOptions:
     """How pictures become samples."""
-    moved = Augmentation(flip=True, shift=max(1, given.size // 8))  # 4 of 32 pixels
+    moved = Augmentation(flip=True, shift=max(1, given.size // 16))  # 2 of 32 pixels
     return DataOptions(size=given.size, ratio=RATIO, augmentation=moved, seed=given.seed, **more)
 
 

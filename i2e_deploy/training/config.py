@@ -33,9 +33,9 @@ class FitConfig:
         semantics: in which they run; "": what `through` says, else the chip's first.
         order: in which the events of a step enter an asynchronous chip, where the data are no recordings.
         chip_samples: test samples that run on the integers after each epoch, taken evenly; 0: all.
-        merged: share of the epochs, from the first, in which all steps of a sample enter as one: a T-th of the computing.
-            What neurons that only add learn so holds step by step but for the order in which spikes come, which the
-            other epochs teach. These epochs train in floats; every epoch is tested step by step.
+        merged: share of the epochs, from the first, in which all steps of a sample enter as one, for a T-th of the
+            computing. What neurons that only add learn so holds step by step but for the order in which spikes come,
+            which the other epochs teach. These epochs train in floats; every epoch is tested step by step.
         precision: `bfloat16` computes convolutions and matrix products in it (torch's autocast); neurons and weights
             stay float32. The chip's integers are exact either way.
 

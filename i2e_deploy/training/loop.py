@@ -116,8 +116,8 @@ class _Job:
                 f"loss {self.config.loss.kind} learns {wanted}, and the data have {have}: choose another loss"
             )
         self.outputs = self._check_outputs()
-        if self.config.merged_epochs and self.data.train.batch(judging.evenly(self.data.train, 1), None).targets.ndim == 3:
-            raise InputError("training: the data have a value for every step: merged epochs have one step, take merged 0")
+        if self.config.merged_epochs and self._values_a_step():
+            raise InputError("training: the data have a value for every step and merged epochs one step: take merged 0")
         if not self.config.chip:
             return
         self.chip = get(self.config.chip)
@@ -129,6 +129,9 @@ class _Job:
             check_through(self.network, self.running, program)
             inside = semantics_of(self.chip, program, self.config.through)
             self.through = Through(self.chip, inside, self.running, self.entering)
+
+    def _values_a_step(self) -> bool:
+        return self.data.train.batch(judging.evenly(self.data.train, 1), None).targets.ndim == 3
 
     @torch.no_grad()
     def _check_outputs(self) -> int:
