@@ -49,7 +49,7 @@ def read_named(
         InputError: nothing there, a class that the card does not name, or data that do not fit the program.
         FileFormatError: a file is damaged.
     """
-    tell = say or _silent
+    tell = say or silent
     options = _options(path, shape, card, steps, read)
     source = open_kind(path, options)
     if source.input_shape != tuple(shape):
@@ -80,7 +80,7 @@ def read_named(
     return Samples(frames, labels[chosen], tuple(own), step_us)
 
 
-def _silent(line: str) -> None:
+def silent(line: str) -> None:
     """Where nobody listens."""
 
 
@@ -94,8 +94,7 @@ def _options(
     known: dict[str, Any] = {}
     try:
         if kind == "pictures":
-            words = {"fit": "fit", "resample": "resample", "ratio": "s_th0"}
-            known = {name: made[key] for name, key in words.items() if isinstance(made.get(key), str)}
+            known = words_of(card, fit="fit", resample="resample", ratio="s_th0")
             if isinstance(made.get("sensor"), dict):
                 known |= {"sensor": Sensor(**made["sensor"]), "moving_eye": made.get("moving_eye") is True}
         elif kind == "recordings":
@@ -109,6 +108,12 @@ def _options(
         return DataOptions(channels=min(shape[0], 2), binary=made.get("binary") is True, **known)
     except TypeError as error:
         raise InputError(f"the preprocessing in the card cannot be used ({error}): {made}") from None
+
+
+def words_of(card: Card | None, **keys: str) -> dict[str, Any]:
+    """Options of pictures by the key under which the preprocessing of a card has them: those that stand there."""
+    made = {} if card is None else card.preprocessing
+    return {name: made[key] for name, key in keys.items() if isinstance(made.get(key), str)}
 
 
 def labels_of(listing: Listing, card: Card | None, path: Path, tell: Callable[[str], None]) -> NDArray[np.int64]:
