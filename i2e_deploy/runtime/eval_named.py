@@ -18,6 +18,7 @@ from i2e_deploy.datasets.listing import ALL, UNLABELLED, Listing
 from i2e_deploy.errors import InputError
 from i2e_deploy.events.array import Events
 from i2e_deploy.events.files import Recording, read_events
+from i2e_deploy.files import holds_arrays
 from i2e_deploy.runtime.eval_data import MAX_SAMPLES, MAX_VALUES, Samples
 from i2e_deploy.text import counted, listed
 from i2e_deploy.training.data.opening import kind_of, open_kind
@@ -54,13 +55,17 @@ def read_named(
     source = open_kind(path, options)
     if source.input_shape != tuple(shape):
         raise InputError(f"{path} gives samples {list(source.input_shape)}, this program takes {list(shape)}")
-    labels = labels_of(source.listing, card, path, tell)
+    if source.values is None and (kind_of(path) != "frames" or holds_arrays(path, "classes")):
+        labels = labels_of(source.listing, card, path, tell)
+    else:  # values, or numbers, which are those of the outputs
+        labels = source.listing.labels
     chosen = evenly_chosen(source.listing, labels, min(limit or MAX_SAMPLES, MAX_SAMPLES), tell)
     if (values := len(chosen) * source.steps * prod(shape)) > MAX_VALUES:
         raise InputError(
             f"{len(chosen)} samples of {source.steps} steps are {values} counts, at most {MAX_VALUES}: take fewer"
         )
-    part = source.part(chosen, labels[chosen])
+    targets = (labels if source.values is None else source.values.astype(np.float64))[chosen]
+    part = source.part(chosen, targets)
     frames = np.empty((len(chosen), source.steps, *shape), np.int32)
     own = list[Events]()
     for start in range(0, len(chosen), BATCH):
@@ -77,7 +82,7 @@ def read_named(
     ):
         tell(note)
     step_us = None if source.step_us is None else min(source.step_us, MAX_STEP_US)
-    return Samples(frames, labels[chosen], tuple(own), step_us)
+    return Samples(frames, targets, tuple(own), step_us)
 
 
 def silent(line: str) -> None:
