@@ -171,3 +171,32 @@ def test_values_as_train_takes_them_are_the_targets_of_an_evaluation(tmp_path: P
     both = frames_file(tmp_path / "both.npz", values=np.arange(4.0), targets=np.arange(4.0))
     with pytest.raises(FileFormatError, match=r"has `values` float64 \[4\] beside `targets`"):
         read_samples(both, (2, 8, 8), 4)
+
+
+def test_how_right_each_class_is_stands_with_its_name_in_the_terminal_and_the_page(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    pytest.importorskip("jinja2")
+    data = recordings(tmp_path / "data", "south", "west")
+    model = compass(tmp_path / "a.safetensors", True, ("west", "east", "north", "south"))
+    capsys.readouterr()
+    assert run(["evaluate", str(model), str(data), "--html", str(tmp_path / "page.html")]) == 0
+    assert "simulator, right by class: west 100.0 %, south 100.0 %" in " ".join(capsys.readouterr().out.split())
+    page = (tmp_path / "page.html").read_text()
+    for name in CLASSES:
+        assert f"<th>{name}</th>" in page
+
+
+def test_live_says_the_names_of_the_classes(tmp_path: Path, capsys: Captured) -> None:
+    file = recordings(tmp_path / "data", "south") / "south" / "0.npz"
+    model = compass(tmp_path / "a.safetensors", True, ("west", "east", "north", "south"))
+    command = ["live", str(model), "--source", file.as_uri()]
+    capsys.readouterr()
+    assert run([*command, "--json"]) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["class"] for line in told if "class" in line] == ["south"]
+    assert run(command) == 0
+    assert "decision south" in capsys.readouterr().out
+    nameless = compass(tmp_path / "b.safetensors", False)
+    assert run(["live", str(nameless), "--source", file.as_uri(), "--json"]) == 0
+    assert '"class"' not in capsys.readouterr().out
