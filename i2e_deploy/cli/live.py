@@ -135,7 +135,7 @@ def _spec(
     shape: Any = tuple(program.input_shape)
     step = by_count or _step_us(window, steps)
     stream = StreamSpec(steps, step, "events" if by_count else "us", stride or None)
-    return LiveSpec(stream, FrameSpec(source.sensor_size, shape, _part(crop), binary), semantics, state, policy)
+    return LiveSpec(stream, FrameSpec(source.sensor_size, shape, _part(crop), binary), semantics, state, policy or None)
 
 
 def _part(crop: str) -> tuple[int, int, int, int] | None:

@@ -190,7 +190,7 @@ def test_how_right_each_class_is_stands_with_its_name_in_the_terminal_and_the_pa
 def test_live_says_the_names_of_the_classes(tmp_path: Path, capsys: Captured) -> None:
     file = recordings(tmp_path / "data", "south") / "south" / "0.npz"
     model = compass(tmp_path / "a.safetensors", True, ("west", "east", "north", "south"))
-    command = ["live", str(model), "--source", file.as_uri()]
+    command = ["live", str(model), "--source", file.as_uri(), "--window", "0.4", "--steps", "4"]
     capsys.readouterr()
     assert run([*command, "--json"]) == 0
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -198,5 +198,5 @@ def test_live_says_the_names_of_the_classes(tmp_path: Path, capsys: Captured) ->
     assert run(command) == 0
     assert "decision south" in capsys.readouterr().out
     nameless = compass(tmp_path / "b.safetensors", False)
-    assert run(["live", str(nameless), "--source", file.as_uri(), "--json"]) == 0
+    assert run(["live", str(nameless), *command[2:], "--json"]) == 0
     assert '"class"' not in capsys.readouterr().out
