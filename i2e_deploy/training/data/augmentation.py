@@ -117,8 +117,9 @@ def draw_part(least: float, rng: np.random.Generator) -> Cut:
 def exposed(pixels: NDArray[np.uint8], gamma: float, rng: np.random.Generator) -> NDArray[np.uint8]:
     """uint8 [H, W, C] with another exponent of the grey values; see `Augmentation.gamma`."""
     exponent = (1 + gamma) ** (2 * rng.random() - 1)
-    table = np.rint(255 * (np.arange(256) / 255) ** exponent).astype(np.uint8)
-    return table[pixels]
+    table: NDArray[np.uint8] = np.rint(255 * (np.arange(256) / 255) ** exponent).astype(np.uint8)
+    made: NDArray[np.uint8] = table[pixels]
+    return made
 
 
 def moved_picture(pixels: NDArray[np.uint8], move: Move) -> NDArray[np.uint8]:
