@@ -9,6 +9,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -79,9 +80,10 @@ def _unpack(pictures: Path, folder: Path, count: int) -> None:
 def with_workers(batches: int) -> Iterator[tuple[str, float]]:
     """Pictures a second of wall-clock time by 0, 1 and 2 processes, which give the same samples, and of a step."""
     pictures = Path(os.environ["I2E_DEPLOY_DATA"]) / "cifar10_jpeg.zip"
-    sensor = {"sensor": "speck", "moving_eye": True}
-    for what, more in (("48 px", {}), ("48 px through a sensor", sensor)):
-        data = open_data(pictures, DataOptions(size=48, fit="squash", threads=1, **more))
+    plain = DataOptions(size=48, fit="squash", threads=1)
+    sensed = replace(plain, sensor="speck", moving_eye=True)
+    for what, options in (("48 px", plain), ("48 px through a sensor", sensed)):
+        data = open_data(pictures, options)
         order = np.resize(np.random.default_rng(0).permutation(len(data.train)), (batches + 1, BATCH))
         wanted = data.train.batch(order[0], 1).frames
         for workers in (0, 1, 2):
@@ -107,7 +109,7 @@ def step_rate(data: TrainingData, name: str, batches: int) -> float:
             start = time.perf_counter()
         loss = recipe.config.loss.of_samples(recipe.running.outputs(recipe.network, frames), targets).mean()
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
     return batches // 2 * BATCH / (time.perf_counter() - start)
 

@@ -77,7 +77,6 @@ class ImageDataset(Dataset[tuple[Tensor, int]]):
         placed = rng if self._train else None
         if self._seeing.sensor is None:
             return torch.from_numpy(self._seeing.frames(image, placed)), label
-        events = self._seeing.events(image, rng, placed)
-        return torch.from_numpy(
-            events_to_frames(events, self._seeing.steps, *image.shape[1:], self._seeing.saccade_us)
-        ), label
+        events, (height, width) = self._seeing.events(image, rng, placed), image.shape[1:]
+        frames = events_to_frames(events, self._seeing.steps, height, width, self._seeing.saccade_us)
+        return torch.from_numpy(frames), label

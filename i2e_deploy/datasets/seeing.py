@@ -48,7 +48,8 @@ class Seeing:
 
     def frames(self, image: NDArray[np.uint8], rng: np.random.Generator | None) -> NDArray[np.uint8]:
         """Plain I2E of one picture uint8 [C, H, W]: uint8 0/1 [T, 2, H, W], channel 0 = OFF."""
-        return self.batch(image[None], None if rng is None else [rng])[0]
+        frames: NDArray[np.uint8] = self.batch(image[None], None if rng is None else [rng])[0]
+        return frames
 
     def batch(self, images: NDArray[np.uint8], generators: Sequence[np.random.Generator] | None) -> NDArray[np.uint8]:
         """Plain I2E of pictures uint8 [B, C, H, W], each placed by a generator of its own: uint8 [B, T, 2, H, W]."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from math import prod
 from pathlib import Path
@@ -101,7 +101,7 @@ def _read_npz(path: Path, most: int) -> Samples:
     return Samples(arrays["frames"][:most], labels, step_us=int(step[0]) if len(step) else None)
 
 
-def _values(targets: NDArray[Any], path: Path, there: list[str]) -> NDArray[np.float64]:
+def _values(targets: NDArray[Any], path: Path, there: Sequence[str]) -> NDArray[np.float64]:
     """Values of a regression, [N] as [N, 1]; `there` are the names of all targets of the file, these last.
 
     Raises:

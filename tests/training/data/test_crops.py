@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from pictures import picture_bytes, write_tree
 
 from i2e_deploy.conversion import i2e_reference
@@ -70,13 +71,13 @@ def test_an_exposure_is_an_exponent_of_the_grey_values() -> None:
 def test_brightness_and_contrast_change_no_event_and_exposure_does() -> None:
     """Why there is no colour jitter: the threshold is a share of the range, and V the brightest colour."""
     rng = np.random.default_rng(0)
-    picture = rng.integers(0, 64, (1, 3, 20, 20)).astype(np.uint8)
+    picture: NDArray[np.uint8] = rng.integers(0, 64, (1, 3, 20, 20)).astype(np.uint8)
     frames = i2e_reference(picture, "0.12")
-    np.testing.assert_array_equal(i2e_reference(picture * 3, "0.12"), frames)
-    np.testing.assert_array_equal(i2e_reference(picture + 100, "0.12"), frames)
+    for other in (picture * np.uint8(3), picture + np.uint8(100)):
+        np.testing.assert_array_equal(i2e_reference(other, "0.12"), frames)
     np.testing.assert_array_equal(i2e_reference(picture[:, [2, 0, 1]], "0.12"), frames)
     rng = np.random.default_rng(1)
-    changed = [(i2e_reference(exposed(picture * 4, 2.0, rng), "0.12") != frames).any() for _ in range(8)]
+    changed = [(i2e_reference(exposed(picture * np.uint8(4), 2.0, rng), "0.12") != frames).any() for _ in range(8)]
     assert np.mean(changed) > 0.5
 
 
@@ -102,8 +103,8 @@ def test_what_is_for_pictures_is_refused_of_others(tmp_path: Path) -> None:
             open_data(tmp_path / "a.npz", DataOptions(augmentation=options))
         with pytest.raises(InputError, match="is for pictures: list holds frames"):
             open_data(([(frames[0], 0), (frames[1], 1)],) * 2, DataOptions(augmentation=options))
-    for wrong in ({"crop": 0.0}, {"crop": 1.1}, {"gamma": -1.0}):
+    for crop, gamma in ((0.0, 0.0), (1.1, 0.0), (1.0, -1.0)):
         with pytest.raises(InputError, match=r"give a share from 0\.01 to 1"):
-            Augmentation(**wrong)
+            Augmentation(crop=crop, gamma=gamma)
     with pytest.raises(InputError, match="give 1 to 2; I2E sees brightness and no colour"):
         DataOptions(channels=3)
