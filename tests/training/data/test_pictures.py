@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,9 +83,9 @@ def test_sample_and_draw_give_the_same_bits_in_any_batch(tree: Path, options: Da
 def test_pictures_are_decoded_once_where_memory_holds_them(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded: list[str] = []
 
-    def counted(data: bytes, resize: Resize, where: str) -> NDArray[np.uint8]:
+    def counted(data: bytes, resize: Resize, where: str, cut: Any) -> NDArray[np.uint8]:
         decoded.append(where)
-        return decode_picture(data, resize, where)
+        return decode_picture(data, resize, where, cut)
 
     monkeypatch.setattr(reader, "decode_picture", counted)
     held = open_data(tree, DataOptions(size=12)).train
@@ -95,6 +96,11 @@ def test_pictures_are_decoded_once_where_memory_holds_them(tree: Path, monkeypat
     again = [fresh.batch(np.arange(16), draw).frames for draw in (1, 2)]
     assert len(decoded) == 16 * 3
     np.testing.assert_array_equal(first, again)
+    monkeypatch.undo()
+    parts = open_data(tree, DataOptions(size=12, augmentation=Augmentation(crop=0.3))).train
+    parts.batch(np.arange(16), None)
+    assert (parts.batch(np.arange(16), 1).frames != parts.batch(np.arange(16), 2).frames).any()
+    np.testing.assert_array_equal(parts.batch(np.arange(16), None).frames, held.batch(np.arange(16), None).frames)
 
 
 def test_threads_change_nothing(tree: Path) -> None:
