@@ -1,10 +1,11 @@
 """What pictures are worth on a second sensor and task: seven objects before a DVS128, on the integers of a Speck2f.
 
-    nice python benchmarks/dvs128_objects.py FOLDER --keep WORK > benchmarks/results/dvs128_objects.txt
+    nice python benchmarks/dvs128_objects.py FOLDER --start CHECKPOINT --keep WORK > benchmarks/results/dvs128_objects.txt
 
 FOLDER holds <class>/<number>.npz, windows of 500 ms in the order of time; without it, `dvs128_objects` in the folder
-that I2E_DEPLOY_DATA names. WORK is that of `synthetic_to_real.py`: its networks, trained on I2E digits alone, are what
-the pre-trained ones start from, with a new last layer. No setting was tried out: they are those of that benchmark.
+that I2E_DEPLOY_DATA names. CHECKPOINT is that of `cifar10.py`: from its weights, trained on pictures alone, the
+pre-trained networks start, with a new last layer. WORK keeps networks, so that an interrupted run goes on. No setting
+was tried out.
 """
 
 from __future__ import annotations
@@ -18,34 +19,38 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from event_training import Plan, right, train
+from event_training import Plan, Setting, right, train
 from rows import machine
 from synthetic_digits import Recordings
-from synthetic_to_real import SCRATCH, SETTING, TUNED, Right, said
+from synthetic_to_real import Right, said
 from torch import nn
 
 from i2e_deploy.events.array import Events
 from i2e_deploy.events.files import read_events
-from i2e_deploy.files import read_tensors
+from i2e_deploy.training.checkpoint import load_weights, save_weights
+from i2e_deploy.training.starting import take_weights
 
 #: Of each recording the first windows may be trained on, the last are tested; those between are left out.
 TRAINED, TESTED = 11, 5
 COUNTS = (1, 2, 5, 11)
-WINDOW_US, SENSOR, BY = 500_000, 128, 4
-SCRATCH_NAME, TUNED_NAME = "from scratch", "pre-trained on I2E digits"
+#: What `cifar10.py` trains: 8 steps of 48 x 48 pixels.
+SETTING = Setting("speck2f", "medium", 48, 7, 8, 62_500)
+SENSOR = 128
+SCRATCH = Plan(epochs=12, rate=2e-3, event_epochs=1, least_steps=150)
+TUNED = Plan(epochs=12, rate=1e-3, event_epochs=1, least_steps=60)
+SCRATCH_NAME, TUNED_NAME = "from scratch", "pre-trained on I2E-CIFAR10"
 
 
 def windows(folder: Path) -> tuple[list[str], list[list[Events]]]:
-    """Classes, and the windows of each in the order of time, four by four pixels of the sensor in one."""
+    """Classes, and the windows of each in the order of time, the whole sensor on the pixels of the input."""
     found = []
     classes = sorted(path.name for path in folder.iterdir() if path.is_dir())
-    margin = (SETTING.side - SENSOR // BY) // 2
     for name in classes:
         own = [read_events(file).events.copy() for file in sorted((folder / name).glob("*.npz"))]
         for events in own:
             events["t"] -= events["t"][0] if len(events) else 0
             for axis in ("x", "y"):
-                events[axis] = events[axis] // BY + margin
+                events[axis] = events[axis].astype(np.int64) * SETTING.side // SENSOR
         found.append(own)
     return classes, found
 
@@ -62,24 +67,20 @@ def _joined(by_class: Sequence[Sequence[Events]]) -> Recordings:
     return Recordings([events for own in by_class for events in own], labels)
 
 
-@torch.no_grad()
-def take(network: nn.Sequential, file: Path) -> None:
-    """The weights of a file, but for those of the last layer."""
-    tensors, _ = read_tensors(file)
-    *others, _ = [(name, value) for name, value in network.named_parameters() if value.requires_grad]
-    for name, value in others:
-        value.copy_(torch.from_numpy(np.array(tensors[name])).reshape(value.shape))
-
-
-def run(found: Sequence[Sequence[Events]], count: int, plan: Plan, seed: int, start: Path | None) -> Right:
-    """Train and test once."""
-    setting = replace(SETTING, classes=len(found), step_us=WINDOW_US // SETTING.steps)
-    network = setting.network(seed)
-    if start is not None:
-        take(network, start)
+def trained(
+    found: Sequence[Sequence[Events]], count: int, plan: Plan, seed: int, start: Path | None, file: Path
+) -> Right:
+    """Train, or take what `file` holds, and test once."""
+    network = SETTING.network(seed)
     given, tested = parts(found, count, seed)
-    train(setting, network, given, plan, seed, lambda _: None)
-    return right(setting, network, tested)
+    if file.exists():
+        load_weights(network, file)
+    else:
+        if start is not None:
+            take_weights(network, start)
+        train(SETTING, network, given, plan, seed, lambda _: None)
+        save_weights(network, file, {})
+    return right(SETTING, network, tested)
 
 
 def draw(points: dict[str, list[tuple[int, float]]], path: Path) -> None:
@@ -118,29 +119,28 @@ def objects_folder(given: Path | None) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?")
-    parser.add_argument("--keep", type=Path, required=True, help="WORK of synthetic_to_real.py")
+    parser.add_argument("--start", type=Path, required=True, help="checkpoint.safetensors of cifar10.py")
+    parser.add_argument("--keep", type=Path, required=True, help="folder for networks")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--plot", type=Path, help="picture to write")
     given = parser.parse_args()
+    given.keep.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     classes, found = windows(objects_folder(given.folder))
     counts = ", ".join(f"{name} {len(own)}" for name, own in zip(classes, found, strict=True))
     print(machine())
     print(f"windows of 500 ms: {counts}; one recording a class")
     print(f"trained on n of the first {TRAINED} of each, tested on the last {TESTED} of each; at least one between")
-    print(f"{SETTING.chip}, recipe {SETTING.recipe}, {SETTING.steps} steps, {SETTING.side} pixels")
-    print(f"from scratch: {SCRATCH}\npre-trained: {TUNED}\nseeds 0 to {given.seeds - 1}\n")
-    points: dict[str, list[tuple[int, float]]] = {SCRATCH_NAME: [], TUNED_NAME: []}
-    for count in COUNTS:
-        for name, plan in ((SCRATCH_NAME, SCRATCH), (TUNED_NAME, TUNED)):
-            starts = [given.keep / f"made_{seed}.safetensors" for seed in range(given.seeds)]
-            if plan is TUNED and not all(start.exists() for start in starts):
-                print(f"n = {count:2d} a class, {name:26s} not trained: {starts[-1].name} is not there")
-                continue
+    print(f"{SETTING}\nfrom scratch: {SCRATCH}\npre-trained: {TUNED}\nseeds 0 to {given.seeds - 1}\n", flush=True)
+    points: dict[str, list[tuple[int, float]]] = {}
+    for name, plan, start in ((SCRATCH_NAME, SCRATCH, None), (TUNED_NAME, TUNED, given.start)):
+        points[name] = []
+        for count in COUNTS:
             results = []
-            for seed, start in enumerate(starts):
-                results.append(run(found, count, plan, seed, start if plan is TUNED else None))
-                print(f"{name}, {count} a class, seed {seed}: {accuracy(results[-1:]):.3f}", file=sys.stderr)
+            for seed in range(given.seeds):
+                file = given.keep / f"{'tuned' if start else 'scratch'}_{count}_{seed}.safetensors"
+                results.append(trained(found, count, plan, seed, start, file))
+                print(f"{file.stem}: {accuracy(results[-1:]):.3f}", file=sys.stderr, flush=True)
             points[name].append((count, accuracy(results)))
             for kind in ("time steps", "events"):
                 print(f"n = {count:2d} a class, {name:26s} {kind:10s} {said(results, kind)}", flush=True)
