@@ -1,11 +1,10 @@
 """What pictures are worth on a second sensor and task: seven objects before a DVS128, on the integers of a Speck2f.
 
-    nice python benchmarks/dvs128_objects.py FOLDER --start CHECKPOINT --keep WORK > benchmarks/results/dvs128_objects.txt
+    nice python benchmarks/dvs128_objects.py --start CHECKPOINT --keep WORK > benchmarks/results/dvs128_objects.txt
 
-FOLDER holds <class>/<number>.npz, windows of 500 ms in the order of time; without it, `dvs128_objects` in the folder
-that I2E_DEPLOY_DATA names. CHECKPOINT is that of `cifar10.py`: from its weights, trained on pictures alone, the
-pre-trained networks start, with a new last layer. WORK keeps networks, so that an interrupted run goes on. No setting
-was tried out.
+The folder that I2E_DEPLOY_DATA names, or an argument, holds dvs128_objects/<class>/<number>.npz, windows of 500 ms in
+the order of time. CHECKPOINT is that of `cifar10.py`: from its weights, trained on pictures alone, the pre-trained
+networks start, with a new last layer. WORK keeps networks, so that an interrupted run goes on. No setting was tried out.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +21,6 @@ from event_training import Plan, Setting, right, train
 from rows import machine
 from synthetic_digits import Recordings
 from synthetic_to_real import Right, said
-from torch import nn
 
 from i2e_deploy.events.array import Events
 from i2e_deploy.events.files import read_events
@@ -110,7 +107,7 @@ def accuracy(results: Sequence[Right]) -> float:
 
 def objects_folder(given: Path | None) -> Path:
     """Where the windows are."""
-    found = given or Path(os.environ.get("I2E_DEPLOY_DATA", "")) / "dvs128_objects"
+    found = (given or Path(os.environ.get("I2E_DEPLOY_DATA", ""))) / "dvs128_objects"
     if not found.is_dir():
         raise SystemExit("DVS128 objects are not here: give their folder")
     return found
@@ -118,7 +115,7 @@ def objects_folder(given: Path | None) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, nargs="?")
+    parser.add_argument("folder", type=Path, nargs="?", help="default: what I2E_DEPLOY_DATA names")
     parser.add_argument("--start", type=Path, required=True, help="checkpoint.safetensors of cifar10.py")
     parser.add_argument("--keep", type=Path, required=True, help="folder for networks")
     parser.add_argument("--seeds", type=int, default=3)
