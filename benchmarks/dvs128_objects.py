@@ -4,7 +4,7 @@
 
 The folder that I2E_DEPLOY_DATA names, or an argument, holds dvs128_objects/<class>/<number>.npz, windows of 500 ms in
 the order of time. CHECKPOINT is that of `cifar10.py`: from its weights, trained on pictures alone, the pre-trained
-networks start, with a new last layer. WORK keeps networks, so that an interrupted run goes on. No setting was tried out.
+networks start, with a new last layer. WORK keeps networks: an interrupted run goes on. No setting was tried out.
 """
 
 from __future__ import annotations
