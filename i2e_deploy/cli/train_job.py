@@ -48,9 +48,10 @@ class TrainJob:
     clip: float | None
     mixup: float
     event_drop: float
-    activity: float
+    activity: float | None
     spike_limit: float
     synop_limit: float | None
+    limits: str
     chip_samples: int
     devices: str
     precision: str
@@ -152,12 +153,11 @@ class TrainJob:
     def _config(self, base: FitConfig, chip: str) -> FitConfig:
         from i2e_deploy.training.mixing import Mixing
 
-        limits: dict[str, Any] = {
-            "activity": self.activity,
-            "spike_limit": self.spike_limit,
-            "synop_limit": self.synop_limit,
-        }
-        loss = replace(base.loss, **limits)
+        weight = float(self.limits == "chip") if self.activity is None else self.activity
+        held: dict[str, Any] = {
+            "activity": weight, "spike_limit": self.spike_limit, "synop_limit": self.synop_limit, "limits": self.limits,
+        }  # fmt: skip
+        loss = replace(base.loss, **held)
         if self.loss == "membrane":
             loss = replace(loss, kind="cross_entropy", readout="membrane", scale=1.0)
         elif self.loss:
