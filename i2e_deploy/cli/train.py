@@ -28,7 +28,7 @@ def command(
         str, typer.Option(help="FILE.py:FUNCTION that builds a network of your own. The file is run as a program.")
     ] = "",
     init: Annotated[
-        Path | None, typer.Option(help="Checkpoint whose weights are the start; other classes: a new last layer.")
+        Path | None, typer.Option(help="Network, or weights, to go on from; other classes: a new last layer.")
     ] = None,
     freeze: Annotated[
         list[str] | None, typer.Option(help="Parameters that stay as they are, by the beginning of their name; again.")
@@ -50,7 +50,8 @@ def command(
         float, typer.Option(min=0, max=1, help="Probability that a training sample loses events.")
     ] = 0,
     activity: Annotated[
-        float | None, typer.Option(min=0, help="Weight of activity beyond the limits; default: 0, with --limits chip 1.")
+        float | None,
+        typer.Option(min=0, help="Weight of activity beyond limits; default: 0, with --limits chip 1."),
     ] = None,
     spike_limit: Annotated[float, typer.Option(min=0, help="Spikes a neuron and step that are free.")] = 0,
     synop_limit: Annotated[

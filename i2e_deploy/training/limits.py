@@ -56,9 +56,9 @@ def check_limited(network: nn.Module, running: Running, limits: Mapping[str, flo
         rate = activity.synops[name]
         if not rate.requires_grad and float(rate) > limit:
             raise UnsupportedError(
-                f"--limits chip: layer {name!r} is fed by the input alone and does {float(rate):,.0f} operations a step, "
-                f"where its core can do {limit:,.0f}: training cannot change that; take a larger stride, fewer channels "
-                "or a smaller kernel there, or longer steps (--step-us)"
+                f"--limits chip: layer {name!r} is fed by the input alone and does {float(rate):,.0f} operations a "
+                f"step, where its core can do {limit:,.0f}: training cannot change that; take a larger stride, fewer "
+                "channels or a smaller kernel there, or longer steps (--step-us)"
             )
 
 

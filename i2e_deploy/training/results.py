@@ -91,7 +91,8 @@ def sentence(result: EpochResult) -> str:
     figures = ", ".join(f"{part} {said(found)}" for part, found in parts if found)
     busiest = f", busiest core at {100 * result.train[LOAD]:.0f} % of its rate" if LOAD in result.train else ""
     rate = f", {result.samples_per_second:.0f} samples/s" if result.samples_per_second else ""
-    return f"epoch {result.epoch:2d}: loss {result.loss:.3f}, {figures}{busiest}{' (best so far)' if result.best else ''}{rate}"
+    best = " (best so far)" if result.best else ""
+    return f"epoch {result.epoch:2d}: loss {result.loss:.3f}, {figures}{busiest}{best}{rate}"
 
 
 def write_csv(path: Path, results: Sequence[EpochResult]) -> None:

@@ -75,7 +75,7 @@ def test_what_has_no_limits_is_refused() -> None:
     frames = torch.from_numpy(batch.frames).float()
     with pytest.raises(UnsupportedError, match="operations of other are not counted in training"):
         check_limited(network, SINABS, {"0": 1e6, "other": 1.0}, frames)
-    with pytest.raises(UnsupportedError, match="layer '0' is fed by the input alone and does [0-9,.]+ operations a step"):
+    with pytest.raises(UnsupportedError, match=r"'0' is fed by the input alone and does [0-9,.]+ operations a step"):
         check_limited(network, SINABS, {"0": 1.0}, frames)
     refused: dict[str, Callable[[], Any]] = {
         "need a weight": lambda: Loss(limits="chip"),
