@@ -1,60 +1,49 @@
-"""EXACT: the passes for a GPU, in Triton's interpreter, give the bits of those for the CPU."""
+"""EXACT: the passes of fused neurons for a GPU give the bits of those for the CPU."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+import importlib.util
+import os
+import subprocess
+import sys
 
-import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from torch import Tensor
 
-from i2e_deploy.training import fused_iaf
-
-pytest.importorskip("triton")
-floats = {"width": 32, "allow_nan": False}
-
-
-@pytest.fixture(scope="module")
-def passes() -> Iterator[Any]:
-    """Triton reads the variable when a kernel is declared."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TRITON_INTERPRET", "1")
-        from i2e_deploy.training import fused_triton
-
-        yield fused_triton
-
-
-def drawn(seed: int, batch: int, steps: int, shape: tuple[int, ...], last: bool) -> Tensor:
-    tensor = torch.randn(batch * steps, *shape, generator=torch.Generator().manual_seed(seed)) * 2
-    return tensor.contiguous(memory_format=torch.channels_last) if last else tensor
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::RuntimeWarning")
-@given(
-    seed=st.integers(0, 2**31), batch=st.integers(1, 3), steps=st.integers(1, 5),
-    shape=st.sampled_from([(1, 1, 1), (2, 4, 3), (3, 10, 9)]), last=st.booleans(),
-    threshold=st.floats(0.125, 3, **floats), min_v=st.floats(-3, -0.125, **floats), window=st.floats(0.25, 2, **floats),
-)  # fmt: skip
-@settings(max_examples=25)
-def test_they_equal_the_cpus(
-    passes: Any, seed: int, batch: int, steps: int, shape: tuple[int, ...], last: bool,
-    threshold: float, min_v: float, window: float,
-) -> None:  # fmt: skip
-    """Both layouts, states that go on, neurons that do not fill a block and those that fill more than one."""
-    current, grad = drawn(seed, batch, steps, shape, last), drawn(seed + 1, batch, steps, shape, last)
-    start = drawn(seed + 2, batch, 1, shape, last).clamp_min(min_v)
-    lowest = float(np.float32(threshold) - np.float32(window))
-    found = []
-    for run in (fused_iaf.passes_of("cpu"), (passes.forward, passes.backward)):
-        state = start.clone()
-        charged, spikes, out = (torch.empty_like(current) for _ in range(3))
-        run[0](current, charged, spikes, state, batch, threshold, min_v)
-        run[1](charged, grad, out, batch, threshold, min_v, lowest)
-        found.append([charged, spikes, state, out])
+EQUAL = """
+import sys
+import numpy as np, torch
+from i2e_deploy.training import fused_iaf, fused_triton
+device, rng = "cuda" if torch.cuda.is_available() else "cpu", np.random.default_rng(0)
+shapes = [(1, 1, 1), (2, 4, 3), (3, 10, 9)]  # neurons that do not fill a block, and those that fill more than one
+for draw in range(24):
+    torch.manual_seed(draw)
+    batch, steps = (int(number) for number in rng.integers(1, 6, 2))
+    threshold, min_v, window = (float(np.float32(value)) for value in rng.uniform((0.1, -3, 0.2), (3, -0.1, 2)))
+    layout = torch.channels_last if draw % 2 else torch.contiguous_format
+    def drawn(samples):
+        return (torch.randn(samples, *shapes[draw % 3]) * 2).contiguous(memory_format=layout)
+    current, grad, start = drawn(batch * steps), drawn(batch * steps), drawn(batch).clamp_min(min_v)
+    lowest, found = float(np.float32(threshold) - np.float32(window)), []
+    for place, (forward, backward) in (
+        ("cpu", fused_iaf.passes_of("cpu")), (device, (fused_triton.forward, fused_triton.backward)),
+    ):
+        given, behind, state = (tensor.to(place).clone() for tensor in (current, grad, start))
+        charged, spikes, out = (torch.full_like(given, float("nan")) for _ in range(3))
+        forward(given, charged, spikes, state, batch, threshold, min_v)
+        backward(charged, behind, out, batch, threshold, min_v, lowest)
+        found.append([tensor.cpu() for tensor in (charged, spikes, state, out)])
     for ours, theirs in zip(*found, strict=True):
         assert torch.equal(ours, theirs)
-    assert not found[0][1].isnan().any()
+    assert batch * steps < 4 or found[0][1].sum() > 0 or draw % 3 == 0
+print("equal")
+"""
+
+
+@pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="triton is not installed")
+def test_they_equal_the_cpus() -> None:
+    """On a GPU where there is one, else in Triton's interpreter, which must be chosen before triton is imported."""
+    environment = {**os.environ, **({} if torch.cuda.is_available() else {"TRITON_INTERPRET": "1"})}
+    command = [sys.executable, "-W", "ignore", "-c", EQUAL]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert run.stdout == "equal\n", run.stderr
