@@ -71,7 +71,7 @@ def module_of(path: Path, data: TrainingData, seed: int) -> tuple[nn.Module, lis
         module = to_sinabs(network, data.steps, _neurons)
     except UnsupportedError as error:
         raise UnsupportedError(f"--init {path}: {error}; else {MODULE}") from error
-    said = [f"{path.name}: {note.text}" for note in network.notes]
+    said = [f"{path.name}: {note.text}" for note in network.notes if note.doubtful]
     wanted, have = len(data.classes), _outputs(network, path)
     if wanted in (0, have):
         return module, said

@@ -16,7 +16,7 @@ from training_data import SIDE, STEPS, bar_data, bars, same, small_network, weig
 from i2e_deploy.chips import write_model
 from i2e_deploy.cli.app import run
 from i2e_deploy.errors import InputError, UnsupportedError
-from i2e_deploy.network import IntegrateAndFire, Layer, LeakyReset, Network, from_sinabs
+from i2e_deploy.network import IntegrateAndFire, Layer, LeakyIntegrateAndFire, Network, from_sinabs
 from i2e_deploy.training import FitConfig, FusedIAF, fit, load_weights
 from i2e_deploy.training.bptt import SINABS
 from i2e_deploy.training.from_file import is_network, module_of
@@ -102,11 +102,11 @@ def test_what_cannot_be_trained_on_is_refused_with_the_way_out(tmp_path: Path) -
         module_of(written(tmp_path), small, 0)
     read = from_sinabs(small_network(), (2, SIDE, SIDE), states="zero")
     leaky = [
-        Layer(layer.name, LeakyReset() if isinstance(layer.op, IntegrateAndFire) else layer.op, layer.inputs)
+        Layer(layer.name, LeakyIntegrateAndFire() if isinstance(layer.op, IntegrateAndFire) else layer.op, layer.inputs)
         for layer in read.layers
     ]
     write_model(Network(read.input_shape, tuple(leaky)), path)
-    with pytest.raises(UnsupportedError, match=rf"layer '1' is a LeakyReset.*{way_out}"):
+    with pytest.raises(UnsupportedError, match=rf"layer '1' is a LeakyIntegrateAndFire.*{way_out}"):
         module_of(path, data, 0)
     with pytest.raises(InputError, match="is a folder: name a file in it"):
         is_network(tmp_path)

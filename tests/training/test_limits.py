@@ -39,7 +39,7 @@ def deep_network() -> nn.Sequential:
     with torch.no_grad():
         for layer in network:
             if isinstance(layer, nn.Conv2d | nn.Linear):
-                layer.weight.mul_(2).add_(0.02)
+                layer.weight.mul_(4).add_(0.02)
     return network
 
 
@@ -66,7 +66,7 @@ def test_what_has_no_limits_is_refused() -> None:
     with pytest.raises(InputError, match="the duration of a step, and the data do not say it: --step-us"):
         limits_of(CHIP, CHIP.lower(read), read, batch, None)
     loihi = get("loihi2")
-    with pytest.raises(UnsupportedError, match="--limits chip: loihi2 does not offer that"):
+    with pytest.raises(UnsupportedError, match="loihi2 does not offer that .*: its cores wait for each other"):
         limits_of(loihi, loihi.lower(read), read, batch, STEP_US)
     large = nn.Sequential(nn.Flatten(), nn.Linear(2 * SIDE**2, 2000, bias=False), deep_network()[1])
     read = from_sinabs(large, (2, SIDE, SIDE), states="zero")
@@ -89,18 +89,18 @@ def test_what_has_no_limits_is_refused() -> None:
 
 
 def test_a_training_holds_every_layer_under_its_core() -> None:
-    """Without it a layer does several times what its core can; with it none does more than a little over the limit."""
+    """Without it a layer does several times what its core can; with it none does more than that."""
     loads = []
     for weight in (1e-9, 1.0):
         loss = Loss(activity=weight, limits="chip")
         config = FitConfig(
-            epochs=6, batch_size=8, chip="speck2f", chip_samples=4, loss=loss, optimising=Optimising(learning_rate=5e-3)
+            epochs=6, batch_size=8, chip="speck2f", chip_samples=4, loss=loss, optimising=Optimising(learning_rate=1e-2)
         )
         results = list(fit(deep_network(), timed(48), config))
         loads.append(results[-1].train["load"])
         assert results[-1].row()["train_load"] == loads[-1]
     assert loads[0] > 1.5
-    assert loads[1] < 1.1
+    assert loads[1] < 1
 
 
 class _StepByStep(nn.Module):
