@@ -18,10 +18,12 @@ from i2e_deploy.network.graph import Network
 from i2e_deploy.network.sinabs.export import to_sinabs
 from i2e_deploy.text import shape_text
 from i2e_deploy.training.samples import TrainingData
-from i2e_deploy.training.start_active import SAMPLES, start_active
+from i2e_deploy.training.start_active import start_active
 
 #: Files of weights: they need the module that they belong to.
 OF_TORCH = (".pt", ".pth", ".tar")
+#: Samples on which a new layer is scaled.
+LOOKED_AT = 16
 MODULE = "train a module (--network FILE.py:FUNCTION, or a recipe) from its weights (best.safetensors, .pt)"
 
 
@@ -115,7 +117,7 @@ def _renew(module: nn.Module, outputs: int, data: TrainingData, seed: int, path:
         )
     new = _like(old, len(data.classes), torch.Generator().manual_seed(seed))
     module.register_module(name, new)
-    some = data.train.batch(np.arange(min(SAMPLES, len(data.train)), dtype=np.int64), None).frames
+    some = data.train.batch(np.arange(min(LOOKED_AT, len(data.train)), dtype=np.int64), None).frames
     start_active(module, bptt.spike_counts, [(new, bptt.neurons(module)[-1])], torch.from_numpy(some))
     return name
 
