@@ -32,10 +32,10 @@ class Activity:
         """A step and sample."""
         return self._synops
 
-    def add_spikes(self, name: str, sent: Tensor) -> None:
-        """What a layer of neurons sent in one of its runs."""
+    def add_spikes(self, name: str, sent: Tensor, steps: int) -> None:
+        """What a layer of neurons sent in one of its runs, each of whose steps stands for so many."""
         before, places = self._sent.get(name, (0, 0))
-        self._sent[name] = (before + sent.sum(), places + sent.numel())
+        self._sent[name] = (before + sent.sum(), places + sent.numel() * steps)
 
     def add_synops(self, name: str, number: Tensor) -> None:
         """What a layer of weights did in one of its runs."""
@@ -43,16 +43,21 @@ class Activity:
 
 
 @contextmanager
-def watched(network: nn.Module, running: Running, steps: int, batch: int) -> Iterator[Activity]:
+def watched(network: nn.Module, running: Running, steps: int, batch: int, merged: bool = False) -> Iterator[Activity]:
     """While it lasts, layers of neurons and of weights (torch's own) report to the `Activity`.
 
     Synaptic operations are counted as the mean fan-out of an input (borders of convolutions included as if they were
     the middle) times the events that arrive.
+
+    Args:
+        steps, batch: of the samples that run.
+        merged: their steps enter as one; what is done then is spread over all of them.
     """
-    found, paths = Activity(), {part: path for path, part in network.named_modules()}
+    found, stood_for = Activity(), steps if merged else 1
+    paths = {part: path for path, part in network.named_modules()}
 
     def spikes(module: nn.Module, _inputs: Any, output: Any) -> None:
-        found.add_spikes(paths[module], output[0] if isinstance(output, tuple) else output)
+        found.add_spikes(paths[module], output[0] if isinstance(output, tuple) else output, stood_for)
 
     def synops(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         given = inputs[0]

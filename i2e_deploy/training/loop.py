@@ -117,6 +117,8 @@ class _Job:
                 f"loss {self.config.loss.kind} learns {wanted}, and the data have {have}: choose another loss"
             )
         self.outputs = self._check_outputs()
+        if self.config.merged_epochs and self._values_a_step():
+            raise InputError("training: the data have a value for every step and merged epochs one step: take merged 0")
         if not self.config.chip:
             return
         self.chip = get(self.config.chip)
@@ -140,6 +142,9 @@ class _Job:
         self.limits = limits.limits_of(self.chip, program, read, some, self.data.step_us)
         frames = torch.from_numpy(some.frames).to(self.devices.device).float()
         limits.check_limited(self.network, self.running, self.limits, frames)
+
+    def _values_a_step(self) -> bool:
+        return self.data.train.batch(judging.evenly(self.data.train, 1), None).targets.ndim == 3
 
     @torch.no_grad()
     def _check_outputs(self) -> int:
@@ -219,7 +224,7 @@ class _Job:
             self.data.train, config.batch_size, config.seed, epoch, config.mixing, rank, self.devices.ranks
         )
         for part in own:
-            outputs, loss, targets, shares = self.forward(part)
+            outputs, loss, targets, shares = self.forward(part, epoch < config.merged_epochs)
             self.optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self.devices.add_gradients(self.network)
@@ -239,15 +244,21 @@ class _Job:
             found[LOAD] = float(self.devices.total(loads).max()) / len(self.data.train)
         return float(self.devices.total(lost)) / len(self.data.train), found, rate
 
-    def forward(self, part: batches.Part) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Outputs [B, T, N], this device's part of the batch's mean loss, targets, and shares of limits [L]."""
+    def forward(self, part: batches.Part, merged: bool = False) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Outputs [B, T, N], this device's part of the batch's mean loss, targets, and shares of limits [L]; `merged`:
+        T is 1."""
         device, config, mixed = self.devices.device, self.config, part.mixed
         frames = torch.from_numpy(mixed.batch.frames).to(device).float()
         targets = torch.from_numpy(mixed.batch.targets).to(device)
         weights = torch.from_numpy(part.weights).to(device) / part.whole
-        trace = None if self.through is None else self.through.trace(self.network, mixed.batch)
-        watching = watched(self.network, self.running, frames.shape[1], len(frames)) if config.loss.activity else None
-        with watching or nullcontext() as activity, self.devices.precise(config.precision):
+        if merged:
+            frames = frames.sum(1, keepdim=True)
+        trace = None if self.through is None or merged else self.through.trace(self.network, mixed.batch)
+        seen = (mixed.batch.frames.shape[1], len(frames), merged)
+        with (
+            watched(self.network, self.running, *seen) if config.loss.activity else nullcontext() as activity,
+            self.devices.precise(config.precision),
+        ):
             if self.through is None or trace is None:
                 outputs = judging.run(self.network, self.running, config.loss, frames)
             else:

@@ -132,6 +132,17 @@ def test_a_layer_that_runs_once_a_step_is_one_layer() -> None:
     torch.testing.assert_close(*found)
 
 
+def test_steps_that_enter_as_one_count_as_many() -> None:
+    """What reaches the first layer is the same events; neurons that only add up send the same in the end."""
+    network, frames, found = nn.Sequential(nn.Linear(4, 3, bias=False), small_network()[1]), torch.ones(2, STEPS, 4), []
+    network[0].weight.data.fill_(0.25)  # a threshold is reached in every step
+    for given, merged in ((frames, False), (frames.sum(1, keepdim=True), True)):
+        with torch.no_grad(), watched(network, SINABS, STEPS, 2, merged) as activity:
+            SINABS.outputs(network, given)
+        found.append((float(activity.synops["0"]), float(activity.spikes["1"])))
+    assert found == [(12.0, 1.0)] * 2
+
+
 def test_limits_of_the_chip_on_the_command_line(tmp_path: Any, capsys: pytest.CaptureFixture[str]) -> None:
     data = tmp_path / "bars.npz"
     train = bars(20)
