@@ -79,7 +79,7 @@ def test_boxes_on_events(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_boxes_on_events_are_read_as_the_module_computes_them() -> None:
-    """The float run of the network equals the module's own forward in every value of the readout, to float32's grain."""
+    """The float run of the network equals the module's own forward in every value of the readout, to float32."""
     import numpy as np
     import torch
 

@@ -129,7 +129,8 @@ def command(
         raise InputError("give the data to evaluate on, such as FRAMES.npz; without them --target is a results.zip")
     if len(chip) > 1:
         single = {"--html": html is not None, "--junit": junit is not None, "--power-coefficients": power is not None,
-                  "--chain": chain, "--board-file": board_file is not None, "--workers": workers > 1 or address is not None, "--eye": bool(eye)}  # fmt: skip
+                  "--chain": chain, "--board-file": board_file is not None,
+                  "--workers": workers > 1 or address is not None, "--eye": bool(eye)}  # fmt: skip
         each = _beside(model, data, chip, target, (input_shape, read), (steps, limit), (semantics, order, step_us),
                        (readout_kind, value_scale), neurobench, single, as_json)  # fmt: skip
         limits = (min_accuracy, min_agreement, max_rmse)

@@ -62,8 +62,9 @@ def print_checks(reports: Mapping[str, tuple[CheckReport, Costs | None]], out: C
 def evaluations_beside(results: Mapping[str, Evaluation]) -> dict[str, Any]:
     """As JSON: by chip what `evaluate` gives for it alone, and on how many decisions pairs of chips agree."""
     names = list(results)
+    firsts = {name: result.results[0] for name, result in results.items()}
     pairs = [
-        {"first": one, "second": other, "same": _same(results[one].results[0], results[other].results[0]), "total": _total(results[one])}
+        {"first": one, "second": other, "same": _same(firsts[one], firsts[other]), "total": firsts[one].total}
         for i, one in enumerate(names) for other in names[i + 1 :]
     ]  # fmt: skip
     return {"chips": {name: result.to_dict() for name, result in results.items()}, "agreement": pairs}
@@ -120,10 +121,6 @@ def _same(one: TargetResult, other: TargetResult) -> int:
     if one.values is not None and other.values is not None:
         return int((one.values == other.values).all(axis=-1).sum())
     return int((one.decisions == other.decisions).sum())
-
-
-def _total(result: Evaluation) -> int:
-    return result.results[0].total
 
 
 def _print(heads: Sequence[str], rows: Rows, title: str, out: Console) -> None:
