@@ -1,6 +1,6 @@
 """What a newcomer waits for: every tutorial from a fresh clone, its blocks and command lines in order.
 
-Run: python benchmarks/newcomer.py [PAGE ...]. The interpreter must have what the pages need (snntorch). Each page starts
+Run: python benchmarks/newcomer.py [PAGE ...]. Its interpreter needs what the pages need (snntorch). Each page starts
 with an empty cache of compiled kernels, and gets a small network where it says "your network". Times are of the wall
 clock and of the processor; on a busy machine only the second says something.
 """

@@ -1,6 +1,6 @@
 """Train a small detector of moving shapes on events, run it as Loihi 2's integers, score its boxes by COCO's mAP.
 
-Run: python examples/boxes_on_events.py. Two minutes on two idle cores. Needs pycocotools; `--samples 64 --epochs 1` for
+Run: python examples/boxes_on_events.py. A minute or two on two idle cores. Needs pycocotools; `--samples 64 --epochs 1` for
 a look. docs/guides/boxes.md explains it.
 """
 
@@ -257,7 +257,7 @@ class Scores:
     chip_map50: float
 
 
-def main(samples: int = 1500, tests: int = 200, epochs: int = 12, out: Path = Path("boxes_bundle")) -> Scores:
+def main(samples: int = 800, tests: int = 100, epochs: int = 8, out: Path = Path("boxes_bundle")) -> Scores:
     """Train, lower, run in float and on the chip's integers, score both, and write a bundle with golden vectors."""
     data, test = scenes(samples, seed=0), scenes(tests, seed=1)
     net = train(data, epochs)
@@ -282,9 +282,9 @@ def main(samples: int = 1500, tests: int = 200, epochs: int = 12, out: Path = Pa
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("--samples", type=int, default=1500)
-    parser.add_argument("--tests", type=int, default=200)
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--samples", type=int, default=800)
+    parser.add_argument("--tests", type=int, default=100)
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--out", type=Path, default=Path("boxes_bundle"))
     arguments = parser.parse_args()
     main(arguments.samples, arguments.tests, arguments.epochs, arguments.out)
