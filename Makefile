@@ -70,7 +70,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or later is needed: PYTHON=python3.11 make ..." if sys.version_info < (3, 10) else 0)'
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q -c constraints.txt -e '.[sinabs,data,heic,video,live,report,ros,train,dev]' asteval datasets distributed setuptools
+	$(BIN)/pip install -q -c constraints.txt -e '.[sinabs,data,heic,video,live,report,ros,train,dev]' asteval datasets distributed pycocotools setuptools
 	$(BIN)/pip install -q --no-deps --ignore-requires-python $(LAVA)
 	@touch $@
 

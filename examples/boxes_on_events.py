@@ -263,7 +263,7 @@ def main(samples: int = 800, tests: int = 100, epochs: int = 8, out: Path = Path
     net = train(data, epochs)
     network, chip = net.network(), i2e.chips.get("loihi2")
     report = chip.check(network)
-    print("fits:", report.fits, *(f for f in report.findings if f.severity in ("warning", "error")), sep="\n  ")
+    print("fits:", report.fits)
     program = chip.lower(network, i2e.chips.LowerOptions(calibration=data.frames[:16]))
 
     floats = network.run(test.frames, keep=()).output.reshape(tests, STEPS, -1, CELLS, CELLS)
