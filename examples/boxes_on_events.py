@@ -1,7 +1,7 @@
 """Train a small detector of moving shapes on events, run it as Loihi 2's integers, score its boxes by COCO's mAP.
 
-Run: python examples/boxes_on_events.py. A minute or two on two idle cores. Needs pycocotools; `--samples 64 --epochs 1` for
-a look. docs/guides/boxes.md explains it.
+Run: python examples/boxes_on_events.py. A minute or two on two idle cores. It needs pycocotools;
+`--samples 64 --epochs 1` for a look. docs/guides/boxes.md explains it.
 """
 
 import argparse
