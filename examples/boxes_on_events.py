@@ -7,6 +7,7 @@ Run: python examples/boxes_on_events.py. A minute or two on two idle cores. It n
 import argparse
 import contextlib
 import io
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,9 @@ CLASSES = ("disk", "square")
 SIZE, STEPS = 32, 16  # pixels, steps of a recording
 CELLS, CELL = 4, 8  # the grid of outputs: so many cells a side, of so many pixels
 WARM = 4  # the first steps are not judged: too few events have come
-DECAY, READOUT_DECAY = 0.75, 0.75
+DECAY = 0.75  # of the neurons and of the readout
+#: Inputs, outputs, kernel, stride and padding of each convolution; the last one's outputs are scores and a box.
+LAYERS = ((2, 16, 5, 2, 2), (16, 32, 3, 2, 1), (32, 32, 3, 1, 1), (32, len(CLASSES) + 4, 3, 2, 1))
 
 Floats = NDArray[np.float64]
 
@@ -78,7 +81,8 @@ def _drawn(centre: NDArray[np.complex128], radius: Floats, classes: NDArray[np.i
     y = np.abs(pixel - centre.imag[..., None])[..., :, None]
     kind = classes[:, None, None, None]
     distance = np.where(kind == CLASSES.index("disk"), np.hypot(x, y), np.maximum(x, y))
-    return np.clip(radius[:, None, None, None] - distance + 0.5, 0, 1) * (kind >= 0)
+    light: Floats = np.clip(radius[:, None, None, None] - distance + 0.5, 0, 1) * (kind >= 0)
+    return light
 
 
 class Spike(torch.autograd.Function):
@@ -91,10 +95,14 @@ class Spike(torch.autograd.Function):
         return (v > 1).float()
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         """Gradient of the potentials."""
         (v,) = ctx.saved_tensors
-        return gradient / (1 + 4 * (v - 1).abs()) ** 2
+        slope: Tensor = 1 / (1 + 4 * (v - 1).abs()) ** 2
+        return gradient * slope
+
+
+spike: Callable[[Tensor], Tensor] = Spike.apply
 
 
 class Detector(nn.Module):
@@ -102,16 +110,10 @@ class Detector(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.convs = nn.ModuleList(
-            [
-                nn.Conv2d(2, 16, 5, stride=2, padding=2, bias=False),
-                nn.Conv2d(16, 32, 3, stride=2, padding=1, bias=False),
-                nn.Conv2d(32, 32, 3, padding=1, bias=False),
-                nn.Conv2d(32, len(CLASSES) + 4, 3, stride=2, padding=1),
-            ]
-        )
+        self.convs = [nn.Conv2d(*sizes, bias=sizes is LAYERS[-1]) for sizes in LAYERS]
+        self.held = nn.ModuleList(self.convs)
         with torch.no_grad():
-            for conv in self.convs[:3]:
+            for conv in self.convs[:-1]:
                 conv.weight.mul_(3)  # so that untrained neurons fire
 
     def forward(self, frames: Tensor) -> Tensor:
@@ -122,9 +124,9 @@ class Detector(nn.Module):
             x = step
             for i, conv in enumerate(self.convs):
                 last = i == len(self.convs) - 1
-                v[i] = (READOUT_DECAY if last else DECAY) * v[i] + conv(x)
+                v[i] = DECAY * v[i] + conv(x)
                 if not last:
-                    x = Spike.apply(v[i])
+                    x = spike(v[i])
                     v[i] = v[i] * (1 - x.detach())  # back to 0 after a spike, as the chip's neuron
             found.append(v[-1])
         return torch.stack(found, dim=1)
@@ -135,8 +137,9 @@ class Detector(nn.Module):
         ops: dict[str, i2e.network.Op] = {}
         for i, conv in enumerate(self.convs):
             bias = None if conv.bias is None else conv.bias.detach().numpy()
-            ops[f"conv{i}"] = Conv2d(conv.weight.detach().numpy(), bias, conv.stride, conv.padding)
-            ops[f"lif{i}"] = leaky if i < len(self.convs) - 1 else LeakyIntegrateAndFire(parameter(READOUT_DECAY))
+            _, _, _, stride, padding = LAYERS[i]
+            ops[f"conv{i}"] = Conv2d(conv.weight.detach().numpy(), bias, (stride, stride), (padding, padding))
+            ops[f"lif{i}"] = leaky if i < len(self.convs) - 1 else LeakyIntegrateAndFire(parameter(DECAY))
         return chain((2, SIZE, SIZE), ops)
 
 
@@ -188,7 +191,8 @@ def on_chip(program: i2e.chips.Program, frames: NDArray[np.uint8]) -> NDArray[np
     for step in range(late.shape[1]):
         states = program.run(late[:, step : step + 1], states=states).states
         found.append(states[reading.layer][reading.variable])
-    return np.stack(found[reading.lag :], axis=1).reshape(*frames.shape[:2], len(CLASSES) + 4, CELLS, CELLS)
+    potentials = np.stack(found[reading.lag :], axis=1).astype(np.int64)
+    return potentials.reshape(*frames.shape[:2], len(CLASSES) + 4, CELLS, CELLS)
 
 
 def detections(out: Floats) -> list[dict[str, Any]]:
