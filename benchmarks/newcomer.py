@@ -37,6 +37,7 @@ np.savez("frames.npz", frames=frames, labels=i2e.chips.get("speck2f").lower(netw
 PREPARED = {"ci.md": NETWORK}
 #: How a program of a page is started, by its first word.
 RUN = {
+    "mkdir": "import sys, pathlib; pathlib.Path(sys.argv[-1]).mkdir(parents=True, exist_ok=True)",
     "i2e-deploy": "from i2e_deploy.cli import main; main()",
     "pytest": "import sys, pytest; sys.exit(pytest.main(['-p', 'i2e_deploy.testing.plugin', *sys.argv[1:]]))",
 }
@@ -52,7 +53,7 @@ def parts(page: Path) -> list[tuple[str, str]]:
             found.append(("python", body))
         elif not kind:
             lines = (line.split(" #")[0].strip() for line in body.splitlines())
-            found += [("shell", line) for line in lines if line.startswith(("i2e-deploy ", "pytest --i2e"))]
+            found += [("shell", line) for line in lines if line.startswith(("i2e-deploy ", "pytest --i2e", "mkdir "))]
     return found
 
 
