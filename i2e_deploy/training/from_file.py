@@ -109,7 +109,10 @@ def _renew(module: nn.Module, outputs: int, data: TrainingData, seed: int, path:
     """Put a new layer in the place of the last one with weights, which has so many outputs; its name."""
     from i2e_deploy.training import bptt
 
-    name, old = [(n, part) for n, part in module.named_modules() if isinstance(part, nn.Linear | nn.Conv2d)][-1]
+    weighted: list[tuple[str, nn.Linear | nn.Conv2d]] = [
+        (n, part) for n, part in module.named_modules() if isinstance(part, nn.Linear | nn.Conv2d)
+    ]
+    name, old = weighted[-1]
     if len(old.weight) != outputs:
         raise UnsupportedError(
             f"--init {path}: the network has {outputs} outputs and the data {len(data.classes)} classes, and its last "

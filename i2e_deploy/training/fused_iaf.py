@@ -112,15 +112,17 @@ def passes_of(device: str) -> tuple[Callable[..., None], Callable[..., None]] | 
 def _forward_cpu(
     current: Tensor, charged: Tensor, spikes: Tensor, state: Tensor, batch: int, threshold: float, min_v: float
 ) -> None:
-    arrays = [_flat(tensor, batch) for tensor in (current, charged, spikes, state)]
-    _forward(*arrays, np.float32(threshold), np.float32(min_v))
+    arguments: list[Any] = [_flat(tensor, batch) for tensor in (current, charged, spikes, state)]
+    arguments += [np.float32(threshold), np.float32(min_v)]
+    _forward(*arguments)
 
 
 def _backward_cpu(
     charged: Tensor, grad: Tensor, out: Tensor, batch: int, threshold: float, min_v: float, lowest: float
 ) -> None:
-    arrays = [_flat(tensor, batch) for tensor in (charged, grad, out)]
-    _backward(*arrays, np.float32(threshold), np.float32(min_v), np.float32(lowest))
+    arguments: list[Any] = [_flat(tensor, batch) for tensor in (charged, grad, out)]
+    arguments += [np.float32(threshold), np.float32(min_v), np.float32(lowest)]
+    _backward(*arguments)
 
 
 def _layout(tensor: Tensor) -> torch.memory_format:

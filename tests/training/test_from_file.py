@@ -64,7 +64,7 @@ def test_neurons_that_cannot_run_fused_run_as_sinabs_own(tmp_path: Path) -> None
 def test_another_number_of_classes_gets_a_new_last_layer(tmp_path: Path, convolution: bool) -> None:
     network = small_network()
     if convolution:
-        network = nn.Sequential(*network[:2], nn.Conv2d(6, 2, 4, bias=False), network[4], nn.Flatten())
+        network = nn.Sequential(network[0], network[1], nn.Conv2d(6, 2, 4, bias=False), network[4], nn.Flatten())
     data = bar_data()
     three = type(data)(data.train, data.test, ("a", "b", "c"), data.input_shape, data.steps)
     module, said = module_of(written(tmp_path, network), three, 3)

@@ -111,13 +111,14 @@ class _StepByStep(nn.Module):
         self.layers = layers
 
     def forward(self, frames: Tensor) -> Tensor:
-        parts = frames.unflatten(0, (-1, STEPS))
+        parts: Any = frames.view(-1, STEPS, *frames.shape[1:])
         for layer in self.layers:
             if isinstance(layer, IAFSqueeze):
-                parts = layer(parts.flatten(0, 1)).unflatten(0, (-1, STEPS))
+                sent = layer(parts.flatten(0, 1))
+                parts = sent.view(-1, STEPS, *sent.shape[1:])
             else:
                 parts = torch.stack([layer(parts[:, t]) for t in range(STEPS)], 1)
-        return parts.flatten(0, 1)
+        return torch.as_tensor(parts.flatten(0, 1))
 
 
 def test_a_layer_that_runs_once_a_step_is_one_layer() -> None:
@@ -134,8 +135,9 @@ def test_a_layer_that_runs_once_a_step_is_one_layer() -> None:
 
 def test_steps_that_enter_as_one_count_as_many() -> None:
     """What reaches the first layer is the same events; neurons that only add up send the same in the end."""
-    network, frames, found = nn.Sequential(nn.Linear(4, 3, bias=False), small_network()[1]), torch.ones(2, STEPS, 4), []
-    network[0].weight.data.fill_(0.25)  # a threshold is reached in every step
+    first, found = nn.Linear(4, 3, bias=False), []
+    network, frames = nn.Sequential(first, small_network()[1]), torch.ones(2, STEPS, 4)
+    nn.init.constant_(first.weight, 0.25)  # a threshold is reached in every step
     for given, merged in ((frames, False), (frames.sum(1, keepdim=True), True)):
         with torch.no_grad(), watched(network, SINABS, STEPS, 2, merged) as activity:
             SINABS.outputs(network, given)
