@@ -1,6 +1,6 @@
 """I2E-CIFAR10 on the integers of a chip: one training, from pictures to the chip's accuracy on all test pictures.
 
-    nice python benchmarks/cifar10.py CIFAR10.zip --out WORK > benchmarks/results/cifar10.txt
+    nice python benchmarks/cifar10.py CIFAR10.zip --out WORK --events 500 > benchmarks/results/cifar10.txt
     python benchmarks/cifar10.py CIFAR10.zip --out WORK --train 8000 --hold-out 2000 --epochs 6    # to choose settings
 
 CIFAR10.zip holds train/<class>/<name> and test/<class>/<name> (Krizhevsky 2009), PNG or JPEG. An interrupted run
