@@ -96,6 +96,27 @@ def test_files_and_modules_that_the_pages_name_are_there() -> None:
                 assert has_name(package, name), f"{page.name}: {name}"
 
 
+#: A number of a table: with its decimals, without commas.
+NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?")
+FINDINGS = sorted(page for page in (ROOT / "docs" / "findings").glob("*.md") if page.stem != "index")
+#: Pages whose figures are other people's; they stand in profiles, tests and the sources that the pages name.
+OF_OTHERS = ("estimates", "silicon")
+
+
+@pytest.mark.parametrize("page", FINDINGS, ids=lambda page: page.stem)
+def test_figures_of_findings_stand_in_the_result_files_that_they_name(page: Path) -> None:
+    """Every number of three characters or more in a table, perhaps rounded; without it a page outlives its figures."""
+    files = set(re.findall(r"`(benchmarks/results/[\w.]+)`", page.read_text()))
+    assert files, "a finding without a result file"
+    if page.stem in OF_OTHERS:
+        return
+    there = {float(text.replace(",", "")) for file in files for text in NUMBER.findall((ROOT / file).read_text())}
+    rows = [line for line in page.read_text().splitlines() if line.startswith("|")]
+    for text in (text.replace(",", "") for row in rows for text in NUMBER.findall(row)):
+        digits = len(text.partition(".")[2])
+        assert len(text) < 3 or any(abs(round(number, digits) - float(text)) < 1e-9 for number in there), text
+
+
 def has_name(package: Path, dotted: str) -> bool:
     """Whether a dotted name leads to a module, or to a word in the source of one."""
     *parts, word = dotted.split(".")

@@ -335,6 +335,7 @@ def _print(result: Evaluation, out: Any) -> None:
     from rich.table import Column
 
     from i2e_deploy.cli.common import new_table
+    from i2e_deploy.reporting.rightness import by_class
     from i2e_deploy.reporting.tables import layers_of, quality_head, quality_of
 
     data = result.to_dict()
@@ -355,6 +356,8 @@ def _print(result: Evaluation, out: Any) -> None:
         values = [cell.get(key) for cell in cells for key in ("spikes", "synops")]
         layers.add_row(layer, *("not reported" if value is None else f"{value:,.1f}" for value in values))
     out.print(layers)
+    for line in by_class(data):
+        out.print(line)
     for agreement in result.agreements:
         out.print(str(agreement))
         if not agreement.exact:

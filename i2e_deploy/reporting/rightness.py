@@ -33,6 +33,20 @@ def rightness(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
+def by_class(evaluation: Mapping[str, Any]) -> list[str]:
+    """A line a target for people: the share of every class that is right, by its name; of many the worst.
+
+    Raises:
+        KeyError, TypeError, ValueError: the evaluation holds something else.
+    """
+    lines = []
+    for row in rightness(evaluation):
+        listed = row["classes"] if row["matrix"] else row["worst"]
+        shares = ", ".join(f"{each['name']} {each['text']}" for each in listed if each["share"] is not None)
+        lines.append(f"{row['target']}, right by class{'' if row['matrix'] else ', the lowest'}: {shares}")
+    return lines
+
+
 def evaluated_cards(evaluation: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """Headline figures of the first target, and of float where it is another: (value, label, note)."""
     cards, targets = [], list(evaluation["targets"].items())

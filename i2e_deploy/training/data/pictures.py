@@ -67,7 +67,8 @@ class PictureSamples:
         return Batch(np.stack([frames for frames, _ in made]), self.targets[chosen], events or None)
 
     def _sample(self, number: int, data: bytes, draw: int | None) -> Made:
-        return self._maker.make(decode_picture(data, self._resize, self.names[number]), number, draw)
+        name = self.names[number]
+        return self._maker.make(lambda cut: decode_picture(data, self._resize, name, cut), number, draw)
 
 
 def open_pictures(path: str | Path, options: DataOptions) -> Source:
