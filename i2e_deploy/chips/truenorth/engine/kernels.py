@@ -8,9 +8,10 @@ from typing import Any
 import numba
 import numpy as np
 
+from i2e_deploy.chips.truenorth.engine.chance import stochastic_core
 from i2e_deploy.chips.truenorth.engine.plan import ALIKE, STOCHASTIC, WIDE
 from i2e_deploy.chips.truenorth.engine.simd import (
-    REVERSAL,
+    WEIGHTS,
     add_counts,
     compare_alike,
     compare_alike_16,
@@ -20,24 +21,24 @@ from i2e_deploy.chips.truenorth.engine.simd import (
     prefetch,
 )
 from i2e_deploy.chips.truenorth.engine.tables import OFFSETS
-from i2e_deploy.chips.truenorth.program import HIGH, LOW, SUBTRACT, TO_VALUE
 from i2e_deploy.llvm_vectors import count_bits, lowest_bit
 
 # numba's types are not mypy's.
 nb: Any = numba
 Array = Any
 _ONE = np.uint64(1)
-#: Where offsets of weights begin among those of a core.
-WEIGHTS = REVERSAL + 1
+#: Room for the ways of a core's spikes: `emit` writes one more than there are.
+WAYS = 257
 #: How many rows a byte counts.
 MOST = 255
-#: Spikes, and cores, that are looked ahead.
+#: Spikes, and cores, whose memory is fetched ahead: of 1, 2, 4, 8 and 16 cores, 4 and 8 were fastest at 20 Hz, and 4
+#: at 200 Hz.
 AHEAD, CORES_AHEAD = 24, 4
 
 
 @nb.njit(nogil=True, cache=True)
 def feed(frame: Array, line: Array, axon: Array, delay: Array, arriving: Array, slot: int) -> None:
-    """Input lines that are not 0 reach their axons: `arriving` is uint64 [16, K, 4]."""
+    """Input lines that are not 0 reach their axons: `arriving` is uint64 [16 * K * 4]."""
     for i in range(len(line)):
         if frame[line[i]] > 0:
             place = ((slot + delay[i]) & 15) * (len(arriving) >> 4) + (axon[i] >> 6)
@@ -98,9 +99,9 @@ def integrate_wide(
 
 
 @nb.njit(nogil=True, cache=True, inline="always")
-def fetch(now: int, arriving: Array, core: int, rows: Array) -> None:
-    """Begins to load what no processor guesses: rows of the active axons of a core."""
-    for part in range(4):
+def fetch(now: int, arriving: Array, core: int, last: int, rows: Array) -> None:
+    """Begins to load what no processor guesses: rows of the active axons of a core before `last`."""
+    for part in range(4 if core < last else 0):
         bits = arriving[now + part]
         while bits != 0:
             prefetch(rows, (core << 10) + part * 256 + (nb.int64(lowest_bit(bits)) << 2))
@@ -151,75 +152,25 @@ def change(v: Array, short: Array, narrow: Array, core: int) -> None:
     narrow[core] = 1 - narrow[core]
 
 
-@nb.njit(nogil=True, cache=True)
-def draw(state: Array, core: int, mask: int) -> Any:
-    """See `reference.tick.Random`; `state` is int64 [K]."""
-    x = state[core]
-    x ^= (x << 13) & 0xFFFFFFFF
-    x ^= x >> 17
-    x ^= (x << 5) & 0xFFFFFFFF
-    state[core] = x
-    return x & mask
-
-
-@nb.njit(nogil=True, cache=True)
-def by_chance(weight: int, state: Array, core: int) -> int:
-    """The sign of a weight, as often as it is large."""
-    sign = nb.int64(weight > 0) - nb.int64(weight < 0)
-    return sign if abs(weight) >= draw(state, core, 0xFF) else 0
-
-
-@nb.njit(nogil=True, cache=True)
-def after(v: int, plain: Array, noise: int) -> tuple[int, bool]:
-    """Both thresholds: the potential after, and whether it fires; `plain` as in `Plan`, of one neuron."""
-    reset, value = plain[2], plain[3]
-    threshold, floor = plain[0] + noise, plain[1] + noise
-    if v >= threshold:
-        return (value if reset == TO_VALUE else v - threshold if reset == SUBTRACT else v), True
-    if plain[4]:
-        return max(v, -plain[1]), False
-    if v < -floor:
-        return (-value if reset == TO_VALUE else v + floor if reset == SUBTRACT else v), False
-    return v, False
-
-
-@nb.njit(nogil=True, cache=True)
-def stochastic_core(
-    words: Array, rows: Array, types: Array, weight: Array, offsets: Array, v: Array, plain: Array, core: int,
-    size: int, chance: Array, state: Array, fired: Array,
-) -> tuple[int, int]:  # fmt: skip
-    """A whole tick of a core, neuron by neuron, so that random numbers are drawn in the order of the definition."""
-    synops, saturations = 0, 0
-    fired[core * 4 : core * 4 + 4] = 0
-    for j in range(size):
-        x = nb.int64(v[core * 256 + j])
-        for part in range(4):
-            bits = words[part]
-            while bits != 0:
-                axon = (core << 8) + part * 64 + nb.int64(lowest_bit(bits))
-                bits &= bits - _ONE
-                if (rows[(axon << 2) + (j >> 6)] >> np.uint64(j & 63)) & _ONE:
-                    place = np.uint64(axon & 63)
-                    kind = nb.int64((types[part] >> place & _ONE) | (types[4 + part] >> place & _ONE) << _ONE)
-                    offset = nb.int64(offsets[core * OFFSETS + WEIGHTS + kind])
-                    add = nb.int64(weight[(offset & ~31) + (j if offset & 1 else 0)])
-                    x += by_chance(add, state, core) if chance[j, kind] else add
-                    synops += 1
-        held = min(max(x, nb.int64(LOW)), nb.int64(HIGH))
-        saturations += held != x
-        leak = nb.int64(plain[6, core, j])
-        leak = by_chance(leak, state, core) if chance[j, 4] else leak
-        if chance[j, 5]:
-            leak *= nb.int64(held > 0) - nb.int64(held < 0)
-        x = held + leak
-        held = min(max(x, nb.int64(LOW)), nb.int64(HIGH))
-        saturations += held != x
-        mask = nb.int64(plain[5, core, j])
-        noise = draw(state, core, mask) if mask else 0
-        v[core * 256 + j], fires = after(held, plain[:, core, j], noise)
-        if fires:
-            fired[core * 4 + (j >> 6)] |= _ONE << np.uint64(j & 63)
-    return synops, saturations
+@nb.njit(nogil=True, cache=True, inline="always")
+def emit(core: int, fired: Array, owned: Array, way: Array, sent: Array, spikes: int, counts: Array) -> int:
+    """Ways of a core's spikes, from `sent[spikes]` on; returns how many there are then."""
+    own = nb.int64(0)
+    first = spikes
+    for part in range(core * 4, core * 4 + 4):
+        bits = fired[part]
+        own += nb.int64(count_bits(bits & owned[part]))
+        for _ in range(2):  # most words have few: without a branch, for nobody foresees how many
+            sent[spikes] = way[(part << 6) + (nb.int64(lowest_bit(bits)) & 63)]
+            spikes += bits != 0
+            bits &= bits - _ONE
+        while bits != 0:
+            sent[spikes] = way[(part << 6) + nb.int64(lowest_bit(bits))]
+            spikes += 1
+            bits &= bits - _ONE
+    counts[core * 4 + 2] += spikes - first
+    counts[core * 4 + 3] += own
+    return spikes
 
 
 @nb.njit(nogil=True, cache=True)
@@ -237,8 +188,7 @@ def run_cores(
     active, spikes = np.zeros(4 * 256, np.int32), 0
     begun = slot * len(sizes) * 4
     for ahead in range(first, last + CORES_AHEAD):
-        if ahead < last:
-            fetch(begun + ahead * 4, arriving, ahead, rows)
+        fetch(begun + ahead * 4, arriving, ahead, last, rows)
         core = ahead - CORES_AHEAD
         if core < first:
             continue
@@ -265,24 +215,11 @@ def run_cores(
             saturations = found >> 1
             if narrow[core] == (found & 1):
                 change(v, short, narrow, core)
-        fires, own = nb.int64(0), nb.int64(0)
-        for part in range(4):
-            arriving[now + part] = 0
-            bits = fired[core * 4 + part]
-            fires += nb.int64(count_bits(bits))
-            own += nb.int64(count_bits(bits & owned[core * 4 + part]))
-            for _ in range(2):  # most words have few: without a branch, for nobody foresees how many
-                sent[spikes] = way[(core << 8) + part * 64 + (nb.int64(lowest_bit(bits)) & 63)]
-                spikes += bits != 0
-                bits &= bits - _ONE
-            while bits != 0:
-                sent[spikes] = way[(core << 8) + part * 64 + nb.int64(lowest_bit(bits))]
-                spikes += 1
-                bits &= bits - _ONE
         counts[core * 4] += synops
         counts[core * 4 + 1] += saturations
-        counts[core * 4 + 2] += fires
-        counts[core * 4 + 3] += own
+        for part in range(4):
+            arriving[now + part] = 0
+        spikes = emit(core, fired, owned, way, sent, spikes, counts)
     return spikes
 
 
@@ -317,7 +254,7 @@ def run_sample(
 ) -> None:  # fmt: skip
     """Ticks of one sample, frames [T, N], from slot 0 on; writes uint8 spikes [T, neurons in `own`]."""
     cores = len(sizes)
-    fired, sent = np.zeros(cores * 4, np.uint64), np.zeros(cores * 256, np.int32)
+    fired, sent = np.zeros(cores * 4, np.uint64), np.zeros(cores * WAYS, np.int32)
     short, narrow = np.zeros(cores * 256, np.int16), np.zeros(cores, np.uint8)
     begin(v, short, limit, narrow)
     for t in range(len(frames)):

@@ -77,7 +77,7 @@ class CoreSession(Session):
         return {} if self._now is None else layer_counts(self._network, self._counts.reshape(-1, 4))
 
     def _begun(self) -> tuple[Plan, Held]:
-        from i2e_deploy.chips.truenorth.engine.kernels import begin
+        from i2e_deploy.chips.truenorth.engine.kernels import WAYS, begin
 
         if self._plan is None:
             self._plan = make_plan(self._network)
@@ -89,13 +89,13 @@ class CoreSession(Session):
             self._short, self._narrow = np.zeros(cores * NEURONS, np.int16), np.zeros(cores, np.uint8)
             begin(self._now.v.reshape(-1), self._short, self._plan.limit, self._narrow)
             self._fired = np.zeros(cores * NEURONS // 64, np.uint64)
-            self._ways = np.zeros((2, cores * NEURONS), np.int32)
+            self._ways = np.zeros((2, cores * WAYS), np.int32)
             self._sent: list[NDArray[np.int32]] = []
             self._counts = np.zeros(cores * 4, np.int64)
         return self._plan, self._now
 
     def _cores(self, plan: Plan, now: Held, slot: int) -> None:
-        from i2e_deploy.chips.truenorth.engine.kernels import deliver, run_cores
+        from i2e_deploy.chips.truenorth.engine.kernels import WAYS, deliver, run_cores
 
         cores, arriving = len(self._network.cores), now.arriving.reshape(-1)
         parts = thread_count() if cores >= MANY else 1
@@ -106,7 +106,7 @@ class CoreSession(Session):
         def compute(ends: tuple[int, int]) -> NDArray[np.int32]:
             for ways in before:
                 deliver(*ends, (slot - 1) & 15, ways, arriving)
-            sent = into[ends[0] * NEURONS : ends[1] * NEURONS]
+            sent = into[ends[0] * WAYS : ends[1] * WAYS]
             spikes = run_cores(
                 *ends, slot, arriving, plan.rows, plan.types, plan.table, plan.short, plan.weight, plan.offsets,
                 plan.limit, plan.plain, plan.chance, plan.kind, plan.sizes, plan.owned, plan.way, v, self._short,

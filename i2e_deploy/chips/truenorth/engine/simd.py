@@ -20,6 +20,8 @@ from i2e_deploy.llvm_vectors import WORD, bits_of, call, lanes_at, load, splat, 
 intrinsic: Any = extending.intrinsic
 #: What `compare` reads of a neuron: rows of `Plan.offsets`.
 LEAK, THRESHOLD, UP, KEEP, VALUE, BOTTOM, DOWN, KEEP_LOW, VALUE_LOW, REVERSAL = range(10)
+#: Where offsets of weights begin among those of a core.
+WEIGHTS = 10
 BYTES, PART, SHORT = ir.VectorType(ir.IntType(8), 32), ir.IntType(32), ir.VectorType(ir.IntType(16), 16)
 
 
