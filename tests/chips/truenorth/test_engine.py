@@ -243,7 +243,7 @@ def test_a_missing_simulator_says_how_to_build_it(monkeypatch: pytest.MonkeyPatc
     program, given = TrueNorthProgram(_neuron()), np.ones((1, 2, 2), np.uint8)
     monkeypatch.delenv("RANC_SIM", raising=False)
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(MissingDependency, match="needs the program.*cmake"):
+    with pytest.raises(MissingDependency, match=r"needs the program.*cmake"):
         program.run_on("ranc", given)
     monkeypatch.setenv("RANC_SIM", "/nowhere")
     with pytest.raises(InputError, match="RANC_SIM"):
