@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import shlex
 import sys
 from collections.abc import Callable
@@ -268,6 +269,18 @@ def test_regression_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     lines = [line for line in (ROOT / "docs/guides/regression.md").read_text().splitlines() if line.startswith("i2e-")]
     evaluate = [shlex.split(line.replace("my_bundle", "steering"))[1:] for line in lines[:2]]
     assert [run_command(words) for words in evaluate] == [0, 1]
+
+
+def test_boxes_page() -> None:
+    example = runpy.run_path(str(ROOT / "examples" / "boxes_on_events.py"))
+    torch.manual_seed(1)
+    frames = example["scenes"](2, seed=5).frames
+    network = example["Detector"]().network()
+    names = run("guides/boxes.md", {"network": network, "frames": frames})
+    assert names["potentials"].shape == (2, 16, 6, 4, 4)
+    at_once = names["program"].run(names["late"])
+    assert np.array_equal(names["potentials"][:, -1], at_once.states[names["reading"].layer]["v"])
+    assert names["potentials"].any()
 
 
 def test_neurobench_page() -> None:

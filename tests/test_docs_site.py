@@ -70,6 +70,8 @@ WORDS = {
     "placement": "guides/check_and_fit.md",
     "regression": "guides/regression.md",
     "steering": "guides/regression.md",
+    "detection": "guides/boxes.md",
+    "boxes": "guides/boxes.md",
     "container": "guides/containers.md",
     "docker": "guides/containers.md",
     "cache": "guides/containers.md",

@@ -116,6 +116,8 @@ class _Job:
                 f"loss {self.config.loss.kind} learns {wanted}, and the data have {have}: choose another loss"
             )
         self.outputs = self._check_outputs()
+        if self.config.merged_epochs and self._values_a_step():
+            raise InputError("training: the data have a value for every step and merged epochs one step: take merged 0")
         if not self.config.chip:
             return
         self.chip = get(self.config.chip)
@@ -127,6 +129,9 @@ class _Job:
             check_through(self.network, self.running, program)
             inside = semantics_of(self.chip, program, self.config.through)
             self.through = Through(self.chip, inside, self.running, self.entering)
+
+    def _values_a_step(self) -> bool:
+        return self.data.train.batch(judging.evenly(self.data.train, 1), None).targets.ndim == 3
 
     @torch.no_grad()
     def _check_outputs(self) -> int:
@@ -205,7 +210,7 @@ class _Job:
             self.data.train, config.batch_size, config.seed, epoch, config.mixing, rank, self.devices.ranks
         )
         for part in own:
-            outputs, loss, targets = self.forward(part)
+            outputs, loss, targets = self.forward(part, epoch < config.merged_epochs)
             self.optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self.devices.add_gradients(self.network)
@@ -221,13 +226,15 @@ class _Job:
         total = self.devices.total(torch.stack(sums).sum(0))
         return float(self.devices.total(lost)) / len(self.data.train), figures(total), rate
 
-    def forward(self, part: batches.Part) -> tuple[Tensor, Tensor, Tensor]:
-        """Outputs [B, T, N], this device's part of the batch's mean loss, and targets."""
+    def forward(self, part: batches.Part, merged: bool = False) -> tuple[Tensor, Tensor, Tensor]:
+        """Outputs [B, T, N], this device's part of the batch's mean loss, and targets; `merged`: T is 1."""
         device, config, mixed = self.devices.device, self.config, part.mixed
         frames = torch.from_numpy(mixed.batch.frames).to(device).float()
         targets = torch.from_numpy(mixed.batch.targets).to(device)
         weights = torch.from_numpy(part.weights).to(device) / part.whole
-        trace = None if self.through is None else self.through.trace(self.network, mixed.batch)
+        if merged:
+            frames = frames.sum(1, keepdim=True)
+        trace = None if self.through is None or merged else self.through.trace(self.network, mixed.batch)
         watching = watched(self.network, self.running, frames.shape[1], len(frames)) if config.loss.activity else None
         with watching or nullcontext() as activity, self.devices.precise(config.precision):
             if self.through is None or trace is None:
