@@ -27,13 +27,15 @@ CLASSES = ("east", "north", "south", "west")
 PLACES = {"east": (3, 7), "north": (0, 3), "south": (7, 3), "west": (3, 0)}
 
 
-def compass(path: Path, card: bool, classes: tuple[str, ...] = CLASSES, steps: int = 4) -> Path:
+def compass(path: Path, card: bool | Card, classes: tuple[str, ...] = CLASSES, steps: int = 4) -> Path:
     """A network whose output n fires for events at the place of class n."""
     weight = np.zeros((len(classes), 2, 8, 8), np.float32)
     for number, name in enumerate(classes):
         weight[(number, slice(None), *PLACES[name])] = 1
     layers = {"flat": Flatten(), "last": Linear(weight.reshape(len(classes), -1)), "out": IntegrateAndFire(1.0, -1.0)}
-    write_model(chain((2, 8, 8), layers), path, card=Card(classes, (2, 8, 8), steps, 100) if card else None)
+    if card is True:
+        card = Card(classes, (2, 8, 8), steps, 100)
+    write_model(chain((2, 8, 8), layers), path, card=card or None)
     return path
 
 
@@ -200,3 +202,14 @@ def test_live_says_the_names_of_the_classes(tmp_path: Path, capsys: Captured) ->
     nameless = compass(tmp_path / "b.safetensors", False)
     assert run(["live", str(nameless), *command[2:], "--json"]) == 0
     assert '"class"' not in capsys.readouterr().out
+
+
+def test_live_says_where_steps_are_longer_than_those_of_the_training(tmp_path: Path, capsys: Captured) -> None:
+    file = recordings(tmp_path / "data", "south") / "south" / "0.npz"
+    card = Card(CLASSES, (2, 8, 8), 4, 100, {"kind": "recordings"})
+    model = compass(tmp_path / "a.safetensors", card)
+    for window, said in (("0.8", True), ("0.4", False)):
+        capsys.readouterr()
+        assert run(["live", str(model), "--source", file.as_uri(), "--window", window, "--steps", "4"]) == 0
+        text = "a step is 0.2 ms here, and was 0.1 ms in the training: --window 0.4 --steps 4 gives such steps"
+        assert (text in " ".join(capsys.readouterr().err.split())) == said
