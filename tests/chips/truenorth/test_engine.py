@@ -67,7 +67,7 @@ def test_potentials_leave_16_bits_and_come_back(sign: int, reset: int) -> None:
     spikes, potentials = _course(network, steps)
     assert max(abs(v) for v in potentials) > 32_767
     assert abs(potentials[-1]) < 10_000
-    seen = []
+    seen: list[int] = []
     for step in steps:
         assert session.step(np.array(step, np.uint8)).tolist() == [spikes[len(seen)]]
         states = session.state()

@@ -51,14 +51,14 @@ def sort_axons(now: int, arriving: Array, rows: Array, types: Array, core: int, 
 
     Returns how many synapses they have.
     """
-    synops = nb.int64(0)
+    synops: int = nb.int64(0)
     for kind in range(4):
         ends[kind] = 0
     for part in range(4):
         bits = arriving[now + part]
         low, high = types[core * 8 + part], types[core * 8 + 4 + part]
         while bits != 0:
-            place = lowest_bit(bits)
+            place: Any = lowest_bit(bits)
             bits &= bits - _ONE
             kind = nb.int64(low >> place & _ONE) + 2 * nb.int64(high >> place & _ONE)
             row = (core << 8) + part * 64 + nb.int64(place)

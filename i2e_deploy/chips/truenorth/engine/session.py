@@ -36,6 +36,8 @@ class CoreSession(Session):
         self._network, self._semantics, self._plan = network, semantics, plan
         self._states: States | None = None
         self._now: Held | None = None
+        #: By thread, ways of the spikes of the last tick, which are delivered in the next one.
+        self._sent: list[NDArray[np.int32]] = []
         self._ticks = 0
 
     def start(self, state: States | None = None) -> None:
@@ -90,7 +92,7 @@ class CoreSession(Session):
             begin(self._now.v.reshape(-1), self._short, self._plan.limit, self._narrow)
             self._fired = np.zeros(cores * NEURONS // 64, np.uint64)
             self._ways = np.zeros((2, cores * WAYS), np.int32)
-            self._sent: list[NDArray[np.int32]] = []
+            self._sent = []
             self._counts = np.zeros(cores * 4, np.int64)
         return self._plan, self._now
 
@@ -107,11 +109,12 @@ class CoreSession(Session):
             for ways in before:
                 deliver(*ends, (slot - 1) & 15, ways, arriving)
             sent = into[ends[0] * WAYS : ends[1] * WAYS]
-            spikes = run_cores(
+            spikes: int = run_cores(
                 *ends, slot, arriving, plan.rows, plan.types, plan.table, plan.short, plan.weight, plan.offsets,
                 plan.limit, plan.plain, plan.chance, plan.kind, plan.sizes, plan.owned, plan.way, v, self._short,
                 self._narrow, now.random[0], self._fired, sent, self._counts,
             )  # fmt: skip
-            return sent[:spikes]
+            found: NDArray[np.int32] = sent[:spikes]
+            return found
 
         self._sent = on_threads(compute, list(pairwise(edges)), parts)
