@@ -10,6 +10,8 @@ import pytest
 from command_line import Captured, export_then, refused
 
 from i2e_deploy.cli.app import run
+from i2e_deploy.network import Conv2d, IntegrateAndFire, chain
+from i2e_deploy.network.file import write_network
 
 
 def test_bad_input_is_one_line_and_leaves_nothing(
