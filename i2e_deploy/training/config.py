@@ -71,6 +71,8 @@ class FitConfig:
             raise InputError(f"training: precision {self.precision!r}: choose one of {', '.join(get_args(Precision))}")
         if (self.through or self.semantics) and not self.chip:
             raise InputError(f"training: through {self.through or self.semantics!r} needs the chip: name it")
+        if self.loss.limits == "chip" and not self.chip:
+            raise InputError("training: limits of the chip need the chip: name it")
         if self.through and self.loss.readout == "membrane":
             raise InputError("training: through the chip the loss sees spikes: take the readout 'spikes'")
 
