@@ -8,9 +8,9 @@ from math import prod
 import numpy as np
 
 from i2e_deploy.chips.deciding import COUNT, Deciding
-from i2e_deploy.chips.loihi2.lowering.calibrate import Target, choose
+from i2e_deploy.chips.loihi2.lowering.calibrate import Target, choose, choose_value, peaks_of
 from i2e_deploy.chips.loihi2.lowering.losses import Loss, loss_of, measured
-from i2e_deploy.chips.loihi2.lowering.messages import with_bits, with_scales
+from i2e_deploy.chips.loihi2.lowering.messages import Scaling, with_bits
 from i2e_deploy.chips.loihi2.lowering.quantise import (
     MESSAGE_BITS,
     Prepared,
@@ -19,7 +19,7 @@ from i2e_deploy.chips.loihi2.lowering.quantise import (
     fires_at_threshold,
     prepare,
 )
-from i2e_deploy.chips.loihi2.lowering.schedule import LATENCY, late, schedule, steps_of
+from i2e_deploy.chips.loihi2.lowering.schedule import LATENCY, late, schedule, steps_of, waiting
 from i2e_deploy.chips.loihi2.lowering.stages import ALWAYS, Stage, arrange
 from i2e_deploy.chips.loihi2.lowering.values import with_values
 from i2e_deploy.chips.loihi2.pooling import max_pool_block
@@ -28,7 +28,7 @@ from i2e_deploy.chips.loihi2.relay import Relay
 from i2e_deploy.chips.options import PLAIN, LowerOptions
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import InputError, UnsupportedError
-from i2e_deploy.network.graph import INPUT, Network
+from i2e_deploy.network.graph import INPUT, Network, Note
 from i2e_deploy.network.neurons import LeakyIntegrateAndFire
 from i2e_deploy.network.op import Shape
 from i2e_deploy.text import record_repr
@@ -86,16 +86,23 @@ def _lowered(network: Network, only_standard: bool, wanted: Target | None, besid
     """Scales chosen to come close to `wanted`, losses measured beside `beside`; None: neither."""
     stages = arrange(network)
     late_by = schedule(stages)
-    plans = with_scales(_plans(network, stages, late_by, only_standard))
+    plans = _plans(network, stages, late_by, only_standard)
+    scaling = Scaling(plans)
     blocks = [_always_on()] if any(e.source == ALWAYS for stage in stages for e in stage.edges) else []
     losses: list[Loss] = []
     given = network.input_shape
     shape = given if len(given) <= 3 else (prod(given),)
-    for stage, plan in zip(stages, plans, strict=True):
+    for i, (stage, unscaled) in enumerate(zip(stages, plans, strict=True)):
         before = BlockNetwork(shape, tuple(blocks), MESSAGE_BITS) if blocks else None
-        if plan is None:
+        if unscaled is None:
             blocks.append(_pooled(stage, stages, late_by, before))
             continue
+        plan = scaling.prepared(unscaled)
+        if wanted is not None and plan.scale is not None:
+            plan = choose_value(plan, scaling, before, shape, wanted)
+        if plan.scale is not None:
+            scaling.decide(plan)
+        plans[i] = plan
         scale, lowered = best_scale(plan), fires_at_threshold(plan) and not plan.form.leaks
         if wanted is not None and plan.scale is None:
             scale, lowered = choose(plan, (scale, lowered), before, shape, wanted)
@@ -103,7 +110,11 @@ def _lowered(network: Network, only_standard: bool, wanted: Target | None, besid
         blocks.append(block)
         losses.append(loss_of(plan, block, scale))
     deciding = _deciding(stages[-1], blocks[-1])
-    found = with_bits(BlockNetwork(shape, tuple(blocks), MESSAGE_BITS, notes=network.notes, deciding=deciding))
+    waits = waiting(stages, late_by, given)
+    notes = (*network.notes, *([Note("", waits)] if waits else []))
+    found = with_bits(BlockNetwork(shape, tuple(blocks), MESSAGE_BITS, notes=notes, deciding=deciding))
+    if wanted is not None and any(isinstance(block.neuron, Relay) for block in found.blocks):
+        found = with_bits(found, peaks_of(found, wanted))
     _refuse_early_spikes(stages, found)
     return Lowered(found, tuple(losses if beside is None else measured(losses, plans, found, beside)))
 
