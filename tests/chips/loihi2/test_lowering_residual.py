@@ -121,11 +121,11 @@ def test_values_that_leave_their_messages_are_counted_and_said() -> None:
 
 def test_calibration_clips_weights_of_values_that_nothing_uses_and_shortens_messages() -> None:
     """Large weights of a polarity that never comes leave few steps for the others; by range they decide the scale."""
-    module = ms_resnet((2,), 4, width=8, small_stem=True, generator=torch.Generator().manual_seed(5)).eval()
+    module = ms_resnet((1,), 4, width=8, generator=torch.Generator().manual_seed(5)).eval()
     with torch.no_grad():
         module.conv1.weight[:, 1] *= 6
-    network = from_ms_resnet(module.state_dict(), (2, 12, 12))
-    frames = (np.random.default_rng(1).random((3, 8, 2, 12, 12)) < 0.2).astype(np.uint8)
+    network = from_ms_resnet(module.state_dict(), (2, 16, 16))
+    frames = (np.random.default_rng(1).random((2, 6, 2, 16, 16)) < 0.2).astype(np.uint8)
     frames[:, :, 1] = 0
     ranged, chosen = lower(network).network, lower(network, LowerOptions(calibration=frames)).network
     carriers = [block.name for block in chosen.blocks if isinstance(block.neuron, Relay)]

@@ -83,12 +83,42 @@ def choose_value(
 
     A larger scale than the one by range clips the largest weights and rounds the others less.
     """
-    assert plan.scale is not None
-    tried = {_near(plan, plan.scale, factor): None for factor in FACTORS}
-    plans = [plan, *(scaling.at(plan, scale) for scale in tried if scale != plan.scale)]
-    distances = [_distance(each, block_at(each, each.scale or 1.0), each.scale or 1.0, before, shape, target)
-                 for each in plans]  # fmt: skip
+    plans = _tried(plan, scaling)
+    distances = [_distance(each, _value_block(each), _scale(each), before, shape, target) for each in plans]
     return plans[int(np.argmin(distances))]
+
+
+def value_like(plan: Prepared, scaling: Scaling, block: Block) -> Prepared:
+    """At the scale that gives this block, of those that `choose_value` tries; by range where none does."""
+    return next((each for each in _tried(plan, scaling) if same_values(_value_block(each), block)), plan)
+
+
+def same_values(one: Block, other: Block) -> bool:
+    """Whether two populations send the same values, up to the bits of their messages."""
+    if not isinstance(one.neuron, Relay) or not isinstance(other.neuron, Relay):
+        return False
+    weights = [[c.synapse.weight for c in block.connections if c.synapse is not None] for block in (one, other)]
+    biases = [np.zeros(1, np.int64) if block.bias is None else block.bias for block in (one, other)]
+    return (
+        one.neuron.shift == other.neuron.shift
+        and len(weights[0]) == len(weights[1])
+        and all(np.array_equal(*pair) for pair in (*zip(*weights, strict=True), biases))
+    )
+
+
+def _tried(plan: Prepared, scaling: Scaling) -> list[Prepared]:
+    """By range first."""
+    scales = {_near(plan, _scale(plan), factor): None for factor in FACTORS}
+    return [plan, *(scaling.at(plan, scale) for scale in scales if scale != plan.scale)]
+
+
+def _scale(plan: Prepared) -> float:
+    assert plan.scale is not None
+    return plan.scale
+
+
+def _value_block(plan: Prepared) -> Block:
+    return block_at(plan, _scale(plan))
 
 
 def peaks_of(network: BlockNetwork, target: Target) -> dict[str, int]:
