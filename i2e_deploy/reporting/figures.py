@@ -119,7 +119,7 @@ def raster(spikes: Mapping[str, Integers]) -> str:
         counts = spikes[name].reshape(len(spikes[name]), -1).astype(np.int64)
         shown = np.sort(np.argsort(-counts.sum(0), kind="stable")[:RASTER_NEURONS])
         step, row = np.nonzero(counts[:, shown])
-        size = 10 * np.sqrt(counts[:, shown][step, row])
+        size = 10 * np.sqrt(np.abs(counts[:, shown][step, row]))  # a message may be below 0
         axis.scatter(step + 1, row, s=size, marker="|", color=BAR, linewidths=1.2)
         ticks = range(1, len(counts) + 1, max(1, len(counts) // 8))
         axis.set(xlim=(0.5, len(counts) + 0.5), ylim=(-1, len(shown)), xticks=ticks, yticks=[])
