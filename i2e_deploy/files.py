@@ -229,11 +229,16 @@ def holds_frames(path: Path, flat: bool) -> bool:
     if path.suffix == ".npy":
         array = read_array(path)
         return not array.dtype.names and (flat or array.ndim != 2)
+    return holds_arrays(path, "frames")
+
+
+def holds_arrays(path: Path, *names: str) -> bool:
+    """Whether a path is a `.npz` file with an array of one of these names; nothing of it is read."""
     if path.suffix != ".npz" or not path.is_file():
         return False
     try:
         with zipfile.ZipFile(path) as archive:
-            return "frames.npy" in archive.namelist()
+            return not {f"{name}.npy" for name in names}.isdisjoint(archive.namelist())
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         return False
 

@@ -53,6 +53,47 @@ def test_deploy_slayer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert (tmp_path / "out" / "bundle" / "program.net").is_file()
 
 
+def test_boxes_on_events(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Boxes that are right score 1; a short training gives figures, exact golden vectors, and its own float run."""
+    pytest.importorskip("pycocotools")
+    import numpy as np
+    import torch
+
+    names = runpy.run_path(str(EXAMPLES / "boxes_on_events.py"))
+    data = names["scenes"](24, seed=3)
+    apart = np.abs(np.floor((data.boxes[..., :2] + data.boxes[..., 2:] / 2) / 8) @ [1, 10])  # numbers of their cells
+    apart = (np.diff(apart, axis=2) != 0).all(axis=(1, 2)) | (data.classes[:, 1] < 0)
+    data = names["Scenes"](data.frames[apart], data.boxes[apart], data.classes[apart])
+    scores, boxes, _ = names["wanted"](data)
+    right = torch.cat([20 * scores - 10, boxes], dim=2).numpy().astype(float)
+    assert names["mean_average_precision"](names["detections"](right), data) == (1.0, 1.0)
+    moved = right + 0.0
+    moved[:, :, 2] += 0.75  # six pixels to the side
+    assert names["mean_average_precision"](names["detections"](moved), data)[1] < 0.5
+
+    found = names["main"](samples=48, tests=8, epochs=1, out=tmp_path / "bundle")
+    said = capsys.readouterr().out
+    assert "fits: True" in said
+    assert "golden vectors exact: " in said
+    assert 0 <= found.chip_map <= found.chip_map50 <= 1
+
+
+def test_boxes_on_events_are_read_as_the_module_computes_them() -> None:
+    """The float run of the network equals the module's own forward in every value of the readout, to float32."""
+    import numpy as np
+    import torch
+
+    names = runpy.run_path(str(EXAMPLES / "boxes_on_events.py"))
+    torch.manual_seed(1)
+    net = names["Detector"]()
+    frames = names["scenes"](6, seed=5).frames
+    with torch.no_grad():
+        own = net(torch.from_numpy(frames)).flatten(2).numpy()
+    ours = net.network().run(frames, keep=()).output
+    np.testing.assert_allclose(ours, own, rtol=0, atol=1e-4)
+    assert np.abs(own).max() > 0.1
+
+
 def test_the_readme_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import re
 

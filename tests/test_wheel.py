@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -29,6 +30,21 @@ def test_the_wheel_holds_packages_profiles_template_and_licence(wheel: Path) -> 
     assert {"hardware_profiles/speck2f.toml", "i2e_deploy/cli/app.py", "i2e_deploy/reporting/report.html.j2"} <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not any(name.startswith(("tests/", "examples/", "benchmarks/")) for name in names)
+
+
+def test_the_sdist_holds_all_that_is_tracked(tmp_path: Path) -> None:
+    """What a distributor needs to build, test and document: all but the configuration of our own CI."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a clone: there is no list of what belongs to the project")
+    command = [sys.executable, "-m", "build", "--sdist", "--no-isolation", "--outdir", str(tmp_path), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    (found,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(found) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    tracked = {name for name in listed.stdout.split("\0") if name and (ROOT / name).exists()}
+    assert {name for name in tracked if not name.startswith(".ci/")} <= names
+    assert not any(name.startswith((".ci/", "build/", "dist/")) for name in names)
 
 
 #: Packages whose import has another name than the distribution, or that come with one.

@@ -6,6 +6,7 @@ A chip has an ability when it has the methods; it declares nothing, and nobody a
 |---|---|---|
 | `FitsItself` | chip | `check --apply`: the smallest changes after which a network fits |
 | `PlacesByLoad` | chip | `check --input`, `export --input`: cores chosen by what each layer does on given input |
+| `LimitsRates` | chip | `train --limits chip`: synaptic operations a second that the core of each layer can do |
 | `ChecksStates` | chip | `check --input`: findings that only a run can show |
 | `SpreadsOverBoards` | chip | `check --board`: how many chips of a board a network takes, and what would make it fit |
 | `CalibratesPower` | chip | `calibrate-power`, `--power-coefficients` |
@@ -123,6 +124,24 @@ class PlacesByLoad(Protocol):
         injection: Injection,
     ) -> tuple[CheckReport, Trace]:
         """The check of `program` again, with the load that `given` makes; and the trace of that run."""
+
+
+@runtime_checkable
+class LimitsRates(Protocol):
+    """A chip whose cores do so many synaptic operations a second, and stall or lose events beyond."""
+
+    def synop_rates(
+        self, network: AnyNetwork, program: Program, given: Integers | Events, injection: Injection
+    ) -> Mapping[str, float]:
+        """By layer of `program`, which was made of `network`: the rate of the core that it is placed on by its load.
+
+        Args:
+            given: frames [B, T, C, H, W] or a recording, typical of the use.
+
+        Raises:
+            UnsupportedError: the network does not fit on the cores.
+            InputError: see `Program.simulate`.
+        """
 
 
 @runtime_checkable

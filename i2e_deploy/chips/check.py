@@ -31,7 +31,8 @@ class Finding:
     def __str__(self) -> str:
         where = f"layer {self.layer!r}" if self.layer else "network"
         value, limit = (f"{v:,}" if isinstance(v, int) else str(v) for v in (self.value, self.limit))
-        limited = f"{where}: {self.rule} is {value}, limit {limit} {self.unit}".rstrip()
+        joined = f": {value}" if " " in value else f" is {value}"  # a value of several words is a clause of its own
+        limited = f"{where}: {self.rule}{joined}, limit {limit} {self.unit}".rstrip()
         text = f"{where}: {self.rule}: {value}" if self.limit == "" else limited
         return f"{text}; {self.fix}" if self.fix else text
 

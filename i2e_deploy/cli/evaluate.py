@@ -15,6 +15,7 @@ from i2e_deploy.cli.costs import COEFFICIENTS_HELP, print_costs
 from i2e_deploy.cli.deciding import ReadoutKind, decided
 from i2e_deploy.cli.eye import Eye, eyed, read_shown_samples, refuse_float, shown_of, unshown
 from i2e_deploy.cli.jobs import results_of_job
+from i2e_deploy.cli.neurobench import figures_beside, figures_of, require_connections, write_neurobench
 from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, takes_recordings
 from i2e_deploy.cli.values import ValueScale, read_each_step, values_of
 from i2e_deploy.errors import InputError
@@ -129,13 +130,11 @@ def command(
     if len(chip) > 1:
         single = {"--html": html is not None, "--junit": junit is not None, "--power-coefficients": power is not None,
                   "--chain": chain, "--board-file": board_file is not None,
-                  "--neurobench": neurobench is not None, "--value-scale": bool(value_scale),
                   "--workers": workers > 1 or address is not None, "--eye": bool(eye)}  # fmt: skip
         each = _beside(model, data, chip, target, (input_shape, read), (steps, limit), (semantics, order, step_us),
-                       readout_kind, single, as_json)  # fmt: skip
-        _refuse(
-            [f"{name}: {text}" for name, found in each.items() for text in _failed(found, min_accuracy, min_agreement)]
-        )
+                       (readout_kind, value_scale), neurobench, single, as_json)  # fmt: skip
+        limits = (min_accuracy, min_agreement, max_rmse)
+        _refuse([f"{name}: {text}" for name, found in each.items() for text in _failed(found, *limits)])
         return
     from i2e_deploy.cli.common import console, read_model_of
     from i2e_deploy.cli.samples import STEPS, samples_of
@@ -148,9 +147,7 @@ def command(
     shown = shown_of(deployed.program)
     scene = is_scene(deployed.program, data)
     if neurobench is not None:
-        from i2e_deploy.chips.abilities import ShowsConnections, require
-
-        require(deployed.program, ShowsConnections, "--neurobench")
+        require_connections(deployed)
     if scene and chain:
         raise InputError("--chain: a scene is one sample on a board; give recordings or frames")
     if scene:
@@ -170,9 +167,8 @@ def command(
                            _spread(executor, workers, address), values)  # fmt: skip
         result = replace(result, classes=() if deployed.card is None else deployed.card.classes)
     if neurobench is not None:
-        from i2e_deploy.cli.neurobench import write_neurobench
-
-        write_neurobench(neurobench, result, deployed, model, None if scene or shown is not None else samples.frames)
+        frames = None if scene or shown is not None else samples.frames
+        write_neurobench(neurobench, figures_of(result, deployed, model, frames))
     _leave_pages(result, html, junit, min_accuracy, min_agreement, as_json, told(deployed.chip), max_rmse)
     if keep and model.is_dir():
         _leave(model, result, data if scene else Path(data).name, semantics, console(stderr=True))
@@ -209,8 +205,8 @@ def _refuse(failed: list[str]) -> None:
 
 def _beside(
     model: Path, data: str, chips: list[str], target: list[str], read: tuple[str, list[str]],
-    samples: tuple[int | None, int], running: tuple[str, str, int | None], readout_kind: str, single: dict[str, bool],
-    as_json: bool,
+    samples: tuple[int | None, int], running: tuple[str, str, int | None], reading: tuple[str, str],
+    neurobench: Path | None, single: dict[str, bool], as_json: bool,
 ) -> dict[str, Evaluation]:  # fmt: skip
     """The evaluation on each chip, printed; a bundle gives the network, and its own chip's integers."""
     from i2e_deploy.cli.common import console, print_json, read_model_beside
@@ -219,13 +215,23 @@ def _beside(
 
     refuse_beside(chips, {**single, data: data.startswith("speck:")})
     semantics, order, step_us = running
-    results = {}
+    readout_kind, value_scale = reading
+    values = values_of(model, value_scale)
+    results, figures = {}, {}
     for name in chips:
         deployed = read_model_beside(model, name, *read)
         deployed = replace(deployed, program=decided(deployed.program, readout_kind))
+        if neurobench is not None:
+            require_connections(deployed)
         shape = tuple(getattr(deployed.network, "input_shape", deployed.program.input_shape))
         given = samples_of(data, shape, deployed.card, *samples)
-        results[name] = _evaluate(deployed, _ordered(given, semantics, order), target, semantics, order, step_us, False)
+        deployed = replace(deployed, program=read_each_step(deployed.program, given))
+        ordered = _ordered(given, semantics, order)
+        results[name] = _evaluate(deployed, ordered, target, semantics, order, step_us, False, values=values)
+        if neurobench is not None:
+            figures[name] = figures_of(results[name], deployed, model, given.frames)
+    if neurobench is not None:
+        write_neurobench(neurobench, figures_beside(figures))
     if as_json:
         print_json(evaluations_beside(results))
     else:
@@ -335,6 +341,7 @@ def _print(result: Evaluation, out: Any) -> None:
     from rich.table import Column
 
     from i2e_deploy.cli.common import new_table
+    from i2e_deploy.reporting.rightness import by_class
     from i2e_deploy.reporting.tables import layers_of, quality_head, quality_of
 
     data = result.to_dict()
@@ -355,6 +362,8 @@ def _print(result: Evaluation, out: Any) -> None:
         values = [cell.get(key) for cell in cells for key in ("spikes", "synops")]
         layers.add_row(layer, *("not reported" if value is None else f"{value:,.1f}" for value in values))
     out.print(layers)
+    for line in by_class(data):
+        out.print(line)
     for agreement in result.agreements:
         out.print(str(agreement))
         if not agreement.exact:

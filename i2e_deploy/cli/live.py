@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +19,7 @@ from i2e_deploy.cli.values import ValueScale, values_of
 if TYPE_CHECKING:
     from i2e_deploy.chips import Program
     from i2e_deploy.chips.values import Values
+    from i2e_deploy.datasets.card import Card
     from i2e_deploy.events.sources import Source
     from i2e_deploy.runtime.decider import Decision, LiveSpec
     from i2e_deploy.runtime.live import Live
@@ -94,6 +96,8 @@ def command(
         seconds = 0  # it ends by the board's clock
     else:
         options = (window, steps, stride, by_count, crop, binary, state, policy, semantics)
+        if not by_count and (other := _other_step(deployed.card, _step_us(window, steps))):
+            console(stderr=True).print(other)
         live, source, notes = _on_host(program, reading.into(source), record, options)
     values = values_of(model, value_scale)
     stats = _run(live, source, seconds, (view, bind, port, allow_remote), rerun, as_json, values,
@@ -135,7 +139,7 @@ def _spec(
     shape: Any = tuple(program.input_shape)
     step = by_count or _step_us(window, steps)
     stream = StreamSpec(steps, step, "events" if by_count else "us", stride or None)
-    return LiveSpec(stream, FrameSpec(source.sensor_size, shape, _part(crop), binary), semantics, state, policy)
+    return LiveSpec(stream, FrameSpec(source.sensor_size, shape, _part(crop), binary), semantics, state, policy or None)
 
 
 def _part(crop: str) -> tuple[int, int, int, int] | None:
@@ -156,6 +160,18 @@ def _step_us(window: float, steps: int) -> int:
     if not window <= 3_600_000:
         raise InputError(f"--window is {window} ms: choose a shorter window, an hour at most")
     return max(1, round(1000 * window / steps))
+
+
+def _other_step(card: Card | None, step_us: int) -> str:
+    """What is to be said where the events of the training were counted in other steps; "" where nothing is."""
+    if card is None or card.step_us is None or card.step_us == step_us:
+        return ""
+    if card.preprocessing.get("kind") != "recordings" and "sensor" not in card.preprocessing:
+        return ""  # pictures by plain I2E: how long a step lasts was assumed
+    return (
+        f"a step is {step_us / 1000:g} ms here, and was {card.step_us / 1000:g} ms in the training: "
+        f"--window {card.steps * card.step_us / 1000:g} --steps {card.steps} gives such steps"
+    )
 
 
 def _on_chip(
@@ -187,10 +203,11 @@ def _on_chip(
 
 def _session(opened: Source, program: Program, spec: LiveSpec, uri: str, record: Path | None) -> Live:
     from i2e_deploy.events.sources import open_source
-    from i2e_deploy.runtime.live import Live
+    from i2e_deploy.runtime.live import Live, policy_for
     from i2e_deploy.runtime.recording import Recorder
     from i2e_deploy.runtime.replaying import session_header
 
+    spec = replace(spec, policy=policy_for(spec, opened))  # a session that is recorded says it
     recorder = None if record is None else Recorder(record, session_header(spec, program, uri, 0))
     try:
         return Live(opened, program, spec, reopen=lambda: open_source(uri), recorder=recorder)
@@ -249,9 +266,11 @@ def _run(
                 elapsed = time.monotonic() - start
                 if as_json:
                     told = {} if values is None else {"values": values.of(np.array(decision.scores)).tolist()}
+                    if (name := _named(decision, classes)) is not None:
+                        told["class"] = name
                     print(json.dumps({**decision.exact(), **told, "latency": decision.latency}), flush=True)
                 elif elapsed >= said:
-                    _line(live.stats(), _told(decision, values), say)
+                    _line(live.stats(), _told(decision, values, classes), say)
                     said = elapsed + 1
         except KeyboardInterrupt:
             say.print("stopped")
@@ -278,12 +297,17 @@ def _terminate_as_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _told(decision: Decision, values: Values | None) -> str:
+def _named(decision: Decision, classes: tuple[str, ...]) -> str | None:
+    """The name of the class; None where the network names none."""
+    return classes[decision.choice] if 0 <= decision.choice < len(classes) else None
+
+
+def _told(decision: Decision, values: Values | None, classes: tuple[str, ...]) -> str:
     """The class, or the values in their unit."""
     import numpy as np
 
     if values is None:
-        return f"decision {decision.choice}"
+        return f"decision {_named(decision, classes) or decision.choice}"
     found = values.of(np.array(decision.scores))
     unit = f" {values.unit}" if values.unit else ""
     return "  ".join(f"{values.name(i)} {value:.4g}{unit}" for i, value in enumerate(found))

@@ -35,13 +35,14 @@ def samples_of(
     """
     from i2e_deploy.cli.common import console, progress_bar
     from i2e_deploy.datasets.picture import endings
+    from i2e_deploy.files import holds_arrays
     from i2e_deploy.runtime.eval_data import read_samples
 
     path, say = Path(data), console(stderr=True).print
     recordings = path.is_dir() and not _holds_pictures(path)
     if not recordings:
         reading.refuse(f"{data} is no folder of them")
-    packed = path.suffix.lower() in (*_ARCHIVES, *endings())
+    packed = path.suffix.lower() in (*_ARCHIVES, *endings()) or holds_arrays(path, "classes", "split")
     if not (packed or path.is_dir()) or (recordings and (card is None or not card.classes)):
         if recordings:
             say("the model names no classes: its outputs are taken for the folders in the order of their names")

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from i2e_deploy.chips import CheckReport
     from i2e_deploy.chips.costs import Costs
     from i2e_deploy.runtime import Evaluation
+    from i2e_deploy.runtime.evaluation import TargetResult
 
 Rows = Sequence[tuple[str, Sequence[str]]]
 
@@ -61,8 +62,9 @@ def print_checks(reports: Mapping[str, tuple[CheckReport, Costs | None]], out: C
 def evaluations_beside(results: Mapping[str, Evaluation]) -> dict[str, Any]:
     """As JSON: by chip what `evaluate` gives for it alone, and on how many decisions pairs of chips agree."""
     names = list(results)
+    firsts = {name: result.results[0] for name, result in results.items()}
     pairs = [
-        {"first": one, "second": other, "same": _same(results[one], results[other]), "total": _total(results[one])}
+        {"first": one, "second": other, "same": _same(firsts[one], firsts[other]), "total": firsts[one].total}
         for i, one in enumerate(names) for other in names[i + 1 :]
     ]  # fmt: skip
     return {"chips": {name: result.to_dict() for name, result in results.items()}, "agreement": pairs}
@@ -78,12 +80,11 @@ def print_evaluations(results: Mapping[str, Evaluation], out: Console) -> None:
         sums = [[layer[key] for layer in layers if key in layer] for layers in activity]
         return [f"{sum(values):,.1f}" if values else "not reported" for values in sums]
 
-    intervals = ["" if t.interval is None else " to ".join(f"{100 * v:.2f}" for v in t.interval) for _, t, _ in columns]
-    same = [f"{int((t.decisions == first.decisions).sum())} of {t.total}" for _, t, _ in columns]
+    what = "decisions" if first.values is None else "values"
+    same = [f"{_same(t, first)} of {t.total}" for _, t, _ in columns]
     rows = [
-        ("accuracy", ["no labels" if t.accuracy is None else f"{100 * t.accuracy:.2f} %" for _, t, _ in columns]),
-        ("95 % interval", intervals),
-        (f"decisions as {columns[0][0]} {first.target}", same),
+        *_quality([result.to_dict() for result in results.values()]),
+        (f"{what} as {columns[0][0]} {first.target}", same),
         ("spikes a sample", total("spikes")),
         ("synops a sample", total("synops")),
     ]
@@ -106,13 +107,20 @@ def _figures(costs: Sequence[Costs | None]) -> list[tuple[str, list[str]]]:
     return [(name, [figures.get(name, "") for figures in by_chip]) for name in names]
 
 
-def _same(one: Evaluation, other: Evaluation) -> int:
-    """Equal decisions of the first targets."""
-    return int((one.results[0].decisions == other.results[0].decisions).sum())
+def _quality(evaluations: Sequence[Mapping[str, Any]]) -> list[tuple[str, list[str]]]:
+    """How right the targets are, a cell a target: accuracy, or errors of values, with the interval."""
+    from i2e_deploy.reporting.tables import quality_head, quality_of
+
+    head = quality_head(evaluations[0])
+    cells = [quality_of(row, head) for evaluation in evaluations for row in evaluation["targets"].values()]
+    return [(name, [column[i] for column in cells]) for i, name in enumerate(head)]
 
 
-def _total(result: Evaluation) -> int:
-    return result.results[0].total
+def _same(one: TargetResult, other: TargetResult) -> int:
+    """Equal decisions; of values, samples (or steps) of which all values are equal."""
+    if one.values is not None and other.values is not None:
+        return int((one.values == other.values).all(axis=-1).sum())
+    return int((one.decisions == other.decisions).sum())
 
 
 def _print(heads: Sequence[str], rows: Rows, title: str, out: Console) -> None:

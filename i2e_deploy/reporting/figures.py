@@ -20,6 +20,8 @@ EVENT_COLOURS = ("#ffffff", "#0072b2", "#d55e00", "#6b46c1")
 BAR, BAR2, OVER, INK = "#2c5282", "#b7791f", "#9b2c2c", "#1a202c"
 #: Neurons shown per layer in a raster; the most active ones.
 RASTER_NEURONS = 60
+#: A mark grows with its message, and none is larger than that of so many spikes.
+LARGEST_MARK = 9
 
 
 def _svg(figure: Figure) -> str:
@@ -111,19 +113,26 @@ def loads(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def raster(spikes: Mapping[str, Integers]) -> str:
-    """Spikes of one sample: per layer the most active neurons over the steps. `spikes`: [T, C, H, W] by layer."""
+    """Messages of one sample: per layer the most active neurons over the steps, negative ones in the second colour.
+
+    Args:
+        spikes: [T, C, H, W] by layer: spikes, counts of them, or values with a sign.
+    """
     names = list(spikes)
     figure = Figure(figsize=(12, 3.2))
     axes = figure.subplots(1, len(names), squeeze=False)[0]
     for axis, name in zip(axes, names, strict=True):
         counts = spikes[name].reshape(len(spikes[name]), -1).astype(np.int64)
-        shown = np.sort(np.argsort(-counts.sum(0), kind="stable")[:RASTER_NEURONS])
-        step, row = np.nonzero(counts[:, shown])
-        size = 10 * np.sqrt(np.abs(counts[:, shown][step, row]))  # a message may be below 0
-        axis.scatter(step + 1, row, s=size, marker="|", color=BAR, linewidths=1.2)
+        sent = np.abs(counts)
+        shown = np.sort(np.argsort(-sent.sum(0), kind="stable")[:RASTER_NEURONS])
+        step, row = np.nonzero(sent[:, shown])
+        values = counts[:, shown][step, row]
+        size = 10 * np.sqrt(np.abs(values) / max(1.0, sent.max(initial=0) / LARGEST_MARK))
+        axis.scatter(step + 1, row, s=size, marker="|", c=np.where(values < 0, BAR2, BAR), linewidths=1.2)
         ticks = range(1, len(counts) + 1, max(1, len(counts) // 8))
         axis.set(xlim=(0.5, len(counts) + 0.5), ylim=(-1, len(shown)), xticks=ticks, yticks=[])
-        title = f"layer {name}\n{len(shown)} of {counts.shape[1]} neurons"
+        below = ", orange: below 0" if (values < 0).any() else ""
+        title = f"layer {name}\n{len(shown)} of {counts.shape[1]} neurons{below}"
         axis.set_title(title, fontsize=8, color=INK, parse_math=False)
         axis.set_xlabel("step", fontsize=8, color=INK)
         axis.spines[["top", "right"]].set_visible(False)

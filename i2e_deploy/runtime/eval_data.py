@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import islice
 from math import prod
 from pathlib import Path
@@ -57,8 +57,8 @@ def read_samples(
     """Frames and labels (None for a session), and of event files the events.
 
     Args:
-        path: `.npz` with `frames`, and `labels`, or `targets` that are values; a recorded session; or a folder with a
-            folder of event files a class.
+        path: `.npz` with `frames`, and `labels`, or values as `targets` or `values`; a recorded session; or a folder
+            with a folder of event files a class.
         shape: (C, H, W) of the program's input.
         steps: T for event files: each is cut into that many steps of equal time.
         limit: at most so many samples; 0 = all.
@@ -92,24 +92,25 @@ def _read_npz(path: Path, most: int) -> Samples:
             f"{path} holds {', '.join(arrays)}: expected `frames` [N, T, C, H, W] and `labels` [N], whole numbers"
         )
     labels = arrays["labels"][:most].astype(np.int64) if "labels" in arrays else None
-    if "targets" in arrays:
-        labels = _values(arrays["targets"][:most], path, labels)
+    wanted = [name for name in ("labels", "targets", "values") if name in arrays]  # `values` are those of `train`
+    if wanted and wanted[-1] != "labels":
+        labels = _values(arrays[wanted[-1]][:most], path, wanted)
     step = arrays.get("step_us", np.zeros(0, np.int64)).reshape(-1)
     if len(step) and (step.dtype.kind not in "iu" or not 1 <= step[0] <= MAX_STEP_US):
         raise FileFormatError(f"{path} has step_us {step[0]}: expected whole microseconds, 1 to {MAX_STEP_US}")
     return Samples(arrays["frames"][:most], labels, step_us=int(step[0]) if len(step) else None)
 
 
-def _values(targets: NDArray[Any], path: Path, labels: NDArray[Any] | None) -> NDArray[np.float64]:
-    """Values of a regression, [N] as [N, 1].
+def _values(targets: NDArray[Any], path: Path, there: Sequence[str]) -> NDArray[np.float64]:
+    """Values of a regression, [N] as [N, 1]; `there` are the names of all targets of the file, these last.
 
     Raises:
-        FileFormatError: no numbers, another shape, or labels beside them.
+        FileFormatError: no numbers, another shape, or others beside them.
     """
-    if targets.dtype.kind not in "biuf" or targets.ndim not in (1, 2, 3) or not targets.size or labels is not None:
-        beside = " beside `labels`" if labels is not None else ""
+    if targets.dtype.kind not in "biuf" or targets.ndim not in (1, 2, 3) or not targets.size or len(there) > 1:
+        beside = f" beside `{there[0]}`" if len(there) > 1 else ""
         raise FileFormatError(
-            f"{path} has `targets` {targets.dtype} {list(targets.shape)}{beside}: expected numbers [N, V], or "
+            f"{path} has `{there[-1]}` {targets.dtype} {list(targets.shape)}{beside}: expected numbers [N, V], or "
             "[N, T, V] with a value in each step, and no labels"
         )
     wide = np.asarray(targets, np.float64)

@@ -18,6 +18,7 @@ from i2e_deploy.datasets.listing import ALL, UNLABELLED, Listing
 from i2e_deploy.errors import InputError
 from i2e_deploy.events.array import Events
 from i2e_deploy.events.files import Recording, read_events
+from i2e_deploy.files import holds_arrays
 from i2e_deploy.runtime.eval_data import MAX_SAMPLES, MAX_VALUES, Samples
 from i2e_deploy.text import counted, listed
 from i2e_deploy.training.data.opening import kind_of, open_kind
@@ -49,18 +50,22 @@ def read_named(
         InputError: nothing there, a class that the card does not name, or data that do not fit the program.
         FileFormatError: a file is damaged.
     """
-    tell = say or _silent
+    tell = say or silent
     options = _options(path, shape, card, steps, read)
     source = open_kind(path, options)
     if source.input_shape != tuple(shape):
         raise InputError(f"{path} gives samples {list(source.input_shape)}, this program takes {list(shape)}")
-    labels = labels_of(source.listing, card, path, tell)
+    if source.values is None and (kind_of(path) != "frames" or holds_arrays(path, "classes")):
+        labels = labels_of(source.listing, card, path, tell)
+    else:  # values, or numbers, which are those of the outputs
+        labels = source.listing.labels
     chosen = evenly_chosen(source.listing, labels, min(limit or MAX_SAMPLES, MAX_SAMPLES), tell)
     if (values := len(chosen) * source.steps * prod(shape)) > MAX_VALUES:
         raise InputError(
             f"{len(chosen)} samples of {source.steps} steps are {values} counts, at most {MAX_VALUES}: take fewer"
         )
-    part = source.part(chosen, labels[chosen])
+    targets = (labels if source.values is None else source.values.astype(np.float64))[chosen]
+    part = source.part(chosen, targets)
     frames = np.empty((len(chosen), source.steps, *shape), np.int32)
     own = list[Events]()
     for start in range(0, len(chosen), BATCH):
@@ -77,10 +82,10 @@ def read_named(
     ):
         tell(note)
     step_us = None if source.step_us is None else min(source.step_us, MAX_STEP_US)
-    return Samples(frames, labels[chosen], tuple(own), step_us)
+    return Samples(frames, targets, tuple(own), step_us)
 
 
-def _silent(line: str) -> None:
+def silent(line: str) -> None:
     """Where nobody listens."""
 
 
@@ -94,8 +99,7 @@ def _options(
     known: dict[str, Any] = {}
     try:
         if kind == "pictures":
-            words = {"fit": "fit", "resample": "resample", "ratio": "s_th0"}
-            known = {name: made[key] for name, key in words.items() if isinstance(made.get(key), str)}
+            known = words_of(card, fit="fit", resample="resample", ratio="s_th0")
             if isinstance(made.get("sensor"), dict):
                 known |= {"sensor": Sensor(**made["sensor"]), "moving_eye": made.get("moving_eye") is True}
         elif kind == "recordings":
@@ -109,6 +113,12 @@ def _options(
         return DataOptions(channels=min(shape[0], 2), binary=made.get("binary") is True, **known)
     except TypeError as error:
         raise InputError(f"the preprocessing in the card cannot be used ({error}): {made}") from None
+
+
+def words_of(card: Card | None, **keys: str) -> dict[str, Any]:
+    """Options of pictures by the key under which the preprocessing of a card has them: those that stand there."""
+    made = {} if card is None else card.preprocessing
+    return {name: made[key] for name, key in keys.items() if isinstance(made.get(key), str)}
 
 
 def labels_of(listing: Listing, card: Card | None, path: Path, tell: Callable[[str], None]) -> NDArray[np.int64]:

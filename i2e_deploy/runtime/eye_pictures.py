@@ -17,7 +17,7 @@ from i2e_deploy.datasets.picture import Resize, decode_picture
 from i2e_deploy.datasets.sources import open_source
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.files import read_array, read_arrays
-from i2e_deploy.runtime.eval_named import evenly_chosen, labels_of
+from i2e_deploy.runtime.eval_named import evenly_chosen, labels_of, silent, words_of
 from i2e_deploy.text import counted, said
 
 #: Most bytes of the pixels of all pictures.
@@ -60,7 +60,7 @@ def read_pictures(
     """
     if path.suffix in (".npy", ".npz"):
         return _from_array(path, limit)
-    tell, source = say or _silent, open_source(str(path))
+    tell, source = say or silent, open_source(str(path))
     listing = list_names(source.names(), "last")
     if not listing.names:
         raise InputError(f"{path}: no pictures there")
@@ -85,18 +85,13 @@ def read_pictures(
     return Pictures(images, None if without else labels[chosen])
 
 
-def _silent(line: str) -> None:
-    """Where nobody listens."""
-
-
 def _resize(eye: Eye, card: Card | None, tell: Callable[[str], None]) -> Resize:
     """As the pictures of the card got their size; another threshold than theirs is said."""
-    made = {} if card is None else dict(card.preprocessing)
-    known = {key: made[key] for key in ("fit", "resample") if isinstance(made.get(key), str)}
-    ratio = made.get("s_th0")
-    if isinstance(ratio, str) and as_ratio(ratio) != eye.ratio:
+    ratio = words_of(card, ratio="s_th0").get("ratio")
+    if ratio is not None and as_ratio(ratio) != eye.ratio:
         tell(f"the network was trained at S_th0 = {ratio}, the eye has {eye.ratio}")
-    return Resize(eye.shape[1] if eye.shape[1] == eye.shape[2] else None, **known)
+    side = eye.shape[1] if eye.shape[1] == eye.shape[2] else None
+    return Resize(side, **words_of(card, fit="fit", resample="resample"))
 
 
 def _from_array(path: Path, limit: int) -> Pictures:

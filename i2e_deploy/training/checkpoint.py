@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,15 @@ from torch import nn
 
 from i2e_deploy.errors import InputError
 from i2e_deploy.files import read_tensors, write_tensors
+from i2e_deploy.network.checkpoint import read_checkpoint
 from i2e_deploy.text import listed
 
 #: Version 1 kept its settings as one text, and its random state; nothing random is left over between epochs now.
 FORMAT, VERSION = "i2e-deploy-training", 2
 _NETWORK, _OPTIMISER = "network.", "optimiser."
+SUFFIX = ".safetensors"
+#: Last parts of the names of what a file of torch must not hold beyond the network's: these are no states of neurons.
+_KINDS = ("weight", "bias", "running_mean", "running_var")
 #: Settings that a message names at most.
 _NAMED = 3
 
@@ -92,17 +96,18 @@ def read_history(path: Path) -> list[dict[str, Any]]:
 
 
 def load_weights(network: nn.Module, path: Path, fresh: Sequence[str] = ()) -> None:
-    """Put the weights of a checkpoint into a network of the same build.
+    """Put the weights of a checkpoint, or of a file of torch, into a network of the same build.
 
     Args:
+        path: `.safetensors` of a training; or what `torch.save` wrote, read as data (`network.checkpoint`).
         fresh: parameters that stay as they are where the file's have another shape.
 
     Raises:
         InputError: no such file, no checkpoint, or of another network; the message names the parameters.
         FileFormatError: not a whole safetensors file.
     """
-    given = _given(path)
     wanted = _lasting(network)
+    given = _given(path, wanted)
     shapes = {name: tuple(value.shape) or (1,) for name, value in wanted.items()}
     missing = sorted(set(wanted) ^ set(given))
     other = [n for n in wanted if n in given and given[n].shape != shapes[n] and n not in fresh]
@@ -117,8 +122,9 @@ def load_weights(network: nn.Module, path: Path, fresh: Sequence[str] = ()) -> N
 
 def other_shapes(network: nn.Module, path: Path) -> list[str]:
     """Parameters that both have, in different shapes; errors as `load_weights`."""
-    given = _given(path)
-    return [n for n, v in _lasting(network).items() if n in given and given[n].shape != (tuple(v.shape) or (1,))]
+    wanted = _lasting(network)
+    given = _given(path, wanted)
+    return [n for n, v in wanted.items() if n in given and given[n].shape != (tuple(v.shape) or (1,))]
 
 
 def _shapes_differ(names: Sequence[str], given: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> str:
@@ -126,7 +132,12 @@ def _shapes_differ(names: Sequence[str], given: Mapping[str, Any], shapes: Mappi
     return ", ".join(each)
 
 
-def _given(path: Path) -> dict[str, NDArray[Any]]:
+def _given(path: Path, wanted: Collection[str]) -> dict[str, NDArray[Any]]:
+    """Weights by name: of a checkpoint; or of a file of torch, where states of neurons may stand beside them."""
+    if path.suffix != SUFFIX:
+        found = read_checkpoint(path).weights
+        taken = [name for name in found if name in wanted or name.rpartition(".")[2] in _KINDS]
+        return {name: np.atleast_1d(found[name]) for name in taken}
     tensors, _ = _read(path)
     return {name.removeprefix(_NETWORK): value for name, value in tensors.items() if name.startswith(_NETWORK)}
 

@@ -33,6 +33,9 @@ class FitConfig:
         semantics: in which they run; "": what `through` says, else the chip's first.
         order: in which the events of a step enter an asynchronous chip, where the data are no recordings.
         chip_samples: test samples that run on the integers after each epoch, taken evenly; 0: all.
+        merged: share of the epochs, from the first, in which all steps of a sample enter as one, for a T-th of the
+            computing. What neurons that only add learn so holds step by step but for the order in which spikes come,
+            which the other epochs teach. These epochs train in floats; every epoch is tested step by step.
         precision: `bfloat16` computes convolutions and matrix products in it (torch's autocast); neurons and weights
             stay float32. The chip's integers are exact either way.
 
@@ -51,6 +54,7 @@ class FitConfig:
     semantics: str = ""
     order: Order = "spread"
     chip_samples: int = 500
+    merged: float = 0.0
     precision: Precision = "float32"
 
     __repr__ = record_repr
@@ -59,14 +63,23 @@ class FitConfig:
         if self.epochs < 1 or self.batch_size < 1 or self.chip_samples < 0:
             given = f"epochs {self.epochs}, batch_size {self.batch_size}, chip_samples {self.chip_samples}"
             raise InputError(f"training: {given}: the first two are at least 1, the last 0 or more")
+        if not 0 <= self.merged <= 1:
+            raise InputError(f"training: merged is {self.merged}: give a share of the epochs, 0 to 1")
         if not 0 <= self.seed < 2**32:
             raise InputError(f"training: seed is {self.seed}: give 0 to 2^32 - 1")
         if self.precision not in get_args(Precision):
             raise InputError(f"training: precision {self.precision!r}: choose one of {', '.join(get_args(Precision))}")
         if (self.through or self.semantics) and not self.chip:
             raise InputError(f"training: through {self.through or self.semantics!r} needs the chip: name it")
+        if self.loss.limits == "chip" and not self.chip:
+            raise InputError("training: limits of the chip need the chip: name it")
         if self.through and self.loss.readout == "membrane":
             raise InputError("training: through the chip the loss sees spikes: take the readout 'spikes'")
+
+    @property
+    def merged_epochs(self) -> int:
+        """How many epochs `merged` is."""
+        return int(self.merged * self.epochs)
 
     def flat(self) -> dict[str, Any]:
         """Every setting by its dotted name, as JSON holds it."""

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.conversion import RATIO, convert
-from i2e_deploy.conversion.vectors import draw_kernels, saccades
 from i2e_deploy.datasets.card import Card
 from i2e_deploy.datasets.mnist5k import load_mnist5k
 from i2e_deploy.datasets.picture import Resize, resize
@@ -48,14 +47,11 @@ class GreyPictures:
 
     def batch(self, chosen: NDArray[np.int64], draw: int | None) -> Batch:
         """See `Samples.batch`."""
-        images = self.images[chosen]
-        if draw is None:
-            return Batch(convert(images[:, None], self.ratio, threads=1), self.labels[chosen])
-        rngs = [np.random.default_rng(np.random.SeedSequence((draw, int(number)))) for number in chosen]
-        moved = deform(images, self.deformation, rngs)
-        kernels = saccades()
-        table = np.concatenate([draw_kernels(kernels, 1, rng) for rng in rngs])
-        return Batch(convert(moved[:, None], self.ratio, table, threads=1), self.labels[chosen])
+        images, seeing, rngs = self.images[chosen], Seeing(self.ratio), None
+        if draw is not None:
+            rngs = [np.random.default_rng(np.random.SeedSequence((draw, int(number)))) for number in chosen]
+            images = deform(images, self.deformation, rngs)
+        return Batch(seeing.batch(images[:, None], rngs), self.labels[chosen])
 
 
 def digits_as_data(seed: int = 0, train_size: int = 4000, test_size: int = 1000) -> TrainingData:

@@ -1,4 +1,4 @@
-"""Sinabs' integrate-and-fire layer with all time steps in one pass, forward and backward.
+"""Sinabs' integrate-and-fire layer with all time steps in one pass, forward and backward: on the CPU, or in Triton.
 
 Sinabs runs some ten tensor operations a step and keeps each for the backward pass; on small networks that, not
 the convolutions, takes most of the time. The forward pass gives the same bits, operation by operation
@@ -7,6 +7,8 @@ the convolutions, takes most of the time. The forward pass gives the same bits, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import numba
@@ -21,7 +23,9 @@ from i2e_deploy.errors import UnsupportedError
 
 
 class FusedIAF(IAFSqueeze):  # type: ignore[misc]
-    """A drop-in for `sinabs.layers.IAFSqueeze`, fused on the CPU; any other code sees an IAFSqueeze.
+    """A drop-in for `sinabs.layers.IAFSqueeze`; any other code sees an IAFSqueeze.
+
+    Fused on the CPU, and on a GPU where Triton is installed; elsewhere Sinabs' own operations run.
 
     Shape: float32 [B * T, ...] -> float32 [B * T, ...], batch outermost.
 
@@ -55,7 +59,7 @@ class FusedIAF(IAFSqueeze):  # type: ignore[misc]
     def forward(self, input_data: Tensor) -> Tensor:
         """See the class; starts from `v_mem` and leaves the final state there, as IAFSqueeze does."""
         self._check()
-        if input_data.device.type != "cpu":
+        if passes_of(input_data.device.type) is None:
             return torch.as_tensor(super().forward(input_data))
         input_data = input_data.float()  # autocast gives bfloat16
         batch = self.batch_size if self.batch_size > 0 else len(input_data) // self.num_timesteps
@@ -73,15 +77,16 @@ class _IntegrateAndFire(torch.autograd.Function):
     def forward(
         ctx: Any, current: Tensor, v_mem: Tensor, threshold: float, min_v: float, window: float
     ) -> tuple[Tensor, Tensor]:
+        passes = passes_of(current.device.type)
+        assert passes is not None
         layout = _layout(current)
         current = current.detach().contiguous(memory_format=layout)
         charged, spikes = torch.empty_like(current), torch.empty_like(current)
         state = v_mem.clone(memory_format=layout)
-        batch, options = len(state), (np.float32(threshold), np.float32(min_v))
-        arguments = [*(_flat(array, batch) for array in (current, charged, spikes, state)), *options]
-        _forward(*arguments)
+        passes[0](current, charged, spikes, state, len(state), threshold, min_v)
         ctx.save_for_backward(charged)
-        ctx.batch, ctx.options = batch, (*options, np.float32(threshold) - np.float32(window))
+        ctx.options = (len(state), threshold, min_v, float(np.float32(threshold) - np.float32(window)))
+        ctx.passes = passes
         ctx.mark_non_differentiable(state)
         return spikes, state
 
@@ -89,8 +94,35 @@ class _IntegrateAndFire(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor, _: Tensor) -> tuple[Tensor, None, None, None, None]:
         (charged,) = ctx.saved_tensors
         grad, out = grad.contiguous(memory_format=_layout(charged)), torch.empty_like(charged)
-        _backward(*(_flat(array, ctx.batch) for array in (charged, grad, out)), *ctx.options)
+        ctx.passes[1](charged, grad, out, *ctx.options)
         return out, None, None, None, None
+
+
+def passes_of(device: str) -> tuple[Callable[..., None], Callable[..., None]] | None:
+    """Forward and backward pass on a type of device, see `fused_triton`; None: there are none."""
+    if device == "cpu":
+        return _forward_cpu, _backward_cpu
+    if device == "cuda" and find_spec("triton") is not None:
+        from i2e_deploy.training import fused_triton
+
+        return fused_triton.forward, fused_triton.backward
+    return None
+
+
+def _forward_cpu(
+    current: Tensor, charged: Tensor, spikes: Tensor, state: Tensor, batch: int, threshold: float, min_v: float
+) -> None:
+    arguments: list[Any] = [_flat(tensor, batch) for tensor in (current, charged, spikes, state)]
+    arguments += [np.float32(threshold), np.float32(min_v)]
+    _forward(*arguments)
+
+
+def _backward_cpu(
+    charged: Tensor, grad: Tensor, out: Tensor, batch: int, threshold: float, min_v: float, lowest: float
+) -> None:
+    arguments: list[Any] = [_flat(tensor, batch) for tensor in (charged, grad, out)]
+    arguments += [np.float32(threshold), np.float32(min_v), np.float32(lowest)]
+    _backward(*arguments)
 
 
 def _layout(tensor: Tensor) -> torch.memory_format:

@@ -18,12 +18,12 @@ from i2e_deploy.chips.values import Values
 from i2e_deploy.errors import InputError
 from i2e_deploy.network.file import VALUES
 from i2e_deploy.text import record_repr
-from i2e_deploy.training import batches, checkpoint, judging, optimising
+from i2e_deploy.training import batches, checkpoint, judging, limits, optimising
 from i2e_deploy.training.activity import watched
 from i2e_deploy.training.config import FitConfig
 from i2e_deploy.training.devices import Devices
 from i2e_deploy.training.frameworks import running_of
-from i2e_deploy.training.metrics import class_sums, figures, is_better, value_sums
+from i2e_deploy.training.metrics import LOAD, class_sums, figures, is_better, value_sums
 from i2e_deploy.training.results import EpochResult, best_of, result_of, write_csv
 from i2e_deploy.training.running import Running
 from i2e_deploy.training.samples import TrainingData
@@ -94,6 +94,7 @@ class _Job:
     chip: Chip | None = None
     semantics: str = ""
     through: Through | None = None
+    limits: dict[str, float] = field(default_factory=dict)
     outputs: int = 0
 
     __repr__ = record_repr
@@ -116,6 +117,8 @@ class _Job:
                 f"loss {self.config.loss.kind} learns {wanted}, and the data have {have}: choose another loss"
             )
         self.outputs = self._check_outputs()
+        if self.config.merged_epochs and self._values_a_step():
+            raise InputError("training: the data have a value for every step and merged epochs one step: take merged 0")
         if not self.config.chip:
             return
         self.chip = get(self.config.chip)
@@ -127,6 +130,21 @@ class _Job:
             check_through(self.network, self.running, program)
             inside = semantics_of(self.chip, program, self.config.through)
             self.through = Through(self.chip, inside, self.running, self.entering)
+        if self.config.loss.limits == "chip":
+            self._take_limits(program)
+
+    def _take_limits(self, program: Program) -> None:
+        """What every layer may do, as it is placed by what it does on some training samples."""
+        assert self.chip is not None
+        some = self.data.train.batch(judging.evenly(self.data.train, COMPARED), None)
+        read = self.running.read(self.network.cpu(), self.data.input_shape, None, self.chip)
+        self.network.to(self.devices.device)
+        self.limits = limits.limits_of(self.chip, program, read, some, self.data.step_us)
+        frames = torch.from_numpy(some.frames).to(self.devices.device).float()
+        limits.check_limited(self.network, self.running, self.limits, frames)
+
+    def _values_a_step(self) -> bool:
+        return self.data.train.batch(judging.evenly(self.data.train, 1), None).targets.ndim == 3
 
     @torch.no_grad()
     def _check_outputs(self) -> int:
@@ -201,11 +219,12 @@ class _Job:
             module.eval()
         config, rank = self.config, self.devices.rank
         lost, sums, rate = torch.zeros(1, dtype=torch.float64), [], 0.0
+        loads = torch.zeros(len(self.limits), dtype=torch.float64)
         own = batches.parts(
             self.data.train, config.batch_size, config.seed, epoch, config.mixing, rank, self.devices.ranks
         )
         for part in own:
-            outputs, loss, targets = self.forward(part)
+            outputs, loss, targets, shares = self.forward(part, epoch < config.merged_epochs)
             self.optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self.devices.add_gradients(self.network)
@@ -215,21 +234,31 @@ class _Job:
             loss_now = float(loss.detach())
             lost += loss_now * part.whole
             kept = torch.from_numpy(part.weights) > 0
+            loads += shares.cpu() * float(part.weights.sum())
             sums.append(self._sums(outputs.detach().cpu()[kept], targets.cpu()[kept]))
             if on_batch is not None:
                 on_batch(now + 1, loss_now)
         total = self.devices.total(torch.stack(sums).sum(0))
-        return float(self.devices.total(lost)) / len(self.data.train), figures(total), rate
+        found = figures(total)
+        if self.limits:
+            found[LOAD] = float(self.devices.total(loads).max()) / len(self.data.train)
+        return float(self.devices.total(lost)) / len(self.data.train), found, rate
 
-    def forward(self, part: batches.Part) -> tuple[Tensor, Tensor, Tensor]:
-        """Outputs [B, T, N], this device's part of the batch's mean loss, and targets."""
+    def forward(self, part: batches.Part, merged: bool = False) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Outputs [B, T, N], this device's part of the batch's mean loss, targets, and shares of limits [L]; `merged`:
+        T is 1."""
         device, config, mixed = self.devices.device, self.config, part.mixed
         frames = torch.from_numpy(mixed.batch.frames).to(device).float()
         targets = torch.from_numpy(mixed.batch.targets).to(device)
         weights = torch.from_numpy(part.weights).to(device) / part.whole
-        trace = None if self.through is None else self.through.trace(self.network, mixed.batch)
-        watching = watched(self.network, self.running, frames.shape[1], len(frames)) if config.loss.activity else None
-        with watching or nullcontext() as activity, self.devices.precise(config.precision):
+        if merged:
+            frames = frames.sum(1, keepdim=True)
+        trace = None if self.through is None or merged else self.through.trace(self.network, mixed.batch)
+        seen = (mixed.batch.frames.shape[1], len(frames), merged)
+        with (
+            watched(self.network, self.running, *seen) if config.loss.activity else nullcontext() as activity,
+            self.devices.precise(config.precision),
+        ):
             if self.through is None or trace is None:
                 outputs = judging.run(self.network, self.running, config.loss, frames)
             else:
@@ -240,10 +269,11 @@ class _Job:
             share = torch.from_numpy(mixed.share).to(device)
             others = torch.from_numpy(mixed.others).to(device)
             each = share * each + (1 - share) * config.loss.of_samples(outputs, others)
-        loss = (each * weights).sum()
+        loss, shares = (each * weights).sum(), torch.zeros(0)
         if activity is not None:
-            loss = loss + weights.sum() * config.loss.of_activity(activity.spikes, activity.synops)
-        return outputs, loss, targets
+            loss = loss + weights.sum() * config.loss.of_activity(activity.spikes, activity.synops, self.limits)
+            shares = limits.shares_of(activity.synops, self.limits)
+        return outputs, loss, targets, shares
 
     def _sums(self, outputs: Tensor, targets: Tensor) -> Tensor:
         predicted = self.config.loss.predicted(outputs, targets.shape[1] if targets.ndim == 3 else None)

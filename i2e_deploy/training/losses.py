@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -14,6 +15,7 @@ from i2e_deploy.text import record_repr
 
 Kind = Literal["cross_entropy", "tet", "mse", "mae"]
 Readout = Literal["spikes", "membrane"]
+Limits = Literal["given", "chip"]
 #: The kinds that learn values and not classes.
 REGRESSION: tuple[Kind, ...] = ("mse", "mae")
 
@@ -37,6 +39,8 @@ class Loss:
         spike_limit: spikes a neuron and step, as a mean over the layer; 0: every spike is beyond the limit.
         synop_limit: synaptic operations of a layer a step; None: not looked at. A chip's rate (a second) times the
             duration of a step (seconds) is its limit.
+        limits: whose limits count: those that are `given`, or those of the `chip`, for every layer what the core under
+            it can do in a step, see `limits.limits_of`; spikes are then limited by their operations alone.
 
     Raises:
         InputError: an unknown kind, or a value out of range.
@@ -51,6 +55,7 @@ class Loss:
     activity: float = 0.0
     spike_limit: float = 0.0
     synop_limit: float | None = None
+    limits: Limits = "given"
 
     __repr__ = record_repr
 
@@ -66,6 +71,10 @@ class Loss:
         if self.activity < 0 or self.spike_limit < 0 or (self.synop_limit is not None and self.synop_limit <= 0):
             given = f"activity {self.activity}, spike_limit {self.spike_limit}, synop_limit {self.synop_limit}"
             raise InputError(f"loss: {given}: the first two are 0 or more, the last above 0")
+        if self.limits not in get_args(Limits):
+            raise InputError(f"loss: limits {self.limits!r}: choose one of {', '.join(get_args(Limits))}")
+        if self.limits == "chip" and (self.spike_limit or self.synop_limit is not None or not self.activity):
+            raise InputError("loss: limits of the chip need a weight of activity, and take no limits beside them")
         if self.kind == "tet" and self.readout == "membrane":
             raise InputError("loss: tet judges every step by what is sent in it: take the readout 'spikes'")
 
@@ -102,16 +111,21 @@ class Loss:
     def _entropy(self, logits: Tensor, targets: Tensor) -> Tensor:
         return F.cross_entropy(logits, targets, reduction="none", label_smoothing=self.label_smoothing)
 
-    def of_activity(self, spikes: list[Tensor], synops: list[Tensor]) -> Tensor:
+    def of_activity(
+        self, spikes: Mapping[str, Tensor], synops: Mapping[str, Tensor], chips: Mapping[str, float]
+    ) -> Tensor:
         """The weighted excess of a batch, a number.
 
         Args:
             spikes: of each layer, a neuron and step.
             synops: of each layer of weights, a step.
+            chips: with the limits of the chip, those by layer.
         """
-        excess = [self._excess(rate, self.spike_limit) for rate in spikes]
+        if self.limits == "chip":
+            return self.activity * torch.stack([self._excess(synops[n], limit) for n, limit in chips.items()]).sum()
+        excess = [self._excess(rate, self.spike_limit) for rate in spikes.values()]
         if self.synop_limit is not None:
-            excess += [self._excess(rate, self.synop_limit) for rate in synops]
+            excess += [self._excess(rate, self.synop_limit) for rate in synops.values()]
         return self.activity * torch.stack(excess).sum()
 
     @staticmethod

@@ -10,6 +10,9 @@ from torch import Tensor
 #: Of every figure, whether more is better.
 BETTER_HIGH: Mapping[str, bool] = {"accuracy": True, "r2": True, "mae": False, "rmse": False, "loss": False}
 
+#: Of a training within limits of the chip: the largest share of its limit that a layer does, as a mean of the samples.
+LOAD = "load"
+
 
 def class_sums(decisions: Tensor, targets: Tensor) -> Tensor:
     """Samples, and right ones among them: float64 [2], of int64 [B] each."""

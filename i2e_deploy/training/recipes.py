@@ -23,6 +23,9 @@ SINABS_CHIP, SLAYER_CHIP = "speck2f", "loihi2"
 #: Beyond so many layers a peak of 1e-2 silences integrate-and-fire networks for good, and this one trains them
 #: (`benchmarks/cifar10.py`, six layers: a loss of ln 10 from the first epoch on, and 27 % after three).
 SHALLOW, DEEP_RATE = 5, 2e-3
+#: Their share of epochs with all steps as one: a T-th of the time each, and these networks learn more in it
+#: (`benchmarks/cifar10.py`).
+MERGED = 0.75
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +85,8 @@ def sized_recipe(chip: str, name: str, data: TrainingData, seed: int) -> Recipe:
 
         base = RECIPES["conv" if plan.neurons == "cuba" else "sigma_delta"][1]
     elif len(plan.layers) > SHALLOW:
-        base = replace(base, optimising=replace(base.optimising, learning_rate=DEEP_RATE))
+        merged = MERGED if plan.neurons == "if" else 0.0
+        base = replace(base, optimising=replace(base.optimising, learning_rate=DEEP_RATE), merged=merged)
     return Recipe(network, running, replace(base, chip=chip, seed=seed), chip)
 
 

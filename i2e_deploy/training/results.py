@@ -12,7 +12,7 @@ from i2e_deploy.errors import FileFormatError
 from i2e_deploy.files import replacing
 from i2e_deploy.requirements import need
 from i2e_deploy.text import record_repr
-from i2e_deploy.training.metrics import said
+from i2e_deploy.training.metrics import LOAD, said
 
 _PARTS = ("train", "test", "chip")
 
@@ -89,8 +89,10 @@ def sentence(result: EpochResult) -> str:
     """A result for people, in one line."""
     parts = [("training", result.train), ("test", result.test), ("on the chip's integers", result.chip)]
     figures = ", ".join(f"{part} {said(found)}" for part, found in parts if found)
+    busiest = f", busiest core at {100 * result.train[LOAD]:.0f} % of its rate" if LOAD in result.train else ""
     rate = f", {result.samples_per_second:.0f} samples/s" if result.samples_per_second else ""
-    return f"epoch {result.epoch:2d}: loss {result.loss:.3f}, {figures}{' (best so far)' if result.best else ''}{rate}"
+    best = " (best so far)" if result.best else ""
+    return f"epoch {result.epoch:2d}: loss {result.loss:.3f}, {figures}{busiest}{best}{rate}"
 
 
 def write_csv(path: Path, results: Sequence[EpochResult]) -> None:

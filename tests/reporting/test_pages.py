@@ -43,6 +43,20 @@ def test_many_layers_are_folded() -> None:
     assert "l20" not in found
 
 
+def test_a_raster_shows_messages_below_zero() -> None:
+    """Of a layer that sends values with a sign, every one is a mark; NumPy, asked for the root of one, would warn."""
+    pytest.importorskip("matplotlib")
+    from i2e_deploy.reporting.figures import BAR, BAR2, raster
+
+    sent = np.zeros((5, 3, 2, 2), np.int32)
+    sent[1, 0, 0, 0], sent[2, 1, 1, 1], sent[4, 2, 0, 1] = -3, 7, -4000
+    drawn = raster({"values": sent, "spikes": np.abs(sent)})
+    assert "12 of 12 neurons, orange: below 0" in drawn
+    assert drawn.count("below 0") == 1
+    marks = [drawn.count(f'stroke: {colour}"') + drawn.count(f"stroke: {colour};") for colour in (BAR, BAR2)]
+    assert marks == [4, 2]
+
+
 def evaluation(**rows: Any) -> dict[str, Any]:
     return {"samples": 10, "classes": ["cat", "dog"], "targets": rows}
 

@@ -121,6 +121,27 @@ def test_values_of_samples_and_of_steps_are_exact(
         assert (row["values"]["rmse"], row["values"]["r2"]) == (0, 1)
 
 
+def test_values_on_several_chips_stand_side_by_side(model: Path, capsys: Captured) -> None:
+    both = ["--chip", "speck2f", "--chip", "loihi2", "--target", "simulator", "--target", "float"]
+    given = ["evaluate", str(model), str(model.with_name("shifted.npz")), *both, "--value-scale", "0.25"]
+    assert run([*given, "--max-rmse", "0.08"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    (rmse,) = [line for line in lines if line.startswith("RMSE")]
+    assert rmse.split()[1:] == [f"{np.sqrt(0.1**2 / 2):.4g}"] * 4
+    (same,) = [line for line in lines if line.startswith("values as")]  # the name goes on below
+    assert same.count("6 of 6") == 4
+    assert run([*given, "--max-rmse", "0.05", "--json"]) == 1
+    said = capsys.readouterr()
+    assert "loihi2: simulator: RMSE 0.0707107 is above 0.05" in said.err
+    data = json.loads(said.out)
+    assert data["agreement"] == [{"first": "speck2f", "second": "loihi2", "same": 6, "total": 6}]
+    for name, found in data["chips"].items():
+        alone = [*given[:3], "--chip", name, "--target", "simulator", "--value-scale", "0.25", "--json"]
+        assert run(alone) == 0
+        values = json.loads(capsys.readouterr().out)["targets"]["simulator"]["values"]
+        assert values == found["targets"]["simulator"]["values"]
+
+
 def test_limits_junit_page_and_table(model: Path, capsys: Captured) -> None:
     out = {name: model.with_name(name) for name in ("r.xml", "r.html", "n.json")}
     given = ["evaluate", str(model), str(model.with_name("shifted.npz")), "--value-scale", "0.25"]

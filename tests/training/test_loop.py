@@ -27,7 +27,18 @@ from i2e_deploy.chips import get, read_model
 from i2e_deploy.cli.app import run
 from i2e_deploy.errors import FileFormatError, InputError, UnsupportedError
 from i2e_deploy.network import from_sinabs
-from i2e_deploy.training import FitConfig, GreyPictures, Loss, Mixing, Optimising, data_of, fit, on_all, read_history
+from i2e_deploy.training import (
+    FitConfig,
+    FrameSamples,
+    GreyPictures,
+    Loss,
+    Mixing,
+    Optimising,
+    data_of,
+    fit,
+    on_all,
+    read_history,
+)
 from i2e_deploy.training.batches import parts
 from i2e_deploy.training.bptt import SINABS, spike_counts
 from i2e_deploy.training.checkpoint import load_weights
@@ -201,6 +212,40 @@ def test_a_regression_reports_its_errors(
     assert run([*command, "--json"]) == 0  # what a spike is worth is in the file
     told = json.loads(capsys.readouterr().out)
     assert told["targets"]["simulator"]["values"]["rmse"] == pytest.approx(results[-1].chip["rmse"], abs=1e-6)
+
+
+def test_merged_epochs_train_on_all_steps_as_one_and_are_tested_step_by_step() -> None:
+    data = bar_data(40, 20)
+    constant = replace(CONFIG, chip="", epochs=2, optimising=Optimising(learning_rate=0.02, schedule="constant"))
+    summed = replace(data, train=_summed(data.train), test=_summed(data.test), steps=1)
+    merged, one = small_network(), small_network()
+    first = next(fit(merged, data, replace(constant, merged=0.5)))
+    expected = next(fit(one, summed, constant))
+    assert same(weights_of(merged), weights_of(one))
+    assert (first.loss, first.train) == (expected.loss, expected.train)
+    tested = data.test.batch(np.arange(20), None)
+    decided = spike_counts(one, torch.from_numpy(tested.frames)).argmax(1).numpy()
+    assert first.test["accuracy"] == (decided == tested.targets).mean()
+
+    whole = [small_network() for _ in range(3)]
+    for network, share in zip(whole, (0.0, 0.5, 1.0), strict=True):
+        list(fit(network, data, replace(constant, merged=share)))
+    assert not same(weights_of(whole[0]), weights_of(whole[1]))
+    assert not same(weights_of(whole[1]), weights_of(whole[2]))
+
+
+def test_merged_epochs_are_few_enough_to_end_step_by_step() -> None:
+    assert [FitConfig(epochs=epochs, merged=0.75).merged_epochs for epochs in (1, 2, 4, 12)] == [0, 1, 3, 9]
+    with pytest.raises(InputError, match=r"merged is 1\.5"):
+        FitConfig(merged=1.5)
+    data = data_of(values(bars(8, 1), steps=True), values(bars(8, 2), steps=True))
+    with pytest.raises(InputError, match="a value for every step"):
+        list(fit(small_network(), data, replace(CONFIG, loss=Loss("mse"), merged=1.0)))
+
+
+def _summed(samples: Any) -> FrameSamples:
+    batch = samples.batch(np.arange(len(samples)), None)
+    return FrameSamples(batch.frames.sum(1, keepdims=True).astype(np.uint8), batch.targets)
 
 
 @given(st.integers(1, 40), st.integers(1, 12), st.integers(1, 4), st.integers(0, 9))

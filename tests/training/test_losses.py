@@ -80,9 +80,9 @@ def test_activity_is_what_the_layers_did() -> None:
     frames = torch.from_numpy(bars(5).frames).float()
     with watched(network, SINABS, STEPS, 5) as activity, torch.no_grad():
         SINABS.outputs(network, frames)
-    assert [float(value) for value in activity.synops[:1]] == pytest.approx([3 * float(frames.sum()) / STEPS / 5])
-    spikes = float(activity.spikes[0].detach()) * 48  # a step and sample
-    assert float(activity.synops[1].detach()) == pytest.approx(4 * spikes)
+    assert float(activity.synops["0"]) == pytest.approx(3 * float(frames.sum()) / STEPS / 5)
+    spikes = float(activity.spikes["1"].detach()) * 48  # a step and sample
+    assert float(activity.synops["3"].detach()) == pytest.approx(4 * spikes)
 
 
 def test_limits_hold_layers_back() -> None:
@@ -94,7 +94,7 @@ def test_limits_hold_layers_back() -> None:
         list(fit(network, data, FitConfig(epochs=4, batch_size=8, loss=loss)))
         with watched(network, SINABS, STEPS, len(data.test)) as found, torch.no_grad():
             SINABS.outputs(network, torch.from_numpy(data.test.batch(np.arange(12), None).frames))
-        return float(found.spikes[0])
+        return float(found.spikes["1"])
 
     assert rate(0.3) < 0.6 * rate(0)
 

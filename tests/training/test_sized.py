@@ -18,7 +18,7 @@ from i2e_deploy.network import from_sinabs
 from i2e_deploy.training import bptt, planned_sinabs, sized, slayer, trinary
 from i2e_deploy.training.arrays import FrameSamples, data_of
 from i2e_deploy.training.optimising import Optimising
-from i2e_deploy.training.recipes import DEEP_RATE, sized_recipe
+from i2e_deploy.training.recipes import DEEP_RATE, MERGED, sized_recipe
 from i2e_deploy.training.start_active import RATE, drawn_frames, start_active
 
 STEPS = 5
@@ -118,6 +118,7 @@ def test_what_cannot_be_built_is_refused() -> None:
 def test_deep_networks_are_trained_at_a_lower_rate() -> None:
     samples = FrameSamples(np.zeros((2, STEPS, 2, 40, 40), np.uint8), np.arange(2))
     data = data_of(samples, samples, ("a", "b"))
-    shallow, deep = (sized_recipe("speck2f", name, data, 0).config.optimising for name in ("small", "large"))
-    assert shallow.learning_rate == Optimising().learning_rate
-    assert deep.learning_rate == DEEP_RATE < shallow.learning_rate
+    shallow, deep = (sized_recipe("speck2f", name, data, 0).config for name in ("small", "large"))
+    assert shallow.optimising.learning_rate == Optimising().learning_rate
+    assert deep.optimising.learning_rate == DEEP_RATE < shallow.optimising.learning_rate
+    assert deep.merged == MERGED > shallow.merged == 0

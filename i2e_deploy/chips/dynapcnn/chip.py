@@ -17,6 +17,7 @@ from i2e_deploy.chips.dynapcnn.checks import recipes
 from i2e_deploy.chips.dynapcnn.checks.activity import activity_of, channel_spikes
 from i2e_deploy.chips.dynapcnn.checks.examine import Asked, examine, unreadable
 from i2e_deploy.chips.dynapcnn.checks.fit import Fitted, make_fit, with_proposal
+from i2e_deploy.chips.dynapcnn.checks.placement import layer_rates
 from i2e_deploy.chips.dynapcnn.checks.split import split_to_fit
 from i2e_deploy.chips.dynapcnn.formats.program_file import from_tensors
 from i2e_deploy.chips.dynapcnn.lowering.quantise import Quantised, core_layer, quantise
@@ -94,6 +95,13 @@ class DynapcnnChip(Chip):
         cores = self.settle(program)
         trace = cores.simulate(given, "event", injection=injection)
         return self.check_asked(network, Asked(options.split, cores, activity_of(trace, injection.step_us))), trace
+
+    def synop_rates(
+        self, network: AnyNetwork, program: Program, given: Integers | Events, injection: Injection = SPREAD
+    ) -> dict[str, float]:
+        """See `LimitsRates`."""
+        report, _ = self.check_under_load(network, program, given, injection=injection)
+        return layer_rates(report, self.profile)
 
     def lower(self, network: AnyNetwork, options: LowerOptions = PLAIN) -> DynapcnnProgram:
         """See `Chip.lower`, and `quantise` (one scale a layer, as Sinabs) or, with `calibration`, `calibrate`."""

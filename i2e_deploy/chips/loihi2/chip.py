@@ -63,6 +63,10 @@ class Loihi2Chip(Chip):
     }
     integer_kind: ClassVar[str] = BlockNetwork.kind
     lower_options: ClassVar[frozenset[str]] = frozenset({"calibration", "standard_neurons"})
+    why_not: ClassVar[Mapping[str, str]] = {
+        "LimitsRates": "its cores wait for each other at the end of every step: activity makes steps longer, and loses "
+        "nothing"
+    }
     recipes: ClassVar[Mapping[str, str]] = recipes.RECIPES
 
     replayable: ClassVar[tuple[str, ...]] = ("lif-neuron",)

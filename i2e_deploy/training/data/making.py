@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from i2e_deploy.datasets.picture import Cut
 from i2e_deploy.datasets.seeing import Seeing
 from i2e_deploy.errors import InputError
 from i2e_deploy.events.array import Events
@@ -19,6 +21,8 @@ from i2e_deploy.training.data.augmentation import (
     Move,
     deformed,
     draw_move,
+    draw_part,
+    exposed,
     moved_events,
     moved_frames,
     moved_picture,
@@ -41,6 +45,10 @@ class Drawing:
         ranges = Augmentation() if draw is None else self.augmentation
         return rng, ranges, draw_move(ranges, rng)
 
+    def apart(self, number: int, draw: int | None) -> np.random.Generator | None:
+        """A generator of its own for what was offered later, so that it changes nothing of the other draws."""
+        return None if draw is None else np.random.default_rng(np.random.SeedSequence((draw, number), spawn_key=(1,)))
+
 
 @dataclass(frozen=True)
 class FromPicture:
@@ -58,9 +66,13 @@ class FromPicture:
     channels: int
     binary: bool
 
-    def make(self, pixels: NDArray[np.uint8], number: int, draw: int | None) -> Made:
-        """A picture uint8 [H, W, C]."""
+    def make(self, load: Callable[[Cut | None], NDArray[np.uint8]], number: int, draw: int | None) -> Made:
+        """A picture, which `load` gives at the size of the input, uint8 [H, W, C]: whole, or a part of it."""
         rng, ranges, move = self.drawing.of(number, draw)
+        apart = self.drawing.apart(number, draw)
+        pixels = load(draw_part(ranges.crop, apart) if apart is not None and ranges.crop < 1 else None)
+        if apart is not None and ranges.gamma:
+            pixels = exposed(pixels, ranges.gamma, apart)
         pixels = moved_picture(pixels, move)
         if ranges.deformation is not None:
             pixels = deformed(pixels, ranges.deformation, rng)

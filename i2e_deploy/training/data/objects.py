@@ -136,9 +136,11 @@ def _kind(
     """What makes samples, shape, steps, step in microseconds, record and notes, by what the first item is."""
     drawing = Drawing(options.augmentation, options.seed)
     if getattr(getattr(first, "dtype", None), "names", None):
+        options.augmentation.only_of_pictures(f"{type(dataset).__name__} holds recordings")
         return _events(dataset, drawing, options)
     array = np.asarray(first)
     if array.ndim == 4:
+        options.augmentation.only_of_pictures(f"{type(dataset).__name__} holds frames")
         there, given, height, width = array.shape
         steps = options.steps or there
         shape = (1 if options.channels == 1 and given == 2 else given, height, width)
@@ -188,7 +190,8 @@ class _PictureMaker:
         self._maker, self._resize = maker, resize
 
     def __call__(self, sample: Any, number: int, draw: int | None, where: str) -> Made:
-        return self._maker.make(resize_pixels(_pixels(sample, where), self._resize), number, draw)
+        pixels = _pixels(sample, where)
+        return self._maker.make(lambda cut: resize_pixels(pixels, self._resize, cut), number, draw)
 
 
 class _EventsMaker:

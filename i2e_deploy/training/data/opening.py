@@ -125,5 +125,5 @@ def _refuse(kind: Kind, path: Path, options: DataOptions) -> None:
     for name in useless[kind]:
         if getattr(options, name) != getattr(default, name):
             raise InputError(f"{name} is not for {kind}: {path} holds such; leave it out")
-    if options.augmentation.deformation is not None and kind != "pictures":
-        raise InputError(f"deformation is for pictures: {path} holds {kind}; leave it out")
+    if kind != "pictures":
+        options.augmentation.only_of_pictures(f"{path} holds {kind}")

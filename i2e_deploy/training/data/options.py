@@ -29,7 +29,8 @@ class DataOptions:
         size: pixels a side of a square input, or (height, width) of one for recordings; None: chosen from the data.
         steps: T; of pictures 1 to 8; None: the data's own, else 8.
         step_us: length of a step in microseconds; None: the data's own, of pictures the 10 ms of a saccade.
-        channels: 2 keeps the polarity as channel (0 = OFF), 1 merges both.
+        channels: 2 keeps the polarity as channel (0 = OFF), 1 merges both. There are none of colour: I2E takes the
+            brightest of red, green and blue of each pixel, as an event camera sees brightness.
         binary: 0 and 1 instead of counts.
         ratio: S_th0 of pictures.
         fit, resample: how pictures get their size, see `datasets.Resize`.
@@ -86,7 +87,8 @@ class DataOptions:
                                   ("channels", 1, 2), ("seed", 0, 2**63), ("threads", 1, 256)):  # fmt: skip
             value = getattr(self, name)
             if value is not None and (value < least or (most is not None and value > most)):
-                raise InputError(f"{name} is {value}: give {least} {'or more' if most is None else f'to {most}'}")
+                why = "; I2E sees brightness and no colour" if name == "channels" else ""
+                raise InputError(f"{name} is {value}: give {least} {'or more' if most is None else f'to {most}'}{why}")
         if not 0 < self.test_share < 1:
             raise InputError(f"test_share is {self.test_share}: give a share above 0 and below 1")
         if self.labels is not None and self.values is not None:

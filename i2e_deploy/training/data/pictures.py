@@ -14,7 +14,7 @@ from i2e_deploy.conversion.stream import SACCADE_US
 from i2e_deploy.conversion.threshold import as_ratio
 from i2e_deploy.datasets.listing import Listing, list_names
 from i2e_deploy.datasets.name_table import classes_of
-from i2e_deploy.datasets.picture import Resize, decode_picture, picture_size
+from i2e_deploy.datasets.picture import Cut, Resize, decode_picture, picture_size
 from i2e_deploy.datasets.seeing import Seeing
 from i2e_deploy.datasets.sources import ImageSource, open_source
 from i2e_deploy.errors import FileFormatError, InputError
@@ -27,6 +27,9 @@ from i2e_deploy.training.samples import Batch
 
 #: Pictures whose size is looked at before a size is chosen, evenly spread over the names.
 LOOKED_AT = 200
+#: Pictures are kept as pixels once they are decoded, unless new parts are cut out of their files in each epoch, where
+#: all of a part of the data set take no more bytes than this.
+HELD_BYTES = 1 << 29
 
 
 class PictureSamples:
@@ -47,6 +50,9 @@ class PictureSamples:
     ) -> None:  # fmt: skip
         self._source, self.names, self.targets = source, names, targets
         self._resize, self._maker, self._threads = resize, maker, threads
+        whole = maker.drawing.augmentation.crop == 1
+        self._holds = whole and resize.size is not None and 3 * resize.size**2 * len(names) <= HELD_BYTES
+        self._held: dict[int, NDArray[np.uint8]] = {}
 
     def __len__(self) -> int:
         return len(self.names)
@@ -61,13 +67,22 @@ class PictureSamples:
             FileFormatError: a picture is damaged or gone.
         """
         source = open_source(self._source)
-        files = [(int(number), source.read(self.names[number])) for number in chosen]
+        files = [(i, None if i in self._held else source.read(self.names[i])) for i in map(int, chosen)]
         made = on_threads(lambda file: self._sample(*file, draw), files, self._threads or thread_count())
         events = [own for _, own in made if own is not None]
         return Batch(np.stack([frames for frames, _ in made]), self.targets[chosen], events or None)
 
-    def _sample(self, number: int, data: bytes, draw: int | None) -> Made:
-        return self._maker.make(decode_picture(data, self._resize, self.names[number]), number, draw)
+    def _sample(self, number: int, data: bytes | None, draw: int | None) -> Made:
+        def load(cut: Cut | None) -> NDArray[np.uint8]:
+            if data is None:
+                return self._held[number]
+            pixels = decode_picture(data, self._resize, self.names[number], cut)
+            if self._holds:
+                pixels.setflags(write=False)
+                self._held[number] = pixels
+            return pixels
+
+        return self._maker.make(load, number, draw)
 
 
 def open_pictures(path: str | Path, options: DataOptions) -> Source:

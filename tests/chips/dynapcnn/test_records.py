@@ -191,7 +191,7 @@ def test_totals_and_power_of_networks_that_run_without_a_reset() -> None:
 
     Ten of each class in MNIST's order; 15 are not here and others of their class stand for them, which moves totals by
     1 %. Each recording from zero is further from the chip. The power lies in the profile's range, which these networks
-    helped to make; `docs/silicon.md` has what the other source alone predicts.
+    helped to make; `docs/findings/estimates.md` has what the other source alone predicts.
     """
     pytest.importorskip("nir")
     recordings, off = _first_ten_of_each_class(), {"chained": 0.0, "alone": 0.0}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from i2e_deploy.conversion.vectors import placement_tables, saccades
 from i2e_deploy.datasets.picture import Resize, decode_picture
 from i2e_deploy.errors import FileFormatError, InputError
 from i2e_deploy.training.data import Augmentation, DataOptions, open_data
+from i2e_deploy.training.data import pictures as reader
 from i2e_deploy.training.samples import TrainingData
 
 pytest.importorskip("PIL")
@@ -76,6 +78,29 @@ def test_sample_and_draw_give_the_same_bits_in_any_batch(tree: Path, options: Da
     still = data.train.batch(all_of(data), None).frames
     np.testing.assert_array_equal(data.train.batch(all_of(data), None).frames, still)
     assert (still != whole.frames).any()
+
+
+def test_pictures_are_decoded_once_where_memory_holds_them(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[str] = []
+
+    def counted(data: bytes, resize: Resize, where: str, cut: Any) -> NDArray[np.uint8]:
+        decoded.append(where)
+        return decode_picture(data, resize, where, cut)
+
+    monkeypatch.setattr(reader, "decode_picture", counted)
+    held = open_data(tree, DataOptions(size=12)).train
+    first = [held.batch(np.arange(16), draw).frames for draw in (1, 2)]
+    assert len(decoded) == len(set(decoded)) == 16
+    monkeypatch.setattr(reader, "HELD_BYTES", 3 * 12 * 12 * 16 - 1)
+    fresh = open_data(tree, DataOptions(size=12)).train
+    again = [fresh.batch(np.arange(16), draw).frames for draw in (1, 2)]
+    assert len(decoded) == 16 * 3
+    np.testing.assert_array_equal(first, again)
+    monkeypatch.undo()
+    parts = open_data(tree, DataOptions(size=12, augmentation=Augmentation(crop=0.3))).train
+    parts.batch(np.arange(16), None)
+    assert (parts.batch(np.arange(16), 1).frames != parts.batch(np.arange(16), 2).frames).any()
+    np.testing.assert_array_equal(parts.batch(np.arange(16), None).frames, held.batch(np.arange(16), None).frames)
 
 
 def test_threads_change_nothing(tree: Path) -> None:

@@ -14,9 +14,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import prod
 
-from i2e_deploy.chips.check import Slot
+from i2e_deploy.chips.check import CheckReport, Slot
 from i2e_deploy.chips.dynapcnn.lowering.stages import Sized, words
 from i2e_deploy.chips.profile import Core, Profile
+from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network import INPUT
 
 #: (preferences not met; seconds of work a second; words of memory taken): smaller is better.
@@ -87,6 +88,19 @@ def rate_of(core: Core, profile: Profile) -> float:
     value = profile.limit("synops_rate_parallel" if core.parallel else "synops_rate").value
     assert isinstance(value, int)
     return float(value)
+
+
+def layer_rates(report: CheckReport, profile: Profile) -> dict[str, float]:
+    """Synaptic operations a second that the core of every layer can do.
+
+    Raises:
+        UnsupportedError: the report has no placement.
+    """
+    if not report.placement:
+        found = "; ".join(map(str, report.errors))
+        raise UnsupportedError(f"rates of the cores of {profile.name}: the network is on none: {found}")
+    cores = {core.index: core for core in profile.cores}
+    return {slot.layer: rate_of(cores[slot.core], profile) for slot in report.placement}
 
 
 def _best(
