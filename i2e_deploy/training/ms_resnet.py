@@ -122,7 +122,7 @@ class MSResNet(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """Frames [B, T, C, H, W] to logits of each step [B, T, classes]; the network's logits are their mean over T."""
-        frames = frames.flatten(0, 1).contiguous(memory_format=torch.channels_last).unflatten(0, frames.shape[:2])
+        frames = frames.flatten(0, 1).contiguous(memory_format=torch.channels_last).view(frames.shape)
         x = each_step(self.maxpool, each_step(self.bn1, each_step(self.conv1, frames)))
         for stage in range(self.stages):
             x = self.get_submodule(f"layer{stage + 1}")(x)

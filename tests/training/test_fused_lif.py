@@ -24,8 +24,8 @@ def test_spikes_are_equal_and_gradients_agree(
     wanted, found = LIF(tau, threshold).stepwise(one), fused_lif(other, tau, threshold)
     assert torch.equal(wanted, found)
     weight = torch.randn(shape, generator=generator)
-    (wanted * weight).sum().backward()
-    (found * weight).sum().backward()
+    (wanted * weight).sum().backward()  # type: ignore[no-untyped-call]
+    (found * weight).sum().backward()  # type: ignore[no-untyped-call]
     assert one.grad is not None
     assert other.grad is not None
     torch.testing.assert_close(other.grad, one.grad)  # sums in another order, float32
