@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -202,10 +203,11 @@ def _on_chip(
 
 def _session(opened: Source, program: Program, spec: LiveSpec, uri: str, record: Path | None) -> Live:
     from i2e_deploy.events.sources import open_source
-    from i2e_deploy.runtime.live import Live
+    from i2e_deploy.runtime.live import Live, policy_for
     from i2e_deploy.runtime.recording import Recorder
     from i2e_deploy.runtime.replaying import session_header
 
+    spec = replace(spec, policy=policy_for(spec, opened))  # a session that is recorded says it
     recorder = None if record is None else Recorder(record, session_header(spec, program, uri, 0))
     try:
         return Live(opened, program, spec, reopen=lambda: open_source(uri), recorder=recorder)

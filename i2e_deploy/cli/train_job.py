@@ -219,6 +219,7 @@ class TrainJob:
     def _finish(self, recipe: Recipe, data: TrainingData, say: Console) -> None:
         """All test samples on the chip's integers, the picture, and where everything is."""
         from i2e_deploy.cli.common import print_json, working
+        from i2e_deploy.reporting.rightness import never_decided
         from i2e_deploy.reporting.training import save_training_plot
         from i2e_deploy.training.loop import CHECKPOINT, NETWORK, on_all
         from i2e_deploy.training.metrics import said
@@ -228,6 +229,8 @@ class TrainJob:
             judged = on_all(recipe.network, recipe.running, data, recipe.config)
         say.print(f"all {len(judged.targets)} test samples on the chip's integers: {said(judged.figures)}")
         confusion = judged.confusion(len(data.classes)) if data.classes else None
+        if confusion is not None and (silent := never_decided(confusion, data.classes)):
+            say.print(silent)
         save_training_plot([result.row() for result in results], self.out / PICTURE, confusion, data.classes)
         network = self.out / NETWORK
         say.print(f"wrote {network}, {self.out / PICTURE}; next: i2e-deploy check {network} --chip {recipe.chip}")

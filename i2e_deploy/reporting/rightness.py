@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from i2e_deploy.text import listed
+
 #: Classes of a confusion that is shown whole, and classes that are listed of a larger one.
 SHOWN, LISTED = 20, 10
 
@@ -45,6 +50,23 @@ def by_class(evaluation: Mapping[str, Any]) -> list[str]:
         shares = ", ".join(f"{each['name']} {each['text']}" for each in listed if each["share"] is not None)
         lines.append(f"{row['target']}, right by class{'' if row['matrix'] else ', the lowest'}: {shares}")
     return lines
+
+
+def never_decided(confusion: NDArray[np.int64], classes: Sequence[str]) -> str:
+    """What a person must know of classes that have samples and are never decided; "" where there are none.
+
+    Args:
+        confusion: int64 [classes, classes], row = label, column = decision.
+        classes: names, by number.
+    """
+    silent = np.flatnonzero((confusion.sum(axis=1) > 0) & (confusion.sum(axis=0) == 0))
+    if not len(silent):
+        return ""
+    names = listed([_names(classes, len(confusion))[number] for number in silent])
+    return (
+        f"never decided: {names}. An output that was silenced early gets no gradient and stays silent: train longer, "
+        "with a lower learning rate, smaller batches or another seed"
+    )
 
 
 def evaluated_cards(evaluation: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -19,7 +19,7 @@ from i2e_deploy.errors import InputError, SourceLost
 from i2e_deploy.events.array import Events
 from i2e_deploy.events.sources import Source
 from i2e_deploy.events.stream import Windower
-from i2e_deploy.runtime.backlog import Ahead, Backlog, Waiting
+from i2e_deploy.runtime.backlog import Ahead, Backlog, Policy, Waiting
 from i2e_deploy.runtime.decider import Decider, Decision, LiveSpec
 from i2e_deploy.runtime.histogram import LatencyHistogram
 from i2e_deploy.runtime.recording import Recorder
@@ -40,6 +40,11 @@ class LiveCounts:
     decisions: int = 0
     lost: int = 0
     latency: LatencyHistogram = field(default_factory=LatencyHistogram)
+
+
+def policy_for(spec: LiveSpec, source: Source) -> Policy:
+    """What is done with this source when the network is too slow, see `LiveSpec.policy`."""
+    return spec.policy or ("block" if getattr(source, "unpaced", False) else "drop")
 
 
 class Live:
@@ -65,8 +70,7 @@ class Live:
     ) -> None:
         self.spec, self.counts = spec, LiveCounts()
         self.windower = Windower(spec.stream, spec.frame)
-        policy = spec.policy or ("block" if getattr(source, "unpaced", False) else "drop")
-        self.backlog = Backlog(spec.backlog, policy, spec.frame.binary)
+        self.backlog = Backlog(spec.backlog, policy_for(spec, source), spec.frame.binary)
         self._decider = Decider(program, spec)
         self._source, self._reopen, self._recorder = source, reopen, recorder
         self.watch = watch
