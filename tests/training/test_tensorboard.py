@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from pathlib import Path
 
@@ -19,14 +20,13 @@ there = pytest.mark.skipif(importlib.util.find_spec("tensorboard") is None, reas
 @pytest.mark.filterwarnings("ignore")  # of tensorboard and protobuf, about each other
 def test_every_figure_of_every_epoch_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A training that goes on adds its epochs; one that begins anew leaves no curve of the one before."""
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
+    reader = importlib.import_module("tensorboard.backend.event_processing.event_accumulator")
     data, out, samples = tmp_path / "bars.npz", tmp_path / "out", bars(20)
     np.savez(data, frames=samples.frames, labels=samples.targets)
     command = ["train", str(data), "--chip", "speck2f", "--tensorboard", "--epochs", "2", "--out", str(out)]
     for more in ([], ["--restart", "--seed", "1"]):
         assert run([*command, *more]) == 0, capsys.readouterr().err
-        curves = EventAccumulator(str(out / "tensorboard")).Reload()
+        curves = reader.EventAccumulator(str(out / "tensorboard")).Reload()
         names = curves.Tags()["scalars"]
         assert {"loss", "train/accuracy", "test/accuracy", "chip/accuracy", "learning/rate"} <= set(names)
         rows = read_history(out / "checkpoint.safetensors")
