@@ -1,6 +1,6 @@
 """I2E-CIFAR10 on the integers of a chip: one training, from pictures to the chip's accuracy on all test pictures.
 
-    nice python benchmarks/cifar10.py CIFAR10.zip --out WORK > benchmarks/results/cifar10.txt
+    nice python benchmarks/cifar10.py CIFAR10.zip --out WORK --events 500 > benchmarks/results/cifar10.txt
     python benchmarks/cifar10.py CIFAR10.zip --out WORK --train 8000 --hold-out 2000 --epochs 6    # to choose settings
 
 CIFAR10.zip holds train/<class>/<name> and test/<class>/<name> (Krizhevsky 2009), PNG or JPEG. An interrupted run
@@ -29,6 +29,7 @@ from i2e_deploy.training.judging import evenly, in_float
 from i2e_deploy.training.loop import fit, on_all
 from i2e_deploy.training.recipes import sized_recipe
 from i2e_deploy.training.samples import Batch, Samples, TrainingData
+from i2e_deploy.training.starting import take_weights
 
 #: S_th0 of the paper for CIFAR-10, and its accuracies with MS-ResNet18 (11.2 million weights, 128 pixels), %.
 RATIO, PAPER = "0.07", "85.07 (flips), 89.23 (flips and crops), 90.86 (from I2E-ImageNet)"
@@ -97,6 +98,7 @@ def main() -> None:
     parser.add_argument("--chip", default="speck2f")
     parser.add_argument("--recipe", default="medium")
     parser.add_argument("--size", type=int, default=48, help="pixels a side")
+    parser.add_argument("--init", type=Path, help="checkpoint whose weights are the start")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--rate", type=float, help="peak of the learning rate; default: the recipe's")
     parser.add_argument("--merged", type=float, help="share of the epochs with all steps as one; default: the recipe's")
@@ -111,14 +113,17 @@ def main() -> None:
     if given.hold_out:
         data = held_out(data, given.hold_out, given.seed)
     recipe = sized_recipe(given.chip, given.recipe, data, given.seed)
+    if given.init:
+        take_weights(recipe.network, given.init)
     config = settings(given, recipe.config)
     weights = sum(p.numel() for p in recipe.network.parameters() if p.dim() > 1)
+    start = ", from trained weights" if given.init else ""
     tested = "held-out training" if given.hold_out else "test"
     print(machine())
     print(f"{given.chip}, recipe {given.recipe}, {weights:,} weights; {len(data.train):,} training and "
           f"{len(data.test):,} {tested} pictures at {given.size} pixels; {config.epochs} epochs, the first "
-          f"{config.merged_epochs} with all steps as one; rate {config.optimising.learning_rate:g}, seed {given.seed}",
-          flush=True)  # fmt: skip
+          f"{config.merged_epochs} with all steps as one{start}; "
+          f"rate {config.optimising.learning_rate:g}, seed {given.seed}", flush=True)  # fmt: skip
     begin, spent = time.perf_counter(), time.process_time()
     for line in epochs(data, recipe, config, given.out):
         print(line, flush=True)

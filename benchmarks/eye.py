@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--train-size", type=int, default=2000)
     parser.add_argument("--digits", type=int, default=200, help="digits to decide; 0: none")
     given = parser.parse_args()
-    print(machine())
+    print(f"{machine()} | load {' '.join(f'{x:.1f}' for x in os.getloadavg())}")
     print_sizes(given.pictures)
     if given.digits:
         print_digits(given.epochs, given.train_size, given.digits)

@@ -38,7 +38,7 @@ def commands() -> Iterator[str]:
     from i2e_deploy.cli.app import app
 
     yield "# Commands\n\nEvery command takes `--help`. Exit codes: 0 done, 1 a check or a comparison failed, 2 bad"
-    yield "input, 70 a defect of i2e-deploy, 130 interrupted. With `--json` an error is a line of JSON too.\n"
+    yield "input, 70 a defect of i2e-deploy, 130 interrupted. With `--json` an error is a line of JSON.\n"
     group: Any = typer.main.get_command(app)
     for name, command in sorted(group.commands.items()):
         yield f"## {name}\n"

@@ -23,12 +23,12 @@ from i2e_deploy.network import Conv2d, LeakyIntegrateAndFire, chain
 from i2e_deploy.network.neurons import parameter
 
 CLASSES = ("disk", "square")
-SIZE, STEPS = 32, 16  # pixels, steps of a recording
+SIZE, STEPS = 32, 12  # pixels, steps of a recording
 CELLS, CELL = 4, 8  # the grid of outputs: so many cells a side, of so many pixels
-WARM = 4  # the first steps are not judged: too few events have come
+WARM = 3  # the first steps are not judged: too few events have come
 DECAY = 0.75  # of the neurons and of the readout
 #: Inputs, outputs, kernel, stride and padding of each convolution; the last one's outputs are scores and a box.
-LAYERS = ((2, 16, 5, 2, 2), (16, 32, 3, 2, 1), (32, 32, 3, 1, 1), (32, len(CLASSES) + 4, 3, 2, 1))
+LAYERS = ((2, 16, 5, 2, 2), (16, 24, 3, 2, 1), (24, 24, 3, 1, 1), (24, len(CLASSES) + 4, 3, 2, 1))
 
 Floats = NDArray[np.float64]
 
@@ -118,18 +118,18 @@ class Detector(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """Potentials of the readout in each step: [B, T, 2, 32, 32] -> [B, T, 6, 4, 4]."""
-        v: list[Any] = [0.0] * len(self.convs)
-        found = []
-        for step in frames.float().unbind(1):
-            x = step
-            for i, conv in enumerate(self.convs):
-                last = i == len(self.convs) - 1
-                v[i] = DECAY * v[i] + conv(x)
-                if not last:
-                    x = spike(v[i])
-                    v[i] = v[i] * (1 - x.detach())  # back to 0 after a spike, as the chip's neuron
-            found.append(v[-1])
-        return torch.stack(found, dim=1)
+        x = frames.float()
+        for conv in self.convs:
+            v, sent = torch.zeros(()), []
+            for current in conv(x.flatten(0, 1)).unflatten(0, x.shape[:2]).unbind(1):
+                v = DECAY * v + current
+                if conv is self.convs[-1]:
+                    sent.append(v)
+                    continue
+                sent.append(spike(v))
+                v = v * (1 - sent[-1].detach())  # back to 0 after a spike, as the chip's neuron
+            x = torch.stack(sent, dim=1)
+        return x
 
     def network(self) -> i2e.network.Network:
         """The same as a network of i2e_deploy."""

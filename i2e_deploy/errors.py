@@ -66,17 +66,18 @@ class UnsupportedError(I2EDeployError):
 
 
 class MissingDependency(I2EDeployError, ImportError):
-    """An optional package is needed and is not installed.
+    """An optional package or program is needed and is not installed.
 
     Args:
-        package: name of the package, as on the package index.
+        package: name of the package, as on the package index; or of the program, and where its sources are.
         needed_for: what the user asked for, e.g. "training with SLAYER".
         install: the command that installs it.
+        kind: what it is, in the message: "package" or "program".
     """
 
-    def __init__(self, package: str, needed_for: str, install: str) -> None:
-        self.package, self.needed_for, self.install = package, needed_for, install
-        super().__init__(f"{needed_for} needs the package {package!r}: install it with `{install}`")
+    def __init__(self, package: str, needed_for: str, install: str, kind: str = "package") -> None:
+        self.package, self.needed_for, self.install, self.kind = package, needed_for, install, kind
+        super().__init__(f"{needed_for} needs the {kind} {package!r}: install it with `{install}`")
 
 
 class CheckFailed(I2EDeployError):

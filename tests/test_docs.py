@@ -277,7 +277,7 @@ def test_boxes_page() -> None:
     frames = example["scenes"](2, seed=5).frames
     network = example["Detector"]().network()
     names = run("guides/boxes.md", {"network": network, "frames": frames})
-    assert names["potentials"].shape == (2, 16, 6, 4, 4)
+    assert names["potentials"].shape == (2, 12, 6, 4, 4)
     at_once = names["program"].run(names["late"])
     assert np.array_equal(names["potentials"][:, -1], at_once.states[names["reading"].layer]["v"])
     assert names["potentials"].any()

@@ -89,6 +89,7 @@ def settings() -> list[Any]:
         i2e.chips.loihi2.Reset(1000, 1000),
         i2e.chips.loihi2.Resonator("izhikevich", -4096, -4096, 10**6),
         i2e.chips.get("loihi2"),
+        *on_truenorth(),
         i2e.chips.Plan(NAME, "sigma_delta", (1000, 1000, 1000), 10**6, (i2e.chips.PlannedLayer(2, 8, 5),) * 60),
         i2e.chips.PlannedLayer(1000, 1000, 16, 8, (7, 7), 1000),
         i2e.chips.Values((1e-9,) * 99, (1e9,) * 99, (NAME,) * 99, NAME),
@@ -132,6 +133,15 @@ def settings() -> list[Any]:
             ("a",), ("b",), np.zeros(1, np.int64), np.ones(1), np.ones(1), 0, 0.5, 1.0, np.zeros((3, 2)), ()
         ),
     ]
+
+
+def on_truenorth() -> list[Any]:
+    """A chip, a program and what it is made of."""
+    chip = i2e.chips.truenorth.TrueNorthChip("truenorth")
+    network = chain((4,), {"fc": Linear(np.ones((3, 4), np.float32)), "out": IntegrateAndFire(1.0, None, 1)})
+    program = chip.lower(network)
+    counts = program.run(np.ones((1, 2, 4), np.uint8)).counts
+    return [chip, program, program.network, program.network.cores, *program.network.layers, *counts.values()]
 
 
 def results(folder: Path) -> list[Any]:

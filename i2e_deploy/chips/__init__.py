@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from i2e_deploy.chips import abilities as abilities
     from i2e_deploy.chips import dynapcnn as dynapcnn
     from i2e_deploy.chips import loihi2 as loihi2
+    from i2e_deploy.chips import truenorth as truenorth
     from i2e_deploy.chips.answers import Answer as Answer
     from i2e_deploy.chips.answers import BoardAnswers as BoardAnswers
     from i2e_deploy.chips.answers import Measured as Measured
@@ -54,7 +55,7 @@ else:
     __getattr__, __dir__, __all__ = offer(
         __name__,
         {
-            "": "abilities dynapcnn loihi2",
+            "": "abilities dynapcnn loihi2 truenorth",
             "answers": "Answer BoardAnswers Measured",
             "answers_file": "read_answers write_answers",
             "base": "Chip Program",

@@ -79,9 +79,15 @@ def main() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command line and return its exit code; with --json the error of one that fails is a line of JSON too."""
+    """Run one command line and return its exit code.
+
+    With --json the error of one that fails is a line of JSON, unless its result is printed: then that says what failed.
+    """
+    from i2e_deploy.cli.common import JSON_PRINTED
+
+    JSON_PRINTED.set(False)
     code, message = _outcome(arguments)
-    if message and "--json" in arguments:
+    if message and "--json" in arguments and not JSON_PRINTED.get():
         print(json.dumps({"error": message, "exit_code": code}))
     return code
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from i2e_deploy.chips import AnyNetwork, Chip, LowerOptions, Program
     from i2e_deploy.chips.trace import Integers
     from i2e_deploy.datasets.card import Card
+
+#: Whether this command has printed its result as JSON.
+JSON_PRINTED: ContextVar[bool] = ContextVar("JSON_PRINTED", default=False)
 
 Advance = Callable[[int, str], None]
 
@@ -37,9 +41,10 @@ def console(stderr: bool = False, wrap: bool = False) -> Console:
 
 
 def print_json(data: Any) -> None:
-    """One JSON object on standard output."""
+    """One JSON object on standard output, and no second one: an error that follows is not printed as JSON too."""
     json.dump(data, sys.stdout, indent=1)
     print()
+    JSON_PRINTED.set(True)
 
 
 @contextlib.contextmanager

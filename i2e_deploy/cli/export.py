@@ -10,7 +10,7 @@ import typer
 from i2e_deploy.cli.common import READ_HELP, SHAPE_HELP, STANDARD_HELP
 from i2e_deploy.cli.deciding import ReadoutKind, decided
 from i2e_deploy.cli.eye import Eye, eyed, golden_pictures
-from i2e_deploy.cli.golden_inputs import first_events, golden_inputs
+from i2e_deploy.cli.golden_inputs import first_events, golden_inputs, with_rest
 from i2e_deploy.cli.jobs import refuse_job_path, tell_of_job
 from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, takes_recordings
 from i2e_deploy.cli.values import ValueScale, values_of
@@ -133,6 +133,8 @@ def command(
         lowered = _lower(target, network, options, None if inputs is None else given, readout_kind, step_us, eye)
         if eye:
             given, seeds = golden_pictures(lowered[1], inputs, seed)
+        else:
+            given = with_rest(given, lowered[1])
         provenance = bundle.Provenance(seeds=seeds, notes=notes)
         written = bundle.write(
             out, target, network, first_events(given, golden_events), provenance=provenance, semantics=semantics,

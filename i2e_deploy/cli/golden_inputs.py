@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from i2e_deploy.cli.recordings import Reading, say_about
 
 if TYPE_CHECKING:
-    from i2e_deploy.chips import AnyNetwork
+    from i2e_deploy.chips import AnyNetwork, Program
     from i2e_deploy.chips.trace import Integers
     from i2e_deploy.events import Events
 
@@ -60,3 +60,16 @@ def first_events(given: Integers | Events, most: int) -> Integers | Events:
         "takes its time; --golden-events says how many"
     )
     return kept
+
+
+def with_rest(given: Integers | Events, program: Program) -> Integers | Events:
+    """Frames with empty steps after them where the last layer begins only when they have ended; said on stderr."""
+    import numpy as np
+
+    from i2e_deploy.cli.common import console
+
+    late = max(program.latencies.values(), default=0)
+    if given.dtype.names is not None or late < given.shape[1]:
+        return given
+    console(stderr=True).print(f"{late} empty steps follow the golden inputs: the last layer works so many later")
+    return np.pad(cast("Integers", given), ((0, 0), (0, late), *[(0, 0)] * (given.ndim - 2)))

@@ -127,7 +127,7 @@ def _tell(
     from dataclasses import asdict
 
     from i2e_deploy.cli.common import console, print_json
-    from i2e_deploy.runtime.vacuous import vacuous
+    from i2e_deploy.runtime.vacuous import not_yet, vacuous
 
     if as_json:
         print_json({
@@ -151,8 +151,9 @@ def _tell(
         print_costs(costs, console())
     if spread is not None:
         _print_bound(spread)
-    samples, decisions = len(trace.output), trace.decisions()
-    for line in vacuous(samples, decisions.size, trace.silent(), trace.ties(), trace.quiet_layers()):
+    samples, decisions, quiet = len(trace.output), trace.decisions(), trace.quiet_layers()
+    late = not_yet(quiet, program.latencies, trace.output.shape[1])
+    for line in vacuous(samples, decisions.size, trace.silent(), trace.ties(), quiet, late):
         console().print(line)
     console().print(f"decisions {decisions.tolist()} ({trace.deciding.describe()}); wrote {out}")
 

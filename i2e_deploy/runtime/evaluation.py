@@ -45,6 +45,7 @@ class TargetResult:
         ties: decisions between classes with equal scores: the lowest number was taken.
         silent: samples on which no output fired, where spikes decide.
         quiet: layers in which nothing fired on any sample, see `Trace.quiet_layers`.
+        late: of these, whose first step comes after the last of the frames.
         values: float64 [N, V], or values a step [N, T, V], where the outputs are values and no classes.
         errors: of the values.
     """
@@ -64,6 +65,7 @@ class TargetResult:
     quiet: tuple[str, ...] = ()
     values: NDArray[np.float64] | None = None
     errors: Errors | None = None
+    late: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return said(self, self.verdict, counted(self.samples, "sample"))
@@ -146,7 +148,7 @@ class TargetResult:
             for layer, count in left.items()
             if count
         ]
-        return [*vacuous(self.samples, self.total, self.silent, self.ties, self.quiet), *beyond]
+        return [*vacuous(self.samples, self.total, self.silent, self.ties, self.quiet, self.late), *beyond]
 
     @property
     def per_sample(self) -> dict[str, dict[str, float]]:

@@ -139,6 +139,7 @@ def _join(name: str, parts: Sequence[Part], labels: NDArray[Any] | None) -> Targ
         ties=sum(part.ties for part in parts),
         silent=sum(part.silent for part in parts),
         quiet=tuple(name for name in parts[0].quiet if all(name in part.quiet for part in parts)),
+        late=tuple(name for name in parts[0].late if all(name in part.quiet for part in parts)),
         values=values,
         errors=None if values is None or labels is None else errors_of(values, np.asarray(labels, np.float64)),
     )

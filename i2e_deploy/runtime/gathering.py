@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
+from types import MappingProxyType
 from typing import Any, cast
 
 import numpy as np
@@ -21,6 +22,7 @@ from i2e_deploy.runtime.agreement import Parting, first_divergence, partings
 from i2e_deploy.runtime.asked import check_labels
 from i2e_deploy.runtime.comparison import Difference
 from i2e_deploy.runtime.float_target import run_float
+from i2e_deploy.runtime.vacuous import not_yet
 from i2e_deploy.text import record_repr
 
 
@@ -39,6 +41,7 @@ class Part:
     silent: int
     quiet: tuple[str, ...]
     values: NDArray[np.float64] | None = None
+    late: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +105,7 @@ def gather(task: Task, progress: Callable[[int, int], None] | None = None) -> Ga
             traces[name] = trace
             seconds = time.perf_counter() - began
             check_labels(task.labels, trace, task.values)
-            parts[name].append(keep(trace, seconds, task.values))
+            parts[name].append(keep(trace, seconds, task.values, program.latencies))
         for pair in combinations(targets, 2):
             found = None if pair in divergences else divergence(program, traces, pair)
             if found is not None:
@@ -135,12 +138,15 @@ def together(layers: Mapping[str, Parting], so_far: Mapping[str, Parting]) -> di
     return {name: parting + so_far[name] if name in so_far else parting for name, parting in layers.items()}
 
 
-def keep(trace: Trace, seconds: float, values: Values | None = None) -> Part:
+def keep(
+    trace: Trace, seconds: float, values: Values | None = None, latencies: Mapping[str, int] = MappingProxyType({})
+) -> Part:
     """What an evaluation keeps of a batch's trace."""
-    unseen, classes = tuple(trace.unseen.values()), trace.scores().shape[-1]
+    unseen, classes, quiet = tuple(trace.unseen.values()), trace.scores().shape[-1], trace.quiet_layers()
     return Part(
         trace.decisions(), classes, seconds, trace.activity(), unseen, trace.power, trace.incidents, trace.ties(),
-        trace.silent(), trace.quiet_layers(), None if values is None else values.of(trace.scores()),
+        trace.silent(), quiet, None if values is None else values.of(trace.scores()),
+        not_yet(quiet, latencies, trace.output.shape[1]),
     )  # fmt: skip
 
 

@@ -53,7 +53,15 @@ class LIF(nn.Module):
         self.tau, self.threshold = tau, threshold
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """[B, T, ...] to spikes [B, T, ...]."""
+        """[B, T, ...] to spikes [B, T, ...]; all steps in one pass on the CPU, with the same bits."""
+        if inputs.device.type == "cpu" and inputs.dtype is torch.float32:
+            from i2e_deploy.training.fused_lif import fused_lif  # numba, at first use
+
+            return fused_lif(inputs, self.tau, self.threshold)
+        return self.stepwise(inputs)
+
+    def stepwise(self, inputs: Tensor) -> Tensor:
+        """The same as tensor operations, step by step: on any device, and what the fused pass is tested with."""
         potential, spikes = torch.zeros_like(inputs[:, 0]), []
         for given in inputs.unbind(1):
             potential = potential - potential / self.tau + given
@@ -114,6 +122,7 @@ class MSResNet(nn.Module):
 
     def forward(self, frames: Tensor) -> Tensor:
         """Frames [B, T, C, H, W] to logits of each step [B, T, classes]; the network's logits are their mean over T."""
+        frames = frames.flatten(0, 1).contiguous(memory_format=torch.channels_last).view(frames.shape)
         x = each_step(self.maxpool, each_step(self.bn1, each_step(self.conv1, frames)))
         for stage in range(self.stages):
             x = self.get_submodule(f"layer{stage + 1}")(x)

@@ -10,6 +10,8 @@ import pytest
 from command_line import Captured, export_then, refused
 
 from i2e_deploy.cli.app import run
+from i2e_deploy.network import Conv2d, IntegrateAndFire, chain
+from i2e_deploy.network.file import write_network
 
 
 def test_bad_input_is_one_line_and_leaves_nothing(
@@ -119,6 +121,19 @@ def test_a_bundle_for_another_chip(network_file: Path, frames_file: Path, tmp_pa
 )
 def test_options_of_the_reader(network_file: Path, capsys: Captured, options: list[str], words: str) -> None:
     assert words in refused(capsys, "check", network_file, "--chip", "speck2f", *options)
+
+
+def test_a_result_as_json_is_one_object_also_where_the_command_fails(tmp_path: Path, capsys: Captured) -> None:
+    """Standard output is parsed as a whole by CI; the exit code and standard error say that it failed."""
+    ops = {"conv": Conv2d(np.ones((1, 2, 3, 3), np.float32)), "n": IntegrateAndFire(1.0, -1.0)}
+    write_network(chain((2, 3, 3), ops), tmp_path / "net.safetensors")
+    given = ["evaluate", str(tmp_path / "net.safetensors"), str(tmp_path / "f.npz"), "--value-scale", "1"]
+    np.savez(tmp_path / "f.npz", frames=np.ones((2, 2, 2, 3, 3), np.uint8), targets=np.zeros((2, 1)))
+    for chips in ([], ["--chip", "speck2f", "--chip", "loihi2"]):
+        assert run([*given, *chips, "--max-rmse", "0", "--json"]) == 1
+        printed = capsys.readouterr()
+        assert json.loads(printed.out)
+        assert "is above 0" in printed.err
 
 
 def test_an_error_is_json_too_where_json_is_asked_for(tmp_path: Path, capsys: Captured) -> None:

@@ -13,13 +13,13 @@ from tiny_programs import tiny_program
 
 from i2e_deploy import network as nw
 from i2e_deploy.bundle import read
-from i2e_deploy.chips import Deciding, Trace
+from i2e_deploy.chips import Deciding, Trace, get
 from i2e_deploy.chips.dynapcnn import DynapcnnProgram
 from i2e_deploy.chips.loihi2 import LoihiProgram
 from i2e_deploy.cli.app import run
 from i2e_deploy.reporting.html import write_report
 from i2e_deploy.runtime import evaluate
-from i2e_deploy.runtime.vacuous import vacuous
+from i2e_deploy.runtime.vacuous import not_yet, vacuous
 
 FRAMES = (np.random.default_rng(0).random((4, 5, 2, 8, 8)) < 0.3).astype(np.int32)
 OUT_OF_REACH = 30_000
@@ -86,6 +86,24 @@ def test_what_says_nothing_is_a_line_each() -> None:
     ]
 
 
+def test_layers_that_the_frames_end_before_are_told_apart() -> None:
+    """A layer that works five steps late has said nothing after five steps, whatever its threshold."""
+    assert not_yet(["a", "b", "c"], {"b": 4, "c": 5}, 5) == ("c",)
+    assert vacuous(9, 9, 0, 0, ["a", "c"], ["c"]) == [
+        "nothing fires in a on any sample: look at thresholds and scales",
+        "the frames end before c can fire: add empty steps to see what they do",
+    ]
+    layers = {
+        "a": nw.Linear(np.ones((4, 2), np.float32)), "m": nw.IntegrateAndFire(1.0),
+        "b": nw.Linear(np.ones((3, 4), np.float32)), "n": nw.IntegrateAndFire(1.0),
+    }  # fmt: skip
+    program, frames = get("loihi2").lower(nw.chain((2,), layers)), np.ones((1, 1, 2), np.uint8)
+    found = evaluate(program, frames, targets=["simulator"]).results[0]
+    assert program.latencies["b"] == 2  # two synapses; the frames have one step
+    assert "b" in found.late
+    assert "the frames end before" in " ".join(found.remarks)
+
+
 @pytest.fixture
 def mute(tmp_path: Path) -> Path:
     """A network whose second layer cannot reach its threshold."""
@@ -129,3 +147,20 @@ def test_golden_vectors_of_a_silent_layer_are_said(mute: Path, capsys: pytest.Ca
     assert run(["verify", str(folder)]) == 0
     assert "nothing fires in last, output" in capsys.readouterr().out
     assert "Nothing fires in last, output on these inputs" in write_report(read(folder)).read_text()
+
+
+def test_golden_inputs_of_a_deep_network_go_on_until_its_last_layer_has_begun(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nine synapses: with the eight drawn steps alone the last layer would have done nothing."""
+    layers: dict[str, nw.Op] = {}
+    for number in range(9):
+        layers |= {f"w{number}": nw.Linear(np.ones((2, 2), np.float32)), f"n{number}": nw.IntegrateAndFire(0.5)}
+    nw.write(nw.chain((2,), layers), tmp_path / "deep.safetensors")
+    np.save(tmp_path / "ones.npy", np.ones((1, 8, 2), np.uint8))
+    command = ["export", str(tmp_path / "deep.safetensors"), "--chip", "loihi2", "--out", str(tmp_path / "bundle")]
+    assert run([*command, "--input", str(tmp_path / "ones.npy")]) == 0
+    assert "9 empty steps follow the golden inputs" in " ".join(capsys.readouterr().err.split())
+    golden = read(tmp_path / "bundle").golden
+    assert golden.inputs.shape == (1, 17, 2)
+    assert golden.expected["layer8"].any()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from i2e_deploy.chips.deciding import COUNT, Deciding
 from i2e_deploy.network.op import Shape
+from i2e_deploy.text import record_repr
 
 #: Geometry of a core: it is the shape of every array below.
 AXONS = NEURONS = 256
@@ -86,6 +87,8 @@ class Cores:
     target: NDArray[np.int32]
     delay: NDArray[np.uint8]
 
+    __repr__ = record_repr
+
     def __len__(self) -> int:
         return len(self.sizes)
 
@@ -139,6 +142,8 @@ class Layer:
     neurons: NDArray[np.int32]
     latency: int = 0
 
+    __repr__ = record_repr
+
     @property
     def size(self) -> int:
         """Values that it sends."""
@@ -168,6 +173,8 @@ class CoreNetwork:
     input_delay: NDArray[np.uint8]
     seed: int = 0
     deciding: Deciding = COUNT
+
+    __repr__ = record_repr
 
     def others(self, layer: Layer) -> NDArray[np.int64]:
         """Neurons of its cores that stand for no value, int64 [n], core * 256 + neuron."""

@@ -61,20 +61,23 @@ class OnDisk(Part):
         """What is read lowers to the same program."""
         case, path = drawn(self.subject, seed), tmp_path / "network.safetensors"
         write_model(case.network, path, {"note": "kept"})
-        assert_same_program(case.program, self.chip.lower(read_model(path)), "network from a file, lowered")
+        again = self.chip.lower(read_model(path), self.subject.options)
+        assert_same_program(case.program, again, "network from a file, lowered")
 
     def test_a_bundle_survives_the_disk(self, seed: int, semantics: str, tmp_path: Path) -> None:
         """Written, read and verified on the engine and on the reference."""
-        case = drawn(self.subject, seed)
-        written = bundle.write(tmp_path / "bundle", self.chip, case.network, case.frames, semantics=semantics)
+        case, options = drawn(self.subject, seed), self.subject.options
+        lowered = (self.chip.check(case.network, options), case.program) if options.given() else None
+        given = (self.chip, case.network, case.frames)
+        written = bundle.write(tmp_path / "bundle", *given, semantics=semantics, lowered=lowered)
         read = bundle.read(tmp_path / "bundle")
-        again = bundle.write(tmp_path / "again", self.chip, case.network, case.frames, semantics=semantics)
+        again = bundle.write(tmp_path / "again", *given, semantics=semantics, lowered=lowered)
         assert again.manifest == written.manifest, "the same network and frames give another bundle"
         assert read.chip.profile == self.chip.profile
         assert read.manifest == json.loads(json.dumps(written.manifest))
         assert np.array_equal(read.golden.inputs, case.frames)
         assert_same_program(case.program, read.program, "program of the bundle")
-        assert_same_program(case.program, self.chip.lower(read.network), "network of the bundle, lowered")
+        assert_same_program(case.program, self.chip.lower(read.network, options), "network of the bundle, lowered")
         for target in ("simulator", "reference"):
             verified = bundle.verify(read, target)
             verified.raise_if_different()

@@ -68,8 +68,8 @@ class Refusals(Part):
 
     def test_a_network_that_fits_is_reported_whole(self, seed: int) -> None:
         """Every finding is of a layer of the program or of the network, and every layer has its place."""
-        case = drawn(self.subject, seed)
-        for report in (self.chip.check(case.network), self.chip.check(case.network, program=case.program)):
+        case, options = drawn(self.subject, seed), self.subject.options
+        for report in (self.chip.check(case.network, options), self.chip.check(case.network, options, case.program)):
             assert report.fits, f"draw networks that fit: {report.errors}"
             assert report.chip == self.subject.chip
             assert report.layers == case.program.layer_names

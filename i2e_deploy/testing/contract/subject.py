@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import pytest
 
-from i2e_deploy.chips import AnyNetwork, Chip, Program, Trace, get
+from i2e_deploy.chips import PLAIN, AnyNetwork, Chip, LowerOptions, Program, Trace, get
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import InputError
 
@@ -54,6 +54,7 @@ class Subject:
         semantics: those of `Program.semantics` to test.
         signed: whether a network takes negative values too, for chips whose input is not counts of events.
         seeds: networks that are drawn, from seed 0 on.
+        options: what drawn networks are lowered with; a second subject tests what an option changes.
 
     Raises:
         InputError: nothing to test.
@@ -68,6 +69,7 @@ class Subject:
     semantics: tuple[str, ...] = ("timestep",)
     signed: Callable[[AnyNetwork], bool] = _never
     seeds: int = 4
+    options: LowerOptions = PLAIN
 
     def __post_init__(self) -> None:
         if self.seeds < 1 or not self.semantics or not self.too_large:
@@ -95,7 +97,7 @@ def drawn(subject: Subject, seed: int) -> Drawn:
     network = subject.draw(seed)
     frames = subject.frames(network, seed, SAMPLES, STEPS)
     frames.setflags(write=False)
-    return Drawn(network, chip_of(subject).lower(network), frames)
+    return Drawn(network, chip_of(subject).lower(network, subject.options), frames)
 
 
 @lru_cache(maxsize=64)

@@ -10,7 +10,9 @@ import torch
 from lowering_nets import CHIP, aligned, even, float_spikes, frames_of
 from residual_nets import lif, residual_network
 
+from i2e_deploy.chips import LowerOptions
 from i2e_deploy.chips.loihi2.chip import Loihi2Chip
+from i2e_deploy.chips.loihi2.engine.run import run
 from i2e_deploy.chips.loihi2.lowering.lower import beside, lower
 from i2e_deploy.chips.loihi2.lowering.values import with_values
 from i2e_deploy.chips.loihi2.relay import Relay
@@ -92,6 +94,18 @@ def test_a_drawn_ms_resnet_runs_on_the_integers_as_in_float() -> None:
     assert not CHIP.native_files(program, ())
 
 
+def test_a_note_says_how_branches_meet_and_what_relays_would_take() -> None:
+    """By hand: the input, 2 x 12 x 12, reaches the sum at the end over the shortcut two synapses before the branch."""
+    module = ms_resnet((1,), 4, width=8, small_stem=True, generator=torch.Generator().manual_seed(5)).eval()
+    lowered = lower(from_ms_resnet(module.state_dict(), (2, 12, 12))).network
+    (note,) = (note.text for note in lowered.notes if "wait" in note.text)
+    assert "up to 2 steps in 1 layer; relays in their place would be 2 populations of 576 neurons in all" in note
+    straight = chain(
+        (2, 4, 4), {"a": Conv2d(even(np.random.default_rng(0), 3, 2, 3, 3)), "n": lif(np.random.default_rng(1))}
+    )
+    assert not lower(straight).network.notes
+
+
 def test_values_that_leave_their_messages_are_counted_and_said() -> None:
     """A stem a thousand times as large as the thresholds can use: saturations, as a finding that says where."""
     network = residual_network(1)
@@ -103,3 +117,30 @@ def test_values_that_leave_their_messages_are_counted_and_said() -> None:
     clipped = [f for f in found if f.rule == "values that were clipped"]
     assert clipped
     assert all(f.severity == "warning" and f.fix for f in clipped)
+
+
+def test_calibration_clips_weights_of_values_that_nothing_uses_and_shortens_messages() -> None:
+    """Large weights of a polarity that never comes leave few steps for the others; by range they decide the scale."""
+    module = ms_resnet((1,), 4, width=8, generator=torch.Generator().manual_seed(5)).eval()
+    with torch.no_grad():
+        module.conv1.weight[:, 1] *= 6
+    network = from_ms_resnet(module.state_dict(), (2, 16, 16))
+    frames = (np.random.default_rng(1).random((2, 6, 2, 16, 16)) < 0.2).astype(np.uint8)
+    frames[:, :, 1] = 0
+    ranged, chosen = lower(network).network, lower(network, LowerOptions(calibration=frames)).network
+    carriers = [block.name for block in chosen.blocks if isinstance(block.neuron, Relay)]
+    assert len(carriers) > 1
+    losses = [{loss.layer: loss for loss in beside(network, frames, integers=each).losses} for each in (ranged, chosen)]
+    first, other = (each[carriers[0]] for each in losses)
+    assert (other.value_error or 0) < 0.7 * (first.value_error or 0)
+    assert all(losses[1][name].cut == 0 for name in carriers)
+    later = np.pad(frames, ((0, 0), (0, 16), *[(0, 0)] * 3)).astype(np.int64)
+    sent = run(chosen, later).spikes
+    long, short = ({b.name: b.message_bits for b in each.blocks if b.name in carriers} for each in (ranged, chosen))
+    for name in carriers:
+        largest = int(np.abs(sent[name]).max())
+        assert largest < 2 ** (short[name] - 1)
+        assert short[name] <= 1 + (2 * largest).bit_length()  # no longer than twice as much needs
+    assert sum(short.values()) < sum(long.values())
+    louder = run(chosen, 200 * later)
+    assert any(louder.counts[name].saturations for name in carriers)

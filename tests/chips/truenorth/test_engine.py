@@ -41,6 +41,59 @@ def test_the_engine_equals_the_reference_on_any_program(seed: int, stochastic: b
     assert session.counts() == alone.counts
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_potentials_about_the_ends_of_16_bits(seed: int) -> None:
+    """Cores of equal and of drawn neurons: the engine computes a core in 16 bits while it can."""
+    network, rng = draw_program(seed), np.random.default_rng([seed, 16])
+    cores, shape = network.cores, network.cores.start.shape
+    cores.leak_reversal[:] = 0
+    cores.start[:] = rng.integers(-(2**15), 2**15, shape)
+    cores.threshold[:] = rng.integers(31_000, 36_000, (len(cores), 1) if seed % 2 else shape)
+    cores.floor[:] = rng.integers(31_000, 36_000, shape)
+    cores.reset_value[:] = rng.integers(-20_000, 20_000, shape)
+    given = (rng.random((1, 24, *network.input_shape)) < 0.5).astype(np.uint8)
+    program = TrueNorthProgram(network)
+    assert_same(program.run(given, engine="reference"), program.run(given), "engine and reference")
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("reset", [TO_VALUE, SUBTRACT])
+def test_potentials_leave_16_bits_and_come_back(sign: int, reset: int) -> None:
+    """One neuron walks beyond 32,767 on its leak, and its threshold brings it back; in a run and in a session."""
+    far = {"start": sign * 31_000, "leak": sign * 255, "threshold": 33_000, "floor": 33_000, "reset": reset}
+    network = _neuron(weight=[sign, sign, 0, 0], **far)
+    program, steps = TrueNorthProgram(network), [[1, 0]] * 20
+    session = program.session()
+    spikes, potentials = _course(network, steps)
+    assert max(abs(v) for v in potentials) > 32_767
+    assert abs(potentials[-1]) < 10_000
+    seen: list[int] = []
+    for step in steps:
+        assert session.step(np.array(step, np.uint8)).tolist() == [spikes[len(seen)]]
+        states = session.state()
+        assert states is not None
+        seen.append(int(states["n"]["v"][0, 0]))
+    assert seen == potentials
+    trace = program.run(np.array([steps], np.uint8))
+    assert int(trace.states["n"]["v"][0, 0]) == potentials[-1]
+
+
+@pytest.mark.parametrize("weight", [1, 127, 128, 255])
+def test_all_axons_of_a_core_at_once(weight: int) -> None:
+    """256 rows of one type, more than a byte counts, and sums at the ends of 16 bits and beyond."""
+    cores, lines = empty_cores(1), 256
+    cores.sizes[:] = 256
+    cores.crossbar[:] = 255
+    cores.weight[..., 0] = weight * np.where(np.arange(256) % 2, 1, -1)
+    cores.threshold[:] = cores.floor[:] = 2**18 - 1
+    each = np.arange(lines, dtype=np.int32)
+    network = CoreNetwork((lines,), cores, (Layer("n", (256,), 0, 1, each),), each, each, np.zeros(lines, np.uint8))
+    program, given = TrueNorthProgram(network), np.ones((1, 3, lines), np.uint8)
+    trace = program.run(given)
+    assert trace.states["n"]["v"][0, 1] == 3 * 256 * weight
+    assert_same(program.run(given, engine="reference"), trace, "engine and reference")
+
+
 def _from(trace: Trace, start: int) -> Trace:
     spikes = {name: array[:, start:] for name, array in trace.spikes.items()}
     return replace(trace, spikes=spikes, output=trace.output[:, start:], counts={})
@@ -195,7 +248,7 @@ def test_a_missing_simulator_says_how_to_build_it(monkeypatch: pytest.MonkeyPatc
     program, given = TrueNorthProgram(_neuron()), np.ones((1, 2, 2), np.uint8)
     monkeypatch.delenv("RANC_SIM", raising=False)
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(MissingDependency, match="cmake"):
+    with pytest.raises(MissingDependency, match=r"needs the program.*cmake"):
         program.run_on("ranc", given)
     monkeypatch.setenv("RANC_SIM", "/nowhere")
     with pytest.raises(InputError, match="RANC_SIM"):

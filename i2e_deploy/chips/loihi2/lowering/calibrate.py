@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.frames import check_frames
+from i2e_deploy.chips.loihi2.lowering.messages import Scaling
 from i2e_deploy.chips.loihi2.lowering.quantise import MESSAGE_BITS, Prepared, block_at, fires_at_threshold
 from i2e_deploy.chips.loihi2.lowering.stages import Stage
 from i2e_deploy.chips.loihi2.program import Block, BlockNetwork, never_fires
+from i2e_deploy.chips.loihi2.relay import Relay
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.network.graph import Network
 from i2e_deploy.network.op import Shape
@@ -74,18 +76,73 @@ def choose(
     return best[1]
 
 
+def choose_value(
+    plan: Prepared, scaling: Scaling, before: BlockNetwork | None, shape: Shape, target: Target
+) -> Prepared:
+    """Of a population that sends values: the scale at which its messages come closest to the float sums.
+
+    A larger scale than the one by range clips the largest weights and rounds the others less.
+    """
+    plans = _tried(plan, scaling)
+    distances = [_distance(each, _value_block(each), _scale(each), before, shape, target) for each in plans]
+    return plans[int(np.argmin(distances))]
+
+
+def value_like(plan: Prepared, scaling: Scaling, block: Block) -> Prepared:
+    """At the scale that gives this block, of those that `choose_value` tries; by range where none does."""
+    return next((each for each in _tried(plan, scaling) if same_values(_value_block(each), block)), plan)
+
+
+def same_values(one: Block, other: Block) -> bool:
+    """Whether two populations send the same values, up to the bits of their messages."""
+    if not isinstance(one.neuron, Relay) or not isinstance(other.neuron, Relay):
+        return False
+    weights = [[c.synapse.weight for c in block.connections if c.synapse is not None] for block in (one, other)]
+    biases = [np.zeros(1, np.int64) if block.bias is None else block.bias for block in (one, other)]
+    return (
+        one.neuron.shift == other.neuron.shift
+        and len(weights[0]) == len(weights[1])
+        and all(np.array_equal(*pair) for pair in (*zip(*weights, strict=True), biases))
+    )
+
+
+def _tried(plan: Prepared, scaling: Scaling) -> list[Prepared]:
+    """By range first."""
+    scales = {_near(plan, _scale(plan), factor): None for factor in FACTORS}
+    return [plan, *(scaling.at(plan, scale) for scale in scales if scale != plan.scale)]
+
+
+def _scale(plan: Prepared) -> float:
+    assert plan.scale is not None
+    return plan.scale
+
+
+def _value_block(plan: Prepared) -> Block:
+    return block_at(plan, _scale(plan))
+
+
+def peaks_of(network: BlockNetwork, target: Target) -> dict[str, int]:
+    """The largest message of each population that sends values, on calibration frames."""
+    from i2e_deploy.chips.loihi2.engine.run import run  # numba, at first use
+
+    trace = run(network, target.padded(max(block.latency for block in network.blocks)))
+    senders = (block.name for block in network.blocks if isinstance(block.neuron, Relay))
+    return {name: int(np.abs(trace.spikes[name]).max(initial=0)) for name in senders}
+
+
 def _near(plan: Prepared, scale: float, factor: float) -> float:
     """A scale times a factor; where values are read one at which their weights stay even."""
     if any(plan.grades):
         unit = max(float(np.abs(m.weight).max()) for m, g in zip(plan.maps, plan.grades, strict=True) if g)
         return max(2.0, 2 * round(scale * factor * unit / 2)) / unit
-    return scale * factor if plan.form.threshold is None else float(round(scale * factor))
+    whole = plan.form.threshold is not None or plan.scale is not None
+    return float(round(scale * factor)) if whole else scale * factor
 
 
 def _distance(
     plan: Prepared, block: Block, scale: float, before: BlockNetwork | None, shape: Shape, target: Target
 ) -> float:
-    """Spikes that differ; of a layer that does not fire, squares of what its potential differs at the end."""
+    """Spikes that differ; squares of what values differ, or at the end the potential of a layer that sends none."""
     blocks = (*(() if before is None else before.blocks), block)
     from i2e_deploy.chips.loihi2.engine.run import run  # numba, at first use
 
@@ -93,6 +150,8 @@ def _distance(
     wanted = target.spikes[block.name]
     if not never_fires(block):
         sent = trace.spikes[block.name].reshape(len(wanted), trace.output.shape[1], -1)[:, block.latency :]
+        if isinstance(block.neuron, Relay):
+            return float(np.square(sent * (2.0**block.neuron.shift / scale) - wanted).sum())
         return float(np.abs(sent - wanted).sum())
     ended = trace.states[block.name]["v"].reshape(len(wanted), -1) / (64 * scale)
     return float(np.square(ended + plan.form.origin - held_at_the_end(plan, wanted)).sum())

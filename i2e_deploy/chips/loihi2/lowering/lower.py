@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import prod
+from types import MappingProxyType
 
 import numpy as np
 
 from i2e_deploy.chips.deciding import COUNT, Deciding
-from i2e_deploy.chips.loihi2.lowering.calibrate import Target, choose
+from i2e_deploy.chips.loihi2.lowering.calibrate import (
+    Target,
+    choose,
+    choose_value,
+    peaks_of,
+    same_values,
+    value_like,
+)
 from i2e_deploy.chips.loihi2.lowering.losses import Loss, loss_of, measured
-from i2e_deploy.chips.loihi2.lowering.messages import with_bits, with_scales
+from i2e_deploy.chips.loihi2.lowering.messages import Scaling, with_bits
 from i2e_deploy.chips.loihi2.lowering.quantise import (
     MESSAGE_BITS,
     Prepared,
@@ -19,7 +28,7 @@ from i2e_deploy.chips.loihi2.lowering.quantise import (
     fires_at_threshold,
     prepare,
 )
-from i2e_deploy.chips.loihi2.lowering.schedule import LATENCY, late, schedule, steps_of
+from i2e_deploy.chips.loihi2.lowering.schedule import LATENCY, late, schedule, steps_of, waiting
 from i2e_deploy.chips.loihi2.lowering.stages import ALWAYS, Stage, arrange
 from i2e_deploy.chips.loihi2.lowering.values import with_values
 from i2e_deploy.chips.loihi2.pooling import max_pool_block
@@ -28,10 +37,13 @@ from i2e_deploy.chips.loihi2.relay import Relay
 from i2e_deploy.chips.options import PLAIN, LowerOptions
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import InputError, UnsupportedError
-from i2e_deploy.network.graph import INPUT, Network
+from i2e_deploy.network.graph import INPUT, Network, Note
 from i2e_deploy.network.neurons import LeakyIntegrateAndFire
 from i2e_deploy.network.op import Shape
 from i2e_deploy.text import record_repr
+
+#: No blocks.
+NONE: Mapping[str, Block] = MappingProxyType({})
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,25 +89,45 @@ def beside(
     target = Target.of(network, arrange(network), frames)
     if integers is None:
         return _lowered(network, only_standard, None, target)
-    firing = {block.name for block in integers.blocks if not never_fires(block)}
-    losses = [loss for loss in _lowered(network, only_standard, None, None).losses if loss.layer in firing]
+    given = {block.name: block for block in integers.blocks if not never_fires(block)}
+    found = _lowered(network, only_standard, None, None, given)
+    unknown = {
+        block.name for block in found.network.blocks
+        if isinstance(block.neuron, Relay) and block.name in given and not same_values(block, given[block.name])
+    }  # fmt: skip
+    losses = [loss for loss in found.losses if loss.layer in given and loss.layer not in unknown]
     return Lowered(integers, tuple(measured(losses, [], integers, target)))
 
 
-def _lowered(network: Network, only_standard: bool, wanted: Target | None, beside: Target | None) -> Lowered:
-    """Scales chosen to come close to `wanted`, losses measured beside `beside`; None: neither."""
+def _lowered(
+    network: Network, only_standard: bool, wanted: Target | None, beside: Target | None,
+    given: Mapping[str, Block] = NONE,
+) -> Lowered:  # fmt: skip
+    """Scales chosen to come close to `wanted`, losses measured beside `beside`; None: neither.
+
+    Values get the scales of `given` blocks where these are among those that are tried.
+    """
     stages = arrange(network)
     late_by = schedule(stages)
-    plans = with_scales(_plans(network, stages, late_by, only_standard))
+    plans = _plans(network, stages, late_by, only_standard)
+    scaling = Scaling(plans)
     blocks = [_always_on()] if any(e.source == ALWAYS for stage in stages for e in stage.edges) else []
     losses: list[Loss] = []
-    given = network.input_shape
-    shape = given if len(given) <= 3 else (prod(given),)
-    for stage, plan in zip(stages, plans, strict=True):
+    frame = network.input_shape
+    shape = frame if len(frame) <= 3 else (prod(frame),)
+    for i, (stage, unscaled) in enumerate(zip(stages, plans, strict=True)):
         before = BlockNetwork(shape, tuple(blocks), MESSAGE_BITS) if blocks else None
-        if plan is None:
+        if unscaled is None:
             blocks.append(_pooled(stage, stages, late_by, before))
             continue
+        plan = scaling.prepared(unscaled)
+        if wanted is not None and plan.scale is not None:
+            plan = choose_value(plan, scaling, before, shape, wanted)
+        elif plan.scale is not None and stage.name in given:
+            plan = value_like(plan, scaling, given[stage.name])
+        if plan.scale is not None:
+            scaling.decide(plan)
+        plans[i] = plan
         scale, lowered = best_scale(plan), fires_at_threshold(plan) and not plan.form.leaks
         if wanted is not None and plan.scale is None:
             scale, lowered = choose(plan, (scale, lowered), before, shape, wanted)
@@ -103,7 +135,11 @@ def _lowered(network: Network, only_standard: bool, wanted: Target | None, besid
         blocks.append(block)
         losses.append(loss_of(plan, block, scale))
     deciding = _deciding(stages[-1], blocks[-1])
-    found = with_bits(BlockNetwork(shape, tuple(blocks), MESSAGE_BITS, notes=network.notes, deciding=deciding))
+    waits = waiting(stages, late_by, frame)
+    notes = (*network.notes, *([Note("", waits)] if waits else []))
+    found = with_bits(BlockNetwork(shape, tuple(blocks), MESSAGE_BITS, notes=notes, deciding=deciding))
+    if wanted is not None and any(isinstance(block.neuron, Relay) for block in found.blocks):
+        found = with_bits(found, peaks_of(found, wanted))
     _refuse_early_spikes(stages, found)
     return Lowered(found, tuple(losses if beside is None else measured(losses, plans, found, beside)))
 

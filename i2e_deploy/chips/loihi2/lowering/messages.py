@@ -18,31 +18,55 @@ from i2e_deploy.chips.loihi2.lowering.quantise import Prepared, best_scale, room
 from i2e_deploy.chips.loihi2.lowering.values import VALUES
 from i2e_deploy.chips.loihi2.program import Block, BlockNetwork, ConvSynapse
 from i2e_deploy.chips.loihi2.relay import WHOLE, Relay
+from i2e_deploy.text import counted, said
 
 #: Currents of a leaky neuron: 24 bits, of which 6 are below a weight's step.
 CURRENT = 2**17 - 1
 
 
-def with_scales(plans: Sequence[Prepared | None]) -> list[Prepared | None]:
-    """Plans that know what a message of each of their sources is worth; those that send values have their scale."""
-    rooms = [None if plan is None else room_of(plan) for plan in plans]
-    worth: dict[str, float] = {}
-    found: list[Prepared | None] = []
-    for unscaled in plans:
-        plan = None if unscaled is None else _graded(unscaled, worth)
-        if plan is not None and isinstance(plan.stage.neurons, VALUES):
-            most = min(
-                (room * float(np.abs(weights.weight).max()) / 2
-                 for reader, room in zip(plans, rooms, strict=True) if reader is not None and room is not None
-                 for edge, weights in zip(reader.stage.edges, reader.maps, strict=True)
-                 if edge.source == plan.stage.layer and weights.weight.any()),
-                default=float(CURRENT),
-            )  # fmt: skip
-            plan = _scaled(plan, max(1.0, most))
-            assert plan.scale is not None
-            worth[plan.stage.layer] = plan.scale / 2**plan.shift
-        found.append(plan)
-    return found
+class Scaling:
+    """Scales of values, decided in network order: what reads a value needs to know what a message of it is worth.
+
+    Args:
+        plans: of all stages, in network order.
+    """
+
+    def __init__(self, plans: Sequence[Prepared | None]) -> None:
+        self._readers = [(plan, room_of(plan)) for plan in plans if plan is not None]
+        self._worth: dict[str, float] = {}
+
+    def __repr__(self) -> str:
+        return said(self, counted(len(self._worth), "decided value"))
+
+    def prepared(self, plan: Prepared) -> Prepared:
+        """A plan that knows what messages of its sources are worth; if it sends values, with its scale by range."""
+        graded = _graded(plan, self._worth)
+        if not isinstance(plan.stage.neurons, VALUES):
+            return graded
+        if any(graded.grades):
+            return self.at(graded, best_scale(graded))
+        whole = sorted({max(2.0, float(floor(scale + 1e-9))) for scale in scales(graded)}, reverse=True)
+        fitting = [scale for scale in whole if scale <= 2 * self._most(graded)]
+        return self.at(graded, min(fitting or whole, key=rounding(graded)))
+
+    def at(self, plan: Prepared, scale: float) -> Prepared:
+        """One that sends values, at a scale, with the shift that leaves its readers room."""
+        return replace(plan, scale=scale, shift=max(1, ceil(log2(scale / self._most(plan)) - 1e-9)))
+
+    def decide(self, plan: Prepared) -> None:
+        """From here on its messages are worth what its scale and shift say."""
+        assert plan.scale is not None
+        self._worth[plan.stage.layer] = plan.scale / 2**plan.shift
+
+    def _most(self, plan: Prepared) -> float:
+        """Steps a unit that a message may have at the most, so that every reader's other weights keep their scale."""
+        rooms = (
+            room * float(np.abs(weights.weight).max()) / 2
+            for reader, room in self._readers
+            for edge, weights in zip(reader.stage.edges, reader.maps, strict=True)
+            if edge.source == plan.stage.layer and weights.weight.any()
+        )
+        return max(1.0, min(rooms, default=float(CURRENT)))
 
 
 def _graded(plan: Prepared, worth: Mapping[str, float]) -> Prepared:
@@ -54,24 +78,22 @@ def _graded(plan: Prepared, worth: Mapping[str, float]) -> Prepared:
     return replace(plan, maps=tuple(maps), grades=grades)
 
 
-def _scaled(plan: Prepared, most: float) -> Prepared:
-    """With the scale of its sum, and the shift that brings its messages to `most` steps a unit at the most."""
-    if any(plan.grades):
-        scale = best_scale(plan)
-        return replace(plan, scale=scale, shift=max(1, ceil(log2(scale / most) - 1e-9)))
-    whole = sorted({max(2.0, float(floor(scale + 1e-9))) for scale in scales(plan)}, reverse=True)
-    scale = min([s for s in whole if s <= 2 * most] or whole, key=rounding(plan))
-    return replace(plan, scale=scale, shift=max(1, ceil(log2(scale / most) - 1e-9)))
+def with_bits(network: BlockNetwork, peaks: Mapping[str, int] | None = None) -> BlockNetwork:
+    """Messages as long as no reader's sum of them can leave its word; longer values are clipped and counted.
 
-
-def with_bits(network: BlockNetwork) -> BlockNetwork:
-    """Messages as long as no reader's sum of them can leave its word; longer values are clipped and counted."""
-    blocks = (_shortened(b, b.neuron, network) if isinstance(b.neuron, Relay) else b for b in network.blocks)
+    Args:
+        network: with messages of any length.
+        peaks: the largest message of each population on calibration frames: then a message is as long as twice that
+            needs, and no longer.
+    """
+    blocks = (_shortened(b, b.neuron, network, peaks) if isinstance(b.neuron, Relay) else b for b in network.blocks)
     return replace(network, blocks=tuple(blocks))
 
 
-def _shortened(block: Block, relay: Relay, network: BlockNetwork) -> Block:
+def _shortened(block: Block, relay: Relay, network: BlockNetwork, peaks: Mapping[str, int] | None) -> Block:
     most = min(_room_for(reader, block, network) for reader in network.blocks)
+    if peaks is not None:
+        most = min(most, 2.0 * peaks[block.name])
     bits = int(np.clip(floor(log2(max(1.0, most) + 1)) + 1, 2, 24))
     return replace(block, neuron=replace(relay, bits=bits), message_bits=bits)
 

@@ -8,11 +8,14 @@ synapses wait. Delays of the float network, and the current that a neuron integr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 
 from i2e_deploy.chips.loihi2.lowering.stages import ALWAYS, Edge, Stage
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network.graph import INPUT
 from i2e_deploy.network.neurons import LeakyIntegrateAndFire
+from i2e_deploy.network.op import Shape
+from i2e_deploy.text import counted
 
 #: Steps that a synapse takes.
 LATENCY = 1
@@ -54,3 +57,29 @@ def steps_of(stage: Stage, edge: Edge, late_by: Mapping[str, int]) -> int:
     if edge.source == ALWAYS:
         return LATENCY
     return late_by[stage.layer] - late_by[edge.source] + edge.delay + late(stage)
+
+
+def waiting(stages: Sequence[Stage], late_by: Mapping[str, int], given: Shape) -> str:
+    """How branches that meet are brought into step, in a sentence, and what the other way would cost; "": none wait.
+
+    Args:
+        stages, late_by: see `schedule`.
+        given: shape of the input.
+    """
+    sizes = {INPUT: prod(given), **{stage.layer: prod(stage.shape) for stage in stages}}
+    waits: dict[str, int] = {}  # of each source the longest: one chain of relays would serve all its readers
+    layers = set()
+    for stage in stages:
+        for edge in stage.edges:
+            wait = steps_of(stage, edge, late_by) - LATENCY - edge.delay
+            if wait > 0 and edge.source in sizes and edge.source != stage.layer:
+                waits[edge.source] = max(wait, waits.get(edge.source, 0))
+                layers.add(stage.layer)
+    if not waits:
+        return ""
+    longest, chains = counted(max(waits.values()), "step"), counted(sum(waits.values()), "population")
+    neurons = sum(steps * sizes[source] for source, steps in waits.items())
+    return (
+        f"shorter branches wait for longer ones by delays of their synapses, up to {longest} in "
+        f"{counted(len(layers), 'layer')}; relays in their place would be {chains} of {neurons:,} neurons in all"
+    )

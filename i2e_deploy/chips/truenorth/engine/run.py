@@ -58,9 +58,10 @@ def run_engine(network: CoreNetwork, frames: Integers, states: States | None, pl
 
     def sample(b: int) -> None:
         run_sample(
-            bits[b], plan.input_line, plan.input_axon, plan.input_delay, now.arriving[b], plan.rows, plan.kinds,
-            plan.weight, plan.neuron, plan.common, plan.plain, plan.chance, plan.kind, plan.sizes, plan.owned, plan.way,
-             now.v[b], now.random[b], counts[b], plan.own, spikes[b],
+            bits[b], plan.input_line, plan.input_axon, plan.input_delay, now.arriving[b].reshape(-1), plan.rows,
+            plan.types, plan.table, plan.short, plan.weight, plan.offsets, plan.limit, plan.plain, plan.chance,
+            plan.kind, plan.sizes, plan.owned, plan.way, now.v[b].reshape(-1), now.random[b], counts[b].reshape(-1),
+            plan.own, spikes[b],
         )  # fmt: skip
 
     on_threads(sample, range(batch), thread_count())

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from i2e_deploy.chips.trace import LayerCounts
 from i2e_deploy.chips.truenorth.program import CoreNetwork
+from i2e_deploy.text import record_repr
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,8 @@ class TrueNorthCounts(LayerCounts):
     """
 
     sent: int = 0
+
+    __repr__ = record_repr
 
 
 def layer_counts(network: CoreNetwork, per_core: NDArray[np.int64]) -> dict[str, TrueNorthCounts]:

@@ -51,7 +51,7 @@ def find_ranc() -> Path:
     found = shutil.which(PROGRAM)
     if found is None:
         build = "cmake -S simulator -B build && make -C build && export RANC_SIM=$PWD/build/ranc_sim"
-        raise MissingDependency(f"{PROGRAM} of the sources UA-RCL/RANC", "target 'ranc'", build)
+        raise MissingDependency(f"{PROGRAM} of the sources UA-RCL/RANC", "target 'ranc'", build, "program")
     return Path(found)
 
 
