@@ -5,8 +5,12 @@
 FRAMEWORKS is a folder with snntorch 1.0.0 and spikingjelly 2.0.0 (`make oracles`); one that is not there is left out.
 All train the same four convolutions and linear layer with the same weights, on the same 50 event frames of digits
 (8 steps, 32x32): forward, cross entropy, backward, AdamW. They take turns in one process. Sinabs' outputs are compared
-with ours, and snnTorch's with SpikingJelly's, whose neurons send one spike a step at most. On a GPU nothing is measured
-by this script yet.
+with ours, and snnTorch's with SpikingJelly's, whose neurons send one spike a step at most. Two rows are no peers: ours
+in bfloat16 (`precision`), and torch's convolutions and linear layer alone, forward and backward on the inputs that they
+have in that step, each with the gradient that they need: what a faster pass of neurons could reach at best.
+
+With one thread the times are CPU time of the process, which other programs on the machine disturb less than wall time.
+On a GPU nothing is measured by this script yet.
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ from sinabs.activation import Heaviside
 from sinabs.layers import IAFSqueeze
 from torch import Tensor, nn
 
-from i2e_deploy.training import GreyPictures, build_digit_network, digit_sets, running_of
+from i2e_deploy.training import Devices, GreyPictures, build_digit_network, digit_sets, running_of
 
 BATCH, STEPS = 50, 8
 PEERS = ("snntorch", "spikingjelly")
@@ -108,19 +112,45 @@ def found() -> dict[str, Callable[[], nn.Module]]:
 class Trainee:
     """A network with its optimiser, and how it runs."""
 
-    def __init__(self, build: Callable[[], nn.Module]) -> None:
-        self.network = build().train()
+    def __init__(self, build: Callable[[], nn.Module], precision: str = "float32") -> None:
+        self.network, self.precision = build().train(), precision
         self.outputs = running_of(self.network).outputs
         weights = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
         self.optimiser = torch.optim.AdamW(weights, 1e-4)
 
     def step(self, frames: Tensor, labels: Tensor) -> None:
         """What a training step is, from frames to moved weights."""
-        outputs = self.outputs(self.network, frames)
+        with Devices().precise(self.precision):
+            outputs = self.outputs(self.network, frames).float()
         loss = F.cross_entropy(SCALE * outputs.sum(1), labels)
         self.optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
+
+
+class Bare:
+    """The layers with weights of a step, alone: no neurons, no loss, no optimiser."""
+
+    def __init__(self, frames: Tensor) -> None:
+        network, self.parts = ours(), list[tuple[nn.Module, Tensor, Tensor]]()
+        weighted = [layer for layer in network if isinstance(layer, nn.Conv2d | nn.Linear)]
+        hooks = [layer.register_forward_hook(self._keep) for layer in weighted]
+        running_of(network).outputs(network, frames)
+        for hook in hooks:
+            hook.remove()
+
+    def _keep(self, layer: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> None:
+        generator = torch.Generator().manual_seed(len(self.parts))
+        gradient = torch.empty_like(output).normal_(generator=generator)
+        first = not self.parts  # frames need no gradient
+        self.parts.append((layer, given[0].detach().clone().requires_grad_(not first), gradient))
+
+    def step(self, frames: Tensor, labels: Tensor) -> None:
+        """Forward and backward."""
+        for layer, given, gradient in self.parts:
+            layer(given).backward(gradient)
+            for tensor in (given, *layer.parameters()):
+                tensor.grad = None
 
 
 def batch() -> tuple[Tensor, Tensor]:
@@ -144,16 +174,18 @@ def compare(trainees: dict[str, Trainee], frames: Tensor) -> str:
     return said
 
 
-def seconds(trainees: dict[str, Trainee], frames: Tensor, labels: Tensor, turns: int) -> dict[str, list[float]]:
+def seconds(
+    trainees: dict[str, Trainee | Bare], frames: Tensor, labels: Tensor, turns: int, clock: Callable[[], float]
+) -> dict[str, list[float]]:
     """Of a step, turn by turn."""
     times: dict[str, list[float]] = {name: [] for name in trainees}
     for trainee in trainees.values():
         trainee.step(frames, labels)  # compiled, and memory touched, before anything is timed
     for _ in range(turns):
         for name, trainee in trainees.items():
-            began = time.perf_counter()
+            began = clock()
             trainee.step(frames, labels)
-            times[name].append(time.perf_counter() - began)
+            times[name].append(clock() - began)
     return times
 
 
@@ -168,10 +200,14 @@ def main() -> None:
     print(f"load of the machine before it: {os.getloadavg()[0]:.1f} (0 would be quiet)")
     print(f"a training step on {BATCH} pictures of {STEPS} steps, 32x32; {given.turns} turns, best and median")
     print(compare(trainees, frames))
+    rows: dict[str, Trainee | Bare] = {**trainees, "ours in bfloat16": Trainee(ours, "bfloat16")}
+    rows["convolutions alone"] = Bare(frames)
     for threads in given.threads:
         torch.set_num_threads(threads)
-        times = seconds(trainees, frames, labels, given.turns)
-        print(f"\n{threads} thread(s){'':12}ms best   ms median   pictures/s (median)   ours is faster (median)")
+        clock = time.process_time if threads == 1 else time.perf_counter
+        times = seconds(rows, frames, labels, given.turns, clock)
+        print(f"\n{'CPU time' if threads == 1 else 'wall time'}")
+        print(f"{threads} thread(s){'':12}ms best   ms median   pictures/s (median)   ours is faster (median)")
         for name, found_times in times.items():
             middle = float(np.median(found_times))
             ratio = middle / float(np.median(times["i2e_deploy"]))

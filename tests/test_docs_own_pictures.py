@@ -33,7 +33,7 @@ def test_own_pictures_tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     for name in ("pretrained/training.png", "tuned/training.png", "my_bundle/report.html"):
         assert Path(name).stat().st_size > 10_000
     page = Path("tuned.html").read_text()
-    left = json.loads(Path("my_bundle/evaluation.json").read_text())
+    left = json.loads(Path("my_bundle/evaluation.json").read_text())["result"]
     assert left["classes"] == ["circle", "cross", "square", "star", "triangle"]
     for name in left["classes"]:
         assert name in page

@@ -164,8 +164,8 @@ def _step_us(window: float, steps: int) -> int:
 
 def _other_step(card: Card | None, step_us: int) -> str:
     """What is to be said where the events of the training were counted in other steps; "" where nothing is."""
-    if card is None or card.step_us is None or card.step_us == step_us:
-        return ""
+    if card is None or card.step_us is None or abs(card.step_us - step_us) <= 0.1 * card.step_us:
+        return ""  # recordings of one camera last about, and not exactly, as long as each other
     if card.preprocessing.get("kind") != "recordings" and "sensor" not in card.preprocessing:
         return ""  # pictures by plain I2E: how long a step lasts was assumed
     return (

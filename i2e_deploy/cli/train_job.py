@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +29,8 @@ ALL_DIGITS = 4000
 MOVES = ("flip", "shift", "crop", "gamma")
 #: Learning curve and confusion, in the folder of the training.
 PICTURE = "training.png"
+#: Curves for TensorBoard there, a file an epoch.
+CURVES = "tensorboard"
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ class TrainJob:
         data = self._data()
         recipe = self._recipe(data, say)
         self.out.mkdir(parents=True, exist_ok=True)
+        if self.restart and devices.rank == 0:
+            shutil.rmtree(self.out / CURVES, ignore_errors=True)
         if devices.rank == 0:
             for note in data.notes:
                 say.print(note)
@@ -209,7 +214,7 @@ class TrainJob:
         if self.tensorboard:
             from i2e_deploy.training.results import write_tensorboard
 
-            write_tensorboard(self.out / "tensorboard", self._results()[-1])
+            write_tensorboard(self.out / CURVES, self._results()[-1])
 
     def _finish(self, recipe: Recipe, data: TrainingData, say: Console) -> None:
         """All test samples on the chip's integers, the picture, and where everything is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,14 @@ def test_spikingjelly(mode: str) -> None:
 def test_snntorch(loops: bool) -> None:
     pytest.importorskip("snntorch", exc_type=ImportError)
     _learns(snntorch_network(loops), 2)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+def test_through_the_chip_is_refused_before_the_first_batch() -> None:
+    pytest.importorskip("spikingjelly.activation_based", exc_type=ImportError)
+    config = replace(CONFIG, through="chip")
+    with pytest.raises(UnsupportedError, match=r"layers of SpikingJelly networks cannot be given the chip's spikes"):
+        next(fit(spikingjelly_network("m"), bar_data(), config))
 
 
 def _learns(network: nn.Module, layers: int) -> None:

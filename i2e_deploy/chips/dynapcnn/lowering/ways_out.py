@@ -22,7 +22,7 @@ def way_out(op: Op) -> str:
         return _neurons(op)
     if isinstance(op, MaxPool2d):
         return (
-            f"a core sums the spikes of a window: pool by the average (nn.AvgPool2d({op.kernel})), and train on with it"
+            f"a core sums the spikes of a window: pool by the average (nn.AvgPool2d({op.stride})), and train on with it"
         )
     if isinstance(op, Delay):
         return "the chip is feed-forward and holds nothing back: leave the delay or the loop out, or use Loihi 2"
