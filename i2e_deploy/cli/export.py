@@ -80,8 +80,8 @@ def command(
 ) -> None:
     """Check and lower a network, and write it as a bundle.
 
-    --calibrate is for float networks, --split and --readout are for chips of the DYNAP-CNN family, --standard is for
-    Loihi 2; `check` says when --split would help.
+    --calibrate is for float networks, --readout for chips of the DYNAP-CNN family, --split for these and TrueNorth,
+    --standard for Loihi 2 and TrueNorth; `check` says when --split would help.
     With --input, layers get cores by the load that it makes. A recording runs in its own order and at its own times
     with --semantics event, and is counted into steps otherwise. The duration of a step is kept in the bundle, for load,
     latency and energy everywhere. With --job the golden inputs become a job for a machine with a board, on which this
