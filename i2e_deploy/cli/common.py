@@ -85,7 +85,7 @@ READ_HELP = "NAME=VALUE for the file's reader, again for each, e.g. reset=zero (
 
 
 #: Help of the option `--standard`.
-STANDARD_HELP = "Loihi 2, TrueNorth: the closest form of the standard neuron of the chip alone; --input says what it costs."
+STANDARD_HELP = "Loihi 2, TrueNorth: only the standard neuron, its closest form; --input says what it costs."
 
 
 def parse_options(given: Sequence[str]) -> dict[str, str]:
