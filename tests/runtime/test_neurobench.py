@@ -82,6 +82,8 @@ class Net(nn.Module):
     def __init__(self, seed: int, reset: str) -> None:
         super().__init__()
         torch.manual_seed(seed)
+        # snnTorch resets every neuron that the process has made, and fails at those of other tests that never ran.
+        snntorch.SpikingNeuron.init()
         self.conv = nn.Conv2d(2, 4, 3, padding=1, stride=1 + seed % 2)
         self.lif1 = snntorch.Leaky(beta=0.9, threshold=0.4, init_hidden=True, reset_mechanism=reset)
         self.flat = nn.Flatten()
