@@ -20,6 +20,8 @@ from i2e_deploy.training.trinary import trinary_neurons, with_trinary_training
 
 #: Time constant of leaky neurons, in steps.
 TAU = 5.0
+#: Output neurons pass a gradient from their lower bound, -1, on: one that no sample brings above 0 would stay silent.
+OUTPUT_WINDOW = 2.0
 
 
 def build(plan: Plan, steps: int, seed: int) -> nn.Sequential:
@@ -35,6 +37,8 @@ def build(plan: Plan, steps: int, seed: int) -> nn.Sequential:
         nn.init.normal_(weights.weight, 0, 1 / sqrt(weights.weight[0].numel()), generator=generator)
         neurons = trinary_neurons(steps, weights) if trinary else _NEURONS[plan.neurons](steps)
         layers += [*([] if planned.kernel else [nn.Flatten()]), weights, neurons]
+    if isinstance(layers[-1], FusedIAF):
+        layers[-1].surrogate_grad_fn = Heaviside(window=OUTPUT_WINDOW)
     if plan.layers[-1].kernel:
         layers.append(nn.Flatten())
     network: nn.Sequential = nn.Sequential(*layers).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -19,7 +19,7 @@ from i2e_deploy.conversion import RATIO, i2e_torch
 #: Spikes of a neuron and step that are aimed at, and the factor to either side that is near enough.
 RATE, NEAR = 0.1, 1.25
 #: Samples that are looked at, and scalings of a layer at most.
-SAMPLES, TRIES = 2, 12
+SAMPLES, TRIES = 8, 12
 
 
 @torch.no_grad()
@@ -31,6 +31,8 @@ def start_active(
     largest: float | None = None,
 ) -> None:
     """Scale the weights of every layer, in place and in order, until its neurons fire `RATE` times a step.
+
+    Those of the last layer are then moved output by output until each fires about as often.
 
     Args:
         run: the network from a fresh state on float frames [B, T, C, H, W].
@@ -44,7 +46,7 @@ def start_active(
         factor = 2.0
         before = 0.0
         for _ in range(TRIES):
-            rate = _rate(network, run, neurons, frames)
+            rate = float(_rates(network, run, neurons, frames).mean())
             if RATE / NEAR <= rate <= RATE * NEAR:
                 break
             now = 1.0 if rate < RATE else -1.0
@@ -54,6 +56,29 @@ def start_active(
             weight.mul_(factor**now)
             if largest is not None:
                 weight.clamp_(-largest, largest)
+    _balance(pairs[-1][0], lambda: _rates(network, run, pairs[-1][1], frames), largest)
+
+
+def _balance(holder: nn.Module, rates: Callable[[], Tensor], largest: float | None) -> None:
+    """Outputs that fire alike: the weights of each get a constant added, up or down by halves, until it is near `RATE`.
+
+    Drawn weights leave some outputs silent and others busy, whatever the input is. Training then pushes the busiest
+    below its threshold for every sample, where it has no gradient any more: a class that is never decided.
+    """
+    weight = holder.weight
+    assert isinstance(weight, Tensor)
+    step = weight.flatten(1).std(dim=1)
+    before = torch.zeros_like(step)
+    for _ in range(TRIES):
+        found = rates()
+        away = (found < RATE / NEAR).to(step.dtype) - (found > RATE * NEAR).to(step.dtype)
+        if not away.any():
+            return
+        step = torch.where(away * before < 0, step / 2, step)
+        before = torch.where(away == 0, before, away)
+        weight.add_((away * step).reshape(-1, *[1] * (weight.dim() - 1)))
+        if largest is not None:
+            weight.clamp_(-largest, largest)
 
 
 def drawn_frames(shape: tuple[int, int, int], steps: int, generator: torch.Generator) -> Tensor:
@@ -69,9 +94,14 @@ def drawn_frames(shape: tuple[int, int, int], steps: int, generator: torch.Gener
     return frames[:, :steps, :channels]
 
 
-def _rate(network: nn.Module, run: Callable[[nn.Module, Tensor], Tensor], neurons: nn.Module, frames: Tensor) -> float:
-    seen: list[float] = []
-    hook = neurons.register_forward_hook(lambda _module, _given, output: seen.append(float(output.mean())))
+def _rates(
+    network: nn.Module, run: Callable[[nn.Module, Tensor], Tensor], neurons: nn.Module, frames: Tensor
+) -> Tensor:
+    """Spikes of a neuron and step, of each channel: the second axis of what the neurons give."""
+    seen: list[Tensor] = []
+    hook = neurons.register_forward_hook(
+        lambda _module, _given, output: seen.append(output.transpose(0, 1).flatten(1).mean(1))
+    )
     try:
         run(network, frames.float())
     finally:
