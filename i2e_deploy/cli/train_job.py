@@ -77,7 +77,6 @@ class TrainJob:
         devices = self._devices()
         data = self._data()
         recipe = self._recipe(data, say)
-        self.out.mkdir(parents=True, exist_ok=True)
         if self.restart and devices.rank == 0:
             shutil.rmtree(self.out / CURVES, ignore_errors=True)
         if devices.rank == 0:

@@ -61,8 +61,8 @@ def fit(
         data: what it learns from.
         config: how; None: `FitConfig()`.
         folder: for `checkpoint.safetensors`, `best.safetensors` (weights), `metrics.csv`, and with a chip
-            `network.safetensors` and `network_best.safetensors`; each is replaced whole after an epoch. None: nothing
-            is kept.
+            `network.safetensors` and `network_best.safetensors`; each is replaced whole after an epoch. It is made
+            once nothing is refused. None: nothing is kept.
         running: how the network is run and read; None: by its framework, see `running_of`.
         devices: see `devices.open_devices`; None: a CPU. All processes yield the same results.
         restart: begin anew where the folder holds a training.
@@ -76,6 +76,8 @@ def fit(
     chosen = config or FitConfig()
     job = _Job(network, running or running_of(network), data, chosen, folder, devices or Devices())
     job.check()
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
     for epoch in range(job.start(restart), chosen.epochs):
         yield job.epoch(epoch, on_batch)
 

@@ -299,9 +299,10 @@ def test_frozen_parts_stay_and_the_rest_moves() -> None:
         list(fit(small_network(), data, replace(CONFIG, optimising=Optimising(freeze=("0", "3")))))
 
 
-def test_what_does_not_belong_together_is_refused_before_training() -> None:
+def test_what_does_not_belong_together_is_refused_before_training(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the network has 3 outputs and the data 2 classes"):
-        list(fit(small_network(3), bar_data(), CONFIG))
+        list(fit(small_network(3), bar_data(), CONFIG, tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
     with pytest.raises(InputError, match="loss mse learns values, and the data have 2 classes"):
         list(fit(small_network(), bar_data(), replace(CONFIG, loss=Loss("mse"))))
     with pytest.raises(UnsupportedError, match="layers of no framework that is known"):

@@ -18,7 +18,7 @@ from i2e_deploy.chips.truenorth.formats.program_file import to_tensors
 from i2e_deploy.chips.truenorth.program import CoreNetwork
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.events.array import Events
-from i2e_deploy.text import LayerLine
+from i2e_deploy.text import LayerLine, counted
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -58,10 +58,11 @@ class TrueNorthProgram(Program):
 
     def layer_lines(self) -> list[LayerLine]:
         """See `Program.layer_lines`."""
-        return [
-            LayerLine(layer.name, f"{layer.last - layer.first} cores, {layer.latency} ticks late", layer.shape)
-            for layer in self.network.layers
-        ]
+        lines = []
+        for layer in self.network.layers:
+            cores, late = counted(layer.last - layer.first, "core"), counted(layer.latency, "tick")
+            lines.append(LayerLine(layer.name, f"{cores}, {late} late", layer.shape))
+        return lines
 
     @cached_property
     def _plan(self) -> Plan:

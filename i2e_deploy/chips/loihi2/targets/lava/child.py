@@ -16,30 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from i2e_deploy.chips.loihi2.targets.lava.job_script import build
 from i2e_deploy.errors import MissingDependency
 from i2e_deploy.lava_shim import import_lava
 
 _STATES = ("u", "v", "sigma", "act", "residue", "real", "imag")
 #: Synapses of a layer, by the current that they feed; each keeps in a variable what it will send in later steps.
 _SYNAPSES = {"in_flight": ("synapse", "synapse_rec", "real_synapse"), "in_flight_imag": ("imag_synapse",)}
-
-
-def build(folder: Path, options: dict[str, Any]) -> Any:
-    """The netx network, with the resets of each layer set."""
-    resets = options["resets"]
-    first = next((reset for reset in resets if reset is not None), None)
-    network = import_module("lava.lib.dl.netx").hdf5.Network(
-        net_config=str(folder / "program.net"),
-        input_message_bits=options["input_message_bits"],
-        reset_interval=None if first is None else first[0],
-        reset_offset=0 if first is None else first[1] - 1,
-        spike_exp=options["spike_exp"],
-    )
-    for layer, reset in zip(network.layers, resets, strict=True):
-        if reset is not None:
-            layer.neuron.proc_params.overwrite("reset_interval", reset[0])
-            layer.neuron.proc_params.overwrite("reset_offset", reset[1])
-    return network
 
 
 def run_sample(folder: Path, options: dict[str, Any], frames: Any) -> tuple[list[Any], list[dict[str, Any]]]:

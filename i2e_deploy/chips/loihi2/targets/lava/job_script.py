@@ -66,7 +66,7 @@ def prepare() -> None:
 
 def run_sample(job: dict[str, Any], frames: Any, hardware: bool) -> list[Any]:
     """What each layer sent, [T, C, H, W] or [T, N]."""
-    network = build(job)
+    network = build(HERE, job)
     data = frames.reshape(len(frames), *job["input_shape"])
     flat = len(network.inp.shape) == 1
     data = data.reshape(len(frames), -1).T if flat else data.transpose(3, 2, 1, 0)
@@ -89,12 +89,12 @@ def run_sample(job: dict[str, Any], frames: Any, hardware: bool) -> list[Any]:
     return [each.transpose(0, 3, 2, 1) if each.ndim == 4 else each for each in sent]
 
 
-def build(job: dict[str, Any]) -> Any:
-    """The netx network, with the resets of each layer set."""
+def build(folder: Path, job: dict[str, Any]) -> Any:
+    """The netx network in a folder, with the resets of each layer set."""
     resets = job["resets"]
     first = next((reset for reset in resets if reset is not None), None)
     network = import_module("lava.lib.dl.netx").hdf5.Network(
-        net_config=str(HERE / "program.net"),
+        net_config=str(folder / "program.net"),
         input_message_bits=job["input_message_bits"],
         reset_interval=None if first is None else first[0],
         reset_offset=0 if first is None else first[1] - 1,
