@@ -1,9 +1,10 @@
 """What a newcomer waits for: every tutorial from a fresh clone, in a new environment, line by line.
 
-Run: python benchmarks/newcomer.py [PAGE ...] > benchmarks/results/newcomer.txt, with pip and an index. Each page gets
-a clone, an empty environment, what its own `pip install` lines install there, and an empty folder; then its blocks of
-Python (in one session) and its command lines run in the order of the page. Seconds are of the wall clock and of the
-processor; on a busy machine only the second kind says something.
+Run: python benchmarks/newcomer.py [--no-torch-index] [PAGE ...] > benchmarks/results/newcomer.txt, with pip and an
+index of packages. Each page gets an empty environment, what its own `pip install` lines install there from the clone,
+and an empty folder; then its blocks of Python (in one session) and its command lines run in the order of the page.
+Seconds are of the wall clock and of the processor; on a busy machine only the second kind says something.
+`--no-torch-index` leaves out the lines that ask torch's own index, for machines that have torch's CPU wheel elsewhere.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rows import cpu
@@ -61,6 +62,8 @@ FAKE = ("from i2e_deploy.chips.dynapcnn.targets.board.fake import fake_samna\nfr
         "with fake_samna():\n    main()\n")  # fmt: skip
 #: Steps of a page that nobody can walk here, and why.
 LEFT_OUT = {"--target results.zip": "comes back from a board", "--view": "ends when its reader ends it"}
+#: Where torch's CPU build comes from.
+TORCH_INDEX = "download.pytorch.org"
 #: Words with which a command line of a page begins.
 COMMANDS = ("i2e-deploy ", "pytest --i2e", "mkdir ")
 #: Runs the steps of a page, one after the other, and writes a line of JSON for each.
@@ -165,6 +168,7 @@ def table(page: Page, result: Walk) -> None:
     wall, cpu_s = (sum(step[kind] for step in result.steps) for kind in (0, 1))
     told = f"STOPPED: {result.error}" if result.error else "all of these ran"
     print(f"\n{page.name}: {len(result.steps)} steps, {wall:.0f} s wall, {cpu_s:.0f} s processor; {told}")
+    print(*(f"  {line}" for line in page.installs), sep="\n")
     print(f"  installation: {result.install[0]:.0f} s wall, {result.install[1]:.0f} s processor, {result.megabytes} MB")
     times = iter(result.steps)
     for kind, text in page.steps:
@@ -181,15 +185,18 @@ def table(page: Page, result: Walk) -> None:
     sys.stdout.flush()
 
 
-def main(names: list[str]) -> None:
+def main(words: list[str]) -> None:
     """All tutorials, or those that are named."""
+    names = [word for word in words if word != "--no-torch-index"]
     print(f"{cpu()}, {len(os.sched_getaffinity(0))} of {os.cpu_count()} cores, Python {sys.version.split()[0]}")
     print(f"load before: {os.getloadavg()[0]:.1f}; date: {time.strftime('%Y-%m-%d')}; columns: wall, processor")
     with tempfile.TemporaryDirectory() as name:
         clone = Path(name) / "clone"
         subprocess.run(["git", "clone", "-q", "--local", str(ROOT), str(clone)], check=True)  # noqa: S603, S607
-        pages = map(read_page, sorted((clone / "docs" / "tutorials").glob("*.md")))
-        for page in pages:
+        for path in sorted((clone / "docs" / "tutorials").glob("*.md")):
+            page = read_page(path)
+            if names != words:
+                page = replace(page, installs=[line for line in page.installs if TORCH_INDEX not in line])
             if page.steps and (not names or page.name in names):
                 table(page, walk(page, clone, Path(name) / page.name))
     print(f"load after: {os.getloadavg()[0]:.1f}")
