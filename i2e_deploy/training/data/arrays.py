@@ -57,7 +57,8 @@ class ArraySamples:
 def open_arrays(path: Path, options: DataOptions) -> Source:
     """`frames` [N, T, C, H, W] with `labels` [N], or `values` [N, V] or [N, T, V]; see `open_data`.
 
-    `targets`, as `evaluate` also calls values, are the same. Beside them may be `classes` (names), `split` (`train` or `test` for each) and `step_us`.
+    `targets`, as `evaluate` also calls values, are the same. Beside them may be `classes` (names), `split` (`train` or
+    `test` for each) and `step_us`.
 
     Raises:
         FileFormatError: not such arrays, or arrays that do not fit each other.
