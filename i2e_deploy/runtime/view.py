@@ -223,8 +223,8 @@ class _Application:
                 while self._ended is None:
                     await websocket.send_bytes(self._message(number))
                     await asyncio.sleep(1 / FRAME_RATE)
-                await websocket.send_bytes(self._message(number))  # the last counts
-                await websocket.close(FAILED if self._ended else 1000, _short(self._ended))
+                await websocket.send_bytes(self._message(number))  # the last counts, and the error
+                await websocket.close(FAILED if self._ended else 1000)
             except (WebSocketDisconnect, RuntimeError):  # the page was closed
                 return
             finally:
@@ -236,10 +236,6 @@ class _Application:
     def _message(self, page: int) -> bytes:
         """`length: uint32, JSON, ON and OFF picture`."""
         numbers, picture = self._state.take(page)
-        text = json.dumps({**numbers, "stats": self._stats(), "time": time.time()}).encode()
+        told = {**numbers, "stats": self._stats(), "time": time.time(), "error": self._ended or ""}
+        text = json.dumps(told).encode()
         return struct.pack("<I", len(text)) + text + picture
-
-
-def _short(reason: str) -> str:
-    """What the frame that closes a websocket can hold: 123 bytes."""
-    return reason if len(reason.encode()) <= 123 else reason.encode()[:120].decode(errors="ignore") + "..."

@@ -106,7 +106,11 @@ class Quit(BaseException):
     [
         (None, "session ended", False),
         (Quit(), "session ended", False),
-        (InputError("cut.aedat4: packet 7 ends after 12 of 90 bytes"), "session failed", True),
+        (
+            InputError("cut.aedat4: packet 7 ends after 12 of 90 bytes; " + "how to mend it, " * 12),
+            "session failed",
+            True,
+        ),
     ],
 )
 def test_a_page_says_how_the_session_ended(error: BaseException | None, text: str, red: bool, tmp_path: Path) -> None:
