@@ -27,7 +27,10 @@ def how_certain(certainty: str) -> str:
 
 @dataclass(frozen=True)
 class Figure:
-    """One expected figure, from `low` to `high` of `unit` (equal where nobody gives a range); as text in a unit that fits."""
+    """One expected figure, from `low` to `high` of `unit` (equal where nobody gives a range).
+
+    As text it is in a unit that fits.
+    """
 
     name: str
     low: float

@@ -14,7 +14,7 @@ COEFFICIENTS_HELP = "DYNAP-CNN: energy per operation of your board, as `calibrat
 
 
 def print_costs(costs: Costs, out: Console) -> None:
-    """Figures with certainty, and the load of every core; sources are in the report and in JSON, as they never change."""
+    """Figures with certainty, and the load of every core. Sources never change: the report and JSON have them."""
     from i2e_deploy.chips.costs import how_certain
 
     out.print(f"estimate, {costs.basis}; in brackets how certain a figure is")
