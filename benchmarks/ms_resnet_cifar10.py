@@ -148,8 +148,8 @@ def print_layers(network: Network, frames: NDArray[Any]) -> None:
     late = max(chosen.latencies.values())
     trace = chosen.run(np.pad(frames, ((0, 0), (0, late), (0, 0), (0, 0), (0, 0))))
     steps = STEPS + late
-    print(f"\nlayer by layer, {len(frames)} training pictures; what differs from float. Messages a neuron and step: of all "
-          f"{steps} steps that were run, {STEPS} of frames and {late} empty ones in which deep layers still work")  # fmt: skip
+    print(f"\nlayer by layer, {len(frames)} training pictures; what differs from float. Messages a neuron and step: of "
+          f"all {steps} steps, {STEPS} of frames and {late} empty ones in which deep layers still work")  # fmt: skip
     rows = [("layer", "neurons", "bits of a message", "a neuron and step", "synops a picture", "by range",
              "calibrated", "clipped")]  # fmt: skip
     for block in chosen.network.blocks:
