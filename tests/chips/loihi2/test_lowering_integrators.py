@@ -111,6 +111,24 @@ def test_weights_of_eight_bits_move_potentials_little(calibrated: bool) -> None:
     assert blocks["b"].message_bits >= 8  # fewer steps than a weight has would waste its bits
 
 
+def test_potentials_of_unlike_decays_that_meet_keep_their_ratio() -> None:
+    """As snnTorch's Alpha, whose neurons see a small difference of two large potentials. Not exact: 8-bit weights."""
+    rng = np.random.default_rng(1)
+    weight = rng.normal(0, 0.1, (30, 20)).astype(np.float32)
+    layers = (
+        Layer("a", Linear(weight), (INPUT,)), Layer("b", Linear(-weight), (INPUT,)),
+        Layer("up", LeakyIntegrateAndFire(parameter(0.9), None), ("a",)),
+        Layer("down", LeakyIntegrateAndFire(parameter(0.8), None), ("b",)), Layer("sum", Add(), ("up", "down")),
+        Layer("n", LeakyIntegrateAndFire(parameter(0), parameter(0.3), reset="none", strict=True), ("sum",)),
+    )  # fmt: skip
+    frames = (rng.random((4, 20, 20)) < 0.3).astype(np.int64)
+    losses = {loss.layer: loss for loss in beside(Network((20,), layers), frames).losses}
+    spikes = losses["n"].spikes
+    assert spikes is not None
+    assert spikes.wanted > 150
+    assert spikes.differing / spikes.wanted < 0.03
+
+
 def test_what_an_integrator_cannot_send_is_refused_with_the_way_out() -> None:
     rng = np.random.default_rng(0)
     li = LeakyIntegrateAndFire(parameter(0.5), None)

@@ -36,6 +36,8 @@ CURRENT = 2**17 - 1
 ASSUMED, LONG = 0.25, 16.0
 #: Messages of integrators have room for so many times the largest value, of frames or assumed.
 MARGIN = 2.0
+#: Values of unlike steps that meet: weights of so many steps bring them to one, to half a step.
+UNLIKE = 64
 
 
 class Scaling:
@@ -48,10 +50,13 @@ class Scaling:
 
     def __init__(self, plans: Sequence[Prepared | None], peaks: Mapping[str, float]) -> None:
         self._readers = [(plan, room_of(plan)) for plan in plans if plan is not None]
-        values = {plan.stage.layer for plan, _ in self._readers if isinstance(plan.stage.neurons, GRADED)}
+        self._senders = {p.stage.layer: p for p, _ in self._readers if isinstance(p.stage.neurons, GRADED)}
+        values = set(self._senders)
         self._rooms = [room_of(_beside(plan, values)) for plan, _ in self._readers]
         self._worth: dict[str, float] = {}
         self._peaks = dict(peaks)
+        for layer, plan in self._senders.items():
+            self._peaks.setdefault(layer, _expected(plan, self._peaks))
         self._integrates = any(isinstance(plan.stage.neurons, Integrating) for plan, _ in self._readers)
 
     def __repr__(self) -> str:
@@ -62,13 +67,14 @@ class Scaling:
         graded = _graded(plan, self._worth)
         if not isinstance(plan.stage.neurons, GRADED):
             return replace(graded, most=self._held(plan)) if self._integrates and any(graded.grades) else graded
-        self._peaks.setdefault(plan.stage.layer, _expected(plan, self._peaks))
         if any(graded.grades):
             return self.at(graded, best_scale(graded))
         whole = sorted({max(2.0, float(floor(scale + 1e-9))) for scale in scales(graded)}, reverse=True)
         most = 2 * self._most(graded)
         if isinstance(plan.stage.neurons, Integrating):  # its messages may be coarser, and its voltage must fit
             most = CURRENT / (MARGIN * max(self._peaks[plan.stage.layer], 1e-9))
+            if self._meets(plan.stage.layer):
+                whole = sorted({2.0 ** floor(log2(scale)) for scale in whole}, reverse=True)
         fitting = [scale for scale in whole if scale <= most]
         return self.at(graded, min(fitting or whole, key=rounding(graded)))
 
@@ -102,18 +108,32 @@ class Scaling:
         return CURRENT / (MARGIN * max(value, 1e-9))
 
     def _most_read(self, layer: str) -> float:
-        """The same of potentials: each reader's weights keep their bits, and its sum of them its word."""
+        """The same of potentials: each reader's weights keep their bits, and its sum of all values its word."""
         most = float(CURRENT)
         for (reader, _), room in zip(self._readers, self._rooms, strict=True):
-            for edge, weights in zip(reader.stage.edges, reader.maps, strict=True):
-                if edge.source == layer and weights.weight.any():
-                    size = np.abs(weights.weight)
-                    largest = float(size.max())
-                    steps = 2 if (size[size > 0] == largest).all() else WEIGHT_HIGH  # alike: one bit says all
-                    word = WHOLE if isinstance(reader.stage.neurons, VALUES) else CURRENT
-                    value = MARGIN * max(self._peaks[layer], 1e-9) * _reach(weights) / largest
-                    most = min(most, room * largest / steps, word / (steps * value))
+            ways = [(e.source, m) for e, m in zip(reader.stage.edges, reader.maps, strict=True) if m.weight.any()]
+            ways = [(source, weights) for source, weights in ways if source in self._senders]
+            if all(source != layer for source, _ in ways):
+                continue
+            size = np.concatenate([np.abs(weights.weight).reshape(-1) for _, weights in ways])
+            largest = float(size.max())
+            alike = bool((size[size > 0] == largest).all())
+            steps = WEIGHT_HIGH if not alike else 2 if all(self._binary(source) for source, _ in ways) else UNLIKE
+            word = WHOLE if isinstance(reader.stage.neurons, VALUES) else CURRENT
+            value = MARGIN * sum(max(self._peaks[source], 1e-9) * _reach(weights) for source, weights in ways) / largest
+            most = min(most, room * largest / steps, word / (steps * value))
         return max(2.0**-VOLTAGE_BITS, most)
+
+    def _meets(self, layer: str) -> bool:
+        """Whether a neuron reads it beside other values: then their steps should be alike."""
+        read = ([e.source for e in plan.stage.edges if e.source in self._senders] for plan, _ in self._readers)
+        return any(layer in sources and len(sources) > 1 for sources in read)
+
+    def _binary(self, layer: str) -> bool:
+        """Whether a step of its messages is a power of 2, or it is alone with its reader."""
+        plan = self._senders[layer]
+        spikes = all(edge.source not in self._senders for edge in plan.stage.edges)
+        return not self._meets(layer) or (isinstance(plan.stage.neurons, Integrating) and spikes)
 
 
 def _graded(plan: Prepared, worth: Mapping[str, float]) -> Prepared:
