@@ -89,7 +89,9 @@ def settings(given: Any, base: FitConfig) -> FitConfig:
     rate = given.rate or base.optimising.learning_rate
     merged = base.merged if given.merged is None else given.merged
     optimising = replace(base.optimising, learning_rate=rate)
-    return replace(base, epochs=given.epochs, chip_samples=LOOKED_AT, optimising=optimising, merged=merged)
+    through = given.through or base.through
+    return replace(base, epochs=given.epochs, chip_samples=LOOKED_AT, optimising=optimising, merged=merged,
+                   through=through, semantics=given.through or "")  # fmt: skip
 
 
 def epochs(data: TrainingData, recipe: Recipe, config: FitConfig, out: Path) -> Iterator[str]:
@@ -123,6 +125,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--rate", type=float, help="peak of the learning rate; default: the recipe's")
     parser.add_argument("--merged", type=float, help="share of the epochs with all steps as one; default: the recipe's")
+    parser.add_argument("--through", help="the chip's integers in the forward pass: event, timestep; default: float")
     parser.add_argument("--train", type=int, help="training pictures; default: all")
     parser.add_argument("--test", type=int, help="test pictures; default: all")
     parser.add_argument("--hold-out", type=int, help="training pictures that stand in for the test part")
@@ -140,6 +143,7 @@ def main() -> None:
     config = settings(given, recipe.config)
     weights = sum(p.numel() for p in recipe.network.parameters() if p.dim() > 1)
     start = ", from trained weights" if given.init else ""
+    start += f", through {config.through}" if given.through else ""
     tested = "held-out training" if given.hold_out else "test"
     print(machine())
     wider = f" with {given.widen} times its channels" if given.widen > 1 else ""
