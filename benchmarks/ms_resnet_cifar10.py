@@ -158,12 +158,14 @@ def print_layers(network: Network, frames: NDArray[Any]) -> None:
     by_name = [{loss.layer: loss for loss in each} for each in (ranged, calibrated)]
     late = max(chosen.latencies.values())
     trace = chosen.run(np.pad(frames, ((0, 0), (0, late), (0, 0), (0, 0), (0, 0))))
-    print(f"\nlayer by layer, {len(frames)} training pictures; what differs from float")
+    steps = STEPS + late
+    print(f"\nlayer by layer, {len(frames)} training pictures; what differs from float. Messages a neuron and step: of "
+          f"all {steps} steps, {STEPS} of frames and {late} empty ones in which deep layers still work")  # fmt: skip
     rows = [("layer", "neurons", "bits of a message", "a neuron and step", "synops a picture", "by range",
              "calibrated", "clipped")]  # fmt: skip
     for block in chosen.network.blocks:
         counts, neurons = trace.counts[block.name], int(np.prod(block.shape))
-        rate = counts.spikes / neurons / (STEPS * len(frames))
+        rate = counts.spikes / neurons / (steps * len(frames))
         one, other = (each.get(block.name) for each in by_name)
         synops, clipped = f"{counts.synops / len(frames):,.0f}", str(counts.saturations)
         rows.append((block.name, f"{neurons:,}", str(block.message_bits or 1), f"{rate:.3f}", synops, lost(one),

@@ -14,7 +14,7 @@ from i2e_deploy.chips.loihi2.lowering.quantise import Prepared, all_weights, fir
 from i2e_deploy.chips.loihi2.lowering.stages import ALWAYS
 from i2e_deploy.chips.loihi2.program import Block, BlockNetwork, CubaLif, never_fires
 from i2e_deploy.chips.loihi2.programmable import ProgrammableLif
-from i2e_deploy.chips.loihi2.relay import Relay
+from i2e_deploy.chips.loihi2.relay import Relay, message_step
 from i2e_deploy.text import record_repr
 
 #: From here on a figure is worth a warning: bits of weights, errors in %.
@@ -133,9 +133,9 @@ def measured(
     found = []
     for loss in losses:
         block, wanted = blocks[loss.layer], target.spikes[loss.layer]
-        if isinstance(block.neuron, Relay):
+        if (step := message_step(block.neuron)) is not None:
             sent = trace.spikes[loss.layer].reshape(*trace.output.shape[:2], -1)[:, block.latency :][:, :steps]
-            values, power = sent * 2.0**block.neuron.shift / loss.scale, float(np.square(wanted).mean())
+            values, power = sent * step / loss.scale, float(np.square(wanted).mean())
             error = 100 * float(np.sqrt(np.square(values - wanted).mean() / power)) if power else 0.0
             found.append(replace(loss, value_error=error, cut=trace.counts[loss.layer].saturations))
             continue
