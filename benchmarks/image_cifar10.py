@@ -53,7 +53,8 @@ def image_network(recipe: nn.Sequential, channels: int) -> nn.Sequential:
             layers.append(nn.Linear(module.in_features, module.out_features))
         elif isinstance(module, nn.Flatten):
             layers.append(nn.Flatten())
-    return nn.Sequential(*layers).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    found: nn.Sequential = nn.Sequential(*layers).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return found
 
 
 def moved(batch: Tensor, by: int, rng: np.random.Generator) -> Tensor:
