@@ -53,7 +53,7 @@ dist: install
 	rm -rf build/dist
 	$(BIN)/python -m build --no-isolation --outdir build/dist
 	$(BIN)/twine check --strict build/dist/*
-	$(BIN)/pip install -q --target build/cff cffconvert==2.0.0 'setuptools<81'
+	$(BIN)/pip install -q --no-warn-conflicts --target build/cff cffconvert==2.0.0 'setuptools<81'
 	PYTHONPATH=build/cff $(BIN)/python -c 'from cffconvert.cli.cli import cli; cli()' --validate
 	mkdir build/dist/unpacked
 	tar -xzf build/dist/*.tar.gz -C build/dist/unpacked --strip-components 1
@@ -62,7 +62,8 @@ dist: install
 
 # What the changelog says of one version, for its tag: make notes VERSION=0.1.0
 notes:
-	@awk -v version='[$(VERSION)]' '/^## /{on = ($$2 == version); next} on{print; some = 1} END{exit !some}' CHANGELOG.md
+	@awk -v version='$(VERSION)' '/^## /{on = ($$2 == "[" version "]"); next} on{print; some = 1} \
+	END{if (!some) {print "CHANGELOG.md has no version \"" version "\": make notes VERSION=0.1.0" > "/dev/stderr"; exit 1}}' CHANGELOG.md
 
 install: $(STAMP)
 

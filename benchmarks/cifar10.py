@@ -2,6 +2,7 @@
 
     nice python benchmarks/cifar10.py CIFAR10.zip --out WORK --events 500 > benchmarks/results/cifar10.txt
     python benchmarks/cifar10.py CIFAR10.zip --out WORK --train 8000 --hold-out 2000 --epochs 6    # to choose settings
+    python benchmarks/cifar10.py CIFAR10.zip --out WORK --widen 2 --deploy loihi2    # wider than that chip takes
 
 CIFAR10.zip holds train/<class>/<name> and test/<class>/<name> (Krizhevsky 2009), PNG or JPEG. An interrupted run
 goes on from WORK. The network is a recipe of the chip, trained as the recipe says unless told otherwise; the last epoch
@@ -23,12 +24,14 @@ from numpy.typing import NDArray
 from rows import machine
 
 from i2e_deploy.runtime import wilson
+from i2e_deploy.training import planned_sinabs
 from i2e_deploy.training.config import FitConfig
 from i2e_deploy.training.data import Augmentation, DataOptions, open_data
 from i2e_deploy.training.judging import evenly, in_float
 from i2e_deploy.training.loop import fit, on_all
-from i2e_deploy.training.recipes import sized_recipe
+from i2e_deploy.training.recipes import Recipe, sized_recipe
 from i2e_deploy.training.samples import Batch, Samples, TrainingData
+from i2e_deploy.training.sized import sized_network
 from i2e_deploy.training.starting import take_weights
 
 #: S_th0 of the paper for CIFAR-10, and its accuracies with MS-ResNet18 (11.2 million weights, 128 pixels), %.
@@ -65,15 +68,33 @@ def options(given: Any, **more: Any) -> DataOptions:
     return DataOptions(size=given.size, ratio=RATIO, augmentation=moved, seed=given.seed, **more)
 
 
+def recipe_of(given: Any, data: TrainingData) -> Recipe:
+    """The chip's, or the same with so many times its channels, for the chip that it is deployed to."""
+    recipe = sized_recipe(given.chip, given.recipe, data, given.seed)
+    if given.widen == 1:
+        return replace(recipe, chip=given.deploy, config=replace(recipe.config, chip=given.deploy))
+    plan = sized_network(given.chip, given.recipe, data.input_shape, len(data.classes), data.steps)[0]
+    first, *_, last = plan.layers
+    layers = tuple(
+        replace(layer, inputs=layer.inputs * (1 if layer is first else given.widen),
+                outputs=layer.outputs * (1 if layer is last else given.widen))
+        for layer in plan.layers
+    )  # fmt: skip
+    network = planned_sinabs.build(replace(plan, layers=layers), data.steps, given.seed)
+    return Recipe(network, recipe.running, replace(recipe.config, chip=given.deploy), given.deploy)
+
+
 def settings(given: Any, base: FitConfig) -> FitConfig:
     """Of the recipe, but for what was asked."""
     rate = given.rate or base.optimising.learning_rate
     merged = base.merged if given.merged is None else given.merged
     optimising = replace(base.optimising, learning_rate=rate)
-    return replace(base, epochs=given.epochs, chip_samples=LOOKED_AT, optimising=optimising, merged=merged)
+    through = given.through or base.through
+    return replace(base, epochs=given.epochs, chip_samples=LOOKED_AT, optimising=optimising, merged=merged,
+                   through=through, semantics=given.through or "")  # fmt: skip
 
 
-def epochs(data: TrainingData, recipe: Any, config: FitConfig, out: Path) -> Iterator[str]:
+def epochs(data: TrainingData, recipe: Recipe, config: FitConfig, out: Path) -> Iterator[str]:
     """Train; a line an epoch."""
     looked = replace(data, test=Some(data.test, evenly(data.test, LOOKED_AT)))
     for result in fit(recipe.network, looked, config, out, running=recipe.running):
@@ -97,30 +118,36 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--chip", default="speck2f")
     parser.add_argument("--recipe", default="medium")
+    parser.add_argument("--widen", type=int, default=1, help="times the recipe's channels")
+    parser.add_argument("--deploy", help="chip whose integers judge; default: the recipe's")
     parser.add_argument("--size", type=int, default=48, help="pixels a side")
     parser.add_argument("--init", type=Path, help="checkpoint whose weights are the start")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--rate", type=float, help="peak of the learning rate; default: the recipe's")
     parser.add_argument("--merged", type=float, help="share of the epochs with all steps as one; default: the recipe's")
+    parser.add_argument("--through", help="the chip's integers in the forward pass: event, timestep; default: float")
     parser.add_argument("--train", type=int, help="training pictures; default: all")
     parser.add_argument("--test", type=int, help="test pictures; default: all")
     parser.add_argument("--hold-out", type=int, help="training pictures that stand in for the test part")
     parser.add_argument("--events", type=int, default=0, help="test pictures that are also judged event by event")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
+    given.deploy = given.deploy or given.chip
     given.out.mkdir(parents=True, exist_ok=True)
     data = open_data(given.data, options(given, most=given.train, most_test=given.test))
     if given.hold_out:
         data = held_out(data, given.hold_out, given.seed)
-    recipe = sized_recipe(given.chip, given.recipe, data, given.seed)
+    recipe = recipe_of(given, data)
     if given.init:
         take_weights(recipe.network, given.init)
     config = settings(given, recipe.config)
     weights = sum(p.numel() for p in recipe.network.parameters() if p.dim() > 1)
     start = ", from trained weights" if given.init else ""
+    start += f", through {config.through}" if given.through else ""
     tested = "held-out training" if given.hold_out else "test"
     print(machine())
-    print(f"{given.chip}, recipe {given.recipe}, {weights:,} weights; {len(data.train):,} training and "
+    wider = f" with {given.widen} times its channels" if given.widen > 1 else ""
+    print(f"{given.chip}, recipe {given.recipe}{wider}, {weights:,} weights; {len(data.train):,} training and "
           f"{len(data.test):,} {tested} pictures at {given.size} pixels; {config.epochs} epochs, the first "
           f"{config.merged_epochs} with all steps as one{start}; "
           f"rate {config.optimising.learning_rate:g}, seed {given.seed}", flush=True)  # fmt: skip
@@ -135,7 +162,7 @@ def main() -> None:
     for semantics, count in (("timestep", 0), *((("event", given.events),) if given.events else ())):
         part = replace(data, test=Some(data.test, evenly(data.test, count)))
         judged = on_all(recipe.network, recipe.running, part, replace(config, semantics=semantics))
-        print(f"last epoch, integers of {given.chip}, {semantics}, {len(part.test):,} {tested} pictures: "
+        print(f"last epoch, integers of {given.deploy}, {semantics}, {len(part.test):,} {tested} pictures: "
               f"{said(int((judged.predicted == judged.targets).sum()), len(part.test))}", flush=True)  # fmt: skip
     print(f"the paper's MS-ResNet18 in float: {PAPER}")
 

@@ -49,6 +49,7 @@ from i2e_deploy.training.samples import Samples, TrainingData
 
 #: S_th0 of the paper for CIFAR-10; blocks of each stage and channels of the first.
 RATIO, BLOCKS, WIDTH = "0.07", (1, 1, 1), 24
+PARTS = ("accuracy", "layers", "looks", "pooling")
 CHIP: Any = get("loihi2")
 BATCH = 50
 
@@ -59,10 +60,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--size", type=int, default=32, help="pixels a side")
     parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--merged", type=float, default=0.0, help="share of the epochs with all steps as one")
     parser.add_argument("--rate", type=float, default=5e-3, help="peak of the learning rate")
+    parser.add_argument("--width", type=int, default=WIDTH, help="channels of the first stage")
     parser.add_argument("--train", type=int, default=10000, help="training pictures")
     parser.add_argument("--test", type=int, default=2000, help="test pictures")
     parser.add_argument("--calibrate", type=int, default=40, help="training pictures that scales are chosen on")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what is looked at; default: all")
     parser.add_argument("--looks", type=int, default=500, help="test pictures that are looked at several times")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
@@ -72,10 +76,14 @@ def main() -> None:
     network = from_ms_resnet(module.state_dict(), (2, given.size, given.size))
     data = open_data(given.data, options_of(given, given.test))
     calibration = data.train.batch(evenly(data.train, given.calibrate), None).frames
-    print_accuracy(module, network, data, calibration)
-    print_layers(network, calibration)
-    print_looks(network, data, given)
-    print_pooling(module, data, given)
+    if "accuracy" in given.parts:
+        print_accuracy(module, network, data, calibration)
+    if "layers" in given.parts:
+        print_layers(network, calibration)
+    if "looks" in given.parts:
+        print_looks(network, data, given)
+    if "pooling" in given.parts:
+        print_pooling(module, data, given)
 
 
 def options_of(given: argparse.Namespace, most_test: int) -> DataOptions:
@@ -86,12 +94,15 @@ def options_of(given: argparse.Namespace, most_test: int) -> DataOptions:
 def trained(given: argparse.Namespace) -> MSResNet:
     """From WORK, or made now."""
     data = open_data(given.data, options_of(given, 500))
-    network = ms_resnet(BLOCKS, len(data.classes), width=WIDTH, generator=torch.Generator().manual_seed(0))
+    network = ms_resnet(BLOCKS, len(data.classes), width=given.width, generator=torch.Generator().manual_seed(0))
     weights = sum(p.numel() for p in network.parameters() if p.dim() > 1)
+    config = FitConfig(
+        epochs=given.epochs, batch_size=64, merged=given.merged, loss=Loss(scale=1 / STEPS, label_smoothing=0.1),
+        optimising=Optimising("adamw", given.rate, "one_cycle"),
+    )  # fmt: skip
     print(f"MS-ResNet of {len(BLOCKS)} blocks, {weights:,} weights; {len(data.train):,} training pictures at "
-          f"{given.size} pixels, {given.epochs} epochs, AdamW {given.rate:g}, one cycle, seed 0")  # fmt: skip
-    config = FitConfig(epochs=given.epochs, batch_size=64, loss=Loss(scale=1 / STEPS, label_smoothing=0.1),
-                       optimising=Optimising("adamw", given.rate, "one_cycle"))  # fmt: skip
+          f"{given.size} pixels, {given.epochs} epochs, the first {config.merged_epochs} with all steps as one, AdamW "
+          f"{given.rate:g}, one cycle, seed 0", flush=True)  # fmt: skip
     began = time.process_time()
 
     def progress(batch: int, loss: float) -> None:
@@ -147,12 +158,14 @@ def print_layers(network: Network, frames: NDArray[Any]) -> None:
     by_name = [{loss.layer: loss for loss in each} for each in (ranged, calibrated)]
     late = max(chosen.latencies.values())
     trace = chosen.run(np.pad(frames, ((0, 0), (0, late), (0, 0), (0, 0), (0, 0))))
-    print(f"\nlayer by layer, {len(frames)} training pictures; what differs from float")
+    steps = STEPS + late
+    print(f"\nlayer by layer, {len(frames)} training pictures; what differs from float. Messages a neuron and step: of "
+          f"all {steps} steps, {STEPS} of frames and {late} empty ones in which deep layers still work")  # fmt: skip
     rows = [("layer", "neurons", "bits of a message", "a neuron and step", "synops a picture", "by range",
              "calibrated", "clipped")]  # fmt: skip
     for block in chosen.network.blocks:
         counts, neurons = trace.counts[block.name], int(np.prod(block.shape))
-        rate = counts.spikes / neurons / (STEPS * len(frames))
+        rate = counts.spikes / neurons / (steps * len(frames))
         one, other = (each.get(block.name) for each in by_name)
         synops, clipped = f"{counts.synops / len(frames):,.0f}", str(counts.saturations)
         rows.append((block.name, f"{neurons:,}", str(block.message_bits or 1), f"{rate:.3f}", synops, lost(one),

@@ -1,4 +1,4 @@
-"""What the start of a recipe's weights is worth: outputs as drawn, balanced, and balanced with a gradient everywhere.
+"""What the start of a recipe's weights is worth: outputs balanced or as drawn, with a gradient everywhere or not.
 
     python shapes.py    # the block of docs/tutorials/own_pictures.md: 300 pictures of five shapes
     python benchmarks/recipe_start.py photos > benchmarks/results/recipe_start.txt
@@ -29,8 +29,9 @@ from i2e_deploy.training.samples import TrainingData
 #: Name of a start, whether outputs are balanced, and the window of their surrogate gradient.
 STARTS = (
     ("scaled layer by layer alone", False, 1.0),
-    ("and outputs balanced", True, 1.0),
-    ("and a gradient down to the lower bound", True, planned_sinabs.OUTPUT_WINDOW),
+    ("outputs balanced", True, 1.0),
+    ("a gradient down to the lower bound", False, planned_sinabs.OUTPUT_WINDOW),
+    ("both", True, planned_sinabs.OUTPUT_WINDOW),
 )
 
 

@@ -38,7 +38,12 @@ TUNED = Plan(epochs=12, rate=2e-3, event_epochs=3, least_steps=150)
 GENTLE, FEW = Plan(epochs=12, rate=4e-4, event_epochs=3, event_rate=6e-5, least_steps=60), 30
 SCRATCH = Plan(epochs=12, rate=1e-2, event_epochs=3, least_steps=150)
 COUNTS = (10, 30, 100, 300, 800)
+#: Of MNIST-DVS, with five recordings of each digit: two of each are tested.
+DVS_COUNTS, DVS_TESTED = (10, 20, 30), 2
+SCRATCH_NAME, TUNED_NAME = "from scratch", "pre-trained on I2E digits"
 Right = dict[str, NDArray[np.bool_]]
+#: Of each curve: recordings trained on, and the share that is decided rightly.
+Points = dict[str, list[tuple[int, float]]]
 
 
 @dataclass(frozen=True)
@@ -119,13 +124,13 @@ def _joined(folder: Path) -> Recordings:
     return Recordings([*train_part.events, *test.events], np.concatenate([train_part.labels, test.labels]))
 
 
-def curve(folder: Path, keep: Path, seeds: int, only_kept: bool) -> dict[str, list[tuple[int, float]]]:
+def curve(folder: Path, keep: Path, seeds: int, only_kept: bool) -> Points:
     """Section 2: the points of both curves, as events."""
     everything, test = real(folder, "train"), real(folder, "test")
     print("\n2. Trained on n real recordings, tested on the 100 of the test part")
-    points: dict[str, list[tuple[int, float]]] = {"from scratch": [], "pre-trained on I2E digits": []}
+    points: Points = {SCRATCH_NAME: [], TUNED_NAME: []}
     for count in COUNTS:
-        for name, plan in (("from scratch", SCRATCH), ("pre-trained on I2E digits", TUNED)):
+        for name, plan in ((SCRATCH_NAME, SCRATCH), (TUNED_NAME, TUNED)):
             starts = [keep / f"made_{seed}.safetensors" if plan is TUNED else None for seed in range(seeds)]
             own = GENTLE if plan is TUNED and count <= FEW else plan
             jobs = [Job(f"{'tuned' if start else 'scratch'}_{count}_{seed}", own, seed, start)
@@ -141,17 +146,39 @@ def curve(folder: Path, keep: Path, seeds: int, only_kept: bool) -> dict[str, li
     return points
 
 
-def other_sensor(folder: Path, keep: Path, seeds: int) -> None:
-    """Section 3: MNIST-DVS, seen as the networks of section 1 see N-MNIST."""
-    recordings = mnist_dvs(folder, SETTING.side)
-    print(
-        f"\n3. The networks of section 1 on {len(recordings)} recordings of MNIST-DVS (DVS128, 200 ms), none trained on"
-    )
+def other_sensor(folder: Path, keep: Path, seeds: int) -> Points:
+    """Section 3: MNIST-DVS, seen as the networks of section 1 see N-MNIST; the points of both curves, as events."""
+    everything = mnist_dvs(folder, SETTING.side)
+    print(f"\n3. {len(everything)} recordings of MNIST-DVS (DVS128, 200 ms)")
+    print("   the networks of section 1, none trained on")
     unused = Recordings([], np.zeros(0, np.int64))
     networks = [trained(Job(f"made_{seed}", MADE, seed), unused, keep) for seed in range(seeds)]
-    results = [right(SETTING, network, recordings) for network in networks]
+    results = [right(SETTING, network, everything) for network in networks]
     for kind in ("time steps", "events"):
         print(f"   {kind:10s} {said(results, kind)}")
+    print("   trained on n of them, tested on 20 others, which each seed draws")
+    points: Points = {SCRATCH_NAME: [], TUNED_NAME: []}
+    for count in DVS_COUNTS:
+        for name, plan in ((SCRATCH_NAME, SCRATCH), (TUNED_NAME, TUNED)):
+            results = []
+            for seed in range(seeds):
+                train_part, test = dvs_parts(everything, count, seed)
+                start = keep / f"made_{seed}.safetensors" if plan is TUNED else None
+                job = Job(f"dvs_{'tuned' if start else 'scratch'}_{count}_{seed}", plan, seed, start)
+                results.append(right(SETTING, trained(job, train_part, keep), test))
+            points[name].append((count, float(np.mean([result["events"].mean() for result in results]))))
+            for kind in ("time steps", "events"):
+                print(f"   n = {count:3d}, {name:26s} {kind:10s} {said(results, kind)}", flush=True)
+    return points
+
+
+def dvs_parts(everything: Recordings, count: int, seed: int) -> tuple[Recordings, Recordings]:
+    """So many recordings to train on, equally many of each digit, and two others of each to test."""
+    order = np.random.default_rng(seed).permutation(len(everything))
+    own = [order[everything.labels[order] == digit] for digit in range(10)]
+    chosen, tested = (np.sort(np.concatenate(part)) for part in
+                      ([each[: count // 10] for each in own], [each[-DVS_TESTED:] for each in own]))  # fmt: skip
+    return everything.some(chosen), everything.some(tested)
 
 
 def mnist_dvs(folder: Path, side: int, by: int = 4) -> Recordings:
@@ -170,22 +197,25 @@ def mnist_dvs(folder: Path, side: int, by: int = 4) -> Recordings:
     return Recordings(found, np.array([int(file.parent.name) for file in files]))
 
 
-def draw(points: dict[str, list[tuple[int, float]]], alone: float, path: Path) -> None:
-    """Both curves, and what made recordings alone give."""
+def draw(curves: dict[str, Points], alone: float, path: Path) -> None:
+    """Both curves of each sensor, and what made recordings alone give on N-MNIST."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
-    for name, row in points.items():
-        axes.plot([n for n, _ in row], [100 * share for _, share in row], "o-", label=name)
-    axes.axhline(100 * alone, ls="--", c="gray", label="I2E digits alone, no recording")
-    axes.set(xscale="log", xticks=COUNTS, xticklabels=COUNTS, xlabel="real recordings trained on",
-             ylabel="right of 100 test recordings, %", title="N-MNIST, Speck2f integers, recorded events")  # fmt: skip
-    axes.minorticks_off()
-    axes.grid(alpha=0.3)
-    axes.legend()
+    figure, all_axes = plt.subplots(1, len(curves), figsize=(5 * len(curves), 4), layout="constrained", squeeze=False,
+                                    sharey=True)  # fmt: skip
+    for axes, (title, points) in zip(all_axes[0], curves.items(), strict=True):
+        for name, row in points.items():
+            axes.plot([n for n, _ in row], [100 * share for _, share in row], "o-", label=name)
+        counts = [n for n, _ in points[SCRATCH_NAME]]
+        axes.set(xscale="log", xticks=counts, xticklabels=counts, xlabel="real recordings trained on", title=title)
+        axes.minorticks_off()
+        axes.grid(alpha=0.3)
+    all_axes[0][0].axhline(100 * alone, ls="--", c="gray", label="I2E digits alone, no recording")
+    all_axes[0][0].set_ylabel("right on Speck2f's integers, recorded events, %")
+    all_axes[0][0].legend()
     figure.savefig(path, dpi=110)
 
 
@@ -208,14 +238,14 @@ def main() -> None:
     print(f"{SETTING}\nmade: {MADE}\nfrom made: {TUNED}\nfrom made, n up to {FEW}: {GENTLE}\nfrom scratch: {SCRATCH}")
     print(f"seeds 0 to {given.seeds - 1}\n")
     synthetic_alone(folder, given.keep, given.seeds, given.variants)
-    points = curve(folder, given.keep, given.seeds, given.kept)
+    curves = {"N-MNIST (ATIS), 100 tested": curve(folder, given.keep, given.seeds, given.kept)}
     if given.mnist_dvs:
-        other_sensor(given.mnist_dvs, given.keep, given.seeds)
+        curves["MNIST-DVS (DVS128), 20 tested"] = other_sensor(given.mnist_dvs, given.keep, given.seeds)
     if given.plot:
         test = real(folder, "test")
         data = Recordings([], np.zeros(0, np.int64))
         alone = [right(SETTING, trained(Job(f"made_{s}", MADE, s), data, given.keep), test) for s in range(given.seeds)]
-        draw(points, float(np.mean([result["events"].mean() for result in alone])), given.plot)
+        draw(curves, float(np.mean([result["events"].mean() for result in alone])), given.plot)
 
 
 if __name__ == "__main__":

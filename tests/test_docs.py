@@ -64,6 +64,14 @@ def test_every_command_is_in_the_readme_and_shows_an_example() -> None:
         assert f"i2e-deploy {name}" in command.help
 
 
+def test_the_changelog_names_every_command() -> None:
+    """In its list, which has no others."""
+    (listed,) = re.findall(
+        r"\*\*Command line\*\* `i2e-deploy`: (.*?)\.\n", (ROOT / "CHANGELOG.md").read_text(), re.DOTALL
+    )
+    assert sorted(re.findall(r"`(\S+)`", listed)) == sorted(COMMANDS.commands)
+
+
 #: Of 80 columns, those that a command's name and its help share.
 LINE = 80 - 2 - 6
 

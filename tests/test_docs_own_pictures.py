@@ -24,7 +24,7 @@ def test_own_pictures_tutorial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.chdir(tmp_path)
     (block,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     exec(block, {})
-    assert len(list(Path("camera/train").rglob("*.aedat4"))) == 10
+    assert len(list(Path("camera/train").rglob("*.raw"))) == 10
     lines = [line for line in PAGE.read_text().splitlines() if line.startswith("i2e-deploy ")]
     commands = [re.sub(r"--epochs \d+", f"--epochs {EPOCHS}", line) for line in lines]
     assert sum("--epochs" in line for line in commands) == 2

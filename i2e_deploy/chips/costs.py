@@ -16,6 +16,8 @@ from i2e_deploy.text import aligned, counted, record_repr, said
 
 #: Certainties behind which a measurement of this kind of chip stands.
 MEASURED = ("record", "calibrated")
+#: The unit that is a thousandth of a unit: no text says 0.04 mW.
+SMALLER = {"mW": "uW", "uW": "nW", "mJ": "uJ", "uJ": "nJ", "nJ": "pJ", "ms": "us", "us": "ns"}
 
 
 def how_certain(certainty: str) -> str:
@@ -25,7 +27,10 @@ def how_certain(certainty: str) -> str:
 
 @dataclass(frozen=True)
 class Figure:
-    """One expected figure, from `low` to `high` of `unit` (equal where nobody gives a range)."""
+    """One expected figure, from `low` to `high` of `unit` (equal where nobody gives a range).
+
+    As text it is in a unit that fits.
+    """
 
     name: str
     low: float
@@ -37,8 +42,11 @@ class Figure:
     __repr__ = record_repr
 
     def __str__(self) -> str:
-        texts = [f"{value:,.0f}" if value >= 1000 else f"{value:.3g}" for value in (self.low, self.high)]
-        return f"{' to '.join(dict.fromkeys(texts))} {self.unit}"
+        low, high, unit = self.low, self.high, self.unit
+        while 0 < high < 1 and unit in SMALLER:
+            low, high, unit = 1000 * low, 1000 * high, SMALLER[unit]
+        texts = [f"{value:,.0f}" if value >= 1000 else f"{value:.3g}" for value in (low, high)]
+        return f"{' to '.join(dict.fromkeys(texts))} {unit}"
 
 
 @dataclass(frozen=True)

@@ -14,25 +14,20 @@ COEFFICIENTS_HELP = "DYNAP-CNN: energy per operation of your board, as `calibrat
 
 
 def print_costs(costs: Costs, out: Console) -> None:
-    """Figures with certainty and source, the load of every core, and what no figure covers."""
+    """Figures with certainty, and the load of every core. Sources never change: the report and JSON have them."""
     from i2e_deploy.chips.costs import how_certain
 
-    named = [source for figure in costs.figures for source in figure.sources] + [row.source for row in costs.loads]
-    numbers = {source: i + 1 for i, source in enumerate(dict.fromkeys(named))}
-    out.print(f"estimate, {costs.basis}; in brackets how certain a figure is, and its sources")
+    out.print(f"estimate, {costs.basis}; in brackets how certain a figure is")
     for figure in costs.figures:
-        sources = ", ".join(str(numbers[source]) for source in dict.fromkeys(figure.sources))
-        out.print(f"  {figure.name}: {figure} [{how_certain(figure.certainty)}; {sources}]")
+        out.print(f"  {figure.name}: {figure} [{how_certain(figure.certainty)}]")
     if costs.loads:
         _print_loads(costs, out)
-        out.print(f"  limits [{how_certain(costs.loads[0].certainty)}; {numbers[costs.loads[0].source]}]")
-    for source, number in numbers.items():
-        out.print(f"  source {number}: {source}")
+        out.print(f"  limits [{how_certain(costs.loads[0].certainty)}]")
     for row in costs.loads:
         if row.load > 1:
             out.print(f"  layer {row.layer!r} is more work than core {row.core} can do: delays grow with the input")
-    for text in costs.unknown:
-        out.print(f"  not known: {text}")
+    left = " and what no figure covers" if costs.unknown else ""
+    out.print(f"  sources{left}: in the report of a bundle, and with --json")
 
 
 def _print_loads(costs: Costs, out: Console) -> None:

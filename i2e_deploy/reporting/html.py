@@ -143,10 +143,12 @@ def _cards(
     if "chip" in evaluation:
         chip = evaluation["chip"]
         low, high = chip["interval95"]
-        note = f"95 % interval {100 * low:.1f} to {100 * high:.1f} %, {chip['total']:,} samples"
+        note = (
+            f"95 % interval {100 * low:.1f} to {100 * high:.1f} %, {chip['total']:,} samples of the training's test set"
+        )
         cards.insert(0, (f"{100 * chip['accuracy']:.1f} %", "accuracy of the chip's integers", note))
     if "float_accuracy" in evaluation:
-        cards.insert(1, (f"{100 * evaluation['float_accuracy']:.1f} %", "accuracy in float", "the trained network"))
+        cards.insert(1, (f"{100 * evaluation['float_accuracy']:.1f} %", "accuracy in float", "on the same samples"))
     if "event_rate" in evaluation:
         published = evaluation.get("published_event_rate")
         note = "" if published is None else f"the authors publish {100 * published:.2f} %"

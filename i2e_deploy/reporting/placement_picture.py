@@ -9,16 +9,18 @@ from math import ceil
 from typing import Any
 
 from i2e_deploy.errors import InputError
-from i2e_deploy.text import record_repr
+from i2e_deploy.text import counted, record_repr
 
-#: Pixels of a core, cores side by side on a chip, chips side by side, pixels between chips.
-CORE, ACROSS, CHIPS, GAP = 7, 12, 4, 8
+#: Pixels of a core, cores side by side on a chip, chips side by side, pixels between chips, of a chip's number.
+CORE, ACROSS, CHIPS, GAP, NUMBER = 7, 12, 4, 8, 11
 #: A core of which the top left corner is known.
 SQUARE = f"h{CORE - 1}v{CORE - 1}h-{CORE - 1}z"
 #: From here on a report has the picture.
 MANY = 40
-#: Layers in the legend of one column.
-ROWS = 16
+#: Panels side by side, pixels between them; columns of the legend, pixels of one.
+PANELS, APART, COLUMNS, LEGEND = 2, 16, 3, 250
+#: Letters of a layer's name in the legend.
+NAME = 28
 
 
 @dataclass(frozen=True)
@@ -71,58 +73,90 @@ def placement_svg(layers: Sequence[Placed], cores_of_a_chip: int, title: str = "
     if not layers or cores_of_a_chip < 1:
         raise InputError("there is nothing to draw: give a placement with at least one core")
     chips = ceil(max(layer.first + layer.cores for layer in layers) / cores_of_a_chip)
-    wide = min(chips, CHIPS)
-    rows = ceil(cores_of_a_chip / ACROSS)
-    chip = (ACROSS * CORE + GAP, rows * CORE + GAP)
-    size = (max(wide * chip[0], 220), ceil(chips / CHIPS) * chip[1])
     most = max(layer.load for layer in layers)
-    heads = ["layers", "memory of a core", *(["load of a core"] if most else [])]
     hues = {layer.layer: f"hsl({360 * i / len(layers):.0f} 65% {45 + 15 * (i % 2)}%)" for i, layer in enumerate(layers)}
-    colours: list[Callable[[Placed], str]] = [
-        lambda layer: hues[layer.layer], lambda layer: _shade(layer.memory),
-        lambda layer: _shade(layer.load / most if most else 0),
-    ]  # fmt: skip
-    columns = ceil(len(layers) / ROWS)
-    legend = 16 + 14 * min(len(layers), ROWS)
-    width = max(len(heads) * (size[0] + 16), columns * 230)
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{size[1] + 56 + legend}" '
-        'font-family="sans-serif" font-size="11" role="img" fill="currentColor">',
-        f"<title>{escape(title or 'placement on cores')}</title>",
-        f'<text x="0" y="12" font-weight="bold">{escape(title)}</text>',
+    panels: list[tuple[str, Callable[[Placed], str]]] = [
+        (f"layers on {counted(chips, 'chip')}", lambda layer: hues[layer.layer]),
+        ("memory of a core: pale 0, dark full", lambda layer: _shade(layer.memory)),
     ]
-    for panel, (head, colour) in enumerate(zip(heads, colours, strict=False)):
-        x = panel * (size[0] + 16)
-        parts.append(f'<text x="{x}" y="30">{head}{_range(panel, most)}</text>')
-        for number in range(chips):
-            left, top = x + number % CHIPS * chip[0], 38 + number // CHIPS * chip[1]
-            parts.append(
-                f'<rect x="{left}" y="{top}" width="{ACROSS * CORE}" height="{rows * CORE}" fill="none" '
-                f'stroke="gray" stroke-width="0.5"/>'
-            )
-        for layer in layers:
-            squares = []
-            for core in range(layer.first, layer.first + layer.cores):
-                number, at = divmod(core, cores_of_a_chip)
-                left, top = x + number % CHIPS * chip[0], 38 + number // CHIPS * chip[1]
-                squares.append(f"M{left + at % ACROSS * CORE} {top + at // ACROSS * CORE}{SQUARE}")
-            parts.append(
-                f'<path fill="{colour(layer)}" d="{"".join(squares)}"><title>{escape(_told(layer))}</title></path>'
-            )
+    if most:
+        told = f"load of a core: dark {most:,.0f} operations a sample"
+        panels.append((told, lambda layer: _shade(layer.load / most)))
+    size = _Size(min(chips, CHIPS), ceil(chips / CHIPS), ceil(cores_of_a_chip / ACROSS))
+    height = 20 + ceil(len(panels) / PANELS) * size.panel[1]
+    parts = [f'<text x="0" y="12" font-weight="bold">{escape(title)}</text>']
+    for i, (head, colour) in enumerate(panels):
+        left, top = i % PANELS * size.panel[0], 20 + i // PANELS * size.panel[1]
+        parts += _panel(layers, (left, top), head, colour, (chips, cores_of_a_chip), size)
+    rows = ceil(len(layers) / COLUMNS)
     for i, layer in enumerate(layers):
-        left, top = i // ROWS * 230, size[1] + 52 + i % ROWS * 14
+        left, top = i // rows * LEGEND, height + 10 + i % rows * 14
         parts.append(f'<rect x="{left}" y="{top - 8}" width="9" height="9" fill="{hues[layer.layer]}"/>')
-        parts.append(f'<text x="{left + 13}" y="{top}">{escape(layer.layer[:28])}, {layer.cores:,}</text>')
-    return "\n".join([*parts, "</svg>\n"])
+        parts.append(f'<text x="{left + 13}" y="{top}">{escape(_short(layer))}</text>')
+    width, height = max(PANELS * size.panel[0] - APART, ceil(len(layers) / rows) * LEGEND), height + 14 * rows + 4
+    return "\n".join([
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="placement" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="11" role="img" fill="currentColor">',
+        f"<title>{escape(title or 'placement on cores')}</title>", *parts, "</svg>\n",
+    ])  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Size:
+    """Chips across and down, and rows of cores on a chip."""
+
+    across: int
+    down: int
+    rows: int
+
+    @property
+    def panel(self) -> tuple[int, int]:
+        """Pixels from one panel to the next."""
+        return max(self.across * (ACROSS * CORE + GAP), 260) + APART, 18 + self.down * self.chip
+
+    @property
+    def chip(self) -> int:
+        """Pixels from one row of chips to the next."""
+        return NUMBER + self.rows * CORE + GAP
+
+    def corner(self, number: int, left: int, top: int) -> tuple[int, int]:
+        """Of a chip, in a panel at left, top."""
+        return left + number % CHIPS * (ACROSS * CORE + GAP), top + 18 + NUMBER + number // CHIPS * self.chip
+
+
+def _panel(
+    layers: Sequence[Placed], at: tuple[int, int], head: str, colour: Callable[[Placed], str], chips: tuple[int, int],
+    size: _Size,
+) -> list[str]:  # fmt: skip
+    """One picture of all chips; `chips`: how many, and cores of one."""
+    parts = [f'<text x="{at[0]}" y="{at[1] + 11}">{head}</text>']
+    for number in range(chips[0]):
+        left, top = size.corner(number, *at)
+        parts.append(f'<text x="{left}" y="{top - 2}" font-size="8">chip {number}</text>')
+        parts.append(
+            f'<rect x="{left}" y="{top}" width="{ACROSS * CORE}" height="{size.rows * CORE}" fill="none" '
+            'stroke="gray" stroke-width="0.5"/>'
+        )
+    for layer in layers:
+        squares = []
+        for core in range(layer.first, layer.first + layer.cores):
+            number, place = divmod(core, chips[1])
+            left, top = size.corner(number, *at)
+            squares.append(f"M{left + place % ACROSS * CORE} {top + place // ACROSS * CORE}{SQUARE}")
+        parts.append(
+            f'<path fill="{colour(layer)}" d="{"".join(squares)}"><title>{escape(_told(layer))}</title></path>'
+        )
+    return parts
+
+
+def _short(layer: Placed) -> str:
+    name = layer.layer if len(layer.layer) <= NAME else layer.layer[: NAME - 1] + "…"
+    return f"{name}, {counted(layer.cores, 'core')}"
 
 
 def _told(layer: Placed) -> str:
     load = f", {layer.load:,.0f} operations a core" if layer.load else ""
     return f"{layer.layer}: {layer.cores:,} cores from {layer.first:,}, {layer.memory:.0%} full{load}"
-
-
-def _range(panel: int, most: float) -> str:
-    return ("", ": pale 0, dark full", f": dark {most:,.0f} operations a sample")[panel]
 
 
 def _shade(share: float) -> str:

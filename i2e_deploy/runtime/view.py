@@ -33,6 +33,10 @@ from i2e_deploy.runtime.decider import Decision
 MOST_PIXELS = 240
 #: Pictures a second.
 FRAME_RATE = 25
+#: How long pages may take to hear that the session is over, s.
+CLOSING_S = 2.0
+#: Code of a websocket that closes because the session ended with an error; the page knows it too.
+FAILED = 4000
 _PAGE = Path(__file__).with_name("view.html")
 
 
@@ -69,6 +73,11 @@ class ViewState:
         """The page was closed."""
         with self._lock:
             self._pages.pop(page, None)
+
+    def watched(self) -> int:
+        """How many pages are open."""
+        with self._lock:
+            return len(self._pages)
 
     def decided(self, decision: Decision) -> None:
         """Show this decision."""
@@ -141,6 +150,7 @@ class ViewServer:
         port = self._socket.getsockname()[1]
         self.url = f"http://{host}:{port}/" + (f"?token={self.token}" if self.token else "")
         hosts = {f"{host}:{port}"} | ({f"localhost:{port}", f"127.0.0.1:{port}"} if is_loopback(host) else set())
+        self._state = state
         self._page = _Application(state, stats, self.token, hosts if is_loopback(host) else None)
         config = uvicorn.Config(
             self._page.build(), log_level="critical", access_log=False, ws="websockets-sansio", lifespan="off",
@@ -155,8 +165,12 @@ class ViewServer:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._page.closing = True
+    def __exit__(self, kind: object, error: BaseException | None, _: object) -> None:
+        """Tell every page how the session ended; Ctrl-C is a good end."""
+        self._page.end(str(error) or repr(error) if isinstance(error, Exception) else "")
+        deadline = time.monotonic() + CLOSING_S
+        while self._state.watched() and time.monotonic() < deadline:  # a server that exits first says "restart"
+            time.sleep(0.01)
         self._server.should_exit = True
         self._thread.join(5)
         self._socket.close()
@@ -169,7 +183,11 @@ class _Application:
         self, state: ViewState, stats: Callable[[], dict[str, Any]], token: str, hosts: set[str] | None
     ) -> None:
         self._state, self._stats, self._token, self._hosts = state, stats, token, hosts
-        self.closing = False
+        self._ended: str | None = None
+
+    def end(self, error: str) -> None:
+        """Close every page: the session is over, "" without an error."""
+        self._ended = error
 
     def build(self) -> Any:
         from fastapi import FastAPI
@@ -202,10 +220,11 @@ class _Application:
             await websocket.accept()
             number = self._state.join()
             try:
-                while not self.closing:
+                while self._ended is None:
                     await websocket.send_bytes(self._message(number))
                     await asyncio.sleep(1 / FRAME_RATE)
-                await websocket.close()
+                await websocket.send_bytes(self._message(number))  # the last counts, and the error
+                await websocket.close(FAILED if self._ended else 1000)
             except (WebSocketDisconnect, RuntimeError):  # the page was closed
                 return
             finally:
@@ -217,5 +236,6 @@ class _Application:
     def _message(self, page: int) -> bytes:
         """`length: uint32, JSON, ON and OFF picture`."""
         numbers, picture = self._state.take(page)
-        text = json.dumps({**numbers, "stats": self._stats(), "time": time.time()}).encode()
+        told = {**numbers, "stats": self._stats(), "time": time.time(), "error": self._ended or ""}
+        text = json.dumps(told).encode()
         return struct.pack("<I", len(text)) + text + picture

@@ -15,6 +15,7 @@ from tiny_programs import tiny_program
 
 from i2e_deploy import bundle as bundles
 from i2e_deploy.chips import get
+from i2e_deploy.chips.costs import Figure
 from i2e_deploy.chips.dynapcnn.estimates import costs as dynapcnn_costs
 from i2e_deploy.chips.loihi2.formats.netx_write import write_netx
 from i2e_deploy.cli.app import run
@@ -86,13 +87,18 @@ def test_simulate_tells_power_load_and_latency(folder: Path, capsys: Captured) -
 def test_and_so_for_people(folder: Path, capsys: Captured) -> None:
     assert run(simulate(folder, "net.safetensors", "--semantics", "event", "--step-us", "2")) == 0
     out = capsys.readouterr().out
-    assert "power at rest, rail logic: 0.279 to 0.367 mW [record; 1]" in out
-    assert "source 1: sinabs documentation, speck/notebooks/power_monitoring.ipynb" in out
-    assert re.search(r"power, processor: .* mW \[record; 1, 2\]", out)
-    assert "limits [unverified, no measurement of this chip; 4]" in out
-    assert "source 4: secondary: public SANA-FE notes" in out
+    assert "power at rest, rail logic: 279 to 367 uW [record]" in out
+    assert re.search(r"power, processor: .* mW \[record\]", out)
+    assert "limits [unverified, no measurement of this chip]" in out
     assert "layer 'a' is more work than core" in out  # as fast as that no core can
-    assert "not known: dynamic power of your own board" in out
+    assert "sources and what no figure covers: in the report of a bundle, and with --json" in out
+    assert "power_monitoring.ipynb" not in out
+
+
+def test_a_figure_is_told_in_a_unit_that_fits() -> None:
+    ends = {(0.04, 0.0617): "40 to 61.7 uW", (0.4, 1.2): "0.4 to 1.2 mW", (0.0, 0.0): "0 mW", (3e-5, 3e-5): "30 nW"}
+    assert [str(Figure("power", *pair, "mW", "record", ())) for pair in ends] == list(ends.values())
+    assert str(Figure("range", 0.2, 0.5, "mm", "record", ())) == "0.2 to 0.5 mm"
 
 
 def test_check_with_inputs_and_a_recording(folder: Path, capsys: Captured) -> None:
@@ -204,8 +210,8 @@ def test_loihi_speaks_the_same_words(tmp_path: Path, capsys: Captured) -> None:
     assert any("input and output are not in the times" in text for text in estimate["unknown"])
     assert run(command) == 0
     out = capsys.readouterr().out
-    assert re.search(r"dynamic energy a sample, synaptic operations: .* \[record;", out)
-    assert re.search(r"dynamic energy a sample, neuron updates: .* \[unverified, no measurement of this chip;", out)
+    assert re.search(r"dynamic energy a sample, synaptic operations: .* \[record\]", out)
+    assert re.search(r"dynamic energy a sample, neuron updates: .* \[unverified, no measurement of this chip\]", out)
     (tmp_path / "power.json").write_text("{}")
     assert run([*command, "--semantics", "event", "--power-coefficients", str(tmp_path / "power.json")]) == 2
     assert "loihi2 does not offer that" in capsys.readouterr().err

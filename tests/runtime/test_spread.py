@@ -35,11 +35,12 @@ def evaluated(spread: Spread | None, targets: tuple[str, ...] = ("simulator", "f
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("executor", ["process", "dask"])
-def test_any_number_of_workers_gives_the_same(executor: Any) -> None:
+@pytest.mark.parametrize(("executor", "package"), [("process", "pickle"), ("dask", "distributed"), ("ray", "ray")])
+def test_any_number_of_workers_gives_the_same(executor: Any, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Decisions, activity, agreement layer by layer, and where targets differ first."""
-    if executor == "dask":
-        pytest.importorskip("distributed")
+    pytest.importorskip(package)
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # Ray's own is 15: on a busy machine its workers wait for minutes
     here = evaluated(None)
     for workers in (2, 3) if executor == "process" else (2,):
         there = evaluated(Spread(executor, workers))

@@ -6,10 +6,12 @@ import json
 import os
 import struct
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections import deque
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +95,44 @@ def test_values_have_names_and_a_unit_in_the_browser(tmp_path: Path) -> None:
             browser.close()
             live.stop()
             thread.join()
+
+
+class Quit(BaseException):
+    """As KeyboardInterrupt, which would end the tests."""
+
+
+@pytest.mark.parametrize(
+    ("error", "text", "red"),
+    [
+        (None, "session ended", False),
+        (Quit(), "session ended", False),
+        (
+            InputError("cut.aedat4: packet 7 ends after 12 of 90 bytes; " + "how to mend it, " * 12),
+            "session failed",
+            True,
+        ),
+    ],
+)
+def test_a_page_says_how_the_session_ended(error: BaseException | None, text: str, red: bool, tmp_path: Path) -> None:
+    """For good: also when the page finds no server any more, and tries to connect again."""
+    page = ViewState((8, 8), "x")
+    live = Live(open_source("fake://128x96"), tiny_program(), SPEC)
+    server = ViewServer(page, live.stats)
+    browser = Page("about:blank", tmp_path / "profile")
+    try:
+        with pytest.raises(type(error)) if error else nullcontext(), server:
+            browser.ask(f"location.href = {server.url!r}")
+            browser.wait("(document.getElementById('status') || {}).textContent === 'live'")
+            if error:
+                raise error
+        browser.wait(f"document.getElementById('status').textContent === {text!r}", 10)
+        assert browser.ask("document.getElementById('status').className") == ("" if red else "ended")
+        assert browser.ask("document.getElementById('why').textContent") == (str(error) if red else "")
+        time.sleep(2.5)  # the page has tried to connect again
+        assert browser.ask("document.getElementById('status').textContent") == text
+        browser.screenshot(Path(os.environ.get("I2E_DEPLOY_SCREENSHOTS", tmp_path)) / f"live_{text[8:]}.png")
+    finally:
+        browser.close()
 
 
 def fetch(url: str, **headers: str) -> int:

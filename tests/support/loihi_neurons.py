@@ -35,6 +35,8 @@ def draw_programmable(rng: np.random.Generator, channels: int, size: int, **give
         "adaptation_decay": array(0, 4096, 0, 400, 4096),
         "adaptation_step": array(0, 90, 0) if rng.random() < 0.8 else array(0, 131071, 131071),
         "sends": "spikes" if rng.random() < 0.85 else "voltage",
+        "shift": int(rng.choice([0, 0, 1, 6, 9, 22])),
+        "bits": int(rng.choice([24, 24, 12, 2])),
         "reset": None if rng.random() < 0.8 else Reset(int(rng.integers(1, 9)), int(rng.integers(0, 5))),
     }
     if rng.random() < 0.5:

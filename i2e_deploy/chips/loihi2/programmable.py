@@ -59,9 +59,12 @@ class ProgrammableLif(Neuron):
         lowest: lower bound of the voltage after the reset, in units of 64; `UNBOUNDED`: that of its word.
         adaptation_decay: 0..4096: of 4096 parts, how many the adaptation loses in a step.
         adaptation_step: in units of 64: what each spike adds to the threshold, before the next decay.
-        sends: `"voltage"`: no spikes and no reset, the voltage is sent in every step as a message: a readout. Then only
-            decays, `lowest` and `reset` act.
+        sends: `"voltage"`: no spikes and no reset, the voltage is sent in every step as a message: a readout, or a
+            leaky integrator that other layers read. Then only decays, `lowest`, `reset`, `shift` and `bits` act.
         reset: periodic reset of the whole population, or None.
+        shift: 0..22, of a voltage that is sent: bits that the message leaves out, rounding to the nearest, half up.
+        bits: 2..24, of a voltage that is sent: of the message, the sign included. Larger ones are clipped, and counted
+            as saturations.
 
     Raises:
         InputError: a value that is out of its range, or values that contradict each other.
@@ -78,6 +81,8 @@ class ProgrammableLif(Neuron):
         "after_spike": ("subtract", "amount", "set", "none"), "reset_step": ("same", "next"), "fires": (">", ">="),
         "sends": ("spikes", "voltage"),
     }  # fmt: skip
+    #: Not in files of earlier versions, where messages were whole voltages.
+    message_words: ClassVar[Limits] = {"shift": (0, 22), "bits": (2, 24)}
 
     current_decay: Ints
     voltage_decay: Ints
@@ -92,6 +97,8 @@ class ProgrammableLif(Neuron):
     adaptation_step: Ints = field(default_factory=_none)
     sends: Literal["spikes", "voltage"] = "spikes"
     reset: Reset | None = None
+    shift: int = 0
+    bits: int = 24
 
     __repr__ = record_repr
 
@@ -106,6 +113,10 @@ class ProgrammableLif(Neuron):
                 raise InputError(f"{name} is {getattr(self, name)!r}: choose one of {', '.join(allowed)}")
         if self.max_spikes != "any" and (type(self.max_spikes) is not int or not 1 <= self.max_spikes <= LARGEST):
             raise InputError(f"max_spikes is {self.max_spikes!r}: give 1..{LARGEST}, or 'any'")
+        for name, (low, high) in self.message_words.items():
+            value = getattr(self, name)
+            if type(value) is not int or not low <= value <= high:
+                raise InputError(f"{name} is {value!r}: give a whole number in {low}..{high}")
         if self.max_spikes != 1 and int(self.threshold.min()) < 1:
             raise InputError("the threshold is 0 and several spikes may be sent: give a threshold of at least 1")
 
@@ -164,6 +175,8 @@ class ProgrammableLif(Neuron):
         values = {name: getattr(plain, name) for name in (*cls.arrays, *cls.words)}
         return cls(
             **values,
+            shift=checked_integer(options.get("shift", cls.shift), *cls.message_words["shift"]),
+            bits=checked_integer(options.get("bits", cls.bits), *cls.message_words["bits"]),
             max_spikes=spikes if spikes == "any" else checked_integer(spikes, 1, LARGEST),
             reset=unpack_reset(options["reset"]),
         )

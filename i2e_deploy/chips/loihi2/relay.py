@@ -90,3 +90,11 @@ class Relay(Neuron):
 
 #: Neurons that need a program of their own on the chip.
 Programmable = ProgrammableLif | Relay
+
+
+def message_step(neuron: Neuron) -> float | None:
+    """What one step of a message is worth, in steps of the weights that made it; None: messages are spikes."""
+    if isinstance(neuron, Relay):
+        return 2.0**neuron.shift
+    voltage = isinstance(neuron, ProgrammableLif) and neuron.sends == "voltage"
+    return 2.0 ** (neuron.shift - 6) if voltage else None  # type: ignore[attr-defined]

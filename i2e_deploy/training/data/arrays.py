@@ -19,7 +19,7 @@ from i2e_deploy.training.data.source import Source
 from i2e_deploy.training.samples import Batch
 
 #: Arrays of such a file beside `frames`.
-KNOWN = ("labels", "values", "classes", "split", "step_us")
+KNOWN = ("labels", "values", "targets", "classes", "split", "step_us")
 
 
 class ArraySamples:
@@ -57,7 +57,8 @@ class ArraySamples:
 def open_arrays(path: Path, options: DataOptions) -> Source:
     """`frames` [N, T, C, H, W] with `labels` [N], or `values` [N, V] or [N, T, V]; see `open_data`.
 
-    Beside them may be `classes` (names), `split` (`train` or `test` for each) and `step_us`.
+    `targets`, as `evaluate` also calls values, are the same. Beside them may be `classes` (names), `split` (`train` or
+    `test` for each) and `step_us`.
 
     Raises:
         FileFormatError: not such arrays, or arrays that do not fit each other.
@@ -116,11 +117,12 @@ def _listing(arrays: dict[str, Any], path: Path, count: int) -> Listing:
 
 def _values(arrays: dict[str, Any], path: Path) -> NDArray[np.float32] | None:
     """Values of a regression; None where there are labels, or neither."""
-    if "values" not in arrays:
+    named = [name for name in ("labels", "values", "targets") if name in arrays]
+    if len(named) > 1:
+        raise FileFormatError(f"{path} has `{named[0]}` and `{named[1]}`: leave one out")
+    if not named or named == ["labels"]:
         return None
-    if "labels" in arrays:
-        raise FileFormatError(f"{path} has `labels` and `values`: leave one out")
-    values, (count, steps) = arrays["values"], arrays["frames"].shape[:2]
+    values, (count, steps) = arrays[named[0]], arrays["frames"].shape[:2]
     values = values[:, None] if values.ndim == 1 else values
     fits = values.ndim in (2, 3) and len(values) == count and (values.ndim == 2 or values.shape[1] == steps)
     if not fits or values.dtype.kind not in "buif" or not np.isfinite(values).all():

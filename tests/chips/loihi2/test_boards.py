@@ -87,6 +87,8 @@ def test_the_command_draws_every_core_once(tmp_path: Path, capsys: pytest.Captur
     assert [d.count("z") for d in panels] == [layer.cores for layer in layers] * 3
     places = {place for d in panels for place in re.findall(r"M(\d+ \d+)", d)}
     assert len(places) == 3 * sum(layer.cores for layer in layers)
+    assert root.get("viewBox") == f"0 0 {root.get('width')} {root.get('height')}"  # else a page that shrinks it cuts it
+    assert root.get("class") == "placement"  # by which the report leaves its ground dark, as its text is light there
     assert run([*arguments[:-2], str(tmp_path / "p.png")]) == 2
     assert run(["check", str(path), "--chip", "speck2f", "--board", "Oheo Gulch"]) == 2
     with pytest.raises(InputError, match="nothing to draw"):

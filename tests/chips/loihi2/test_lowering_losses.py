@@ -140,7 +140,6 @@ LOOP = (
 )  # fmt: skip
 REFUSED: dict[str, tuple[Any, str]] = {
     "a sensor": (lambda: chain((2, 4, 4), {"s": Sensor(), "f": Flatten(), "n": leaky()}), "no camera front end"),
-    "a potential between layers": (lambda: row(WEIGHT, leaky(threshold=None), WEIGHT, leaky()), "does not fire"),
     "max pooling of sums with windows that share no place inside": (lambda: chain((1, 4, 4), {
         "c": Conv2d(np.ones((1, 1, 1, 1), np.float32)), "m": MaxPool2d((2, 2), (2, 2), (1, 1)), "n": leaky()}),
         "no place of a window is inside the image everywhere"),

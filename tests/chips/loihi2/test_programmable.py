@@ -253,6 +253,11 @@ def test_the_threshold_grows_and_decays() -> None:
 def test_a_readout_sends_its_voltage_and_leaks() -> None:
     program = alone(ProgrammableLif(ALL, np.array([1024]), np.array([1]), sends="voltage"))
     assert course(program, [4, -8, 0])[0] == [256, 192 - 512, -240]
+    coarse = ProgrammableLif(ALL, np.array([1024]), np.array([1]), sends="voltage", shift=5, bits=4)
+    # 256 / 32 = 8 and -320 / 32 = -10 leave 4 bits; -240 / 32 = -7.5 is rounded half up; -180 / 32 = -5.6
+    program = alone(coarse, bits=4)
+    assert course(program, [4, -8, 0, 0])[0] == [7, -7, -7, -6]
+    assert program.run(np.array([4, -8, 0, 0]).reshape(1, 4, 1)).counts["a"].saturations == 2
 
 
 def test_graded_spikes_are_multiplied_by_the_weights_of_the_next_block() -> None:
@@ -313,17 +318,22 @@ def test_what_a_file_says() -> None:
     assert data["blocks"][0]["kind"] == "ProgrammableLif"
     assert data["blocks"][0]["neuron"] == {
         "after_spike": "subtract", "reset_step": "same", "max_spikes": "any", "fires": ">", "sends": "spikes",
-        "reset": [3, 2],
+        "reset": [3, 2], "shift": 0, "bits": 24,
     }  # fmt: skip
     assert {name: array.tolist() for name, array in tensors.items()} == {
         "a.current_decay": [4096], "a.voltage_decay": [4096], "a.threshold": [5], "a.reset_value": [0],
         "a.lowest": [-131072], "a.adaptation_decay": [0], "a.adaptation_step": [0],
     }  # fmt: skip
+    for name in ("shift", "bits"):  # files of before have whole voltages
+        del data["blocks"][0]["neuron"][name]
+    assert to_tensors(from_tensors(tensors, data))[1]["blocks"][0]["neuron"]["bits"] == 24
 
 
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
+        ("shift", 23, "23: expected an integer in 0..22"),
+        ("bits", 1, "1: expected an integer in 2..24"),
         ("after_spike", "explode", "after_spike 'explode': expected one of subtract, amount, set, none"),
         ("reset_step", None, "reset_step None: expected one of same, next"),
         ("max_spikes", 0, "0: expected an integer in 1"),

@@ -62,9 +62,10 @@ def test_the_split_of_a_file_is_kept(tmp_path: Path) -> None:
     assert any("does not say how long a step is" in note for note in data.notes)
 
 
-def test_values_of_a_file_and_of_each_step(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["values", "targets"])
+def test_values_of_a_file_and_of_each_step(tmp_path: Path, name: str) -> None:
     for values in (RNG.random(20), RNG.random((20, 2)), RNG.random((20, 3, 1))):
-        data = open_data(saved(tmp_path / "a.npz", frames=FRAMES.astype(np.float32) / 2, values=values))
+        data = open_data(saved(tmp_path / "a.npz", frames=FRAMES.astype(np.float32) / 2, **{name: values}))
         batch = data.test.batch(np.arange(4), 7)
         assert data.classes == ()
         assert batch.targets.dtype == batch.frames.dtype == np.float32
@@ -81,6 +82,7 @@ def test_values_of_a_file_and_of_each_step(tmp_path: Path) -> None:
         ({"frames": FRAMES, "labels": LABELS, "classes": np.array(["a"])}, "labels up to 1 for 1 name"),
         ({"frames": FRAMES, "labels": LABELS, "classes": np.arange(2)}, "classes and split are text"),
         ({"frames": FRAMES, "labels": LABELS, "values": LABELS}, "leave one out"),
+        ({"frames": FRAMES, "values": LABELS, "targets": LABELS}, "`values` and `targets`: leave one out"),
         ({"frames": FRAMES, "values": np.full(20, np.nan)}, "expected finite numbers"),
         ({"frames": FRAMES, "values": np.zeros((20, 4, 1))}, "expected finite numbers"),
         ({"frames": FRAMES, "labels": LABELS, "split": np.array(["train"] * 19)}, "split names 19 samples of 20"),

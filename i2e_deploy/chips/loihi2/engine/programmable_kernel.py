@@ -22,7 +22,7 @@ _WORD = 2**23
 #: Thresholds that no voltage reaches, whatever is added: larger ones need not be held.
 _NEVER = 2**30
 #: What `options` holds.
-(REACHED, MOST, SUBTRACTS, AMOUNT, SETS, LATE, VOLTAGE) = range(7)
+(REACHED, MOST, SUBTRACTS, AMOUNT, SETS, LATE, VOLTAGE, SHIFT, LARGEST) = range(9)
 
 
 def options_of(neuron: ProgrammableLif) -> Array:
@@ -35,8 +35,10 @@ def options_of(neuron: ProgrammableLif) -> Array:
         SETS: neuron.after_spike == "set",
         LATE: neuron.reset_step == "next",
         VOLTAGE: neuron.sends == "voltage",
+        SHIFT: neuron.shift,
+        LARGEST: 2 ** (neuron.bits - 1) - 1,
     }
-    return np.array([found[i] for i in range(7)], np.int64)
+    return np.array([found[i] for i in range(len(found))], np.int64)
 
 
 def shifted(values: Array) -> Array:
@@ -85,7 +87,7 @@ def programmable(
                 out = sent[m, t, start:end]
                 _integrate(a[m, t, start:end], us, vs, left, to, ku, kv, bs, options, total)
                 if options[VOLTAGE]:
-                    _send(vs, low, out, total)
+                    _send(vs, low, options, out, total)
                 elif options[MOST] == 1:
                     _fire(vs, ad, left, th, to, low, ka, up, options, out, total, None)
                 else:
@@ -123,12 +125,20 @@ def _integrate(
 
 
 @nb.njit(nogil=True)  # type: ignore[untyped-decorator]
-def _send(vs: Array, low: Array, out: Array, total: Array) -> None:
+def _send(vs: Array, low: Array, options: Array, out: Array, total: Array) -> None:
     """The voltages as messages."""
+    shift, most = np.int32(options[SHIFT]), np.int32(options[LARGEST])
+    half = np.int32(np.int32(1 << options[SHIFT]) >> np.int32(1))
+    clips, count = np.int32(0), np.int32(0)
     for i in range(len(vs)):
         vs[i] = max(vs[i], low[i])
-        out[i] = vs[i]
-        total[2] += vs[i] != 0
+        message = np.int32(np.int32(vs[i] + half) >> shift)
+        clips = np.int32(clips + np.int32(message > most or message < -most))
+        message = max(min(message, most), np.int32(-most))
+        out[i] = message
+        count = np.int32(count + np.int32(message != 0))
+    total[1] += clips
+    total[2] += count
 
 
 @nb.njit(nogil=True)  # type: ignore[untyped-decorator]

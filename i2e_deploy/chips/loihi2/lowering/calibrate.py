@@ -16,7 +16,7 @@ from i2e_deploy.chips.loihi2.lowering.messages import Scaling
 from i2e_deploy.chips.loihi2.lowering.quantise import MESSAGE_BITS, Prepared, block_at, fires_at_threshold
 from i2e_deploy.chips.loihi2.lowering.stages import Stage
 from i2e_deploy.chips.loihi2.program import Block, BlockNetwork, never_fires
-from i2e_deploy.chips.loihi2.relay import Relay
+from i2e_deploy.chips.loihi2.relay import message_step
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.network.graph import Network
 from i2e_deploy.network.op import Shape
@@ -52,6 +52,10 @@ class Target:
         check_frames(frames, network.input_shape)
         found = network.run(frames, dtype="float64", keep=[stage.layer for stage in stages])
         return cls(frames, {s.name: found.layers[s.layer].reshape(*frames.shape[:2], -1) for s in stages})
+
+    def peaks(self, stages: tuple[Stage, ...]) -> dict[str, float]:
+        """The largest magnitude that each float layer gives, by its name."""
+        return {s.layer: float(np.abs(self.spikes[s.name]).max(initial=0)) for s in stages}
 
     def padded(self, latency: int) -> Integers:
         """The frames, flat, with so many empty steps after them."""
@@ -95,12 +99,13 @@ def value_like(plan: Prepared, scaling: Scaling, block: Block) -> Prepared:
 
 def same_values(one: Block, other: Block) -> bool:
     """Whether two populations send the same values, up to the bits of their messages."""
-    if not isinstance(one.neuron, Relay) or not isinstance(other.neuron, Relay):
+    step = message_step(one.neuron)
+    if step is None or type(one.neuron) is not type(other.neuron):
         return False
     weights = [[c.synapse.weight for c in block.connections if c.synapse is not None] for block in (one, other)]
     biases = [np.zeros(1, np.int64) if block.bias is None else block.bias for block in (one, other)]
     return (
-        one.neuron.shift == other.neuron.shift
+        step == message_step(other.neuron)
         and len(weights[0]) == len(weights[1])
         and all(np.array_equal(*pair) for pair in (*zip(*weights, strict=True), biases))
     )
@@ -126,7 +131,7 @@ def peaks_of(network: BlockNetwork, target: Target) -> dict[str, int]:
     from i2e_deploy.chips.loihi2.engine.run import run  # numba, at first use
 
     trace = run(network, target.padded(max(block.latency for block in network.blocks)))
-    senders = (block.name for block in network.blocks if isinstance(block.neuron, Relay))
+    senders = (block.name for block in network.blocks if message_step(block.neuron) is not None)
     return {name: int(np.abs(trace.spikes[name]).max(initial=0)) for name in senders}
 
 
@@ -150,8 +155,8 @@ def _distance(
     wanted = target.spikes[block.name]
     if not never_fires(block):
         sent = trace.spikes[block.name].reshape(len(wanted), trace.output.shape[1], -1)[:, block.latency :]
-        if isinstance(block.neuron, Relay):
-            return float(np.square(sent * (2.0**block.neuron.shift / scale) - wanted).sum())
+        if (step := message_step(block.neuron)) is not None:
+            return float(np.square(sent * (step / scale) - wanted).sum())
         return float(np.abs(sent - wanted).sum())
     ended = trace.states[block.name]["v"].reshape(len(wanted), -1) / (64 * scale)
     return float(np.square(ended + plan.form.origin - held_at_the_end(plan, wanted)).sum())

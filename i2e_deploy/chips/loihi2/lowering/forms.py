@@ -11,9 +11,9 @@ from typing import Literal
 
 import numpy as np
 
+from i2e_deploy.chips.loihi2.lowering.graded import VALUES
 from i2e_deploy.chips.loihi2.lowering.maps import Floats
 from i2e_deploy.chips.loihi2.lowering.stages import Stage
-from i2e_deploy.chips.loihi2.lowering.values import VALUES
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network.neurons import IntegrateAndFire, LeakyIntegrateAndFire
 from i2e_deploy.network.op import Array

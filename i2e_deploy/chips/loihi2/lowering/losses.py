@@ -14,7 +14,7 @@ from i2e_deploy.chips.loihi2.lowering.quantise import Prepared, all_weights, fir
 from i2e_deploy.chips.loihi2.lowering.stages import ALWAYS
 from i2e_deploy.chips.loihi2.program import Block, BlockNetwork, CubaLif, never_fires
 from i2e_deploy.chips.loihi2.programmable import ProgrammableLif
-from i2e_deploy.chips.loihi2.relay import Relay
+from i2e_deploy.chips.loihi2.relay import Relay, message_step
 from i2e_deploy.text import record_repr
 
 #: From here on a figure is worth a warning: bits of weights, errors in %.
@@ -133,9 +133,9 @@ def measured(
     found = []
     for loss in losses:
         block, wanted = blocks[loss.layer], target.spikes[loss.layer]
-        if isinstance(block.neuron, Relay):
+        if (step := message_step(block.neuron)) is not None:
             sent = trace.spikes[loss.layer].reshape(*trace.output.shape[:2], -1)[:, block.latency :][:, :steps]
-            values, power = sent * 2.0**block.neuron.shift / loss.scale, float(np.square(wanted).mean())
+            values, power = sent * step / loss.scale, float(np.square(wanted).mean())
             error = 100 * float(np.sqrt(np.square(values - wanted).mean() / power)) if power else 0.0
             found.append(replace(loss, value_error=error, cut=trace.counts[loss.layer].saturations))
             continue
@@ -169,13 +169,13 @@ def _findings(loss: Loss) -> list[Finding]:
         # One bit is enough for a weight of 2, by which a sum is read.
         ("weight bits", f"{loss.bits:.1f}", loss.bits < FEW_BITS and loss.weight_error > 0.01,
          "its scale is set by the bias or bounds, not by the weights: lower those in training"),
-        ("weight error", f"{loss.weight_error:.2g} %", loss.weight_error > LARGE_WEIGHT,
+        ("weight error", percent(loss.weight_error), loss.weight_error > LARGE_WEIGHT,
          "a few weights are much larger than the rest: choose scales on frames (--calibrate), or clip them"),
-        ("leak error", f"{loss.leak_error:.2g} %", loss.leak_error > LARGE_LEAK,
+        ("leak error", percent(loss.leak_error), loss.leak_error > LARGE_LEAK,
          "the chip's leak is in parts of 4096: use a shorter time constant, or none"),
-        ("threshold error", f"{loss.threshold_error:.2g} %", loss.threshold_error > LARGE_THRESHOLD,
+        ("threshold error", percent(loss.threshold_error), loss.threshold_error > LARGE_THRESHOLD,
          "weights are large beside the threshold, which leaves few steps for it: train with a higher threshold"),
-        ("bias error", f"{loss.bias_error:.2g} % of the threshold", loss.bias_error > LARGE_THRESHOLD,
+        ("bias error", f"{percent(loss.bias_error)} of the threshold", loss.bias_error > LARGE_THRESHOLD,
          "biases leave their 13 bits or are small beside the weights: lower the largest weights"),
     ]  # fmt: skip
     found = [
@@ -213,7 +213,7 @@ def _findings(loss: Loss) -> list[Finding]:
 def _measured(loss: Loss) -> list[Finding]:
     if loss.value_error is not None:
         bad = loss.value_error > MANY_SPIKES
-        found = [Finding("values differ from float", loss.layer, f"{loss.value_error:.2g} %", "", "",
+        found = [Finding("values differ from float", loss.layer, percent(loss.value_error), "", "",
                          "warning" if bad else "ok", main_cause(loss) if bad else "")]  # fmt: skip
         if loss.cut:
             fix = "sums leave their messages: train with a loss on the size of what is added, or with fewer blocks"
@@ -222,16 +222,21 @@ def _measured(loss: Loss) -> list[Finding]:
     if loss.state_error is not None:
         bad = loss.state_error > MANY_SPIKES
         severity: Severity = "warning" if bad else "ok"
-        return [Finding("state differs from float", loss.layer, f"{loss.state_error:.2g} %", "", "", severity,
+        return [Finding("state differs from float", loss.layer, percent(loss.state_error), "", "", severity,
                         main_cause(loss) if bad else "")]  # fmt: skip
     if (spikes := loss.spikes) is None:
         return []
     share = 100 * spikes.differing / max(1, spikes.wanted)
     bad = share > MANY_SPIKES
     step = "" if spikes.first_step is None else f", from step {spikes.first_step}"
-    text = f"{spikes.differing} beside {spikes.wanted} spikes ({share:.2g} %){step}"
+    text = f"{spikes.differing} beside {spikes.wanted} spikes ({percent(share)}){step}"
     return [Finding("spikes differ from float", loss.layer, text, "", "", "warning" if bad else "ok",
                     main_cause(loss) if bad else "")]  # fmt: skip
+
+
+def percent(value: float) -> str:
+    """Two digits that count, never as a power of ten where it is large."""
+    return f"{value:.0f} %" if value >= 99.5 else f"{value:.2g} %"
 
 
 def main_cause(loss: Loss) -> str:

@@ -33,7 +33,7 @@ from i2e_deploy.chips.loihi2.lowering.stages import ALWAYS, Stage, arrange
 from i2e_deploy.chips.loihi2.lowering.values import with_values
 from i2e_deploy.chips.loihi2.pooling import max_pool_block
 from i2e_deploy.chips.loihi2.program import SOURCE, Block, BlockNetwork, Connection, CubaLif, DenseSynapse, never_fires
-from i2e_deploy.chips.loihi2.relay import Relay
+from i2e_deploy.chips.loihi2.relay import Relay, message_step
 from i2e_deploy.chips.options import PLAIN, LowerOptions
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.errors import InputError, UnsupportedError
@@ -93,7 +93,7 @@ def beside(
     found = _lowered(network, only_standard, None, None, given)
     unknown = {
         block.name for block in found.network.blocks
-        if isinstance(block.neuron, Relay) and block.name in given and not same_values(block, given[block.name])
+        if message_step(block.neuron) is not None and block.name in given and not same_values(block, given[block.name])
     }  # fmt: skip
     losses = [loss for loss in found.losses if loss.layer in given and loss.layer not in unknown]
     return Lowered(integers, tuple(measured(losses, [], integers, target)))
@@ -110,7 +110,7 @@ def _lowered(
     stages = arrange(network)
     late_by = schedule(stages)
     plans = _plans(network, stages, late_by, only_standard)
-    scaling = Scaling(plans)
+    scaling = Scaling(plans, {} if wanted is None else wanted.peaks(stages))
     blocks = [_always_on()] if any(e.source == ALWAYS for stage in stages for e in stage.edges) else []
     losses: list[Loss] = []
     frame = network.input_shape
@@ -138,7 +138,7 @@ def _lowered(
     waits = waiting(stages, late_by, frame)
     notes = (*network.notes, *([Note("", waits)] if waits else []))
     found = with_bits(BlockNetwork(shape, tuple(blocks), MESSAGE_BITS, notes=notes, deciding=deciding))
-    if wanted is not None and any(isinstance(block.neuron, Relay) for block in found.blocks):
+    if wanted is not None and any(message_step(block.neuron) is not None for block in found.blocks):
         found = with_bits(found, peaks_of(found, wanted))
     _refuse_early_spikes(stages, found)
     return Lowered(found, tuple(losses if beside is None else measured(losses, plans, found, beside)))
@@ -154,14 +154,6 @@ def _plans(
     early = {ALWAYS}  # what could send before it starts
     problems = []
     for stage in stages:
-        values = [e.source for e in stage.edges if _integrates(stages, e.source)]
-        if values:
-            problems.append(
-                f"layer {stage.name!r} is fed by {names[values[0]]!r}, which does not fire: on the chip populations "
-                "send spikes, and a voltage of 24 bits times a weight does not fit; give it a threshold, or let it be "
-                "the output"
-            )
-            continue
         if stage.pool is not None:
             plans.append(None)
             early |= {stage.layer} if stage.edges[0].source in early else set()
@@ -204,12 +196,6 @@ def _always_on() -> Block:
         ALWAYS, CubaLif(whole, whole, 0), (1,), (Connection(ALWAYS, DenseSynapse(np.zeros((1, 1), np.int64))),),
         np.ones(1, np.int64),
     )  # fmt: skip
-
-
-def _integrates(stages: tuple[Stage, ...], source: str) -> bool:
-    """Whether neurons send their membrane potential in the float network."""
-    neurons = next((stage.neurons for stage in stages if stage.layer == source), None)
-    return isinstance(neurons, LeakyIntegrateAndFire) and neurons.threshold is None
 
 
 def _pooled(stage: Stage, stages: tuple[Stage, ...], late_by: dict[str, int], before: BlockNetwork | None) -> Block:

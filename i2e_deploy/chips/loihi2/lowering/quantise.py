@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from i2e_deploy.chips.loihi2.lowering.forms import Form, beyond_standard, form_of, standard
+from i2e_deploy.chips.loihi2.lowering.graded import GRADED, VALUES, Carried, Integrating, Rectified
 from i2e_deploy.chips.loihi2.lowering.maps import Floats, Map, scaled_rows
 from i2e_deploy.chips.loihi2.lowering.schedule import LATENCY, steps_of
 from i2e_deploy.chips.loihi2.lowering.stages import Edge, Stage
-from i2e_deploy.chips.loihi2.lowering.values import VALUES, Carried, Rectified
 from i2e_deploy.chips.loihi2.neuron import Ints, Reset
 from i2e_deploy.chips.loihi2.program import NEVER, Block, Connection, ConvSynapse, CubaLif, DenseSynapse
 from i2e_deploy.chips.loihi2.programmable import LARGEST, UNBOUNDED, ProgrammableLif
@@ -30,6 +30,8 @@ from i2e_deploy.text import record_repr
 WEIGHT_LOW, WEIGHT_HIGH, BIAS_HIGH = -256, 254, 4095
 #: Longest delay of a synapse beyond its own step (profile, `delay`).
 DELAY_HIGH = 62
+#: Bits of a voltage below one step of a weight.
+VOLTAGE_BITS = 6
 #: A message of several spikes: so many bits, the sign included.
 MESSAGE_BITS = 16
 #: A reset this often is one reset, when the first input can arrive.
@@ -57,6 +59,7 @@ class Prepared:
         grades: of its edges: steps of a message for one unit of the value that it carries, 0: spikes. The maps are for
             one step of a message; empty: all are spikes.
         scale, shift: of a population that sends values, see `messages`.
+        most: the largest scale at which what it reads of values fits its words.
     """
 
     stage: Stage
@@ -71,6 +74,7 @@ class Prepared:
     grades: tuple[float, ...] = ()
     scale: float | None = None
     shift: int = 0
+    most: float = float("inf")
 
     __repr__ = record_repr
 
@@ -91,9 +95,12 @@ def prepare(
         UnsupportedError: no neuron of the chip is like that, or a delay is too long; the message begins with what.
     """
     form = form_of(stage)
-    if isinstance(stage.neurons, VALUES) and only_standard:
+    if isinstance(stage.neurons, GRADED) and only_standard:
         raise UnsupportedError("sends values, which no standard neuron does: use one network without such sums")
+    if isinstance(stage.neurons, Integrating):
+        _check_integrator(stage, form)
     needs: list[str] = [*beyond_standard(form), *_by_place(form, stage)]
+    needs += ["sends its potential"] if isinstance(stage.neurons, Integrating) else []
     forced: tuple[str, ...] = ()
     if only_standard and needs:
         form, forced = standard(form), tuple(needs)
@@ -132,12 +139,26 @@ def block_at(of: Prepared, scale: float, lower_threshold: bool = False) -> Block
     else:
         neuron = _programmable(of, scale) if of.needs else _standard(of, scale, lower_threshold)
         bits = MESSAGE_BITS if isinstance(neuron, ProgrammableLif) and neuron.sends_values else 0
+        if isinstance(of.stage.neurons, Integrating) and isinstance(neuron, ProgrammableLif):
+            neuron, bits = replace(neuron, sends="voltage", shift=VOLTAGE_BITS + of.shift), 24
     if of.start is not None and of.start > 1 and not isinstance(neuron, Relay):
         neuron = replace(neuron, reset=Reset(ONCE, of.start))
     return Block(
         of.stage.name, neuron, of.stage.shape, connections, compact(bias, of.stage.shape, 1) if bias.any() else None,
         bits, of.latency,
     )  # fmt: skip
+
+
+def _check_integrator(stage: Stage, form: Form) -> None:
+    """What a potential that goes on cannot be."""
+    if np.any(form.origin):
+        raise UnsupportedError(
+            "sends potentials that start elsewhere than at 0: start it at 0, with a bias if it rests"
+        )
+    if any(edge.source == stage.layer for edge in stage.edges):
+        raise UnsupportedError(
+            "feeds its own potential back: only spikes go round; put the feedback into its decay, or let it fire"
+        )
 
 
 def fires_at_threshold(of: Prepared) -> bool:
@@ -153,7 +174,7 @@ def scales(of: Prepared) -> list[float]:
     if of.scale is not None:
         return [of.scale]
     if any(of.grades):
-        most = room_of(of)
+        most = min(room_of(of), of.most)
         units = [float(np.abs(m.weight).max()) for m, g in zip(of.maps, of.grades, strict=True) if g]
         steps = {k / unit for unit in units if unit for k in range(2, WEIGHT_HIGH + 1, 2)}
         return sorted((s for s in steps if s <= most * (1 + 1e-9)), reverse=True) or [min(steps)]

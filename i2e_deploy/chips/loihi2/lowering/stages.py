@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from i2e_deploy.chips.loihi2.lowering.graded import VALUES, Carried, Rectified
 from i2e_deploy.chips.loihi2.lowering.maps import (
     Floats,
     Map,
@@ -21,7 +22,6 @@ from i2e_deploy.chips.loihi2.lowering.maps import (
     image_out,
     split,
 )
-from i2e_deploy.chips.loihi2.lowering.values import VALUES, Carried, Rectified
 from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network.convolution import Conv1d, Conv2d
 from i2e_deploy.network.delay import Delay

@@ -12,65 +12,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
-from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from i2e_deploy.errors import InputError, UnsupportedError
+from i2e_deploy.chips.loihi2.lowering.graded import GRADED, Carried, Integrating, Rectified
+from i2e_deploy.chips.loihi2.lowering.integrators import with_integrators
+from i2e_deploy.errors import UnsupportedError
 from i2e_deploy.network.convolution import Conv1d, Conv2d
 from i2e_deploy.network.graph import INPUT, Layer, Network, Note
 from i2e_deploy.network.layers import Add, Concat, Flatten, Linear, Reshape
 from i2e_deploy.network.neurons import IntegrateAndFire, LeakyIntegrateAndFire
-from i2e_deploy.network.op import Array, Op, Pair, Shape, State, as_given, one_input
+from i2e_deploy.network.op import Array, Op, Pair, Shape
 from i2e_deploy.network.pooling import MaxPool2d, Pool2d
 from i2e_deploy.text import counted
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 #: Share of neurons that spike in a step, assumed where a sum is weighed against its repetition.
 ACTIVITY = 0.1
 #: Weights of two maps composed, from which on it is asked whether a population between them needs fewer.
 MANY_WEIGHTS = 2**16
 
-
-@dataclass(frozen=True)
-class Carried(Op):
-    """What it is given, by a population that sends its sum."""
-
-    def output_shape(self, given: Sequence[Shape]) -> Shape:
-        """See `Op.output_shape`: that of its input."""
-        return one_input(given)
-
-    def step(self, given: Sequence[Tensor], state: State) -> tuple[Tensor, State]:
-        """See `Op.step`."""
-        return given[0], {}
-
-
-@dataclass(frozen=True, eq=False)
-class Rectified(Op):
-    """What is above 0 of its input, where it is open: float32 1 or 0, of the input's shape."""
-
-    arrays: ClassVar[tuple[str, ...]] = ("open",)
-
-    open: Array
-
-    def output_shape(self, given: Sequence[Shape]) -> Shape:
-        """See `Op.output_shape`: that of its input."""
-        if one_input(given) != self.open.shape:
-            raise InputError(f"is open at {self.open.shape} and is given {one_input(given)}")
-        return self.open.shape
-
-    def step(self, given: Sequence[Tensor], state: State) -> tuple[Tensor, State]:
-        """See `Op.step`."""
-        (x,) = given
-        gate = as_given(self.open, x)
-        assert gate is not None
-        return x.clamp(min=0) * gate, {}
-
-
-#: Populations whose messages are values.
-VALUES = (Carried, Rectified)
 _NEURONS = (IntegrateAndFire, LeakyIntegrateAndFire)
 _WEIGHTS = (Conv1d, Conv2d, Linear)
 _SHAPES = (Flatten, Reshape)
@@ -82,7 +42,7 @@ def with_values(network: Network) -> Network:
     Raises:
         UnsupportedError: a maximum of values whose windows share no place that is always inside the image.
     """
-    merged = _merged(network)
+    merged = with_integrators(_merged(network))
     layers, problems = _Layers(merged), []
     for layer in merged.layers:
         if isinstance(layer.op, MaxPool2d) and not layers.spikes(layer.inputs[0]):
@@ -143,7 +103,8 @@ class _Layers:
         """Whether neurons (or the input) send what this layer gives, as it is."""
         while name in self.ops and isinstance(self.ops[name], _SHAPES):
             name = next(layer.inputs[0] for layer in self.found if layer.name == name)
-        return name == INPUT or isinstance(self.ops.get(name), (*_NEURONS, MaxPool2d))
+        op = self.ops.get(name)
+        return name == INPUT or (isinstance(op, (*_NEURONS, MaxPool2d)) and not isinstance(op, Integrating))
 
     def add_maximum(self, layer: Layer, pool: MaxPool2d) -> None:
         """The largest of each window: from its place that is always inside, column by column, then row by row."""
@@ -231,8 +192,8 @@ def _carried(network: Network) -> Network:
     for own in network.layers:
         layer = replace(own, inputs=tuple(moved.get(name, name) for name in own.inputs))
         layers.append(layer)
-        if isinstance(layer.op, (*_NEURONS, *VALUES, MaxPool2d)):
-            graded = isinstance(layer.op, VALUES)
+        if isinstance(layer.op, (*_NEURONS, *GRADED, MaxPool2d)):
+            graded = isinstance(layer.op, GRADED)
             load[layer.name], weights[layer.name] = (1.0 if graded else ACTIVITY), 0
             sources[layer.name] = prod(shapes[layer.name])
             continue

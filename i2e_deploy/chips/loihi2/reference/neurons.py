@@ -174,8 +174,10 @@ def _programmable(layer: Layer, neuron: ProgrammableLif, state: State, t: int, a
             v = np.where(variables["pending"] != 0, layer.per_neuron(neuron.reset_value) << 6, v)
     v, lowest = _clipped(state, "v", v), layer.per_neuron(neuron.lowest) << 6
     if neuron.sends == "voltage":
-        variables["v"] = np.maximum(v, lowest)
-        return variables["v"]
+        variables["v"], most = np.maximum(v, lowest), 2 ** (neuron.bits - 1) - 1
+        message = (variables["v"] + (1 << neuron.shift >> 1)) >> neuron.shift  # to the nearest, half up
+        state.saturations += int((np.abs(message) > most).sum())
+        return message.clip(-most, most)
     kept: Integers = decay(variables["adaptation"], layer.per_neuron(neuron.adaptation_decay)).clip(0, WORD - 1)
     threshold = (layer.per_neuron(neuron.threshold) << 6) + kept
     spikes = _spikes(neuron, v, threshold)
