@@ -9,6 +9,8 @@ with ours, and snnTorch's with SpikingJelly's, whose neurons send one spike a st
 in bfloat16 (`precision`), and torch's convolutions and linear layer alone, forward and backward on the inputs that they
 have in that step, each with the gradient that they need: what a faster pass of neurons could reach at best.
 
+What bfloat16 costs on a CPU without instructions for it is measured by forbidding them to oneDNN, in a process each.
+
 With one thread the times are CPU time of the process, which other programs on the machine disturb less than wall time.
 On a GPU nothing is measured by this script yet.
 """
@@ -17,6 +19,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -39,6 +43,8 @@ PEERS = ("snntorch", "spikingjelly")
 #: Of `fit`: the sum of the output spikes is multiplied by it.
 SCALE = 0.25
 LOUDER = 3.0
+#: oneDNN's names of what it may use.
+INSTRUCTIONS = {"AVX2": "AVX2", "AVX-512": "AVX512_CORE", "AVX-512 with bfloat16": "AVX512_CORE_BF16"}
 Outputs = Callable[[nn.Module, Tensor], Tensor]
 
 
@@ -189,11 +195,35 @@ def seconds(
     return times
 
 
+def in_bfloat16(turns: int) -> str:
+    """Milliseconds of a step in float32 and in bfloat16, medians of CPU time on one thread."""
+    torch.set_num_threads(1)
+    frames, labels = batch()
+    rows: dict[str, Trainee | Bare] = {name: Trainee(ours, name) for name in ("float32", "bfloat16")}
+    times = seconds(rows, frames, labels, turns, time.process_time)
+    plain, half = (1e3 * float(np.median(times[name])) for name in rows)
+    return f"{plain:14.1f}{half:14.1f}{half / plain:14.2f} x"
+
+
+def by_instructions(turns: int) -> None:
+    """Print `in_bfloat16` for each set of instructions, each in a process of its own."""
+    print(f"\nours, {'':25}ms in float32   in bfloat16   takes as long")
+    for name, known in INSTRUCTIONS.items():
+        told = [sys.executable, __file__, "--only-bfloat16", "--turns", str(turns)]
+        limited = {**os.environ, "ONEDNN_MAX_CPU_ISA": known}
+        done = subprocess.run(told, env=limited, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603  # itself
+        print(f"oneDNN with {name:22}{done.stdout.rstrip()}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--threads", type=int, nargs="+", default=[1])
+    parser.add_argument("--only-bfloat16", action="store_true", help="one line: float32 and bfloat16, ms")
     given = parser.parse_args()
+    if given.only_bfloat16:
+        print(in_bfloat16(given.turns))
+        return
     print(", ".join([machine(), *(f"{name} {version(name)}" for name in ("sinabs", *PEERS) if find_spec(name))]))
     frames, labels = batch()
     trainees = {name: Trainee(build) for name, build in found().items()}
@@ -212,6 +242,7 @@ def main() -> None:
             middle = float(np.median(found_times))
             ratio = middle / float(np.median(times["i2e_deploy"]))
             print(f"{name:22}{1e3 * min(found_times):9.1f}{1e3 * middle:12.1f}{BATCH / middle:19.0f}{ratio:22.2f} x")
+    by_instructions(given.turns)
     print("\nGPU (fused neurons against Sinabs and SpikingJelly's CuPy and Triton back ends): unmeasured")
 
 

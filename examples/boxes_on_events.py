@@ -26,6 +26,7 @@ CLASSES = ("disk", "square")
 SIZE, STEPS = 32, 12  # pixels, steps of a recording
 CELLS, CELL = 4, 8  # the grid of outputs: so many cells a side, of so many pixels
 WARM = 3  # the first steps are not judged: too few events have come
+BATCH = 16
 DECAY = 0.75  # of the neurons and of the readout
 #: Inputs, outputs, kernel, stride and padding of each convolution; the last one's outputs are scores and a box.
 LAYERS = ((2, 16, 5, 2, 2), (16, 24, 3, 2, 1), (24, 24, 3, 1, 1), (24, len(CLASSES) + 4, 3, 2, 1))
@@ -158,18 +159,23 @@ def wanted(of: Scenes) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def train(data: Scenes, epochs: int) -> Detector:
-    """Cross entropy of the classes in every cell and step, absolute error of the boxes where there is a shape."""
+    """Cross entropy of the scores in every cell and step; where there is a shape, of its class, and its box's error.
+
+    The second is needed: the scores alone first learn whether anything is there.
+    """
     torch.manual_seed(0)
     net, frames, targets = Detector(), torch.from_numpy(data.frames), wanted(data)
-    batches = -(-len(frames) // 32)
+    batches = -(-len(frames) // BATCH)
     optimizer = torch.optim.AdamW(net.parameters(), lr=4e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=max(2, epochs * batches))
     for epoch in range(epochs):
         total = 0.0
-        for batch in torch.split(torch.randperm(len(frames)), 32):
+        for batch in torch.split(torch.randperm(len(frames)), BATCH):
             out = net(frames[batch])[:, WARM:]
             scores, boxes, there = (target[batch, WARM:] for target in targets)
             loss = F.binary_cross_entropy_with_logits(out[:, :, :-4], scores, pos_weight=torch.tensor(3.0))
+            kinds = F.cross_entropy(out[:, :, :-4].flatten(0, 1), scores.argmax(2).flatten(0, 1), reduction="none")
+            loss = loss + kinds.mul(there.flatten(0, 1)).sum() / there.sum()
             loss = loss + (out[:, :, -4:] - boxes).abs().mul(there[:, :, None]).sum() / (4 * there.sum())
             optimizer.zero_grad()
             torch.autograd.backward(loss)
@@ -261,7 +267,7 @@ class Scores:
     chip_map50: float
 
 
-def main(samples: int = 800, tests: int = 100, epochs: int = 8, out: Path = Path("boxes_bundle")) -> Scores:
+def main(samples: int = 800, tests: int = 100, epochs: int = 16, out: Path = Path("boxes_bundle")) -> Scores:
     """Train, lower, run in float and on the chip's integers, score both, and write a bundle with golden vectors."""
     data, test = scenes(samples, seed=0), scenes(tests, seed=1)
     net = train(data, epochs)
@@ -288,7 +294,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--samples", type=int, default=800)
     parser.add_argument("--tests", type=int, default=100)
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=16)
     parser.add_argument("--out", type=Path, default=Path("boxes_bundle"))
     arguments = parser.parse_args()
     main(arguments.samples, arguments.tests, arguments.epochs, arguments.out)

@@ -37,7 +37,7 @@ class FitConfig:
             computing. What neurons that only add learn so holds step by step but for the order in which spikes come,
             which the other epochs teach. These epochs train in floats; every epoch is tested step by step.
         precision: `bfloat16` computes convolutions and matrix products in it (torch's autocast); neurons and weights
-            stay float32. The chip's integers are exact either way.
+            stay float32. The chip's integers are exact either way. Refused on a CPU without instructions for it.
 
     Raises:
         InputError: a value out of range, or two that exclude each other.
@@ -68,7 +68,9 @@ class FitConfig:
         if not 0 <= self.seed < 2**32:
             raise InputError(f"training: seed is {self.seed}: give 0 to 2^32 - 1")
         if self.precision not in get_args(Precision):
-            raise InputError(f"training: precision {self.precision!r}: choose one of {', '.join(get_args(Precision))}")
+            why = "small gradients become 0 in float16: " if str(self.precision) == "float16" else ""
+            known = ", ".join(get_args(Precision))
+            raise InputError(f"training: precision {self.precision!r}: {why}choose one of {known}")
         if (self.through or self.semantics) and not self.chip:
             raise InputError(f"training: through {self.through or self.semantics!r} needs the chip: name it")
         if self.loss.limits == "chip" and not self.chip:

@@ -69,12 +69,13 @@ def fit(
         on_batch: called with (batches done in all, loss), after the step.
 
     Raises:
-        InputError: the folder holds another training, settings that do not fit the data, or a semantics that the chip
-            does not have.
+        InputError: the folder holds another training, settings that do not fit the data or the device, or a semantics
+            that the chip does not have.
         UnsupportedError: the chip has no counterpart for the network.
     """
     chosen = config or FitConfig()
     job = _Job(network, running or running_of(network), data, chosen, folder, devices or Devices())
+    job.devices.check(chosen.precision)
     job.check()
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from training_data import bar_data, small_network, weights_of
 
 from i2e_deploy.errors import InputError
 from i2e_deploy.training import Devices, FitConfig, Loss, Optimising, fit, open_devices
+from i2e_deploy.training.devices import has_bfloat16
 
 SCRIPT = """
 import sys
@@ -93,11 +94,22 @@ def test_gradients_of_parts_add_up_to_that_of_the_batch() -> None:
         np.testing.assert_allclose(one, other, atol=2e-3)  # the excess of activity is of each part's own mean
 
 
-def test_bfloat16_trains_and_keeps_weights_in_float32() -> None:
+def test_bfloat16_trains_and_keeps_weights_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("i2e_deploy.training.devices.cpu_flags", lambda: frozenset({"avx2", "amx_bf16"}))
     network = small_network()
     results = list(fit(network, bar_data(64, 30), FitConfig(epochs=4, batch_size=8, precision="bfloat16")))
     assert results[-1].test["accuracy"] > 0.8
     assert {weight.dtype for weight in weights_of(network)} == {np.dtype(np.float32)}
+
+
+def test_bfloat16_is_refused_on_a_cpu_that_imitates_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("i2e_deploy.training.devices.cpu_flags", lambda: frozenset({"avx2", "avx512f"}))
+    with pytest.raises(InputError, match=r"this CPU has no instructions for it .*: take float32, or a GPU"):
+        next(fit(small_network(), bar_data(8, 4), FitConfig(precision="bfloat16"), tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+    Devices().check("float32")
+    Devices(torch.device("cuda")).check("bfloat16")
+    assert has_bfloat16(frozenset())  # no x86, or no Linux: nothing is known
 
 
 def test_devices_that_are_not_there_are_refused() -> None:

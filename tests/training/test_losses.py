@@ -215,7 +215,7 @@ def test_clipping_and_recurrent_weights() -> None:
         (lambda: Mixing(drop=2), "mixing: drop 2"),
         (lambda: FitConfig(epochs=0), "training: epochs 0"),
         (lambda: FitConfig(seed=-1), "seed is -1"),
-        (lambda: FitConfig(precision="float16"), "precision 'float16'"),  # type: ignore[arg-type]
+        (lambda: FitConfig(precision="float16"), "'float16': small gradients become 0 in float16: choose"),  # type: ignore[arg-type]
         (lambda: FitConfig(chip="x", through="event", loss=Loss(readout="membrane")), "the loss sees spikes"),
     ],
 )

@@ -19,6 +19,11 @@ from i2e_deploy.training.data.augmentation import Augmentation
 STEPS = 8
 #: Longest side of an input that is chosen for the user, pixels: what DYNAP-CNN chips take.
 LARGEST = 128
+#: Said where more than two channels are asked for.
+NO_COLOUR = (
+    "; I2E sees brightness and no colour, as a camera of events does: for colour convert red, green and blue each by "
+    "itself (conversion.convert), join their channels, and train on that FRAMES.npz"
+)
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ class DataOptions:
                                   ("channels", 1, 2), ("seed", 0, 2**63), ("threads", 1, 256)):  # fmt: skip
             value = getattr(self, name)
             if value is not None and (value < least or (most is not None and value > most)):
-                why = "; I2E sees brightness and no colour" if name == "channels" else ""
+                why = NO_COLOUR if name == "channels" else ""
                 raise InputError(f"{name} is {value}: give {least} {'or more' if most is None else f'to {most}'}{why}")
         if not 0 < self.test_share < 1:
             raise InputError(f"test_share is {self.test_share}: give a share above 0 and below 1")

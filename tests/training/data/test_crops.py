@@ -106,5 +106,5 @@ def test_what_is_for_pictures_is_refused_of_others(tmp_path: Path) -> None:
     for crop, gamma in ((0.0, 0.0), (1.1, 0.0), (1.0, -1.0)):
         with pytest.raises(InputError, match=r"give a share from 0\.01 to 1"):
             Augmentation(crop=crop, gamma=gamma)
-    with pytest.raises(InputError, match="give 1 to 2; I2E sees brightness and no colour"):
+    with pytest.raises(InputError, match=r"give 1 to 2; I2E sees brightness and no colour.* FRAMES\.npz"):
         DataOptions(channels=3)
