@@ -4,7 +4,8 @@
 
 The folder that I2E_DEPLOY_DATA names, or an argument, holds dvs128_objects/<class>/<number>.npz, windows of 500 ms in
 the order of time. CHECKPOINT is that of `cifar10.py`: from its weights, trained on pictures alone, the pre-trained
-networks start, with a new last layer. WORK keeps networks: an interrupted run goes on. No setting was tried out.
+networks start, with a new last layer: trained on gently, and as long and at the same rate as from scratch. WORK keeps
+networks: an interrupted run goes on. No setting was tried out.
 """
 
 from __future__ import annotations
@@ -31,11 +32,16 @@ from i2e_deploy.training.starting import take_weights
 TRAINED, TESTED = 11, 5
 COUNTS = (1, 2, 5, 11)
 #: What `cifar10.py` trains: 8 steps of 48 x 48 pixels.
-SETTING = Setting("speck2f", "medium", 48, 7, 8, 62_500)
+SETTING = Setting("speck2f", "large", 48, 7, 8, 62_500)
 SENSOR = 128
 SCRATCH = Plan(epochs=12, rate=2e-3, event_epochs=1, least_steps=150)
 TUNED = Plan(epochs=12, rate=1e-3, event_epochs=1, least_steps=60)
-SCRATCH_NAME, TUNED_NAME = "from scratch", "pre-trained on I2E-CIFAR10"
+#: Of each curve: its name, that of its files, the training, and whether it starts from pictures.
+CURVES = (
+    ("from scratch", "scratch", SCRATCH, False),
+    ("from I2E-CIFAR10, gently", "tuned", TUNED, True),
+    ("from I2E-CIFAR10, as scratch", "as_scratch", SCRATCH, True),
+)
 
 
 def windows(folder: Path) -> tuple[list[str], list[list[Events]]]:
@@ -128,19 +134,19 @@ def main() -> None:
     print(machine())
     print(f"windows of 500 ms: {counts}; one recording a class")
     print(f"trained on n of the first {TRAINED} of each, tested on the last {TESTED} of each; at least one between")
-    print(f"{SETTING}\nfrom scratch: {SCRATCH}\npre-trained: {TUNED}\nseeds 0 to {given.seeds - 1}\n", flush=True)
+    print(f"{SETTING}\nfrom scratch: {SCRATCH}\ngently: {TUNED}\nseeds 0 to {given.seeds - 1}\n", flush=True)
     points: dict[str, list[tuple[int, float]]] = {}
-    for name, plan, start in ((SCRATCH_NAME, SCRATCH, None), (TUNED_NAME, TUNED, given.start)):
+    for name, stem, plan, starts in CURVES:
         points[name] = []
         for count in COUNTS:
             results = []
             for seed in range(given.seeds):
-                file = given.keep / f"{'tuned' if start else 'scratch'}_{count}_{seed}.safetensors"
-                results.append(trained(found, count, plan, seed, start, file))
+                file = given.keep / f"{stem}_{count}_{seed}.safetensors"
+                results.append(trained(found, count, plan, seed, given.start if starts else None, file))
                 print(f"{file.stem}: {accuracy(results[-1:]):.3f}", file=sys.stderr, flush=True)
             points[name].append((count, accuracy(results)))
             for kind in ("time steps", "events"):
-                print(f"n = {count:2d} a class, {name:26s} {kind:10s} {said(results, kind)}", flush=True)
+                print(f"n = {count:2d} a class, {name:28s} {kind:10s} {said(results, kind)}", flush=True)
     if given.plot:
         draw(points, given.plot)
 

@@ -188,6 +188,9 @@ def table(page: Page, result: Walk) -> None:
 def main(words: list[str]) -> None:
     """All tutorials, or those that are named."""
     names = [word for word in words if word != "--no-torch-index"]
+    known = sorted(path.name for path in (ROOT / "docs" / "tutorials").glob("*.md"))
+    if unknown := [name for name in names if name not in known]:
+        raise SystemExit(f"{unknown[0]}: no tutorial; choose of {', '.join(known)}")
     print(f"{cpu()}, {len(os.sched_getaffinity(0))} of {os.cpu_count()} cores, Python {sys.version.split()[0]}")
     print(f"load before: {os.getloadavg()[0]:.1f}; date: {time.strftime('%Y-%m-%d')}; columns: wall, processor")
     with tempfile.TemporaryDirectory() as name:
