@@ -10,6 +10,7 @@ import numpy as np
 
 from i2e_deploy.chips.connections import Connection, Population, as_stored
 from i2e_deploy.chips.loihi2.program import SOURCE, Block, BlockNetwork, ConvSynapse, DenseSynapse, as_image
+from i2e_deploy.chips.loihi2.programmable import ProgrammableLif
 from i2e_deploy.chips.trace import Integers
 from i2e_deploy.network import Conv2d, Linear
 
@@ -66,8 +67,10 @@ def _stored(block: Block) -> dict[str, Integers]:
     found = {} if block.bias is None else {"bias": as_stored(block.bias)}
     delays = [c.synapse.delay for c in block.connections if c.synapse is not None and c.synapse.delay is not None]
     found |= {f"delay{i}": as_stored(delay) for i, delay in enumerate(delays)}
+    spikes = isinstance(block.neuron, ProgrammableLif) and block.neuron.sends == "spikes"
+    unused = ProgrammableLif.message_words if spikes else {}
     for field in fields(block.neuron):  # type: ignore[arg-type]  # every kind is a dataclass
         value = getattr(block.neuron, field.name)
-        if isinstance(value, (int, np.ndarray)) and not isinstance(value, bool):
+        if field.name not in unused and isinstance(value, (int, np.ndarray)) and not isinstance(value, bool):
             found[field.name] = as_stored(np.atleast_1d(value))
     return found
