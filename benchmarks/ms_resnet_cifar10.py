@@ -49,7 +49,6 @@ from i2e_deploy.training.samples import Samples, TrainingData
 
 #: S_th0 of the paper for CIFAR-10; blocks of each stage and channels of the first.
 RATIO, BLOCKS, WIDTH = "0.07", (1, 1, 1), 24
-PARTS = ("accuracy", "layers", "looks", "pooling")
 CHIP: Any = get("loihi2")
 BATCH = 50
 
@@ -60,13 +59,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--size", type=int, default=32, help="pixels a side")
     parser.add_argument("--epochs", type=int, default=5)
-    parser.add_argument("--merged", type=float, default=0.0, help="share of the epochs with all steps as one")
     parser.add_argument("--rate", type=float, default=5e-3, help="peak of the learning rate")
-    parser.add_argument("--width", type=int, default=WIDTH, help="channels of the first stage")
     parser.add_argument("--train", type=int, default=10000, help="training pictures")
     parser.add_argument("--test", type=int, default=2000, help="test pictures")
     parser.add_argument("--calibrate", type=int, default=40, help="training pictures that scales are chosen on")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what is looked at; default: all")
     parser.add_argument("--looks", type=int, default=500, help="test pictures that are looked at several times")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
@@ -76,14 +72,10 @@ def main() -> None:
     network = from_ms_resnet(module.state_dict(), (2, given.size, given.size))
     data = open_data(given.data, options_of(given, given.test))
     calibration = data.train.batch(evenly(data.train, given.calibrate), None).frames
-    if "accuracy" in given.parts:
-        print_accuracy(module, network, data, calibration)
-    if "layers" in given.parts:
-        print_layers(network, calibration)
-    if "looks" in given.parts:
-        print_looks(network, data, given)
-    if "pooling" in given.parts:
-        print_pooling(module, data, given)
+    print_accuracy(module, network, data, calibration)
+    print_layers(network, calibration)
+    print_looks(network, data, given)
+    print_pooling(module, data, given)
 
 
 def options_of(given: argparse.Namespace, most_test: int) -> DataOptions:
@@ -94,15 +86,12 @@ def options_of(given: argparse.Namespace, most_test: int) -> DataOptions:
 def trained(given: argparse.Namespace) -> MSResNet:
     """From WORK, or made now."""
     data = open_data(given.data, options_of(given, 500))
-    network = ms_resnet(BLOCKS, len(data.classes), width=given.width, generator=torch.Generator().manual_seed(0))
+    network = ms_resnet(BLOCKS, len(data.classes), width=WIDTH, generator=torch.Generator().manual_seed(0))
     weights = sum(p.numel() for p in network.parameters() if p.dim() > 1)
-    config = FitConfig(
-        epochs=given.epochs, batch_size=64, merged=given.merged, loss=Loss(scale=1 / STEPS, label_smoothing=0.1),
-        optimising=Optimising("adamw", given.rate, "one_cycle"),
-    )  # fmt: skip
     print(f"MS-ResNet of {len(BLOCKS)} blocks, {weights:,} weights; {len(data.train):,} training pictures at "
-          f"{given.size} pixels, {given.epochs} epochs, the first {config.merged_epochs} with all steps as one, AdamW "
-          f"{given.rate:g}, one cycle, seed 0", flush=True)  # fmt: skip
+          f"{given.size} pixels, {given.epochs} epochs, AdamW {given.rate:g}, one cycle, seed 0")  # fmt: skip
+    config = FitConfig(epochs=given.epochs, batch_size=64, loss=Loss(scale=1 / STEPS, label_smoothing=0.1),
+                       optimising=Optimising("adamw", given.rate, "one_cycle"))  # fmt: skip
     began = time.process_time()
 
     def progress(batch: int, loss: float) -> None:
