@@ -1,6 +1,7 @@
 """I2E-CIFAR10 on the integers of a chip: one training, from pictures to the chip's accuracy on all test pictures.
 
     nice python benchmarks/cifar10.py CIFAR10.zip --out WORK --events 500 > benchmarks/results/cifar10.txt
+    python benchmarks/cifar10.py CIFAR10.zip --out NEW --init WORK/checkpoint.safetensors --merged 0 --through event
     python benchmarks/cifar10.py CIFAR10.zip --out WORK --train 8000 --hold-out 2000 --epochs 6    # to choose settings
     python benchmarks/cifar10.py CIFAR10.zip --out WORK --widen 2 --deploy loihi2    # wider than that chip takes
 

@@ -87,6 +87,18 @@ def columns_of(length, width, inputs, outputs, stride, padding, kernel, taps, li
     return found
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _add(out, o, given, g, length, times):
+    """Add so many times `length` values of `given` from g on to `out` from o on; a multiple of 8."""
+    c = 0
+    while c + 32 <= length:
+        _add32(out, o + c, given, g + c, times)
+        c += 32
+    while c + 8 <= length:
+        _add8(out, o + c, given, g + c, times)
+        c += 8
+
+
 @njit(cache=True, nogil=True)
 def scatter(index, value, first, weights, columns, out, margin, line, whole):
     """Output [N, H, W, O]: the sum of a margin's positions is dropped."""
@@ -98,13 +110,7 @@ def scatter(index, value, first, weights, columns, out, margin, line, whole):
             w, a = int64(columns[index[e], 0]), int64(columns[index[e], 1])
             length = int64(columns[index[e], 2])
             for _ in range(columns[index[e], 3]):
-                c = 0
-                while c + 32 <= length:
-                    _add32(sums, a + c, weights, w + c, value[e])
-                    c += 32
-                while c + 8 <= length:
-                    _add8(sums, a + c, weights, w + c, value[e])
-                    c += 8
+                _add(sums, a, weights, w, length, value[e])
                 w, a = w + length, a - line * outputs
         for y in range(out.shape[1]):
             for k in range(out.shape[2] * outputs):
@@ -125,11 +131,5 @@ def weight_gradient(index, value, first, weights, columns, gradient, margin, lin
             w, a = int64(columns[index[e], 0]), int64(columns[index[e], 1])
             length = int64(columns[index[e], 2])
             for _ in range(columns[index[e], 3]):
-                c = 0
-                while c + 32 <= length:
-                    _add32(weights, w + c, near, a + c, value[e])
-                    c += 32
-                while c + 8 <= length:
-                    _add8(weights, w + c, near, a + c, value[e])
-                    c += 8
+                _add(weights, w, near, a, length, value[e])
                 w, a = w + length, a - line * outputs

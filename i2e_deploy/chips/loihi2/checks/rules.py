@@ -20,7 +20,7 @@ from i2e_deploy.chips.loihi2.program import (
 )
 from i2e_deploy.chips.loihi2.programmable import ProgrammableLif
 from i2e_deploy.chips.loihi2.reference.lava_weights import lava_bias, lava_decay, lava_dense, zeros_at_the_end
-from i2e_deploy.chips.loihi2.relay import Programmable
+from i2e_deploy.chips.loihi2.relay import Programmable, message_step
 from i2e_deploy.chips.profile import Profile
 from i2e_deploy.errors import UnsupportedError
 
@@ -115,7 +115,7 @@ def _values_of(weight: Ints) -> tuple[Ints, Ints]:
 def neuron_words(network: BlockNetwork, block: Block, profile: Profile) -> Iterator[Finding]:
     """Threshold, bias and decay in their fields."""
     threshold = getattr(block.neuron, "threshold", None)
-    if threshold is not None:
+    if threshold is not None and message_step(block.neuron) is None:  # what sends its voltage compares nothing
         fix = "scale weights and threshold down together"
         yield _limit(
             profile,

@@ -96,7 +96,10 @@ def prepare(
     """
     form = form_of(stage)
     if isinstance(stage.neurons, GRADED) and only_standard:
-        raise UnsupportedError("sends values, which no standard neuron does: use one network without such sums")
+        raise UnsupportedError(
+            "sends values, which no standard neuron does: allow programmable ones (leave out --standard), or train a "
+            "network whose layers send spikes"
+        )
     if isinstance(stage.neurons, Integrating):
         _check_integrator(stage, form)
     needs: list[str] = [*beyond_standard(form), *_by_place(form, stage)]
