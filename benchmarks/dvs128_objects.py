@@ -5,8 +5,8 @@
 The folder that I2E_DEPLOY_DATA names, or an argument, holds dvs128_objects/<class>/<number>.npz, windows of 500 ms in
 the order of time. CHECKPOINT is that of `cifar10.py`: from its weights, trained on pictures alone, the pre-trained
 networks start, with a new last layer: trained on gently, and as long and at the same rate as from scratch. WORK keeps
-networks: an interrupted run goes on. No setting was chosen by what it gave. The third curve came when the first two were
-known: gentle training has fewer steps.
+networks: an interrupted run goes on. No setting was chosen by what it gave; the third curve came after the first two,
+as gentle training has fewer steps.
 """
 
 from __future__ import annotations
