@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from rows import machine
+from torch import nn
 
 from i2e_deploy.runtime import wilson
 from i2e_deploy.training import planned_sinabs
@@ -142,7 +143,7 @@ def main() -> None:
     if given.init:
         take_weights(recipe.network, given.init)
     config = settings(given, recipe.config)
-    weights = sum(p.numel() for p in recipe.network.parameters() if p.dim() > 1)
+    weights = sum(p.weight.numel() for p in recipe.network.modules() if isinstance(p, nn.Conv2d | nn.Linear))
     start = ", from trained weights" if given.init else ""
     start += f", through {config.through}" if given.through else ""
     tested = "held-out training" if given.hold_out else "test"

@@ -24,6 +24,9 @@ Size = Literal["small", "medium", "large"]
 SIZES: tuple[Size, ...] = ("small", "medium", "large")
 #: Widths that a layer may have: powers of two and half as much again, since address bits are whole.
 LADDER: tuple[int, ...] = (1, 2, 3, *chain.from_iterable((2**k, 3 * 2 ** (k - 1)) for k in range(2, 13)))
+#: Layers up to which networks train as they are. Beyond, a peak of the learning rate of 1e-2 silences plain ones of
+#: integrate-and-fire neurons for good (`benchmarks/cifar10.py`, six layers: a loss of ln 10 from the first epoch on).
+SHALLOW = 5
 #: The narrowest layer that is proposed where there is a choice, and where there is none.
 NARROW, NARROWEST = 16, 4
 
@@ -87,6 +90,11 @@ class Plan:
         return tuple(found[1:])
 
     @property
+    def standardised(self) -> bool:
+        """Whether its convolutions are trained with standardised filters: integrate-and-fire neurons in many layers."""
+        return self.neurons == "if" and len(self.layers) > SHALLOW
+
+    @property
     def weights(self) -> int:
         """Number of weights."""
         return sum(x.outputs * x.inputs // x.groups * max(1, x.kernel) ** 2 for x in self.layers)
@@ -116,7 +124,7 @@ def checked_request(recipe: str, known: Sequence[str], input_shape: tuple[int, i
         raise InputError(f"input {list(input_shape)}, {classes} classes: give (C, H, W) and classes, each at least 1")
 
 
-def pyramid(side: int, first: int, last: int, plain: int, width: int, widest: int) -> Form:
+def pyramid(side: int, first: int, last: int, plain: int, width: int, widest: int, halving: int = 3) -> Form:
     """Convolutions that halve the image until its longer side is at most `last`, width doubling with every halving.
 
     Args:
@@ -126,6 +134,7 @@ def pyramid(side: int, first: int, last: int, plain: int, width: int, widest: in
         plain: convolutions of stride 1 besides, put behind the halvings, from the last one forwards.
         width: channels after the first convolution, at most.
         widest: channels of any, at most.
+        halving: side of the kernels that halve the image, but of the first convolution.
     """
     strides: list[int] = []
     while side > last:
@@ -135,7 +144,7 @@ def pyramid(side: int, first: int, last: int, plain: int, width: int, widest: in
     added = [plain // len(strides) + (i < plain % len(strides)) for i in range(len(strides))][::-1]
     convolutions, widths = [], []
     for level, (stride, more) in enumerate(zip(strides, added, strict=True)):
-        kernel = 2 * stride + 1 if level == 0 and stride > 1 else 3
+        kernel = halving if level else 2 * stride + 1 if stride > 1 else 3
         convolutions += [(kernel, stride)] + [(3, 1)] * more
         widths += [min(widest, width << level)] * (1 + more)
     return Form(tuple(convolutions), tuple(widths))
@@ -152,7 +161,7 @@ def plan_of(
     """
     layers, shape = [], input_shape
     for (kernel, stride), width in zip(form.convolutions, widths, strict=True):
-        layers.append(PlannedLayer(shape[0], width, kernel, stride, (kernel // 2, kernel // 2)))
+        layers.append(PlannedLayer(shape[0], width, kernel, stride, ((kernel - 1) // 2,) * 2))
         shape = layers[-1].shape_after(shape)
     channels, height, high = shape
     if height == high or not square:

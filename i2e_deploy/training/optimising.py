@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
 
 from i2e_deploy.errors import InputError
 from i2e_deploy.text import listed, record_repr
@@ -108,7 +109,17 @@ def _below(path: str, name: str) -> bool:
 
 
 def make_optimiser(network: nn.Module, chosen: Optimising) -> torch.optim.Optimizer:
-    """The optimiser of what is not frozen, recurrent weights (SLAYER's) apart; each group knows its `peak`."""
+    """The optimiser of what is not frozen, recurrent weights (SLAYER's) apart; each group knows its `peak`.
+
+    Raises:
+        InputError: a limit for weights that are computed from other parameters.
+    """
+    computed = [name for name, layer in network.named_modules() if parametrize.is_parametrized(layer, "weight")]
+    if chosen.weight_limit is not None and computed:
+        raise InputError(
+            f"weight_limit is {chosen.weight_limit}, and the weights of {listed(computed)} are computed from other "
+            "parameters (standardised filters, or another parametrization): take no limit, or plain layers"
+        )
     named = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
     feedback = [parameter for name, parameter in named if "recurrent_synapse" in name]
     others = [parameter for name, parameter in named if "recurrent_synapse" not in name]

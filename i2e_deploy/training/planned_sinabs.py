@@ -15,6 +15,7 @@ from torch import nn
 from i2e_deploy.chips.plans import Plan, PlannedLayer
 from i2e_deploy.training import bptt
 from i2e_deploy.training.fused_iaf import FusedIAF
+from i2e_deploy.training.standardised import centre, standardise
 from i2e_deploy.training.start_active import drawn_frames, start_active
 from i2e_deploy.training.trinary import trinary_neurons, with_trinary_training
 
@@ -28,13 +29,18 @@ def build(plan: Plan, steps: int, seed: int) -> nn.Sequential:
     """An untrained network on event frames [B * T, C, H, W] (batch outermost), output [B * T, classes * voters].
 
     No biases. Weights are drawn by `seed`, and scaled until spikes reach the last layer (`start_active`); trinary ones
-    are not, their thresholds are made for them.
+    are not, their thresholds are made for them. Where the plan is `standardised`, all convolutions
+    but one that is the last layer train standardised filters.
     """
     generator, trinary = torch.Generator().manual_seed(seed), plan.neurons == "trinary"
     layers: list[nn.Module] = []
+    held: list[nn.Conv2d] = []
     for planned in plan.layers:
         weights = _weights(planned)
         nn.init.normal_(weights.weight, 0, 1 / sqrt(weights.weight[0].numel()), generator=generator)
+        if plan.standardised and isinstance(weights, nn.Conv2d) and planned is not plan.layers[-1]:
+            centre(weights.weight)
+            held.append(weights)
         neurons = trinary_neurons(steps, weights) if trinary else _NEURONS[plan.neurons](steps)
         layers += [*([] if planned.kernel else [nn.Flatten()]), weights, neurons]
     if isinstance(layers[-1], FusedIAF):
@@ -45,6 +51,8 @@ def build(plan: Plan, steps: int, seed: int) -> nn.Sequential:
     if trinary:
         return with_trinary_training(network)
     start_active(network, bptt.spike_counts, weighted(network), drawn_frames(plan.input_shape, steps, generator))
+    for layer in held:
+        standardise(layer)
     return network
 
 

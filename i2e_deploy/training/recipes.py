@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from i2e_deploy.chips import AnyNetwork, get
+from i2e_deploy.chips.plans import SHALLOW
 from i2e_deploy.errors import InputError
 from i2e_deploy.text import record_repr
 from i2e_deploy.training.config import FitConfig
@@ -20,9 +21,8 @@ from i2e_deploy.training.sized import sized_network
 
 #: The chips that the recipes are shaped for, by name.
 SINABS_CHIP, SLAYER_CHIP = "speck2f", "loihi2"
-#: Beyond so many layers a peak of 1e-2 silences integrate-and-fire networks for good, and this one trains them
-#: (`benchmarks/cifar10.py`, six layers: a loss of ln 10 from the first epoch on, and 27 % after three).
-SHALLOW, DEEP_RATE = 5, 2e-3
+#: Peak of the learning rate for networks of more than `plans.SHALLOW` layers: with standardised filters, and without.
+DEEP_RATE, PLAIN_RATE = 5e-3, 2e-3
 #: Their share of epochs with all steps as one: a T-th of the time each, and these networks learn more in it
 #: (`benchmarks/cifar10.py`).
 MERGED = 0.75
@@ -84,9 +84,10 @@ def sized_recipe(chip: str, name: str, data: TrainingData, seed: int) -> Recipe:
         from i2e_deploy.training.slayer_networks import RECIPES
 
         base = RECIPES["conv" if plan.neurons == "cuba" else "sigma_delta"][1]
+    elif plan.standardised:
+        base = replace(base, optimising=replace(base.optimising, learning_rate=DEEP_RATE), merged=MERGED)
     elif len(plan.layers) > SHALLOW:
-        merged = MERGED if plan.neurons == "if" else 0.0
-        base = replace(base, optimising=replace(base.optimising, learning_rate=DEEP_RATE), merged=merged)
+        base = replace(base, optimising=replace(base.optimising, learning_rate=PLAIN_RATE))
     return Recipe(network, running, replace(base, chip=chip, seed=seed), chip)
 
 

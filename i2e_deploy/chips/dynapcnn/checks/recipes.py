@@ -19,9 +19,11 @@ RECIPES: Mapping[str, str] = MappingProxyType(
         "large": "Sinabs: up to nine layers, each as wide as the cores that are left hold",
     }
 )
-#: Of a size: channels of the first convolution and of any, at most; convolutions of stride 1 besides.
-_SIZES: Mapping[str, tuple[int, int, int]] = MappingProxyType(
-    {"small": (8, 64, 0), "medium": (16, 128, 1), "large": (64, 1024, 3)}
+#: Of a size: channels of the first convolution and of any, at most; convolutions of stride 1 besides; and the sides of
+#: kernels that halve the image, in the order in which they are tried. Addresses of weights are whole bits, so 4 x 4
+#: weights take as much memory as 3 x 3.
+_SIZES: Mapping[str, tuple[int, int, int, tuple[int, ...]]] = MappingProxyType(
+    {"small": (8, 64, 0, (3,)), "medium": (16, 128, 1, (3,)), "large": (64, 1024, 3, (4, 3))}
 )
 #: Sides in pixels of the image that the last layer sees, in the order in which they are tried.
 _LAST = (5, 2, 1)
@@ -49,7 +51,7 @@ def fits(profile: Profile, planned: Plan) -> bool:
     for number, (layer, shape) in enumerate(zip(planned.layers, planned.shapes, strict=True)):
         side = layer.kernel or before[1]
         channels = before[0]
-        if max(shape[1:]) > size or side > kernel or max(shape[0], channels) > features:
+        if not 1 <= min(shape[1:]) <= max(shape[1:]) <= size or side > kernel or max(shape[0], channels) > features:
             return False
         used = memory_words(shape[0], channels, (side, side), (shape[1], shape[2]), bias=False)
         options[str(number)] = [core.index for core in holding(used, profile)]
@@ -59,13 +61,10 @@ def fits(profile: Profile, planned: Plan) -> bool:
 
 def _forms(profile: Profile, recipe: str, side: int, last: int) -> list[Form]:
     """Forms with so many layers as there are cores, or fewer, the deepest first."""
-    width, widest, plain = _SIZES[recipe]
-    cores, found = len(profile.cores), []
-    for more in range(plain, -1, -1):
-        form = pyramid(side, 2, last, more, width, min(widest, _number(profile, "features")))
-        if len(form.convolutions) < cores:
-            found.append(form)
-    return found
+    width, widest, plain, halvings = _SIZES[recipe]
+    limit = min(widest, _number(profile, "features"))
+    forms = [pyramid(side, 2, last, more, width, limit, by) for more in range(plain, -1, -1) for by in halvings]
+    return [form for form in forms if len(form.convolutions) < len(profile.cores)]
 
 
 def _plan(recipe: str, input_shape: tuple[int, int, int], classes: int, form: Form, widths: Sequence[int]) -> Plan:
