@@ -35,7 +35,8 @@ class FitConfig:
         chip_samples: test samples that run on the integers after each epoch, taken evenly; 0: all.
         merged: share of the epochs, from the first, in which all steps of a sample enter as one, for a T-th of the
             computing. What neurons that only add learn so holds step by step but for the order in which spikes come,
-            which the other epochs teach. These epochs train in floats; every epoch is tested step by step.
+            which the other epochs teach. These epochs train in floats; every epoch is tested step by step. Other
+            networks are refused as they are read for the chip, see `training.merging`.
         precision: `bfloat16` computes convolutions and matrix products in it (torch's autocast); neurons and weights
             stay float32. The chip's integers are exact either way. Refused on a CPU without instructions for it.
 

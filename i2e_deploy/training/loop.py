@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from i2e_deploy.chips import Chip, Injection, Program, get, write_model
+from i2e_deploy.chips import AnyNetwork, Chip, Injection, Program, get, write_model
 from i2e_deploy.chips.values import Values
 from i2e_deploy.errors import InputError
 from i2e_deploy.network.file import VALUES
@@ -23,6 +23,7 @@ from i2e_deploy.training.activity import watched
 from i2e_deploy.training.config import FitConfig
 from i2e_deploy.training.devices import Devices
 from i2e_deploy.training.frameworks import running_of
+from i2e_deploy.training.merging import check_merged
 from i2e_deploy.training.metrics import LOAD, class_sums, figures, is_better, value_sums
 from i2e_deploy.training.results import EpochResult, best_of, result_of, write_csv
 from i2e_deploy.training.running import Running
@@ -127,6 +128,8 @@ class _Job:
         self.chip = get(self.config.chip)
         example = self.data.test.batch(judging.evenly(self.data.test, COMPARED), None).frames
         program = self._program(example)
+        if self.config.merged_epochs:
+            check_merged(self.network, self._read())
         asked = self.config.through or self.config.semantics
         self.semantics = semantics_of(self.chip, program, self.config.semantics or asked)
         if self.config.through:
@@ -140,8 +143,7 @@ class _Job:
         """What every layer may do, as it is placed by what it does on some training samples."""
         assert self.chip is not None
         some = self.data.train.batch(judging.evenly(self.data.train, COMPARED), None)
-        read = self.running.read(self.network.cpu(), self.data.input_shape, None, self.chip)
-        self.network.to(self.devices.device)
+        read = self._read()
         self.limits = limits.limits_of(self.chip, program, read, some, self.data.step_us)
         frames = torch.from_numpy(some.frames).to(self.devices.device).float()
         limits.check_limited(self.network, self.running, self.limits, frames)
@@ -163,10 +165,15 @@ class _Job:
 
     def _program(self, example: Any = None) -> Program:
         assert self.chip is not None
-        self.network.cpu()
-        found = self.chip.lower(self.running.read(self.network, self.data.input_shape, example, self.chip))
-        self.network.to(self.devices.device)
+        found = self.chip.lower(self._read(example))
         return judging.deciding(found, self.running, self.config.loss, self.outputs)
+
+    def _read(self, example: Any = None) -> AnyNetwork:
+        """The network as the chip takes it; with frames, its own forward is compared with what was read."""
+        assert self.chip is not None
+        read = self.running.read(self.network.cpu(), self.data.input_shape, example, self.chip)
+        self.network.to(self.devices.device)
+        return read
 
     def start(self, restart: bool) -> int:
         """Go on from what the folder holds; the number of epochs done."""
@@ -305,9 +312,7 @@ class _Job:
             notes = {name: str(value) for name, value in result.row().items() if "second" not in name}
             notes["seed"] = str(self.config.seed)
             if self.chip is not None:
-                self.network.cpu()
-                read = self.running.read(self.network, self.data.input_shape, None, self.chip)
-                self.network.to(self.devices.device)
+                read = self._read()
                 if self.config.loss.regression and self.chip.lower(read).deciding.of_spikes:
                     # A spike is worth as much on the chip; a state or a message is in the chip's units.
                     notes[VALUES] = json.dumps(Values((self.config.loss.scale,)).pack())
