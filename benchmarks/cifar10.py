@@ -2,7 +2,8 @@
 
     nice python benchmarks/cifar10.py CIFAR10.zip --out WORK --events 500 > benchmarks/results/cifar10.txt
     python benchmarks/cifar10.py CIFAR10.zip --out NEW --init WORK/checkpoint.safetensors --merged 0 --through event
-    python benchmarks/cifar10.py CIFAR10.zip --out WORK --train 8000 --hold-out 2000 --epochs 6    # to choose settings
+    python benchmarks/cifar10.py CIFAR10.zip --out WORK --train 20000 --hold-out 2000 --epochs 8    # to choose settings
+    python benchmarks/cifar10.py CIFAR10.zip --out WORK --train 20000 --hold-out 2000 --epochs 8 --plain
     python benchmarks/cifar10.py CIFAR10.zip --out WORK --widen 2 --deploy loihi2    # wider than that chip takes
 
 CIFAR10.zip holds train/<class>/<name> and test/<class>/<name> (Krizhevsky 2009), PNG or JPEG. An interrupted run
@@ -24,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rows import machine
 from torch import nn
+from torch.nn.utils import parametrize
 
 from i2e_deploy.runtime import wilson
 from i2e_deploy.training import planned_sinabs
@@ -120,6 +122,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--chip", default="speck2f")
     parser.add_argument("--recipe", default="medium")
+    parser.add_argument("--plain", action="store_true", help="filters as they are drawn, not standardised")
     parser.add_argument("--widen", type=int, default=1, help="times the recipe's channels")
     parser.add_argument("--deploy", help="chip whose integers judge; default: the recipe's")
     parser.add_argument("--size", type=int, default=48, help="pixels a side")
@@ -140,11 +143,16 @@ def main() -> None:
     if given.hold_out:
         data = held_out(data, given.hold_out, given.seed)
     recipe = recipe_of(given, data)
+    if given.plain:
+        for layer in recipe.network.modules():
+            if parametrize.is_parametrized(layer):
+                parametrize.remove_parametrizations(layer, "weight")
     if given.init:
         take_weights(recipe.network, given.init)
     config = settings(given, recipe.config)
     weights = sum(p.weight.numel() for p in recipe.network.modules() if isinstance(p, nn.Conv2d | nn.Linear))
-    start = ", from trained weights" if given.init else ""
+    start = ", plain filters" if given.plain else ""
+    start += ", from trained weights" if given.init else ""
     start += f", through {config.through}" if given.through else ""
     tested = "held-out training" if given.hold_out else "test"
     print(machine())
