@@ -33,7 +33,7 @@ from i2e_deploy.training.config import FitConfig
 from i2e_deploy.training.data import Augmentation, DataOptions, open_data
 from i2e_deploy.training.judging import evenly, in_float
 from i2e_deploy.training.loop import fit, on_all
-from i2e_deploy.training.recipes import Recipe, sized_recipe
+from i2e_deploy.training.recipes import PLAIN_RATE, Recipe, sized_recipe
 from i2e_deploy.training.samples import Batch, Samples, TrainingData
 from i2e_deploy.training.sized import sized_network
 from i2e_deploy.training.starting import take_weights
@@ -90,7 +90,7 @@ def recipe_of(given: Any, data: TrainingData) -> Recipe:
 
 def settings(given: Any, base: FitConfig) -> FitConfig:
     """Of the recipe, but for what was asked."""
-    rate = given.rate or base.optimising.learning_rate
+    rate = given.rate or (PLAIN_RATE if given.plain else base.optimising.learning_rate)
     merged = base.merged if given.merged is None else given.merged
     optimising = replace(base.optimising, learning_rate=rate)
     through = given.through or base.through
@@ -122,7 +122,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--chip", default="speck2f")
     parser.add_argument("--recipe", default="medium")
-    parser.add_argument("--plain", action="store_true", help="filters as they are drawn, not standardised")
+    parser.add_argument(
+        "--plain", action="store_true", help="plain filters, not standardised ones, at the rate for such"
+    )
     parser.add_argument("--widen", type=int, default=1, help="times the recipe's channels")
     parser.add_argument("--deploy", help="chip whose integers judge; default: the recipe's")
     parser.add_argument("--size", type=int, default=48, help="pixels a side")

@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
+from i2e_deploy.cli.recordings import NOTHING_SAID, Reading, takes_recordings
 
+
+@takes_recordings
 def command(
     data: Annotated[
         Path | None,
@@ -44,7 +47,17 @@ def command(
     ] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Samples a step, over all devices.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak of the schedule; default: the recipe's.")] = None,
+    optimiser: Annotated[str, typer.Option(help="adamw or sgd; default: the recipe's.")] = "",
+    schedule: Annotated[str, typer.Option(help="one_cycle, cosine or constant; default: the recipe's.")] = "",
+    warm_up: Annotated[float | None, typer.Option(help="Share of all steps on the way up.")] = None,
+    weight_decay: Annotated[float | None, typer.Option(help="Of the optimiser; default: the recipe's.")] = None,
     clip: Annotated[float | None, typer.Option(help="Largest norm of the gradient; default: free.")] = None,
+    label_smoothing: Annotated[
+        float | None, typer.Option(help="Share of each target that all classes get; default: the recipe's.")
+    ] = None,
+    merged: Annotated[
+        float | None, typer.Option(help="Share of the epochs, the first, with all steps as one; default: the recipe's.")
+    ] = None,
     mixup: Annotated[float, typer.Option(min=0, help="Mix samples in pairs: parameter of the Beta distribution.")] = 0,
     event_drop: Annotated[
         float, typer.Option(min=0, max=1, help="Probability that a training sample loses events.")
@@ -97,6 +110,7 @@ def command(
     restart: Annotated[bool, typer.Option("--restart", help="Begin anew where --out holds a training.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Curves for TensorBoard in the folder.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
+    reading: Reading = NOTHING_SAID,
 ) -> None:
     """Train a spiking network on events, tested on a chip.
 
@@ -118,12 +132,15 @@ def command(
         "most": train_size, "most_test": test_size, "test_share": test_share, "groups": groups, "labels": labels,
         "values": values, "size": size, "steps": steps, "step_us": step_us, "ratio": ratio, "sensor": sensor,
         "moving_eye": moving_eye or None, "flip": flip or None, "shift": shift or None,
-        "crop": crop, "gamma": gamma,
+        "crop": crop, "gamma": gamma, "read": reading.read if reading.given() else None,
     }  # fmt: skip
     TrainJob(
         out=out, data=data, options=options, chip=chip, recipe=recipe, network=network, init=init,
         freeze=tuple(freeze or ()), loss=loss, through=through, epochs=epochs, batch_size=batch_size,
-        learning_rate=learning_rate, clip=clip, mixup=mixup, event_drop=event_drop, activity=activity,
+        optimising={
+            "optimiser": optimiser or None, "learning_rate": learning_rate, "schedule": schedule or None,
+            "warm_up": warm_up, "weight_decay": weight_decay, "clip": clip,
+        }, label_smoothing=label_smoothing, merged=merged, mixup=mixup, event_drop=event_drop, activity=activity,
         spike_limit=spike_limit, synop_limit=synop_limit, limits=limits, chip_samples=chip_samples, devices=devices,
         precision=precision, seed=seed, workers=workers, restart=restart, tensorboard=tensorboard, as_json=as_json,
     ).run()  # fmt: skip

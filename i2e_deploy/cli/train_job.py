@@ -49,8 +49,9 @@ class TrainJob:
     through: str
     epochs: int | None
     batch_size: int | None
-    learning_rate: float | None
-    clip: float | None
+    optimising: Mapping[str, Any]
+    label_smoothing: float | None
+    merged: float | None
     mixup: float
     event_drop: float
     activity: float | None
@@ -84,7 +85,8 @@ class TrainJob:
                 say.print(note)
         with made_by(data, self.workers) as spread:
             for _ in fit_and_show(recipe, spread, say, self.out, devices, self.restart):
-                self._board()
+                if devices.rank == 0:
+                    self._board()
         if devices.rank == 0:
             self._finish(recipe, data, say)
 
@@ -97,6 +99,10 @@ class TrainJob:
         need(DIGITS if digits else {}, "the digits")
         need({"tensorboard": "tensorboard"} if self.tensorboard else {}, "--tensorboard")
         need({"matplotlib": "matplotlib"}, "the learning curve")
+        if not digits and not self.network and self.chip is not None and not self._goes_on_from_network():
+            from i2e_deploy.training.sized import check_installed
+
+            check_installed(self.chip, self._recipe_name(self.chip))
         if self.out.exists() and not self.out.is_dir():
             raise InputError(f"--out is {self.out}, a file: give the name of a folder")
 
@@ -126,24 +132,23 @@ class TrainJob:
 
     def _recipe(self, data: TrainingData, say: Console) -> Recipe:
         """The network, with the settings that were asked for."""
-        from i2e_deploy.training.config import FitConfig
         from i2e_deploy.training.frameworks import running_of
-        from i2e_deploy.training.from_file import is_network
-        from i2e_deploy.training.recipes import Recipe, recipe_of
+        from i2e_deploy.training.recipes import Recipe, plain_config, recipe_of
         from i2e_deploy.training.starting import network_of, take_weights
 
-        if self.init is not None and is_network(self.init):
+        goes_on = self._goes_on_from_network()
+        if self.init is not None and goes_on:
             found = self._from_file(self.init, data, say)
         elif self.network:
             if self.chip is None:
                 raise InputError("--network needs --chip: name the chip that the network is for")
             module = network_of(self.network, data, self.seed)
-            found = Recipe(module, running_of(module), FitConfig(seed=self.seed), self.chip)
+            found = Recipe(module, running_of(module), plain_config(module, self.seed), self.chip)
         elif self.data is None and (self.recipe in DIGIT_RECIPES or self.chip is None):
             found = recipe_of(self.recipe or "sinabs", self.seed)
         else:
             found = self._sized(data)
-        if self.init is not None and not is_network(self.init):
+        if self.init is not None and not goes_on:
             fresh = take_weights(found.network, self.init)
             new = f"; new, as their sizes differ: {', '.join(fresh)}" if fresh else ""
             say.print(f"starts from the weights of {self.init}{new}")
@@ -152,10 +157,9 @@ class TrainJob:
 
     def _from_file(self, path: Path, data: TrainingData, say: Console) -> Recipe:
         """The network that a file holds."""
-        from i2e_deploy.training.config import FitConfig
         from i2e_deploy.training.frameworks import running_of
         from i2e_deploy.training.from_file import module_of
-        from i2e_deploy.training.recipes import Recipe
+        from i2e_deploy.training.recipes import Recipe, plain_config
 
         if self.network or self.recipe:
             other = "--network" if self.network else "--recipe"
@@ -165,19 +169,29 @@ class TrainJob:
         module, said = module_of(path, data, self.seed)
         for line in [f"goes on from the network in {path}", *said]:
             say.print(line)
-        return Recipe(module, running_of(module), FitConfig(seed=self.seed), self.chip)
+        return Recipe(module, running_of(module), plain_config(module, self.seed), self.chip)
+
+    def _goes_on_from_network(self) -> bool:
+        from i2e_deploy.training.from_file import is_network
+
+        return self.init is not None and is_network(self.init)
+
+    def _recipe_name(self, chip: str) -> str:
+        """What was asked for, or the chip's first."""
+        from i2e_deploy.training.sized import recipes_for
+
+        offers = recipes_for(chip)
+        if not self.recipe and not offers:
+            raise InputError(f"{chip} offers no recipes: give --network FILE.py:FUNCTION")
+        return self.recipe or offers[0].name
 
     def _sized(self, data: TrainingData) -> Recipe:
         """A recipe of the chip, sized for the data; the chip's first where none is named."""
         from i2e_deploy.training.recipes import sized_recipe
-        from i2e_deploy.training.sized import recipes_for
 
         if self.chip is None:
             raise InputError("data of your own need --chip: name the chip that the network is for")
-        offers = recipes_for(self.chip)
-        if not self.recipe and not offers:
-            raise InputError(f"{self.chip} offers no recipes: give --network FILE.py:FUNCTION")
-        return sized_recipe(self.chip, self.recipe or offers[0].name, data, self.seed)
+        return sized_recipe(self.chip, self._recipe_name(self.chip), data, self.seed)
 
     def _config(self, base: FitConfig, chip: str) -> FitConfig:
         from i2e_deploy.training.mixing import Mixing
@@ -191,10 +205,11 @@ class TrainJob:
             loss = replace(loss, kind="cross_entropy", readout="membrane", scale=1.0)
         elif self.loss:
             loss = replace(loss, kind=self.loss)  # type: ignore[arg-type]  # it checks
-        moved = {"learning_rate": self.learning_rate, "clip": self.clip}
-        given: dict[str, Any] = {name: value for name, value in moved.items() if value is not None}
+        if self.label_smoothing is not None:
+            loss = replace(loss, label_smoothing=self.label_smoothing)
+        given: dict[str, Any] = {name: value for name, value in self.optimising.items() if value is not None}
         optimising = replace(base.optimising, freeze=self.freeze, **given)
-        counts = {"epochs": self.epochs, "batch_size": self.batch_size}
+        counts = {"epochs": self.epochs, "batch_size": self.batch_size, "merged": self.merged}
         asked: dict[str, Any] = {name: value for name, value in counts.items() if value is not None}
         asked["precision"] = self.precision
         return replace(

@@ -113,7 +113,11 @@ def load_weights(network: nn.Module, path: Path, fresh: Sequence[str] = ()) -> N
     other = [n for n in wanted if n in given and given[n].shape != shapes[n] and n not in fresh]
     if missing or other:
         what = f"only one of the two has {listed(missing)}" if missing else _shapes_differ(other, given, shapes)
-        raise InputError(f"{path} is a checkpoint of another network: {what}; build the one that it was written for")
+        one = any(".parametrizations." in name for name in missing)
+        other_way = "; one of the two trains standardised filters: go on from its network.safetensors" if one else ""
+        raise InputError(
+            f"{path} is a checkpoint of another network: {what}; build the one that it was written for{other_way}"
+        )
     with torch.no_grad():
         for name, value in wanted.items():
             if given[name].shape == shapes[name]:

@@ -74,6 +74,8 @@ class FitConfig:
             raise InputError(f"training: precision {self.precision!r}: {why}choose one of {known}")
         if (self.through or self.semantics) and not self.chip:
             raise InputError(f"training: through {self.through or self.semantics!r} needs the chip: name it")
+        if self.merged and not self.chip:
+            raise InputError(f"training: merged {self.merged} needs the chip, as it is read for it: name it")
         if self.loss.limits == "chip" and not self.chip:
             raise InputError("training: limits of the chip need the chip: name it")
         if self.through and self.loss.readout == "membrane":

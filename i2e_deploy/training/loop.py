@@ -17,7 +17,7 @@ from i2e_deploy.chips import AnyNetwork, Chip, Injection, Program, get, write_mo
 from i2e_deploy.chips.values import Values
 from i2e_deploy.errors import InputError
 from i2e_deploy.network.file import VALUES
-from i2e_deploy.text import record_repr
+from i2e_deploy.text import listed, record_repr
 from i2e_deploy.training import batches, checkpoint, judging, limits, optimising
 from i2e_deploy.training.activity import watched
 from i2e_deploy.training.config import FitConfig
@@ -133,11 +133,22 @@ class _Job:
         asked = self.config.through or self.config.semantics
         self.semantics = semantics_of(self.chip, program, self.config.semantics or asked)
         if self.config.through:
+            self._check_mixing()
             check_through(self.network, self.running, program)
             inside = semantics_of(self.chip, program, self.config.through)
             self.through = Through(self.chip, inside, self.running, self.entering)
         if self.config.loss.limits == "chip":
             self._take_limits(program)
+
+    def _check_mixing(self) -> None:
+        """Refuse what would take the events of recordings out of their own order without a word."""
+        some = self.data.train.batch(judging.evenly(self.data.train, 1), None)
+        if self.config.mixing.active and some.recordings and self.config.through != "timestep":
+            raise InputError(
+                f"training through {self.config.through} takes the events of recordings in their own order, and events "
+                "that are dropped or mixed are counts without one: leave out event drop and mixup, or train through "
+                "'timestep'"
+            )
 
     def _take_limits(self, program: Program) -> None:
         """What every layer may do, as it is placed by what it does on some training samples."""
@@ -197,6 +208,7 @@ class _Job:
         """What a checkpoint holds."""
         data = self.data
         about = {
+            **{f"data.{name}": value for name, value in data.settings.items()},
             "data.train": len(data.train), "data.test": len(data.test), "data.classes": list(data.classes),
             "data.input_shape": list(data.input_shape), "data.steps": data.steps,
             "network": type(self.network).__name__,
@@ -248,6 +260,11 @@ class _Job:
             sums.append(self._sums(outputs.detach().cpu()[kept], targets.cpu()[kept]))
             if on_batch is not None:
                 on_batch(now + 1, loss_now)
+        if bad := [name for name, value in self.network.named_parameters() if not torch.isfinite(value).all()]:
+            raise InputError(
+                f"training: {listed(bad)} hold numbers that are not finite after epoch {epoch + 1}, which is not kept: "
+                "take a lower learning rate, or clip the gradient"
+            )
         total = self.devices.total(torch.stack(sums).sum(0))
         found = figures(total)
         if self.limits:

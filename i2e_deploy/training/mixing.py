@@ -73,7 +73,7 @@ def mixed_batch(
         mixing: what is done.
 
     Raises:
-        InputError: the frames are no counts, or the samples are recordings whose own events go into the chip.
+        InputError: the frames are no counts.
     """
     batch = samples.batch(chosen, draw)
     if not mixing.active:

@@ -147,7 +147,7 @@ def step(network: nn.Module, optimiser: torch.optim.Optimizer, chosen: Optimisin
 
 @torch.no_grad()
 def limit_weights(network: nn.Module, limit: float) -> None:
-    """Hold weights of convolutions and linear layers within plus and minus the limit."""
+    """Hold weights of convolutions and linear layers within plus and minus the limit, but for frozen ones."""
     for layer in network.modules():
-        if isinstance(layer, nn.Conv2d | nn.Linear):
+        if isinstance(layer, nn.Conv2d | nn.Linear) and layer.weight.requires_grad:
             layer.weight.clamp_(-limit, limit)

@@ -15,6 +15,7 @@ from i2e_deploy.text import record_repr
 from i2e_deploy.training.config import FitConfig
 from i2e_deploy.training.digit_data import SIZE, STEPS
 from i2e_deploy.training.frameworks import running_of
+from i2e_deploy.training.optimising import Optimising
 from i2e_deploy.training.running import Running
 from i2e_deploy.training.samples import TrainingData
 from i2e_deploy.training.sized import sized_network
@@ -89,6 +90,13 @@ def sized_recipe(chip: str, name: str, data: TrainingData, seed: int) -> Recipe:
     elif len(plan.layers) > SHALLOW:
         base = replace(base, optimising=replace(base.optimising, learning_rate=PLAIN_RATE))
     return Recipe(network, running, replace(base, chip=chip, seed=seed), chip)
+
+
+def plain_config(network: nn.Module, seed: int) -> FitConfig:
+    """Settings for a network of somebody else: of more than `SHALLOW` layers with weights at a lower rate."""
+    layers = sum(isinstance(part, nn.Conv2d | nn.Linear) for part in network.modules())
+    rate = PLAIN_RATE if layers > SHALLOW else Optimising().learning_rate
+    return FitConfig(seed=seed, optimising=Optimising(learning_rate=rate))
 
 
 def read_trained(recipe: Recipe, example: Any = None) -> AnyNetwork:

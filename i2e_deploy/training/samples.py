@@ -60,6 +60,7 @@ class TrainingData:
         step_us: length of a step; None where the data do not say it.
         notes: what was chosen or assumed, a line each.
         preprocessing, split: see `datasets.Card`.
+        settings: what else decides the samples, by name, as JSON holds it: a training goes on only with the same.
     """
 
     train: Samples
@@ -71,6 +72,7 @@ class TrainingData:
     notes: tuple[str, ...] = ()
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     split: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     __repr__ = record_repr
 

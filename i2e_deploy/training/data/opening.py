@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,14 +42,14 @@ def open_data(data: Any, options: DataOptions | None = None) -> TrainingData:
     if not isinstance(data, str | os.PathLike):
         from i2e_deploy.training.data.objects import open_objects
 
-        return open_objects(data, options)
+        return replace(open_objects(data, options), settings=options.settings)
     source = open_kind(Path(data), options)
     targets, classes = targets_of(source, options, str(data))
     parts = divide(source.listing, options, source.files)
     train, test = (source.part(numbers, targets[numbers]) for numbers in (parts.train, parts.test))
     return TrainingData(
         train, test, classes, source.input_shape, source.steps, source.step_us, (*parts.notes, *source.notes),
-        source.preprocessing, parts.record,
+        source.preprocessing, parts.record, options.settings,
     )  # fmt: skip
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from i2e_deploy.conversion.sensor import PRESETS, Sensor
 from i2e_deploy.conversion.threshold import as_ratio
@@ -24,6 +25,8 @@ NO_COLOUR = (
     "; I2E sees brightness and no colour, as a camera of events does: for colour convert red, green and blue each by "
     "itself (conversion.convert), join their channels, and train on that FRAMES.npz"
 )
+#: Options that are none of `DataOptions.settings`, or are there in parts.
+_NOT_SETTINGS = ("augmentation", "read", "threads")
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,15 @@ class DataOptions:
             raise InputError(f"test_share is {self.test_share}: give a share above 0 and below 1")
         if self.labels is not None and self.values is not None:
             raise InputError(f"labels {self.labels} and values {self.values}: give classes or values, not both")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What decides the samples, by name, as JSON holds it; not how fast they are made, nor how files are read."""
+        own = {each.name: getattr(self, each.name) for each in fields(self) if each.name not in _NOT_SETTINGS}
+        moved = {f"augmentation.{each.name}": getattr(self.augmentation, each.name) for each in fields(Augmentation)}
+        found = {**own, "ratio": as_ratio(self.ratio), **moved}
+        return {name: value if isinstance(value, bool | int | float | None) else str(value)
+                for name, value in found.items()}  # fmt: skip
 
     @property
     def sides(self) -> tuple[int, int] | None:
