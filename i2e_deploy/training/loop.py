@@ -117,8 +117,9 @@ class _Job:
         if self.config.loss.regression != (not self.data.classes):
             wanted = "values" if self.config.loss.regression else "classes"
             have = f"{len(self.data.classes)} classes" if self.data.classes else "values"
+            other = "cross_entropy or tet" if self.data.classes else "mse or mae"
             raise InputError(
-                f"loss {self.config.loss.kind} learns {wanted}, and the data have {have}: choose another loss"
+                f"loss {self.config.loss.kind} learns {wanted}, and the data have {have}: choose another loss, {other}"
             )
         self.outputs = self._check_outputs()
         if self.config.merged_epochs and self._values_a_step():
@@ -260,11 +261,6 @@ class _Job:
             sums.append(self._sums(outputs.detach().cpu()[kept], targets.cpu()[kept]))
             if on_batch is not None:
                 on_batch(now + 1, loss_now)
-        if bad := [name for name, value in self.network.named_parameters() if not torch.isfinite(value).all()]:
-            raise InputError(
-                f"training: {listed(bad)} hold numbers that are not finite after epoch {epoch + 1}, which is not kept: "
-                "take a lower learning rate, or clip the gradient"
-            )
         total = self.devices.total(torch.stack(sums).sum(0))
         found = figures(total)
         if self.limits:
@@ -313,6 +309,7 @@ class _Job:
         devices, test, loss = self.devices, self.data.test, self.config.loss
         numbers = judging.evenly(test, 0)[devices.rank :: devices.ranks]
         own = judging.in_float(self.network, self.running, loss, test, numbers, devices.device)
+        self._check_finite()
         found = figures(devices.total(own.sums))
         if self.chip is None:
             return found, {}
@@ -322,6 +319,15 @@ class _Job:
             self.network, self.running, loss, test, some, program, self.semantics, self.entering
         )  # fmt: skip
         return found, figures(devices.total(judged.sums))
+
+    def _check_finite(self) -> None:
+        """Refuse to go on with weights or states that are no numbers."""
+        numbers = (*self.network.named_parameters(), *self.network.named_buffers())
+        if bad := [name for name, value in numbers if not torch.isfinite(value).all()]:
+            raise InputError(
+                f"training: {listed(bad)} hold numbers that are not finite after epoch {len(self.results) + 1}, which "
+                "is not kept: take a lower learning rate, or clip the gradient"
+            )
 
     def _keep(self, result: EpochResult) -> None:
         """Write the files; a training that is killed before the checkpoint stands does the epoch again."""

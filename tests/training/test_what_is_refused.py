@@ -59,7 +59,7 @@ def test_weights_that_are_no_numbers_end_the_training_and_keep_the_last_epoch(tm
     kept = (tmp_path / "checkpoint.safetensors").read_bytes()
     with torch.no_grad():
         next(network.parameters()).fill_(torch.nan)
-    with pytest.raises(InputError, match=r"0\.weight hold numbers .* not finite after epoch 2.* lower learning rate"):
+    with pytest.raises(InputError, match=r"0\.weight.* not finite after epoch 2.* lower learning rate"):
         next(steps)
     assert (tmp_path / "checkpoint.safetensors").read_bytes() == kept
 
@@ -124,3 +124,17 @@ def test_optimiser_schedule_and_loss_are_options(frames: Path, tmp_path: Path, c
     said = capsys.readouterr().err
     for text in ("loss.label_smoothing was 0.1 and is 0.05", "optimising.optimiser was sgd and is adamw"):
         assert text in said
+
+
+def test_recordings_are_read_as_the_command_line_says(tmp_path: Path, capsys: Any) -> None:
+    for number in range(8):
+        path = tmp_path / "camera" / "ab"[number % 2] / f"{number}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(f"{t},{t % 7},{number},{t % 2}\n" for t in range(0, 4000, 50)))
+    command = ["train", str(tmp_path / "camera"), "--chip", "speck2f", "--epochs", "1", "--out", str(tmp_path / "out")]
+    command += ["--steps", "2", "--columns", "txyp", "--time-unit", "us"]
+    assert run(command) == 2
+    assert "does not state the sensor's size: give sensor_size (--sensor-size)" in capsys.readouterr().err
+    assert run([*command, "--sensor-size", "8x8"]) == 0
+    assert run([*command, "--sensor-size", "8"]) == 2
+    assert "--sensor-size is '8': give WIDTHxHEIGHT" in capsys.readouterr().err
