@@ -14,6 +14,7 @@ from i2e_deploy.chips import chip_names, get
 from i2e_deploy.chips.abilities import OffersRecipes
 from i2e_deploy.chips.check import CheckReport
 from i2e_deploy.chips.dynapcnn.checks.examine import Asked, examine
+from i2e_deploy.chips.dynapcnn.lowering.stages import memory_words
 from i2e_deploy.chips.plans import LADDER, SIZES, Plan
 from i2e_deploy.errors import InputError, UnsupportedError
 
@@ -123,3 +124,20 @@ def test_unknown_recipes_and_sizes_are_refused(chip: str) -> None:
         plan_of(chip, "huge", (2, 8, 8), 2)
     with pytest.raises(InputError, match="each at least 1"):
         plan_of(chip, "small", (2, 0, 8), 2)
+
+
+@given(inputs=st.integers(1, 64), outputs=st.integers(1, 64))
+def test_kernels_that_halve_the_image_take_no_more_memory_at_4_pixels_than_at_3(inputs: int, outputs: int) -> None:
+    """Why the large recipe of Speck has them: weights are addressed by whole bits."""
+    small, large = (memory_words(outputs, inputs, (side, side), (8, 8), bias=False) for side in (3, 4))
+    assert small == large
+    assert memory_words(outputs, inputs, (5, 5), (8, 8), bias=False)["kernel"] == 2 * large["kernel"]
+
+
+def test_the_large_recipe_halves_with_4_pixels_where_both_sides_are_long_enough() -> None:
+    chip = get("speck2f")
+    assert isinstance(chip, OffersRecipes)
+    for shape, side in (((2, 48, 48), 4), ((2, 5, 60), 3)):
+        halving = [layer.kernel for layer in chip.plan("large", shape, 10).layers[1:-1] if layer.stride == 2]
+        assert halving
+        assert set(halving) == {side}

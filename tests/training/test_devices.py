@@ -74,6 +74,27 @@ def test_two_processes_train_as_one_and_go_on(tmp_path: Path) -> None:
     assert all((tmp_path / "parts" / n).read_bytes() == (tmp_path / "whole" / n).read_bytes() for n in names)
 
 
+@pytest.mark.slow
+def test_the_command_trains_in_two_processes_of_its_own_or_of_torchrun(tmp_path: Path) -> None:
+    """With the same bits; only the first process writes curves."""
+    pytest.importorskip("lightning_fabric")
+    drawn = np.random.default_rng(0).integers(0, 2, (24, 3, 2, 8, 8)).astype(np.uint8)
+    np.savez(tmp_path / "frames.npz", frames=drawn, labels=np.arange(24) % 2)
+    script = tmp_path / "command.py"
+    script.write_text("from i2e_deploy.cli import main\nmain()\n")
+    own = ["-W", "ignore", str(script)]
+    torchrun = ["-W", "ignore", "-m", "torch.distributed.run", "--nproc-per-node", "2", str(script)]
+    for name, start in (("own", own), ("torchrun", torchrun)):
+        command = ["train", str(tmp_path / "frames.npz"), "--chip", "speck2f", "--epochs", "1", "--devices", "cpu:2"]
+        command += ["--tensorboard", "--out", str(tmp_path / name)]
+        done = subprocess.run([sys.executable, *start, *command], capture_output=True, timeout=500, check=False)
+        assert done.returncode == 0, done.stderr.decode()
+        assert done.stdout.decode().count("epoch  1") == 1
+        assert len(list((tmp_path / name / "tensorboard").iterdir())) == 1
+    networks = [(tmp_path / name / "network.safetensors").read_bytes() for name in ("own", "torchrun")]
+    assert networks[0] == networks[1]
+
+
 def test_gradients_of_parts_add_up_to_that_of_the_batch() -> None:
     """Also where a batch does not divide evenly: each part weighs its samples by the whole batch."""
     from i2e_deploy.training.batches import parts
