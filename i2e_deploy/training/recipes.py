@@ -86,7 +86,7 @@ def sized_recipe(chip: str, name: str, data: TrainingData, seed: int) -> Recipe:
 
         base = RECIPES["conv" if plan.neurons == "cuba" else "sigma_delta"][1]
     elif plan.standardised:
-        base = replace(base, optimising=replace(base.optimising, learning_rate=DEEP_RATE), merged=MERGED)
+        base = replace(base, optimising=replace(base.optimising, learning_rate=DEEP_RATE), merged=MERGED, chip=chip)
     elif len(plan.layers) > SHALLOW:
         base = replace(base, optimising=replace(base.optimising, learning_rate=PLAIN_RATE))
     return Recipe(network, running, replace(base, chip=chip, seed=seed), chip)
