@@ -5,9 +5,13 @@
 FRAMEWORKS is a folder with snntorch 1.0.0 and spikingjelly 2.0.0 (`make oracles`); one that is not there is left out.
 All train the same four convolutions and linear layer with the same weights, on the same 50 event frames of digits
 (8 steps, 32x32): forward, cross entropy, backward, AdamW. They take turns in one process. Sinabs' outputs are compared
-with ours, and snnTorch's with SpikingJelly's, whose neurons send one spike a step at most. Two rows are no peers: ours
-in bfloat16 (`precision`), and torch's convolutions and linear layer alone, forward and backward on the inputs that they
-have in that step, each with the gradient that they need: what a faster pass of neurons could reach at best.
+with ours, and snnTorch's with SpikingJelly's, whose neurons send one spike a step at most. Three rows are no peers:
+
+* ours in bfloat16 (`precision`);
+* ours with all steps as one (`FitConfig.merged`), which neurons that only add allow: the same pictures and weights, and
+  another forward pass, in which recipes of such neurons spend most of their epochs;
+* torch's convolutions and linear layer alone, forward and backward on the inputs that they have in that step, each with
+  the gradient that they need: what a faster pass of neurons could reach at best.
 
 What bfloat16 costs on a CPU without instructions for it is measured by forbidding them to oneDNN, in a process each.
 
@@ -118,14 +122,16 @@ def found() -> dict[str, Callable[[], nn.Module]]:
 class Trainee:
     """A network with its optimiser, and how it runs."""
 
-    def __init__(self, build: Callable[[], nn.Module], precision: str = "float32") -> None:
-        self.network, self.precision = build().train(), precision
+    def __init__(self, build: Callable[[], nn.Module], precision: str = "float32", merged: bool = False) -> None:
+        self.network, self.precision, self.merged = build().train(), precision, merged
         self.outputs = running_of(self.network).outputs
         weights = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
         self.optimiser = torch.optim.AdamW(weights, 1e-4)
 
     def step(self, frames: Tensor, labels: Tensor) -> None:
-        """What a training step is, from frames to moved weights."""
+        """What a training step is, from frames to moved weights; `merged`: with all steps as one."""
+        if self.merged:
+            frames = frames.sum(1, keepdim=True)
         with Devices().precise(self.precision):
             outputs = self.outputs(self.network, frames).float()
         loss = F.cross_entropy(SCALE * outputs.sum(1), labels)
@@ -231,6 +237,7 @@ def main() -> None:
     print(f"a training step on {BATCH} pictures of {STEPS} steps, 32x32; {given.turns} turns, best and median")
     print(compare(trainees, frames))
     rows: dict[str, Trainee | Bare] = {**trainees, "ours in bfloat16": Trainee(ours, "bfloat16")}
+    rows["ours, steps merged"] = Trainee(ours, merged=True)
     rows["convolutions alone"] = Bare(frames)
     for threads in given.threads:
         torch.set_num_threads(threads)
