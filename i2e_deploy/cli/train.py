@@ -132,10 +132,10 @@ def command(
         "most": train_size, "most_test": test_size, "test_share": test_share, "groups": groups, "labels": labels,
         "values": values, "size": size, "steps": steps, "step_us": step_us, "ratio": ratio, "sensor": sensor,
         "moving_eye": moving_eye or None, "flip": flip or None, "shift": shift or None,
-        "crop": crop, "gamma": gamma, "read": reading.read if reading.given() else None,
+        "crop": crop, "gamma": gamma,
     }  # fmt: skip
     TrainJob(
-        out=out, data=data, options=options, chip=chip, recipe=recipe, network=network, init=init,
+        out=out, data=data, options=options, reading=reading, chip=chip, recipe=recipe, network=network, init=init,
         freeze=tuple(freeze or ()), loss=loss, through=through, epochs=epochs, batch_size=batch_size,
         optimising={
             "optimiser": optimiser or None, "learning_rate": learning_rate, "schedule": schedule or None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from i2e_deploy.errors import InputError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from i2e_deploy.cli.recordings import Reading
     from i2e_deploy.training.config import FitConfig
     from i2e_deploy.training.devices import Devices
     from i2e_deploy.training.recipes import Recipe
@@ -40,6 +41,7 @@ class TrainJob:
     out: Path
     data: Path | None
     options: Mapping[str, Any]
+    reading: Reading
     chip: str | None
     recipe: str
     network: str
@@ -120,15 +122,23 @@ class TrainJob:
         if self.data is None:
             from i2e_deploy.training.digit_data import digits_as_data
 
+            self.reading.refuse("the digits are none")
             if unwanted := sorted(set(given) - {"most"}):
                 raise InputError(
                     f"--{unwanted[0].replace('_', '-')} is for data of your own: name them, or leave it out"
                 )
             return digits_as_data(self.seed, given.get("most", ALL_DIGITS))
         from i2e_deploy.training.data import Augmentation, DataOptions, open_data
+        from i2e_deploy.training.data.opening import kind_of
 
+        read = self.reading.given()
+        if read and (kind := kind_of(self.data)) != "recordings":
+            self.reading.refuse(f"{self.data} holds {kind}")
+        given |= {"read": self.reading.read} if read else {}
         moved = Augmentation(**{name: given.pop(name) for name in MOVES if name in given})
-        return open_data(self.data, DataOptions(seed=self.seed, augmentation=moved, **given))
+        data = open_data(self.data, DataOptions(seed=self.seed, augmentation=moved, **given))
+        how = {f"read.{name}": value for name, value in asdict(self.reading).items()}
+        return replace(data, settings={**data.settings, **how})
 
     def _recipe(self, data: TrainingData, say: Console) -> Recipe:
         """The network, with the settings that were asked for."""
@@ -206,6 +216,10 @@ class TrainJob:
         elif self.loss:
             loss = replace(loss, kind=self.loss)  # type: ignore[arg-type]  # it checks
         if self.label_smoothing is not None:
+            if loss.regression:
+                raise InputError(
+                    f"--label-smoothing is for classes, and --loss {loss.kind} learns values: leave it out"
+                )
             loss = replace(loss, label_smoothing=self.label_smoothing)
         given: dict[str, Any] = {name: value for name, value in self.optimising.items() if value is not None}
         optimising = replace(base.optimising, freeze=self.freeze, **given)

@@ -29,8 +29,8 @@ def build(plan: Plan, steps: int, seed: int) -> nn.Sequential:
     """An untrained network on event frames [B * T, C, H, W] (batch outermost), output [B * T, classes * voters].
 
     No biases. Weights are drawn by `seed`, and scaled until spikes reach the last layer (`start_active`); trinary ones
-    are not, their thresholds are made for them. Where the plan is `standardised`, all convolutions
-    but one that is the last layer train standardised filters.
+    are not, their thresholds are made for them. Where the plan is `standardised`, all convolutions but one that is the
+    last layer train standardised filters.
     """
     generator, trinary = torch.Generator().manual_seed(seed), plan.neurons == "trinary"
     layers: list[nn.Module] = []

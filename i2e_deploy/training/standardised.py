@@ -45,4 +45,4 @@ def _centred(weight: Tensor) -> Tensor:
 
 
 def _length(centred: Tensor) -> Tensor:
-    return centred.square().sum((1, 2, 3), keepdim=True).clamp(min=SMALLEST**2).sqrt()  # of 0: no gradient, not none
+    return centred.square().sum((1, 2, 3), keepdim=True).clamp(min=SMALLEST**2).sqrt()  # at 0 a root has no slope

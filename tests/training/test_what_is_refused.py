@@ -120,13 +120,15 @@ def test_optimiser_schedule_and_loss_are_options(frames: Path, tmp_path: Path, c
     options += ["--label-smoothing", "0.1", "--merged", "0.5", "--learning-rate", "0.01"]
     assert run([*command, *options]) == 0
     capsys.readouterr()
+    assert run([*command, "--loss", "mse", "--label-smoothing", "0.1"]) == 2
+    assert "--label-smoothing is for classes" in capsys.readouterr().err
     assert run(command) == 2
     said = capsys.readouterr().err
     for text in ("loss.label_smoothing was 0.1 and is 0.05", "optimising.optimiser was sgd and is adamw"):
         assert text in said
 
 
-def test_recordings_are_read_as_the_command_line_says(tmp_path: Path, capsys: Any) -> None:
+def test_recordings_are_read_as_the_command_line_says(frames: Path, tmp_path: Path, capsys: Any) -> None:
     for number in range(8):
         path = tmp_path / "camera" / "ab"[number % 2] / f"{number}.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -136,5 +138,13 @@ def test_recordings_are_read_as_the_command_line_says(tmp_path: Path, capsys: An
     assert run(command) == 2
     assert "does not state the sensor's size: give sensor_size (--sensor-size)" in capsys.readouterr().err
     assert run([*command, "--sensor-size", "8x8"]) == 0
+    for others, text in (
+        ([], "--sensor-size is for recordings: the digits are none"),
+        ([str(frames)], f"--sensor-size is for recordings: {frames} holds frames; leave it out"),
+    ):
+        assert run(["train", *others, "--chip", "speck2f", "--out", str(tmp_path / "o"), "--sensor-size", "8x8"]) == 2
+        assert text in capsys.readouterr().err
+    assert run([*command, "--sensor-size", "8x8", "--sort"]) == 2
+    assert "data.read.sort was False and is True" in capsys.readouterr().err
     assert run([*command, "--sensor-size", "8"]) == 2
     assert "--sensor-size is '8': give WIDTHxHEIGHT" in capsys.readouterr().err
